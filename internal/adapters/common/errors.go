@@ -1,0 +1,92 @@
+// Package common holds what the adapters of all channels share: the failure
+// classes that travel inside errors, the rules for provider responses, and
+// the reader and checks of the request envelope.
+package common
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"messaging-worker/internal/models"
+)
+
+// Failure is the one error type that a channel's Send returns. It carries the
+// class of the failure, so that nobody between adapter and engine can drop it.
+type Failure struct {
+	// Class is transient (worth another attempt), permanent (refused for
+	// good) or unknown (repeated like transient, but told apart at the end).
+	Class models.FailureType
+
+	// Accepted marks an answer that says the provider took the message but
+	// that cannot be read. It is never repeated; Class is unknown.
+	Accepted bool
+
+	// Unreachable marks a failure on the provider's side: it cannot be
+	// reached, times out, answers 5xx, or refuses our credentials or set-up.
+	// Such a failure says nothing about the message and feeds the breaker.
+	Unreachable bool
+
+	// RetryAfter is how long the provider asked to be left alone; zero means
+	// that it did not say.
+	RetryAfter time.Duration
+
+	// Refused and Open split the recipients of a call that ended differently
+	// for each of them: refused for good, and worth another attempt. What is
+	// in neither was accepted. Both nil means that Class holds for all.
+	Refused []int
+	Open    []int
+
+	// Err says what happened in the provider's own terms and in short:
+	// "http 429", "smtp 550 recipient rejected", "timeout after 30s". It
+	// holds no address, no body and no secret.
+	Err error
+}
+
+// Error returns "transient error: http 429" and the like.
+func (f *Failure) Error() string { return string(f.Class) + " error: " + f.Err.Error() }
+
+// Unwrap returns the cause.
+func (f *Failure) Unwrap() error { return f.Err }
+
+// Transient says that a later attempt may succeed.
+func Transient(err error) *Failure { return &Failure{Class: models.FailureTransient, Err: err} }
+
+// Permanent says that no attempt will succeed.
+func Permanent(err error) *Failure { return &Failure{Class: models.FailurePermanent, Err: err} }
+
+// Unknown says that the outcome is outside what the adapter understands.
+func Unknown(err error) *Failure { return &Failure{Class: models.FailureUnknown, Err: err} }
+
+// Classify returns the Failure inside err. An error without one is an unknown
+// failure: what the adapter did not classify, nobody can. A nil err is nil.
+func Classify(err error) *Failure {
+	if err == nil {
+		return nil
+	}
+	if f, ok := errors.AsType[*Failure](err); ok {
+		return f
+	}
+	return Unknown(err)
+}
+
+// Violations is the error of a payload that does not validate. It names every
+// violation by its field's path.
+type Violations struct {
+	// MessageID is the payload's message id where it has a valid one,
+	// whatever else is wrong with it; else empty.
+	MessageID string
+
+	// TraceID and TenantID are the payload's where they could be read.
+	TraceID  string
+	TenantID string
+
+	// List has one text a violation, for example "to[3]: not an E.164
+	// number". It quotes no value. It is never empty.
+	List []string
+}
+
+// Error returns "validation error: " and all violations joined by "; ".
+func (v *Violations) Error() string {
+	return string(models.FailureValidation) + " error: " + strings.Join(v.List, "; ")
+}

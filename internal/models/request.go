@@ -1,0 +1,60 @@
+package models
+
+import "time"
+
+// Envelope is what requests of all channels share. Its strings are trimmed.
+type Envelope struct {
+	MessageID string            // UUID version 4, lower-case canonical form
+	Channel   Channel           // the channel of the topic that it was read from
+	TenantID  string            // empty when absent
+	TraceID   string            // empty when absent; free text, not W3C
+	CreatedAt time.Time         // UTC
+	Meta      map[string]string // nil when absent
+}
+
+// Common returns the envelope itself, so that code for all channels can reach
+// it through any request.
+func (e *Envelope) Common() *Envelope { return e }
+
+// Body types of requests. BodyTemplate and BodyMedia are WhatsApp's alone,
+// BodyHTML is email's alone.
+const (
+	BodyText     = "text"
+	BodyHTML     = "html"
+	BodyTemplate = "template"
+	BodyMedia    = "media"
+)
+
+// Body is what is delivered. Content is as given, never trimmed.
+type Body struct {
+	Type      string // one of the Body constants; the default text is filled in
+	Content   string
+	MediaType string // a MIME type; set only when Type is BodyMedia
+}
+
+// EmailRequest is a valid request of messages.email.request.
+type EmailRequest struct {
+	Envelope
+	From    string
+	To      []string
+	CC      []string
+	BCC     []string
+	Subject string
+	Body    Body
+}
+
+// SMSRequest is a valid request of messages.sms.request.
+type SMSRequest struct {
+	Envelope
+	From string
+	To   []string
+	Body Body
+}
+
+// WhatsAppRequest is a valid request of messages.whatsapp.request.
+type WhatsAppRequest struct {
+	Envelope
+	From string
+	To   []string
+	Body Body
+}
