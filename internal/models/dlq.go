@@ -54,15 +54,17 @@ type dlqTail struct {
 	Meta          map[string]string `json:"meta,omitzero"`
 }
 
-// Encode returns the record's wire form. The original's bytes stand in it
-// unchanged; invalid UTF-8 elsewhere becomes U+FFFD.
+// Encode returns the record's wire form with its texts cut to their limits.
+// The original's bytes stand in it unchanged; invalid UTF-8 elsewhere becomes
+// U+FFFD.
 func (r *DLQRecord) Encode() ([]byte, error) {
 	head, err := json.Marshal(dlqHead{r.MessageID, r.Channel}, wireOptions())
 	if err != nil {
 		return nil, fmt.Errorf("encode dead letter: %w", err)
 	}
 	tail, err := json.Marshal(dlqTail{
-		r.Attempts, r.FailureType, r.LastError, r.FirstFailedAt, r.LastAttemptAt, r.TraceID, r.Meta,
+		r.Attempts, r.FailureType, CutRunes(r.LastError, MaxErrorRunes), r.FirstFailedAt, r.LastAttemptAt,
+		CutRunes(r.TraceID, MaxTextRunes), boundMeta(r.Meta),
 	}, wireOptions())
 	if err != nil {
 		return nil, fmt.Errorf("encode dead letter: %w", err)

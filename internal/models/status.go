@@ -55,9 +55,14 @@ type StatusEvent struct {
 	TenantID string `json:"-"`
 }
 
-// Encode returns the event's wire form. Invalid UTF-8 becomes U+FFFD.
+// Encode returns the event's wire form with its texts cut to their limits.
+// Invalid UTF-8 becomes U+FFFD.
 func (e *StatusEvent) Encode() ([]byte, error) {
-	data, err := json.Marshal(e, wireOptions())
+	w := *e
+	w.Error = CutRunes(w.Error, MaxErrorRunes)
+	w.TraceID = CutRunes(w.TraceID, MaxTextRunes)
+	w.ProviderResponse = w.ProviderResponse.bound()
+	data, err := json.Marshal(&w, wireOptions())
 	if err != nil {
 		return nil, fmt.Errorf("encode status event: %w", err)
 	}
