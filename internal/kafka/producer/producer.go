@@ -1,0 +1,194 @@
+// Package producer writes records to Kafka without waiting and tells later,
+// record by record, that all in-sync replicas have them.
+package producer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"messaging-worker/internal/kafka"
+)
+
+// ErrTooLarge is the answer to a record that Kafka refuses as too large even
+// when it is sent alone. Only topics of Options.GiveUpTooLarge answer so.
+var ErrTooLarge = errors.New("record too large for its topic")
+
+// ErrClosed is the answer to a record that Close overtook.
+var ErrClosed = errors.New("producer closed")
+
+// linger is how long a record waits for company. Three milliseconds carried
+// more messages a second than zero or one, and a person does not notice them.
+const linger = 3 * time.Millisecond
+
+// soloMaxBytes bounds a record that travels alone: just below the largest
+// request that a broker accepts by default (socket.request.max.bytes).
+const soloMaxBytes = 96 << 20
+
+// Options of a Producer. Kafka is required.
+type Options struct {
+	Kafka kafka.Options
+
+	// ByPartition names the topics whose records go to the partition that
+	// they preset, modulo the topic's count. Elsewhere the key decides, as
+	// for Java clients (murmur2).
+	ByPartition []string
+
+	// GiveUpTooLarge names the topics whose records may be refused as too
+	// large for good. Elsewhere such a record is tried until it fits.
+	GiveUpTooLarge []string
+
+	Log zerolog.Logger
+}
+
+// Producer is an idempotent producer that never gives a record up: what Kafka
+// refuses is tried again, alone and in order, until it is accepted.
+type Producer struct {
+	client *kgo.Client // fills batches
+	solo   *kgo.Client // sends refused records one by one
+	giveUp map[string]bool
+	log    zerolog.Logger
+
+	mu     sync.Mutex
+	lanes  map[string]*lane // by topic, made at the first refusal
+	closed bool
+	done   chan struct{}
+	wg     sync.WaitGroup // lanes
+}
+
+// New makes a producer. It does not connect: an absent broker is no error.
+func New(o Options) (*Producer, error) {
+	opts, err := o.Kafka.Client(o.Log)
+	if err != nil {
+		return nil, err
+	}
+	codec, err := o.Kafka.Codec()
+	if err != nil {
+		return nil, err
+	}
+	opts = append(
+		opts,
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.ProducerBatchCompression(codec, kgo.NoCompression()),
+		kgo.ProducerLinger(linger),
+		kgo.RecordPartitioner(partitioner{o.ByPartition, kgo.StickyKeyPartitioner(nil)}),
+		// A missing topic may still appear; an outage has no end we know of.
+		kgo.UnknownTopicRetries(-1),
+		// The consumer's pending bounds limit what can be buffered here; a
+		// second bound would only stop goroutines in the middle of an event.
+		kgo.MaxBufferedRecords(math.MaxInt),
+	)
+	p := &Producer{
+		giveUp: map[string]bool{}, log: o.Log,
+		lanes: map[string]*lane{}, done: make(chan struct{}),
+	}
+	for _, topic := range o.GiveUpTooLarge {
+		p.giveUp[topic] = true
+	}
+	if p.client, err = kgo.NewClient(opts...); err != nil {
+		return nil, fmt.Errorf("make producer: %w", err)
+	}
+	p.solo, err = kgo.NewClient(append(opts, kgo.ProducerLinger(0), kgo.ProducerBatchMaxBytes(soloMaxBytes))...)
+	if err != nil {
+		p.client.Close()
+		return nil, fmt.Errorf("make producer: %w", err)
+	}
+	return p, nil
+}
+
+// partitioner is by preset partition for its topics and by key elsewhere.
+type partitioner struct {
+	topics []string
+	byKey  kgo.Partitioner
+}
+
+func (p partitioner) ForTopic(topic string) kgo.TopicPartitioner {
+	if slices.Contains(p.topics, topic) {
+		return kgo.BasicConsistentPartitioner(func(string) func(*kgo.Record, int) int {
+			return func(r *kgo.Record, n int) int { return int(r.Partition) % n }
+		}).ForTopic(topic)
+	}
+	return p.byKey.ForTopic(topic)
+}
+
+// Client returns the client that fills batches, for metadata questions.
+func (p *Producer) Client() *kgo.Client { return p.client }
+
+// Produce hands r to Kafka and returns at once. Records of one partition are
+// written in the order of their Produce calls. The caller must not change r.
+func (p *Producer) Produce(r *kgo.Record) *Ack {
+	a := &Ack{done: make(chan struct{})}
+	p.client.Produce(context.Background(), r, func(r *kgo.Record, err error) {
+		switch {
+		case err == nil:
+			a.settle(nil)
+		case errors.Is(err, kgo.ErrClientClosed):
+			a.settle(ErrClosed)
+		default:
+			p.repair(repair{r, a, err})
+		}
+	})
+	return a
+}
+
+// Flush waits until everything handed over was acknowledged, or for ctx.
+func (p *Producer) Flush(ctx context.Context) error {
+	if err := p.client.Flush(ctx); err != nil {
+		return fmt.Errorf("flush producer: %w", err)
+	}
+	return nil
+}
+
+// Close stops at once. Records not acknowledged by then answer ErrClosed and
+// may or may not be in Kafka: Flush first.
+func (p *Producer) Close() {
+	p.mu.Lock()
+	if !p.closed {
+		p.closed = true
+		close(p.done)
+	}
+	p.mu.Unlock()
+	p.client.Close()
+	p.solo.Close()
+	p.wg.Wait()
+}
+
+// Ack is the promise of an acknowledgement. Any number may wait for it.
+type Ack struct {
+	done chan struct{}
+	err  error // written before done is closed
+}
+
+func (a *Ack) settle(err error) {
+	a.err = err
+	close(a.done)
+}
+
+// Wait returns nil once all in-sync replicas have the record, ErrTooLarge or
+// ErrClosed, or the cause of ctx's end; the record is then still on its way.
+func (a *Ack) Wait(ctx context.Context) error {
+	select {
+	case <-a.done:
+		return a.err
+	default:
+	}
+	select {
+	case <-a.done:
+		return a.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// tooLarge reports Kafka's refusals of a record or batch for its size.
+func tooLarge(err error) bool {
+	return errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.RecordListTooLarge)
+}

@@ -1,0 +1,152 @@
+// Package publisher writes status events and dead letters: model to JSON, to
+// topic, partition and headers. It is the only place that knows their topics.
+package publisher
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"messaging-worker/internal/kafka"
+	"messaging-worker/internal/kafka/producer"
+	"messaging-worker/internal/models"
+)
+
+// Options of a Publisher. All but Log are required.
+type Options struct {
+	Kafka       kafka.Options
+	StatusTopic string
+	DLQTopic    string
+	Host        string // with Kafka.ClientID it makes the worker header
+	Log         zerolog.Logger
+}
+
+// Publisher writes the lifecycle of requests. It is safe for concurrent use.
+type Publisher struct {
+	producer    *producer.Producer
+	statusTopic string
+	dlqTopic    string
+	worker      []byte
+	log         zerolog.Logger
+}
+
+// New makes a publisher. It does not connect: an absent broker is no error.
+func New(o Options) (*Publisher, error) {
+	p := &Publisher{
+		statusTopic: o.StatusTopic, dlqTopic: o.DLQTopic,
+		worker: []byte(o.Kafka.ClientID + "@" + o.Host), log: o.Log,
+	}
+	var err error
+	p.producer, err = producer.New(producer.Options{
+		Kafka: o.Kafka, Log: o.Log,
+		ByPartition:    []string{o.StatusTopic},
+		GiveUpTooLarge: []string{o.DLQTopic},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make publisher: %w", err)
+	}
+	return p, nil
+}
+
+// Client returns the producing client, for metadata questions.
+func (p *Publisher) Client() *kgo.Client { return p.producer.Client() }
+
+// Flush waits until all that was published is acknowledged, or for ctx.
+func (p *Publisher) Flush(ctx context.Context) error { return p.producer.Flush(ctx) }
+
+// Close stops at once; Flush first.
+func (p *Publisher) Close() { p.producer.Close() }
+
+// Status hands ev over to Kafka without waiting, to the partition with the
+// number of src's own (modulo), so that the events of one message stay in the
+// order of the calls. The returned function waits for the acknowledgement;
+// its error means only that ctx or the publisher has ended.
+func (p *Publisher) Status(src *models.Record, ev *models.StatusEvent) func(context.Context) error {
+	value, err := ev.Encode()
+	if err != nil { // only a time beyond year 9999 could do this
+		return func(context.Context) error { return err }
+	}
+	return p.producer.Produce(&kgo.Record{
+		Topic: p.statusTopic, Partition: src.Partition,
+		Key: []byte(ev.MessageID), Value: value,
+		Headers: p.headers(src, ev.TenantID, 0),
+	}).Wait
+}
+
+// DLQ writes rec and waits for the acknowledgement. A record that Kafka
+// refuses as too large is written without the original, then also without
+// the request's own headers and meta; the source headers find the original.
+// An error means only that ctx or the publisher has ended.
+func (p *Publisher) DLQ(ctx context.Context, src *models.Record, rec *models.DLQRecord) error {
+	for _, letter := range []func(*models.Record, *models.DLQRecord) (*kgo.Record, error){p.whole, p.withoutOriginal} {
+		if err := p.write(ctx, src, rec, letter); !errors.Is(err, producer.ErrTooLarge) {
+			return err
+		}
+	}
+	for {
+		err := p.write(ctx, src, rec, p.bare)
+		if !errors.Is(err, producer.ErrTooLarge) {
+			return err
+		}
+		p.log.Error().Err(err).Str("topic", p.dlqTopic).Str("message_id", rec.MessageID).
+			Msg("max.message.bytes is too small for any dead letter; raise it, the message waits")
+		select {
+		case <-time.After(10 * time.Second):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (p *Publisher) write(
+	ctx context.Context, src *models.Record, rec *models.DLQRecord,
+	letter func(*models.Record, *models.DLQRecord) (*kgo.Record, error),
+) error {
+	r, err := letter(src, rec)
+	if err != nil {
+		return err
+	}
+	return p.producer.Produce(r).Wait(ctx)
+}
+
+func (p *Publisher) whole(src *models.Record, rec *models.DLQRecord) (*kgo.Record, error) {
+	return p.letter(rec, p.withOwnHeaders(src, rec.TenantID))
+}
+
+func (p *Publisher) withoutOriginal(src *models.Record, rec *models.DLQRecord) (*kgo.Record, error) {
+	return p.letter(omitOriginal(src, rec, rec.Meta), p.withOwnHeaders(src, rec.TenantID))
+}
+
+func (p *Publisher) bare(src *models.Record, rec *models.DLQRecord) (*kgo.Record, error) {
+	omitted := omitOriginal(src, rec, nil)
+	omitted.Meta[models.MetaHeadersOmitted] = "true"
+	omitted.LastError = models.CutRunes(omitted.LastError, models.MaxTextRunes)
+	return p.letter(omitted, p.headers(src, rec.TenantID, 0))
+}
+
+func (p *Publisher) letter(rec *models.DLQRecord, headers []kgo.RecordHeader) (*kgo.Record, error) {
+	value, err := rec.Encode()
+	return &kgo.Record{Topic: p.dlqTopic, Key: []byte(rec.MessageID), Value: value, Headers: headers}, err
+}
+
+func omitOriginal(src *models.Record, rec *models.DLQRecord, meta map[string]string) *models.DLQRecord {
+	sum := sha256.Sum256(src.Value)
+	omitted := *rec
+	omitted.OriginalMessage = models.Original{}
+	omitted.Meta = maps.Clone(meta)
+	if omitted.Meta == nil {
+		omitted.Meta = map[string]string{}
+	}
+	omitted.Meta[models.MetaOriginalOmitted] = "true"
+	omitted.Meta[models.MetaOriginalSHA256] = hex.EncodeToString(sum[:])
+	omitted.Meta[models.MetaOriginalBytes] = strconv.Itoa(len(src.Value))
+	return &omitted
+}
