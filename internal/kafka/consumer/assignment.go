@@ -1,0 +1,167 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"messaging-worker/internal/models"
+)
+
+// errHandedOver ends the waits of messages whose partition moves away.
+var errHandedOver = errors.New("partition handed over")
+
+// assignment is one partition from the moment it is given to us until it is
+// taken away. It ends in two steps: stop ends the waits and lets provider
+// calls end, abandon cuts those too. Completions of an ended assignment
+// change nothing, because a later one of the same partition has a tracker of
+// its own.
+type assignment struct {
+	partition int32
+	start     func(*models.Record) // runs the handler of an admitted record in a goroutine
+	stop      context.CancelCauseFunc
+	abandon   context.CancelCauseFunc
+	handlers  sync.WaitGroup
+
+	mu        sync.Mutex
+	tracker   *tracker
+	begun     position      // at most once: behind the highest record begun
+	committed int64         // acknowledged by Kafka; -1 before the first commit
+	moved     chan struct{} // closed and replaced when committed moves
+	stopped   bool          // nothing more is admitted
+	closed    bool          // nor committed
+}
+
+// newAssignment makes the assignment of a partition. Everything it starts
+// ends when hard does.
+func (c *Consumer) newAssignment(hard context.Context, partition int32) *assignment {
+	calls, abandon := context.WithCancelCause(hard)
+	ctx, stop := context.WithCancelCause(calls)
+	a := &assignment{
+		partition: partition, stop: stop, abandon: abandon,
+		tracker: newTracker(), begun: position{offset: -1, epoch: -1}, committed: -1,
+		moved: make(chan struct{}),
+	}
+	a.start = func(rec *models.Record) {
+		go func() {
+			defer a.handlers.Done()
+			c.handle(ctx, calls, a, rec)
+		}()
+	}
+	return a
+}
+
+// admit notes the record, or reports false where it must not be handled: the
+// partition is on its way out, or the record was read before. An admitted
+// record must be started.
+func (a *assignment) admit(offset int64, epoch int32) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.stopped || !a.tracker.admit(offset, epoch) {
+		return false
+	}
+	a.handlers.Add(1) // under the lock: once stopped is seen, nobody is added
+	return true
+}
+
+// halt admits nothing more and ends the waits of what was admitted.
+func (a *assignment) halt(cause error) {
+	a.mu.Lock()
+	a.stopped = true
+	a.mu.Unlock()
+	a.stop(cause)
+}
+
+func (a *assignment) finish(offset int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.tracker.finish(offset)
+}
+
+// toCommit returns what is committable and not committed yet.
+func (a *assignment) toCommit() (kgo.EpochOffset, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	pos, ok := a.tracker.committable()
+	if a.begun.offset > pos.offset {
+		pos, ok = a.begun, true
+	}
+	if !ok || a.closed || pos.offset <= a.committed {
+		return kgo.EpochOffset{}, false
+	}
+	return kgo.EpochOffset{Epoch: pos.epoch, Offset: pos.offset}, true
+}
+
+func (a *assignment) setCommitted(offset int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if offset > a.committed {
+		a.committed = offset
+		close(a.moved)
+		a.moved = make(chan struct{})
+	}
+}
+
+// covered reports whether a commit already passed the record.
+func (a *assignment) covered(offset int64) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.committed > offset
+}
+
+// begin lets the commit pass the record before its outcome is known, and
+// waits until it has.
+func (a *assignment) begin(ctx context.Context, rec *models.Record, kick func()) error {
+	for {
+		a.mu.Lock()
+		if rec.Offset >= a.begun.offset {
+			a.begun = position{offset: rec.Offset + 1, epoch: -1}
+		}
+		done, moved := a.committed > rec.Offset, a.moved
+		a.mu.Unlock()
+		if done {
+			return nil
+		}
+		kick()
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// close makes the assignment deaf: nothing more is admitted or committed.
+func (a *assignment) close() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.stopped, a.closed = true, true
+}
+
+// drain halts the assignments, waits until their handlers have returned, and
+// abandons what is left when ctx ends. It reports whether all returned in
+// time.
+func drain(ctx context.Context, assignments []*assignment, cause error) bool {
+	for _, a := range assignments {
+		a.halt(cause)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, a := range assignments {
+			a.handlers.Wait()
+		}
+	}()
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+	}
+	for _, a := range assignments {
+		a.abandon(cause)
+	}
+	<-done
+	return false
+}

@@ -1,0 +1,202 @@
+// Package consumer reads a request topic as a member of a consumer group,
+// hands every record to a handler in a goroutine of its own, and commits the
+// offsets of what is finished.
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"messaging-worker/internal/kafka"
+	"messaging-worker/internal/models"
+)
+
+// Handler takes one record to its outcome. A nil error means that the outcome
+// is durable and the offset may be committed; an error means only that ctx or
+// calls has ended, and the record will be read again.
+//
+// When ctx ends, the handler starts nothing new and lets provider calls under
+// way end; when calls ends, it cuts those too. begin is nil, except with
+// AtMostOnce: then it must have returned nil before the first provider call.
+type Handler func(ctx, calls context.Context, rec *models.Record, begin func(context.Context) error) error
+
+// ErrDrain means that a drain ran out of time: provider calls were cut.
+var ErrDrain = errors.New("drain ran out of time; unfinished messages stay uncommitted and are read again")
+
+// Options of a Consumer. All but InstanceID, AtMostOnce, the beats and Log
+// are required.
+type Options struct {
+	Kafka          kafka.Options
+	Topic          string
+	Group          string
+	InstanceID     string // static membership; empty for none
+	SessionTimeout time.Duration
+	CommitInterval time.Duration
+	LongestCall    time.Duration // how long a provider call may take; bounds a hand-over
+
+	MaxPendingMessages int
+	MaxPendingBytes    int64
+
+	// AtMostOnce commits a record before its first provider call.
+	AtMostOnce bool
+
+	// PollBeat and CommitBeat are called at least every few seconds while
+	// their loop moves. Nil means that nobody watches.
+	PollBeat, CommitBeat func()
+
+	Log zerolog.Logger
+}
+
+// Consumer is one member of the group.
+type Consumer struct {
+	opts    Options
+	client  *kgo.Client
+	handler Handler
+	log     zerolog.Logger
+	pending *pending
+	kick    chan struct{} // asks for a commit now; one token is enough
+
+	commitMu sync.Mutex // held by the one commit under way
+
+	started chan struct{} // closed once client is set
+
+	mu         sync.Mutex
+	owned      map[int32]*assignment
+	fetchErr   error // the latest error of reading the topic
+	fetchErrAt time.Time
+}
+
+// New makes a consumer. Errors are those of the options; it does not connect.
+func New(o Options, handler Handler) (*Consumer, error) {
+	if o.PollBeat == nil {
+		o.PollBeat = func() {}
+	}
+	if o.CommitBeat == nil {
+		o.CommitBeat = func() {}
+	}
+	if _, err := o.Kafka.Client(o.Log); err != nil {
+		return nil, fmt.Errorf("make consumer: %w", err)
+	}
+	return &Consumer{
+		opts: o, handler: handler, log: o.Log,
+		pending: newPending(o.MaxPendingMessages, o.MaxPendingBytes),
+		kick:    make(chan struct{}, 1),
+		started: make(chan struct{}),
+		owned:   map[int32]*assignment{},
+	}, nil
+}
+
+// Run reads until ctx ends, then drains: provider calls under way may end
+// until hard does. It returns nil after a clean drain, ErrDrain when hard
+// ended first, and another error when the group has put us out for good.
+func (c *Consumer) Run(ctx, hard context.Context) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	opts, err := c.clientOptions(hard, fail)
+	if err != nil {
+		return err
+	}
+	if c.client, err = kgo.NewClient(opts...); err != nil {
+		return fmt.Errorf("make consumer: %w", err)
+	}
+	defer c.client.CloseAllowingRebalance()
+	close(c.started)
+
+	committing, stopCommits := context.WithCancel(hard)
+	var commits sync.WaitGroup
+	commits.Go(func() { c.commitLoop(committing) })
+	c.pollLoop(ctx, hard)
+
+	cause := context.Cause(ctx)
+	inTime := c.shutDown(hard, cause)
+	stopCommits()
+	commits.Wait()
+	switch {
+	case isFatal(cause):
+		return cause
+	case !inTime:
+		return ErrDrain
+	}
+	return nil
+}
+
+// shutDown ends everything and leaves the group with its offsets committed.
+func (c *Consumer) shutDown(hard context.Context, cause error) bool {
+	assignments := c.assignments()
+	if isFatal(cause) {
+		// A twin owns our partitions already: what we would still do, it does.
+		for _, a := range assignments {
+			a.abandon(cause)
+		}
+	}
+	inTime := drain(hard, assignments, cause)
+	if isFatal(cause) {
+		return inTime
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(hard), 5*time.Second)
+	defer cancel()
+	c.commit(last, assignments)
+	if err := c.client.LeaveGroupContext(last); err != nil {
+		c.log.Warn().Err(err).Msg("leave group: the others take over when the session times out")
+	}
+	return inTime
+}
+
+// State describes the consumer's part in the group.
+type State struct {
+	Joined     bool  // has joined the group, even if it was given no partition
+	Partitions int   // how many it owns
+	Err        error // why records of the topic cannot be read, or nil
+}
+
+// State returns the present state. It may be called at any time.
+func (c *Consumer) State() State {
+	c.mu.Lock()
+	s := State{Partitions: len(c.owned), Err: c.standing()}
+	c.mu.Unlock()
+	if c.running() {
+		_, generation := c.client.GroupMetadata()
+		s.Joined = generation >= 0
+	}
+	return s
+}
+
+// Pending returns how many messages and payload bytes were read and are not
+// finished.
+func (c *Consumer) Pending() (messages int, bytes int64) { return c.pending.count() }
+
+// LookAgain makes the client ask for the topic now instead of at its next
+// regular look.
+func (c *Consumer) LookAgain() {
+	if c.running() {
+		c.client.ForceMetadataRefresh()
+	}
+}
+
+func (c *Consumer) running() bool {
+	select {
+	case <-c.started:
+		return true
+	default:
+		return false
+	}
+}
+
+func (c *Consumer) assignments() []*assignment {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Values(c.owned))
+}
+
+// isFatal reports the errors after which a rejoin would go on for ever: a
+// twin with our instance id has taken our place.
+func isFatal(err error) bool { return errors.Is(err, kerr.FencedInstanceID) }

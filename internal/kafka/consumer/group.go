@@ -1,0 +1,132 @@
+package consumer
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// handOverSlack is what a hand-over may take beyond its longest provider
+// call: to publish the outcomes and to commit.
+const handOverSlack = 10 * time.Second
+
+// fetchMaxBytes bounds what the client reads ahead of us, per broker.
+const fetchMaxBytes = 16 << 20
+
+func (c *Consumer) clientOptions(hard context.Context, fail context.CancelCauseFunc) ([]kgo.Opt, error) {
+	opts, err := c.opts.Kafka.Client(c.log)
+	if err != nil {
+		return nil, fmt.Errorf("make consumer: %w", err)
+	}
+	opts = append(
+		opts,
+		kgo.ConsumerGroup(c.opts.Group),
+		kgo.ConsumeTopics(c.opts.Topic),
+		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.DisableAutoCommit(),
+		kgo.BlockRebalanceOnPoll(),
+		kgo.SessionTimeout(c.opts.SessionTimeout),
+		kgo.HeartbeatInterval(min(3*time.Second, c.opts.SessionTimeout/3)),
+		// A hand-over may last as long as a provider call: nobody may be put
+		// out of the group for letting its calls end.
+		kgo.RebalanceTimeout(c.opts.LongestCall+handOverSlack+5*time.Second),
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
+		// Out of range is ours to handle: see reset.
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.FetchMaxBytes(fetchMaxBytes),
+		kgo.FetchMaxWait(500*time.Millisecond),
+		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
+			c.assigned(hard, parts[c.opts.Topic])
+		}),
+		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
+			c.revoked(hard, parts[c.opts.Topic])
+		}),
+		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
+			c.lost(parts[c.opts.Topic])
+		}),
+		kgo.WithHooks(groupErrors(func(err error) {
+			if isFatal(err) {
+				fail(fmt.Errorf("another worker runs with the same KAFKA_GROUP_INSTANCE_ID %q: %w", c.opts.InstanceID, err))
+			}
+		})),
+	)
+	if c.opts.InstanceID != "" {
+		opts = append(opts, kgo.InstanceID(c.opts.InstanceID))
+	}
+	return opts, nil
+}
+
+// groupErrors is called with the error that ended a group session.
+type groupErrors func(error)
+
+// OnGroupManageError implements kgo.HookGroupManageError.
+func (f groupErrors) OnGroupManageError(err error) { f(err) }
+
+func (c *Consumer) assigned(hard context.Context, partitions []int32) {
+	if len(partitions) == 0 {
+		return
+	}
+	c.mu.Lock()
+	for _, p := range partitions {
+		c.owned[p] = c.newAssignment(hard, p)
+	}
+	c.mu.Unlock()
+	c.log.Info().Ints32("partitions", partitions).Msg("partitions assigned")
+}
+
+// revoked gives partitions back in order: nothing new is started, calls under
+// way end within their bound, what is finished is committed. The group waits
+// for this, and heartbeats go on meanwhile.
+func (c *Consumer) revoked(hard context.Context, partitions []int32) {
+	<-c.started // the client calls back from its first moment on
+	leaving := c.pick(partitions)
+	if len(leaving) == 0 {
+		return
+	}
+	bound, cancel := context.WithTimeout(hard, c.opts.LongestCall+handOverSlack)
+	defer cancel()
+	if !drain(bound, leaving, errHandedOver) {
+		c.log.Warn().Ints32("partitions", partitions).Msg("partitions revoked: provider calls were cut at the bound")
+	}
+	c.commit(context.WithoutCancel(hard), leaving)
+	c.forget(leaving)
+	c.log.Info().Ints32("partitions", partitions).Msg("partitions revoked")
+}
+
+// lost forgets partitions that others own already: committing would overwrite
+// their offsets, and what our calls do now is theirs to find out.
+func (c *Consumer) lost(partitions []int32) {
+	gone := c.pick(partitions)
+	c.forget(gone)
+	for _, a := range gone {
+		a.abandon(errHandedOver)
+	}
+	if len(gone) > 0 {
+		c.log.Warn().Ints32("partitions", partitions).Msg("partitions lost")
+	}
+}
+
+func (c *Consumer) pick(partitions []int32) []*assignment {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var picked []*assignment
+	for _, p := range partitions {
+		if a, ok := c.owned[p]; ok {
+			picked = append(picked, a)
+		}
+	}
+	return picked
+}
+
+func (c *Consumer) forget(assignments []*assignment) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, a := range assignments {
+		a.close()
+		if c.owned[a.partition] == a {
+			delete(c.owned, a.partition)
+		}
+	}
+}

@@ -1,0 +1,66 @@
+package consumer
+
+import "sort"
+
+// tracker knows which offsets of one partition are finished and how far the
+// offset may be committed: never past a record that is not finished. It is
+// pure state for one assignment and not safe for concurrent use.
+//
+// Invariants, for any order of completions:
+//   - committable never falls, and never passes an unfinished record
+//   - it passes a record as soon as that and all before it are finished
+//   - finishing an offset twice, or one never admitted, changes nothing
+type tracker struct {
+	entries []entry // admitted and not yet passed, ascending by offset
+	last    int64   // the highest offset admitted, or -1
+	next    position
+}
+
+type entry struct {
+	offset   int64
+	epoch    int32 // leader epoch of the record
+	finished bool
+}
+
+// position is what a commit says: the offset to go on at, and the leader
+// epoch of the record before it.
+type position struct {
+	offset int64
+	epoch  int32
+}
+
+func newTracker() *tracker {
+	return &tracker{last: -1, next: position{offset: -1, epoch: -1}}
+}
+
+// admit notes a record that was read. It reports false, and notes nothing,
+// when offset does not lie above all before it: it was admitted already.
+func (t *tracker) admit(offset int64, epoch int32) bool {
+	if offset <= t.last {
+		return false
+	}
+	t.last = offset
+	t.entries = append(t.entries, entry{offset: offset, epoch: epoch})
+	return true
+}
+
+// finish notes that the record's outcome is durable.
+func (t *tracker) finish(offset int64) {
+	i := sort.Search(len(t.entries), func(i int) bool { return t.entries[i].offset >= offset })
+	if i == len(t.entries) || t.entries[i].offset != offset {
+		return
+	}
+	t.entries[i].finished = true
+	passed := 0
+	for passed < len(t.entries) && t.entries[passed].finished {
+		t.next = position{offset: t.entries[passed].offset + 1, epoch: t.entries[passed].epoch}
+		passed++
+	}
+	t.entries = t.entries[passed:]
+	if len(t.entries) == 0 {
+		t.entries = nil // let go of the array that the slice has walked through
+	}
+}
+
+// committable returns the position to commit, and false while there is none.
+func (t *tracker) committable() (position, bool) { return t.next, t.next.offset >= 0 }
