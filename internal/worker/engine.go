@@ -1,0 +1,197 @@
+// Package worker takes one message through its life: decoded, attempted,
+// repeated, and ended with an outcome that is durable in Kafka. It knows no
+// channel, no provider and no Kafka client.
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/models"
+)
+
+// Publisher writes what happened. It tries until its context or itself ends,
+// so an error from it means only that the worker is stopping or the partition
+// is gone.
+type Publisher interface {
+	// Status hands ev over without waiting and keeps the order of the calls
+	// for one message. The returned function waits for the acknowledgement.
+	Status(src *models.Record, ev *models.StatusEvent) (wait func(context.Context) error)
+
+	// DLQ returns once the dead letter is acknowledged.
+	DLQ(ctx context.Context, src *models.Record, rec *models.DLQRecord) error
+}
+
+// Options of an Engine. All but Log are required.
+type Options struct {
+	Channel       models.Channel
+	MaxAttempts   int // the first included
+	Backoff       Backoff
+	CallTimeout   time.Duration // hard limit of one provider call
+	RetryAfterMax time.Duration // how much of a provider's Retry-After is honoured
+	Log           zerolog.Logger
+}
+
+// Engine is the life of messages. It is safe for concurrent use and holds no
+// state between messages but its gate's.
+type Engine struct {
+	channel   Channel
+	publisher Publisher
+	gate      *Gate
+	opts      Options
+}
+
+// New makes an engine of its parts.
+func New(channel Channel, publisher Publisher, gate *Gate, opts Options) *Engine {
+	return &Engine{channel: channel, publisher: publisher, gate: gate, opts: opts}
+}
+
+// grace is how long a message goes on after the stop signal when its attempt
+// is published and its call is not made yet. Making the call then is cheaper
+// than the doubt whether it was made.
+const grace = time.Second
+
+// Handle takes one record to its final outcome and publishes that outcome.
+//
+// A nil error means the outcome is durable and the offset may be committed,
+// whether or not the message was sent. An error means that ctx or calls has
+// ended: ctx ends the waits of the message, calls also the provider calls
+// under way. begin, where it is not nil, is called once and must return nil
+// before the first provider call; from then on nobody will read the record
+// again, so that being stopped is an outcome too.
+func (e *Engine) Handle(ctx, calls context.Context, rec *models.Record, begin func(context.Context) error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	delivery, violations := e.decode(rec)
+	if violations != nil {
+		return e.refuse(calls, rec, violations)
+	}
+	m := newMessage(rec, delivery, e.publisher)
+	// Queued goes out before the first attempt, so that a crash in between
+	// leaves a trace. Kafka keeps the order, so nobody waits for it yet.
+	m.publish(models.EventQueued, nil, "")
+	for {
+		if err := e.attempt(ctx, calls, m, begin); err != nil {
+			return err
+		}
+		switch {
+		case m.delivered():
+			return e.sent(calls, m)
+		case !m.open(), m.attempt >= e.opts.MaxAttempts:
+			return e.failed(calls, m)
+		}
+		if err := e.backOff(ctx, m); err != nil {
+			if begin != nil && calls.Err() == nil {
+				return e.failed(calls, m)
+			}
+			return errors.Join(err, m.flush(calls))
+		}
+	}
+}
+
+// decode returns a delivery or what is wrong with the record.
+func (e *Engine) decode(rec *models.Record) (d Delivery, v *common.Violations) {
+	defer func() {
+		if r := recover(); r != nil {
+			e.logPanic(r, "decode", rec)
+			v = &common.Violations{List: []string{"record: the decoder failed on it"}}
+		}
+	}()
+	d, err := e.channel.Decode(rec)
+	if err == nil {
+		return d, nil
+	}
+	if v, ok := errors.AsType[*common.Violations](err); ok {
+		return nil, v
+	}
+	return nil, &common.Violations{List: []string{"record: " + err.Error()}}
+}
+
+// refuse ends a request that does not validate: it was never attempted.
+func (e *Engine) refuse(ctx context.Context, rec *models.Record, v *common.Violations) error {
+	id, trace, now := v.MessageID, v.TraceID, time.Now().UTC()
+	if id == "" {
+		id = rec.FallbackID()
+	}
+	if trace == "" {
+		trace = rec.TraceID()
+	}
+	letter := &models.DLQRecord{
+		MessageID: id, Channel: e.opts.Channel, OriginalMessage: models.NewOriginal(rec.Value),
+		Attempts: 1, FailureType: models.FailureValidation, LastError: v.Error(),
+		FirstFailedAt: now, LastAttemptAt: now, TraceID: trace, TenantID: v.TenantID,
+	}
+	if err := e.publisher.DLQ(ctx, rec, letter); err != nil {
+		return fmt.Errorf("publish dead letter: %w", err)
+	}
+	e.opts.Log.Warn().Str("message_id", id).Str("failure_type", string(letter.FailureType)).
+		Str("error", letter.LastError).Msg("failed")
+	return e.publisher.Status(rec, &models.StatusEvent{
+		MessageID: id, Channel: e.opts.Channel, EventType: models.EventFailed,
+		Error: letter.LastError, TraceID: trace, TenantID: v.TenantID, Timestamp: time.Now().UTC(),
+	})(ctx)
+}
+
+// backOff publishes the retry and waits until the next attempt is due. The
+// wait holds no slot and no other message.
+func (e *Engine) backOff(ctx context.Context, m *message) error {
+	wait := max(e.opts.Backoff.Wait(m.attempt), min(m.retryAfter, e.opts.RetryAfterMax))
+	if m.notStarted {
+		wait = 0
+	}
+	m.retry(time.Now().Add(wait))
+	e.opts.Log.Debug().Str("message_id", m.envelope.MessageID).Int("attempt", m.attempt).
+		Str("error", m.failureText()).Dur("wait", wait).Msg("retry")
+	return sleep(ctx, wait)
+}
+
+func (e *Engine) sent(ctx context.Context, m *message) error {
+	m.publish(models.EventSent, m.response(), "")
+	e.opts.Log.Debug().Str("message_id", m.envelope.MessageID).Int("attempt", m.attempt).Msg("sent")
+	return m.flush(ctx)
+}
+
+// failed writes the dead letter first. A crash between the two then repeats a
+// dead letter, which readers can tell; the other order would lose it.
+func (e *Engine) failed(ctx context.Context, m *message) error {
+	letter := m.deadLetter(e.opts.Channel)
+	if err := m.flush(ctx); err != nil {
+		return err
+	}
+	if err := e.publisher.DLQ(ctx, m.record, letter); err != nil {
+		return fmt.Errorf("publish dead letter: %w", err)
+	}
+	m.publish(models.EventFailed, m.response(), letter.LastError)
+	e.opts.Log.Warn().Str("message_id", m.envelope.MessageID).Int("attempt", m.attempt).
+		Str("failure_type", string(letter.FailureType)).Str("error", letter.LastError).Msg("failed")
+	return m.flush(ctx)
+}
+
+// logPanic names the place and never the value, which may hold anything.
+func (e *Engine) logPanic(r any, where string, rec *models.Record) {
+	e.opts.Log.Error().Str("where", where).Str("panic", fmt.Sprintf("%T", r)).
+		Int32("partition", rec.Partition).Int64("offset", rec.Offset).
+		Bytes("stack", debug.Stack()).Msg("panic: the message goes on, the fault is in the code at this stack")
+}
+
+// sleep waits for d, or returns the cause of ctx's end.
+func sleep(ctx context.Context, d time.Duration) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

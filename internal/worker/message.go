@@ -1,0 +1,277 @@
+package worker
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"messaging-worker/internal/models"
+)
+
+// fate is what has become of one recipient.
+type fate int
+
+const (
+	isOpen      fate = iota // not reached yet
+	isUnsettled             // still open; its last outcome could not be classified
+	isAccepted
+	isRefused // for good
+	isAssumed // accepted, but the answer could not be read: never repeated
+)
+
+// message is one request on its way. One goroutine owns it.
+type message struct {
+	record    *models.Record
+	delivery  Delivery
+	envelope  *models.Envelope
+	publisher Publisher
+	traceID   string
+	unacked   []func(context.Context) error // events not known to be in Kafka yet
+
+	attempt     int // rounds of provider calls made or announced
+	units       [][]int
+	recipients  []int // all that units reach, ascending
+	fates       map[int]fate
+	refusal     *result           // the first refusal for good
+	trouble     *result           // the last failure that is none
+	success     *result           // the last call that was accepted
+	meta        map[string]string // what the providers told, over all calls
+	retryAfter  time.Duration     // asked for in the last round
+	notStarted  bool              // the last round was kept from being made, in part or whole
+	firstFailed time.Time
+	lastAttempt time.Time // when the last round ended
+}
+
+func newMessage(rec *models.Record, d Delivery, p Publisher) *message {
+	m := &message{
+		record: rec, delivery: d, envelope: d.Envelope(), publisher: p,
+		units: d.Units(), fates: map[int]fate{},
+	}
+	if m.traceID = m.envelope.TraceID; m.traceID == "" {
+		m.traceID = rec.TraceID()
+	}
+	for _, unit := range m.units {
+		m.recipients = append(m.recipients, unit...)
+	}
+	slices.Sort(m.recipients)
+	return m
+}
+
+// flush waits until all events so far are acknowledged.
+func (m *message) flush(ctx context.Context) error {
+	for len(m.unacked) > 0 {
+		if err := m.unacked[0](ctx); err != nil {
+			return err
+		}
+		m.unacked = m.unacked[1:]
+	}
+	return nil
+}
+
+func (m *message) publish(event models.EventType, resp *models.ProviderResponse, errText string) {
+	m.unacked = append(m.unacked, m.publisher.Status(m.record, &models.StatusEvent{
+		MessageID: m.envelope.MessageID, Channel: m.envelope.Channel, EventType: event,
+		Attempt: m.attempt, ProviderResponse: resp, Error: errText,
+		TraceID: m.traceID, TenantID: m.envelope.TenantID, Timestamp: time.Now().UTC(),
+	}))
+}
+
+// absorb folds the results of a round.
+func (m *message) absorb(results []result) {
+	m.lastAttempt = time.Now().UTC()
+	m.retryAfter, m.notStarted = 0, false
+	for i := range results {
+		r := &results[i]
+		m.note(r)
+		if r.failure == nil {
+			m.success = r
+			m.settle(r.recipients, isAccepted)
+			continue
+		}
+		if m.firstFailed.IsZero() {
+			m.firstFailed = m.lastAttempt
+		}
+		m.retryAfter = max(m.retryAfter, r.failure.RetryAfter)
+		m.notStarted = m.notStarted || r.notStarted
+		m.fail(r)
+	}
+}
+
+func (m *message) fail(r *result) {
+	f := r.failure
+	open := isOpen
+	if f.Class == models.FailureUnknown {
+		open = isUnsettled
+	}
+	switch {
+	case f.Accepted:
+		m.trouble = r
+		m.settle(r.recipients, isAssumed)
+	case f.Refused != nil || f.Open != nil:
+		m.settle(r.recipients, isAccepted)
+		m.settle(f.Refused, isRefused)
+		m.settle(f.Open, open)
+		if len(f.Open) > 0 {
+			m.trouble = r
+		}
+	case f.Class == models.FailurePermanent:
+		m.settle(r.recipients, isRefused)
+	default:
+		m.trouble = r
+		m.settle(r.recipients, open)
+	}
+	if m.refusal == nil && m.count(isRefused) > 0 {
+		m.refusal = r
+	}
+}
+
+// note keeps what the provider told about its recipients.
+func (m *message) note(r *result) {
+	if len(r.response.Meta) == 0 {
+		return
+	}
+	if m.meta == nil {
+		m.meta = map[string]string{}
+	}
+	maps.Copy(m.meta, r.response.Meta)
+}
+
+func (m *message) settle(recipients []int, f fate) {
+	for _, i := range recipients {
+		m.fates[i] = f
+	}
+}
+
+func (m *message) count(f fate) int {
+	n := 0
+	for _, i := range m.recipients {
+		if m.fates[i] == f {
+			n++
+		}
+	}
+	return n
+}
+
+func (m *message) delivered() bool { return m.count(isAccepted) == len(m.recipients) }
+func (m *message) open() bool      { return m.count(isOpen)+m.count(isUnsettled) > 0 }
+
+// openUnits returns the units that still have open recipients, narrowed to
+// those.
+func (m *message) openUnits() [][]int {
+	var units [][]int
+	for _, unit := range m.units {
+		var left []int
+		for _, i := range unit {
+			if f := m.fates[i]; f == isOpen || f == isUnsettled {
+				left = append(left, i)
+			}
+		}
+		if len(left) > 0 {
+			units = append(units, left)
+		}
+	}
+	return units
+}
+
+// failureType says why the message is given up.
+func (m *message) failureType() models.FailureType {
+	left := len(m.recipients) - m.count(isAccepted)
+	switch {
+	case m.count(isRefused) == left:
+		return models.FailurePermanent
+	case m.count(isOpen) > 0:
+		return models.FailureTransient
+	default:
+		return models.FailureUnknown
+	}
+}
+
+// decisive returns the result that the message's state is told by: a refusal,
+// or the trouble that is left, or a success.
+func (m *message) decisive() *result {
+	switch {
+	case m.open() && m.trouble != nil, m.refusal == nil && m.trouble != nil && !m.delivered():
+		return m.trouble
+	case m.refusal != nil:
+		return m.refusal
+	default:
+		return m.success
+	}
+}
+
+func (m *message) failureText() string {
+	if r := m.decisive(); r != nil && r.failure != nil {
+		return r.failure.Error()
+	}
+	return ""
+}
+
+// response merges what the providers answered into one.
+func (m *message) response() *models.ProviderResponse {
+	resp := m.decisive().response
+	resp.Meta = maps.Clone(m.meta)
+	accepted, refused := m.count(isAccepted), m.count(isRefused)
+	switch {
+	case m.delivered(), len(m.recipients) == 1:
+	case accepted > 0:
+		resp.Status = models.StatusPartial
+	case refused > 0 && !m.open():
+		resp.Status = models.StatusRejected
+	}
+	if len(m.recipients) > 1 {
+		m.addMeta(&resp, "accepted", strconv.Itoa(accepted))
+		m.addMeta(&resp, "rejected", strconv.Itoa(refused))
+		m.addMeta(&resp, "open", strconv.Itoa(m.count(isOpen)+m.count(isUnsettled)))
+	}
+	return &resp
+}
+
+func (m *message) addMeta(resp *models.ProviderResponse, key, value string) {
+	if resp.Meta == nil {
+		resp.Meta = map[string]string{}
+	}
+	resp.Meta[key] = value
+}
+
+// retry publishes that the attempt failed and when the next one is due.
+func (m *message) retry(next time.Time) {
+	resp := m.response()
+	m.addMeta(resp, models.MetaNextAttemptAt, next.UTC().Format(time.RFC3339Nano))
+	if len(m.recipients) > 1 {
+		var open []string
+		for _, i := range m.recipients {
+			if f := m.fates[i]; f == isOpen || f == isUnsettled {
+				open = append(open, strconv.Itoa(i))
+			}
+		}
+		m.addMeta(resp, models.MetaOpenRecipients, strings.Join(open, ","))
+	}
+	m.publish(models.EventRetry, resp, m.failureText())
+}
+
+func (m *message) deadLetter(channel models.Channel) *models.DLQRecord {
+	letter := &models.DLQRecord{
+		MessageID: m.envelope.MessageID, Channel: channel,
+		OriginalMessage: models.NewOriginal(m.record.Value),
+		Attempts:        max(1, m.attempt), FailureType: m.failureType(), LastError: m.failureText(),
+		FirstFailedAt: m.firstFailed, LastAttemptAt: m.lastAttempt,
+		TraceID: m.traceID, TenantID: m.envelope.TenantID, Meta: m.envelope.Meta,
+	}
+	if len(m.recipients) > 1 && m.count(isRefused)+m.count(isAccepted) > 0 {
+		letter.Meta = maps.Clone(letter.Meta)
+		if letter.Meta == nil {
+			letter.Meta = map[string]string{}
+		}
+		var left []string
+		for _, i := range m.recipients {
+			if m.fates[i] != isAccepted {
+				left = append(left, m.delivery.Recipient(i))
+			}
+		}
+		letter.Meta[models.MetaFailedRecipients] = strings.Join(left, ",")
+	}
+	return letter
+}
