@@ -1,0 +1,166 @@
+// Package config reads the settings of a process from its environment,
+// checks all of them, and reports every mistake at once.
+package config
+
+import (
+	"strings"
+	"time"
+)
+
+// Config is what a worker of one channel was told. Load fills it; every value
+// in it has passed its checks.
+type Config struct {
+	Channel  string // email, sms or whatsapp
+	Env      string // development, or anything else
+	Host     string // empty listens on all addresses
+	Port     int    // 0 takes a free port
+	LogLevel string
+
+	Kafka    Kafka
+	Worker   Worker
+	Limits   Limits
+	Provider Provider
+	Breaker  Breaker
+	Mock     Mock
+	SMTP     SMTP
+	Twilio   Twilio
+	Meta     Meta
+
+	ShutdownTimeout time.Duration
+	HealthProbe     bool
+	Pprof           bool
+	OTLPEndpoint    string
+
+	later []string // see NotYetInEffect
+}
+
+// Kafka is the connection, and the topics and group of the worker's channel.
+type Kafka struct {
+	Brokers             []string
+	ClientID            string // empty means the binary's name
+	RequestTopic        string
+	StatusTopic         string
+	DLQTopic            string
+	Group               string
+	InstanceID          string // empty means no static membership
+	SessionTimeout      time.Duration
+	Compression         string
+	CommitInterval      time.Duration
+	CommitOnSuccessOnly bool
+	SecurityProtocol    string
+	SASLMechanism       string
+	SASLUsername        string
+	SASLPassword        Secret
+	SASLTokenFile       string
+	TLSCAFile           string
+	TLSCertFile         string
+	TLSKeyFile          string
+	TempTopic           string
+	Topic               Topic
+}
+
+// TLS reports whether connections are encrypted.
+func (k *Kafka) TLS() bool { return strings.HasSuffix(k.SecurityProtocol, "SSL") }
+
+// SASL reports whether connections carry credentials.
+func (k *Kafka) SASL() bool { return strings.HasPrefix(k.SecurityProtocol, "SASL_") }
+
+// Topic is how topics are created, by the tools and never by a worker.
+type Topic struct {
+	Partitions, Replication, MinISR, RetentionHours int
+	ProducerQuotaBytes                              int // 0 means none
+}
+
+// Worker is the life of messages.
+type Worker struct {
+	MaxAttempts        int
+	BaseBackoff        time.Duration
+	MaxBackoff         time.Duration
+	Concurrency        int
+	MaxPendingMessages int
+	MaxPendingBytes    int
+	MaxAge             time.Duration // 0 means no limit
+	ProviderTimeout    time.Duration
+	RetryAfterMax      time.Duration
+	AmbiguousOutcome   string // retry or dlq
+}
+
+// Limits bound what a valid request may hold.
+type Limits struct {
+	MessageBytes, Recipients, BodyBytes, SMSBodyRunes, WhatsAppBodyBytes, SubjectRunes int
+	MetaEntries, MetaKeyRunes, MetaValueRunes                                          int
+}
+
+// Provider names the channel's provider and limits how often it is called.
+type Provider struct {
+	Name                                                string // mock, smtp, twilio or meta
+	RatePerSecond, SenderRatePerSecond, GroupRatePerSec float64
+}
+
+// Breaker says when a channel pauses because its provider is down.
+type Breaker struct {
+	Failures int // 0 turns it off
+	Open     time.Duration
+}
+
+// Mock is the mock provider of all channels.
+type Mock struct {
+	Latency    time.Duration
+	LedgerFile string
+}
+
+// SMTP is the email relay.
+type SMTP struct {
+	Host                                  string
+	Port                                  int
+	Username                              string
+	Password                              Secret
+	Auth, TLS, TLSCAFile, HeloName        string
+	DKIMDomain, DKIMSelector, DKIMKeyFile string
+	DataTimeout                           time.Duration // 0 means Worker.ProviderTimeout
+}
+
+// Twilio is the account for SMS and WhatsApp.
+type Twilio struct {
+	AccountSID          string
+	AuthToken           Secret
+	APIKeySID           string
+	APIKeySecret        Secret
+	BaseURL             string
+	MessagingServiceSID string
+	StatusCallbackURL   string
+	ContentSIDs         map[string]string
+}
+
+// Meta is the WhatsApp Cloud API account.
+type Meta struct {
+	PhoneNumberID  string
+	AccessToken    Secret
+	PhoneNumberIDs map[string]string
+	CallbackData   bool
+	BaseURL        string
+	APIVersion     string
+}
+
+// LongestCall returns how long one provider call may take at most.
+func (c *Config) LongestCall() time.Duration {
+	if c.Provider.Name != "smtp" {
+		return c.Worker.ProviderTimeout
+	}
+	if c.SMTP.DataTimeout == 0 {
+		return 2 * c.Worker.ProviderTimeout
+	}
+	return c.Worker.ProviderTimeout + c.SMTP.DataTimeout
+}
+
+// NotYetInEffect names the settings that were given a value other than their
+// default and that this version checks but does not act on.
+func (c *Config) NotYetInEffect() []string { return c.later }
+
+// Error is all that is wrong with the settings.
+type Error struct {
+	Problems []string // one line each, beginning with the variable's name
+}
+
+// Error returns the problems, one a line.
+func (e *Error) Error() string { return strings.Join(e.Problems, "\n") }

@@ -1,0 +1,180 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Lookup returns a variable's value and whether it is set.
+type Lookup func(name string) (string, bool)
+
+// Load reads the settings of a worker of channel (email, sms or whatsapp). A
+// variable that is set to nothing, or to white space, counts as not set. The
+// error is an *Error that names everything that is wrong.
+func Load(lookup Lookup, channel string) (*Config, error) {
+	l := &loader{lookup: lookup, prefix: strings.ToUpper(channel) + "_", config: &Config{Channel: channel}}
+	if !slices.Contains(channelNames(), strings.ToUpper(channel)) {
+		return nil, &Error{Problems: []string{fmt.Sprintf("channel %q: want email, sms or whatsapp", channel)}}
+	}
+	for _, s := range table(l.config) {
+		for _, row := range s.rows {
+			l.read(row)
+		}
+	}
+	l.check()
+	if len(l.problems) > 0 {
+		return nil, &Error{Problems: l.problems}
+	}
+	return l.config, nil
+}
+
+type loader struct {
+	lookup   Lookup
+	prefix   string
+	config   *Config
+	problems []string
+}
+
+func (l *loader) problem(name, format string, args ...any) {
+	l.problems = append(l.problems, name+": "+fmt.Sprintf(format, args...))
+}
+
+// get returns the value of a variable, false where it is not set.
+func (l *loader) get(name string) (string, bool) {
+	value, ok := l.lookup(name)
+	value = strings.TrimSpace(value)
+	return value, ok && value != ""
+}
+
+// names lists the variables that may set row, the winner first.
+func (l *loader) names(row setting) []string {
+	if row.fixed {
+		return []string{row.name}
+	}
+	return []string{l.prefix + row.name, row.name}
+}
+
+func (l *loader) read(row setting) {
+	if row.secret != nil {
+		l.readSecret(row)
+		return
+	}
+	for _, name := range l.names(row) {
+		value, ok := l.get(name)
+		if !ok {
+			continue
+		}
+		if err := row.parse(value); err != nil {
+			l.problem(name, "%v", err)
+		}
+		if row.later && value != row.fallback {
+			l.config.later = append(l.config.later, name)
+		}
+		return
+	}
+	switch {
+	case row.required:
+		l.problem(row.name, "is required")
+	case row.fallback != "":
+		if err := row.parse(row.fallback); err != nil {
+			l.problem(row.name, "default: %v", err)
+		}
+	}
+}
+
+func (l *loader) readSecret(row setting) {
+	for _, name := range l.names(row) {
+		value, direct := l.get(name)
+		path, inFile := l.get(name + "_FILE")
+		switch {
+		case direct && inFile:
+			*row.secret = Secret{value: value} // so that nothing else complains of it
+			l.problem(name, "is set, and %s_FILE too: give one of them", name)
+		case direct:
+			*row.secret = Secret{value: value}
+		case inFile:
+			*row.secret = Secret{file: path}
+			if s, err := row.secret.Get(); err != nil {
+				l.problem(name+"_FILE", "%v", err)
+			} else if s == "" {
+				l.problem(name+"_FILE", "the file is empty")
+			}
+		default:
+			continue
+		}
+		return
+	}
+}
+
+// need reports a setting that another setting makes necessary.
+func (l *loader) need(missing bool, name, why string) {
+	if missing {
+		l.problem(name, "is required %s", why)
+	}
+}
+
+// check holds the rules that span several settings.
+func (l *loader) check() {
+	c := l.config
+	if c.Worker.BaseBackoff > c.Worker.MaxBackoff {
+		l.problem("BASE_BACKOFF_SECONDS", "is above MAX_BACKOFF_SECONDS")
+	}
+	if c.ShutdownTimeout == 0 {
+		c.ShutdownTimeout = c.LongestCall() + 5*time.Second
+	}
+	l.checkKafka(&c.Kafka)
+	switch c.Provider.Name {
+	case "smtp":
+		l.checkSMTP(&c.SMTP)
+	case "twilio":
+		l.checkTwilio(&c.Twilio)
+	case "meta":
+		l.need(c.Meta.PhoneNumberID == "", "META_PHONE_NUMBER_ID", "with WHATSAPP_PROVIDER=meta")
+		l.need(!c.Meta.AccessToken.IsSet(), "META_ACCESS_TOKEN", "with WHATSAPP_PROVIDER=meta")
+	}
+}
+
+func (l *loader) checkKafka(k *Kafka) {
+	if (k.TLSCertFile == "") != (k.TLSKeyFile == "") {
+		l.problem("KAFKA_TLS_CERT_FILE", "and KAFKA_TLS_KEY_FILE belong together: give both or none")
+	}
+	if !k.SASL() {
+		return
+	}
+	why := "with KAFKA_SECURITY_PROTOCOL=" + k.SecurityProtocol
+	l.need(k.SASLMechanism == "", "KAFKA_SASL_MECHANISM", why)
+	if k.SASLMechanism == "OAUTHBEARER" {
+		l.need(k.SASLTokenFile == "", "KAFKA_SASL_TOKEN_FILE", "with KAFKA_SASL_MECHANISM=OAUTHBEARER")
+		return
+	}
+	l.need(k.SASLUsername == "", "KAFKA_SASL_USERNAME", why)
+	l.need(!k.SASLPassword.IsSet(), "KAFKA_SASL_PASSWORD", why)
+}
+
+func (l *loader) checkSMTP(s *SMTP) {
+	l.need(s.Host == "", "SMTP_HOST", "with EMAIL_PROVIDER=smtp")
+	if s.Auth != "none" {
+		l.need(s.Username == "", "SMTP_USERNAME", "unless SMTP_AUTH=none")
+		l.need(!s.Password.IsSet(), "SMTP_PASSWORD", "unless SMTP_AUTH=none")
+	}
+	given := 0
+	for _, v := range []string{s.DKIMDomain, s.DKIMSelector, s.DKIMKeyFile} {
+		if v != "" {
+			given++
+		}
+	}
+	if given > 0 && given < 3 {
+		l.problem("SMTP_DKIM_DOMAIN", "SMTP_DKIM_SELECTOR and SMTP_DKIM_KEY_FILE belong together: give all or none")
+	}
+}
+
+func (l *loader) checkTwilio(t *Twilio) {
+	l.need(t.AccountSID == "", "TWILIO_ACCOUNT_SID", "with a twilio provider")
+	if (t.APIKeySID == "") != !t.APIKeySecret.IsSet() {
+		l.problem("TWILIO_API_KEY_SID", "and TWILIO_API_KEY_SECRET belong together: give both or none")
+	}
+	l.need(!t.AuthToken.IsSet() && t.APIKeySID == "", "TWILIO_AUTH_TOKEN",
+		"with a twilio provider, or TWILIO_API_KEY_SID with TWILIO_API_KEY_SECRET")
+}

@@ -1,0 +1,48 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"strings"
+)
+
+// Secret is a password, token or key. Printing it in any way shows nothing of
+// it. The zero Secret is not set.
+type Secret struct {
+	value string
+	file  string
+}
+
+// NewSecret makes a secret of a value that is at hand.
+func NewSecret(value string) Secret { return Secret{value: value} }
+
+// IsSet reports whether there is a secret.
+func (s Secret) IsSet() bool { return s.value != "" || s.file != "" }
+
+// Get returns the secret. One that was given as a file is read from it again,
+// so that it can be rotated without a restart; white space around it is
+// trimmed.
+func (s Secret) Get() (string, error) {
+	if s.file == "" {
+		return s.value, nil
+	}
+	data, err := os.ReadFile(s.file)
+	if err != nil {
+		return "", fmt.Errorf("read secret: %w", err)
+	}
+	return strings.TrimSpace(string(data)), nil
+}
+
+// String hides the secret.
+func (s Secret) String() string {
+	if !s.IsSet() {
+		return "(not set)"
+	}
+	return "(hidden)"
+}
+
+// GoString hides the secret.
+func (s Secret) GoString() string { return s.String() }
+
+// MarshalText hides the secret.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

@@ -1,0 +1,82 @@
+package config
+
+import "math"
+
+// setting is one row of the table that everything else follows from: parsing,
+// --help, the check for unknown names and the test of .env.example.
+type setting struct {
+	name     string
+	fallback string // the default, parsed like a value; empty means none
+	meaning  string
+	parse    parser  // nil for secrets
+	secret   *Secret // the secret's place; it may also be given as NAME_FILE
+	fixed    bool    // cannot be set per channel: the name says the channel already
+	required bool
+	later    bool // checked, but without effect in this version
+}
+
+// section groups rows for people.
+type section struct {
+	title string
+	rows  []setting
+}
+
+// table returns all settings, bound to c.
+func table(c *Config) []section {
+	return []section{
+		{"Process", []setting{
+			{name: "APP_ENV", fallback: "development", meaning: "development: console log; anything else: JSON, one object a line", parse: text(&c.Env)},
+			{name: "APP_PORT", fallback: "8080", meaning: "HTTP port of the health checks; 0 takes a free one and logs it", parse: whole(&c.Port, 0, 65535)},
+			{name: "APP_HOST", meaning: "HTTP listen address; empty means all", parse: text(&c.Host)},
+			{name: "LOG_LEVEL", fallback: "info", meaning: "trace, debug, info, warn, error, fatal, panic or disabled", parse: oneOf(&c.LogLevel, "trace", "debug", "info", "warn", "error", "fatal", "panic", "disabled")},
+			{name: "SHUTDOWN_TIMEOUT_SECONDS", meaning: "how long a drain may take after a signal (default: the longest a provider call may take, plus 5)", parse: duration(&c.ShutdownTimeout)},
+			{name: "HEALTH_ENABLE_PROVIDER_PROBE", fallback: "false", meaning: "readiness also asks the provider", parse: boolean(&c.HealthProbe), later: true},
+			{name: "PPROF_ENABLED", fallback: "false", meaning: "profiles on a loopback port", parse: boolean(&c.Pprof), later: true},
+			{name: "OTEL_EXPORTER_OTLP_ENDPOINT", meaning: "where traces go, with the other standard OTEL_ variables; empty turns them off", parse: baseURL(&c.OTLPEndpoint), later: true},
+		}},
+		kafkaSection(c),
+		topicSection(c),
+		{"Messages", []setting{
+			{name: "MAX_ATTEMPTS", fallback: "3", meaning: "provider calls for one message, the first included; 1 to 100", parse: whole(&c.Worker.MaxAttempts, 1, 100)},
+			{name: "BASE_BACKOFF_SECONDS", fallback: "10", meaning: "wait before attempt n+1 is uniform in [0, min(max, base*2^(n-1))]", parse: duration(&c.Worker.BaseBackoff)},
+			{name: "MAX_BACKOFF_SECONDS", fallback: "120", meaning: "the most that a backoff may wait", parse: duration(&c.Worker.MaxBackoff)},
+			{name: "WORKER_CONCURRENCY", fallback: "10", meaning: "provider calls under way at once in the process", parse: count(&c.Worker.Concurrency)},
+			{name: "MAX_PENDING_MESSAGES", fallback: "10000", meaning: "messages read and not finished at which reading pauses", parse: count(&c.Worker.MaxPendingMessages)},
+			{name: "MAX_PENDING_BYTES", fallback: "67108864", meaning: "the same bound in bytes of payload; one message is always admitted", parse: count(&c.Worker.MaxPendingBytes)},
+			{name: "COMMIT_ON_SUCCESS_ONLY", fallback: "true", meaning: "true: commit an offset after the message's outcome (at least once); false: before its first provider call (at most once)", parse: boolean(&c.Kafka.CommitOnSuccessOnly)},
+			{name: "COMMIT_INTERVAL_SECONDS", fallback: "1", meaning: "how often finished offsets are committed", parse: seconds(&c.Kafka.CommitInterval, 0.001, aDecade)},
+			{name: "MESSAGE_MAX_AGE_SECONDS", fallback: "0", meaning: "a request older than this is not sent any more; 0 means no limit", parse: duration(&c.Worker.MaxAge), later: true},
+			{name: "PROVIDER_TIMEOUT_SECONDS", fallback: "30", meaning: "hard limit of one provider call", parse: seconds(&c.Worker.ProviderTimeout, 0.001, aDecade)},
+			{name: "RETRY_AFTER_MAX_SECONDS", fallback: "600", meaning: "a provider's Retry-After is honoured up to this", parse: duration(&c.Worker.RetryAfterMax)},
+			{name: "AMBIGUOUS_OUTCOME", fallback: "retry", meaning: "a call that may have been accepted: retry, or dlq", parse: oneOf(&c.Worker.AmbiguousOutcome, "retry", "dlq"), later: true},
+			{name: "PROVIDER_RATE_PER_SECOND", fallback: "0", meaning: "provider calls started per second in the process; 0 means no limit", parse: rate(&c.Provider.RatePerSecond), later: true},
+			{name: "SENDER_RATE_PER_SECOND", fallback: "0", meaning: "the same for each from", parse: rate(&c.Provider.SenderRatePerSecond), later: true},
+			{name: "GROUP_RATE_PER_SECOND", fallback: "0", meaning: "the same for the whole consumer group", parse: rate(&c.Provider.GroupRatePerSec), later: true},
+			{name: "BREAKER_FAILURES", fallback: "5", meaning: "failures of the provider in a row after which the channel pauses; 0 turns the breaker off", parse: whole(&c.Breaker.Failures, 0, math.MaxInt32), later: true},
+			{name: "BREAKER_OPEN_SECONDS", fallback: "5", meaning: "time between probes while the channel pauses", parse: duration(&c.Breaker.Open), later: true},
+		}},
+		limitSection(c),
+		providerSection(c),
+		smtpSection(c),
+		twilioSection(c),
+		metaSection(c),
+	}
+}
+
+func limitSection(c *Config) section {
+	recipients := "100"
+	if c.Channel == "sms" {
+		recipients = "10"
+	}
+	return section{"Limits of a request", []setting{
+		{name: "MSG_MAX_BYTES", fallback: "8388608", meaning: "a whole request record", parse: count(&c.Limits.MessageBytes)},
+		{name: "RECIPIENTS_MAX", fallback: recipients, meaning: "each recipient list (default: email 100, sms 10, whatsapp 100)", parse: count(&c.Limits.Recipients)},
+		{name: "BODY_MAX_BYTES", fallback: "2097152", meaning: "email body.content in bytes", parse: count(&c.Limits.BodyBytes)},
+		{name: "SMS_BODY_MAX", fallback: "1600", meaning: "SMS body.content in runes", parse: count(&c.Limits.SMSBodyRunes)},
+		{name: "WA_BODY_MAX", fallback: "4096", meaning: "WhatsApp body.content in bytes", parse: count(&c.Limits.WhatsAppBodyBytes)},
+		{name: "SUBJECT_MAX_RUNES", fallback: "255", meaning: "email subject in runes", parse: count(&c.Limits.SubjectRunes)},
+		{name: "METADATA_MAX_ENTRIES", fallback: "50", meaning: "entries of meta", parse: count(&c.Limits.MetaEntries)},
+		{name: "METADATA_KEY_MAX_RUNES", fallback: "128", meaning: "a key of meta in runes", parse: count(&c.Limits.MetaKeyRunes)},
+		{name: "METADATA_VALUE_MAX_RUNES", fallback: "1024", meaning: "a value of meta in runes", parse: count(&c.Limits.MetaValueRunes)},
+	}}
+}

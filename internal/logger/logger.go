@@ -1,0 +1,68 @@
+// Package logger makes the process's logger: for a person's console in
+// development, one JSON object a line otherwise.
+package logger
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// New returns a logger that writes to w from level on. env "development"
+// writes console lines, coloured where w is a terminal and NO_COLOR is not
+// set; anything else writes JSON. Times are UTC with nanoseconds.
+func New(w io.Writer, env, level string) (zerolog.Logger, error) {
+	parsed, err := zerolog.ParseLevel(level)
+	if err != nil {
+		return zerolog.Nop(), fmt.Errorf("log level: %w", err)
+	}
+	if env == "development" {
+		w = zerolog.ConsoleWriter{Out: w, NoColor: !colour(w), TimeFormat: "15:04:05.000", TimeLocation: time.UTC}
+	}
+	return zerolog.New(w).Level(parsed).Hook(stamp{}), nil
+}
+
+// stamp adds the time without touching the library's global time format.
+type stamp struct{}
+
+// Run implements zerolog.Hook.
+func (stamp) Run(e *zerolog.Event, _ zerolog.Level, _ string) {
+	e.Str(zerolog.TimestampFieldName, time.Now().UTC().Format(time.RFC3339Nano))
+}
+
+func colour(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok || noColour() {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+func noColour() bool {
+	_, set := os.LookupEnv("NO_COLOR") //nolint:forbidigo // a convention of terminals, not a setting of ours
+	return set
+}
+
+// Mask makes an address or number fit for a debug log: j***@example.com,
+// +1555*****21. What it cannot make out it hides whole.
+func Mask(address string) string {
+	if at := strings.LastIndexByte(address, '@'); at > 0 {
+		return firstRune(address) + "***" + address[at:]
+	}
+	if len(address) > 8 && address[0] == '+' {
+		return address[:5] + strings.Repeat("*", len(address)-7) + address[len(address)-2:]
+	}
+	return "***"
+}
+
+func firstRune(s string) string {
+	for _, r := range s {
+		return string(r)
+	}
+	return ""
+}
