@@ -1,0 +1,136 @@
+// Package util holds the pure predicates behind validation. They run for
+// every message, so they scan by hand and allocate nothing.
+package util
+
+import (
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// IsUUIDv4 reports whether s is a UUID of version 4 and RFC variant in
+// lower-case canonical form (RFC 9562).
+func IsUUIDv4(s string) bool {
+	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+		return false
+	}
+	if s[14] != '4' || strings.IndexByte("89ab", s[19]) < 0 {
+		return false
+	}
+	for i := range len(s) {
+		switch i {
+		case 8, 13, 18, 23:
+			continue
+		}
+		if c := s[i]; !isDigit(c) && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+// ParseUTC parses an RFC 3339 time whose offset is Z or +00:00, with or
+// without a fraction, with upper-case T and Z and no leap second.
+func ParseUTC(s string) (time.Time, bool) {
+	const seconds = "2006-01-02T15:04:05"
+	if len(s) < len(seconds)+1 || !digitsAt(s, 0, 4, 5, 7, 8, 10, 11, 13, 14, 16, 17, 19) {
+		return time.Time{}, false
+	}
+	rest := s[len(seconds):]
+	if rest[0] == '.' {
+		n := 1
+		for n < len(rest) && isDigit(rest[n]) {
+			n++
+		}
+		if n == 1 {
+			return time.Time{}, false
+		}
+		rest = rest[n:]
+	}
+	if rest != "Z" && rest != "+00:00" {
+		return time.Time{}, false
+	}
+	t, err := time.Parse(time.RFC3339Nano, s)
+	return t.UTC(), err == nil
+}
+
+// digitsAt reports whether the ranges of s, given as from and to, are digits:
+// the library also takes a one-digit hour.
+func digitsAt(s string, ranges ...int) bool {
+	for i := 0; i < len(ranges); i += 2 {
+		for _, c := range []byte(s[ranges[i]:ranges[i+1]]) {
+			if !isDigit(c) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// IsE164 reports whether s is +, then 2 to 15 digits, the first not 0.
+func IsE164(s string) bool {
+	if len(s) < 3 || len(s) > 16 || s[0] != '+' || s[1] == '0' {
+		return false
+	}
+	for i := 1; i < len(s); i++ {
+		if !isDigit(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// IsMIMEType reports whether s is type/subtype in the characters of RFC 6838,
+// without parameters.
+func IsMIMEType(s string) bool {
+	kind, sub, ok := strings.Cut(s, "/")
+	return ok && restrictedName(kind) && restrictedName(sub)
+}
+
+func restrictedName(s string) bool {
+	if s == "" || len(s) > 127 || !isAlnum(s[0]) {
+		return false
+	}
+	for i := range len(s) {
+		if !isAlnum(s[i]) && strings.IndexByte("!#$&-^_.+", s[i]) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// IsHTTPURL reports whether s is an absolute http or https URL with a host
+// and without credentials.
+func IsHTTPURL(s string) bool {
+	if strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f || unicode.IsSpace(r) }) {
+		return false
+	}
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && u.User == nil
+}
+
+// HasControl reports whether s has a control character other than tab.
+func HasControl(s string) bool {
+	for _, r := range s {
+		if r != '\t' && unicode.IsControl(r) {
+			return true
+		}
+	}
+	return false
+}
+
+// IsBlank reports whether s is empty or white space alone.
+func IsBlank(s string) bool { return strings.TrimSpace(s) == "" }
+
+// LongerThan reports whether s has more than n runes.
+func LongerThan(s string, n int) bool {
+	return len(s) > n && utf8.RuneCountInString(s) > n
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+func isAlnum(c byte) bool {
+	return isDigit(c) || (c|0x20 >= 'a' && c|0x20 <= 'z')
+}
