@@ -1,0 +1,179 @@
+package adaptertest_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"messaging-worker/internal/adapters/adaptertest"
+	"messaging-worker/internal/adapters/common"
+	emailadapter "messaging-worker/internal/adapters/email"
+	smsadapter "messaging-worker/internal/adapters/sms"
+	whatsappadapter "messaging-worker/internal/adapters/whatsapp"
+	"messaging-worker/internal/models"
+	"messaging-worker/internal/providers/api"
+	"messaging-worker/internal/providers/email"
+	"messaging-worker/internal/providers/sms"
+	"messaging-worker/internal/providers/whatsapp"
+)
+
+// answer is a provider that gives one answer.
+type answer struct {
+	receipt api.Receipt
+	err     error
+}
+
+func (a answer) Send(context.Context, sms.Message) (api.Receipt, error) { return a.receipt, a.err }
+
+type whatsappAnswer answer
+
+func (a whatsappAnswer) Send(context.Context, whatsapp.Message) (api.Receipt, error) {
+	return a.receipt, a.err
+}
+
+// reply is a mail server that gives one reply, and remembers the message.
+type reply struct {
+	receipt email.Receipt
+	err     error
+	got     *email.Message
+}
+
+func (r reply) Send(_ context.Context, m email.Message) (email.Receipt, error) {
+	if r.got != nil {
+		*r.got = m
+	}
+	return r.receipt, r.err
+}
+
+func httpAnswers() []adaptertest.Answer {
+	var list []adaptertest.Answer
+	for status := 100; status < 600; status++ {
+		class := models.FailureUnknown
+		switch {
+		case status >= 500, status == 401, status == 403, status == 408, status == 429:
+			class = models.FailureTransient
+		case status >= 400:
+			class = models.FailurePermanent
+		}
+		text := fmt.Sprintf("no way to +15557654321 saying your code is 123456 %s", strings.Repeat("x", 3000))
+		list = append(list, adaptertest.Answer{
+			Name: fmt.Sprint("http ", status), Class: class, Text: fmt.Sprint("http ", status),
+			Err: &api.Error{Provider: "Twilio", Status: status, Code: 21211, Message: text, Raw: text, Unreadable: status < 300},
+		})
+	}
+	return append(list, adaptertest.Answer{
+		Name: "outside the protocol", Class: models.FailureUnknown, Err: &api.Error{Provider: "Twilio"},
+		Status: models.StatusUnknown, Text: "outside the protocol",
+	})
+}
+
+func TestSMS(t *testing.T) {
+	t.Parallel()
+	req := &models.SMSRequest{From: "+15551234567", To: []string{"+15557654321"}, Body: models.Body{Content: "your code is 123456"}}
+	adaptertest.Run(t, func(ctx context.Context, err error) (models.ProviderResponse, error) {
+		p := answer{api.Receipt{Status: 201, Kind: "sid", ID: "SM1", Message: "queued"}, err}
+		return smsadapter.New(p, common.Limits{}, adaptertest.Limit).Send(ctx, req, common.Call{Attempt: 1, Recipients: []int{0}})
+	}, httpAnswers())
+}
+
+func TestWhatsApp(t *testing.T) {
+	t.Parallel()
+	req := &models.WhatsAppRequest{From: "+15551234567", To: []string{"+15557654321"}, Body: models.Body{Content: "your code is 123456"}}
+	adaptertest.Run(t, func(ctx context.Context, err error) (models.ProviderResponse, error) {
+		p := whatsappAnswer{api.Receipt{Status: 200, Kind: "wamid", ID: "wamid.1"}, err}
+		return whatsappadapter.New(p, common.Limits{}, adaptertest.Limit).Send(ctx, req, common.Call{Attempt: 1, Recipients: []int{0}})
+	}, httpAnswers())
+}
+
+func emailRequest() *models.EmailRequest {
+	return &models.EmailRequest{
+		From: "noreply@example.com", To: []string{"user@example.com", "b@example.com"}, CC: []string{"c@example.com"},
+		Subject: "private subject", Body: models.Body{Type: models.BodyHTML, Content: "your code is 123456"},
+	}
+}
+
+func TestEmail(t *testing.T) {
+	t.Parallel()
+	var list []adaptertest.Answer
+	for code := 400; code < 600; code++ {
+		class, status := models.FailureTransient, ""
+		if code >= 500 {
+			class, status = models.FailurePermanent, models.StatusRejected
+		}
+		list = append(list, adaptertest.Answer{
+			Name: fmt.Sprint("smtp ", code), Class: class, Status: status, Text: fmt.Sprintf("smtp %d", code),
+			Err: &email.ReplyError{Reply: email.Reply{Code: code, Message: "user@example.com said your code is 123456 in private subject"}},
+		})
+	}
+	list = append(
+		list,
+		adaptertest.Answer{
+			Name: "throttled", Class: models.FailureTransient, Status: models.StatusRateLimited, Text: "smtp 421 slow down",
+			Err: &email.ReplyError{Reply: email.Reply{Code: 421, Enhanced: [3]int{4, 7, 0}, Message: "slow down"}},
+		},
+		adaptertest.Answer{
+			Name: "outside the protocol", Class: models.FailureUnknown, Status: models.StatusUnknown,
+			Err: &email.ReplyError{Reply: email.Reply{Code: 299}},
+		},
+	)
+	adaptertest.Run(t, func(ctx context.Context, err error) (models.ProviderResponse, error) {
+		a := emailadapter.New(reply{receipt: email.Receipt{Reply: email.Reply{Code: 250}}, err: err}, common.Limits{}, adaptertest.Limit)
+		return a.Send(ctx, emailRequest(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
+	}, list)
+}
+
+func TestEmailRecipientsEachHaveTheirFate(t *testing.T) {
+	t.Parallel()
+	refused := email.Reply{Code: 550, Enhanced: [3]int{5, 1, 1}, Message: "user unknown"}
+	later := email.Reply{Code: 451, Enhanced: [3]int{4, 2, 1}, Message: "mailbox busy"}
+	tests := []struct {
+		name              string
+		refusals          []email.Refusal
+		wantClass         models.FailureType
+		wantRefused, open []int
+		wantStatus        string
+	}{
+		{"one refused", []email.Refusal{{Recipient: 1, Reply: refused}}, models.FailurePermanent, []int{2}, nil, models.StatusPartial},
+		{"one later", []email.Refusal{{Recipient: 0, Reply: later}}, models.FailureTransient, nil, []int{0}, models.StatusPartial},
+		{"one each", []email.Refusal{{Recipient: 0, Reply: later}, {Recipient: 1, Reply: refused}}, models.FailureTransient, []int{2}, []int{0}, models.StatusUnavailable},
+		{"both refused", []email.Refusal{{Recipient: 0, Reply: refused}, {Recipient: 1, Reply: refused}}, models.FailurePermanent, []int{0, 2}, nil, models.StatusRejected},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var m email.Message
+			p := reply{receipt: email.Receipt{Reply: email.Reply{Code: 250}, Refusals: tt.refusals}, got: &m}
+			resp, err := emailadapter.New(p, common.Limits{}, time.Second).Send(t.Context(), emailRequest(), common.Call{Attempt: 2, Recipients: []int{0, 2}})
+			f := common.Classify(err)
+			if f == nil || f.Class != tt.wantClass || !slices.Equal(f.Refused, tt.wantRefused) || !slices.Equal(f.Open, tt.open) || resp.Status != tt.wantStatus {
+				t.Errorf("response %+v, failure %+v, want %s refused %v open %v status %s", resp, f, tt.wantClass, tt.wantRefused, tt.open, tt.wantStatus)
+			}
+			if !slices.Equal(m.Recipients, []string{"user@example.com", "c@example.com"}) || !m.HTML || m.Attempt != 2 || len(m.To) != 2 {
+				t.Errorf("provider got %+v", m)
+			}
+		})
+	}
+}
+
+func TestRetryAfterReachesTheEngine(t *testing.T) {
+	t.Parallel()
+	p := answer{err: &api.Error{Provider: "Twilio", Status: 429, Code: 20429, Message: "Rate limit exceeded", RetryAfter: 2 * time.Second}}
+	req := &models.SMSRequest{To: []string{"+15557654321"}}
+	resp, err := smsadapter.New(p, common.Limits{}, time.Second).Send(t.Context(), req, common.Call{Attempt: 1, Recipients: []int{0}})
+	if f := common.Classify(err); f.RetryAfter != 2*time.Second || resp.Status != models.StatusRateLimited || resp.Code != 429 || resp.Message != "Twilio 20429: Rate limit exceeded" {
+		t.Errorf("response %+v, failure %+v", resp, f)
+	}
+}
+
+func TestIdsAreNamedByNumber(t *testing.T) {
+	t.Parallel()
+	p := answer{receipt: api.Receipt{Status: 201, Kind: "sid", ID: "SM1"}}
+	req := &models.SMSRequest{To: []string{"+15550001", "+15550002"}}
+	resp, err := smsadapter.New(p, common.Limits{}, time.Second).Send(t.Context(), req, common.Call{Attempt: 1, Recipients: []int{1}})
+	if err != nil || resp.Meta["sid.+15550002"] != "SM1" {
+		t.Errorf("meta = %v, %v, want sid.+15550002=SM1", resp.Meta, err)
+	}
+}

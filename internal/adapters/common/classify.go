@@ -1,0 +1,87 @@
+package common
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+
+	"messaging-worker/internal/models"
+)
+
+// HTTPAnswer is what an HTTP provider answered, in plain values.
+type HTTPAnswer struct {
+	Status     int // 0 when the answer was outside the protocol
+	RetryAfter time.Duration
+	Unreadable bool // an acceptance whose body cannot be understood
+}
+
+// ClassifyHTTP returns the status word and the failure of an answer that is
+// not a plain acceptance. A code table of a provider comes before this; what
+// it does not know ends here.
+//
+// Sources: RFC 9110, 15; Twilio's and Meta's error pages agree with it.
+func ClassifyHTTP(a HTTPAnswer) (string, *Failure) {
+	f := &Failure{RetryAfter: a.RetryAfter, Err: fmt.Errorf("http %d", a.Status)}
+	switch {
+	case a.Status >= 200 && a.Status < 300:
+		f.Class, f.Accepted = models.FailureUnknown, true
+		f.Err = fmt.Errorf("http %d with an unreadable body", a.Status)
+		return models.StatusUnknown, f
+	case a.Status == http.StatusTooManyRequests:
+		f.Class = models.FailureTransient
+		return models.StatusRateLimited, f
+	case a.Status == http.StatusRequestTimeout:
+		f.Class = models.FailureTransient
+		return models.StatusTimeout, f
+	case a.Status >= 500 && a.Status < 600:
+		f.Class, f.Unreachable = models.FailureTransient, true
+		return models.StatusUnavailable, f
+	case a.Status == http.StatusUnauthorized, a.Status == http.StatusForbidden:
+		// Our credentials or account, not this message: it waits for a mend.
+		f.Class, f.Unreachable = models.FailureTransient, true
+		return models.StatusUnavailable, f
+	case a.Status >= 400 && a.Status < 500:
+		f.Class = models.FailurePermanent
+		return models.StatusRejected, f
+	}
+	f.Class = models.FailureUnknown
+	if a.Status == 0 {
+		f.Err = errors.New("a reply outside the protocol")
+	}
+	return models.StatusUnknown, f
+}
+
+// ClassifyNetwork returns the response and failure of a call that got no
+// answer at all, and false for an error that is not of this kind. Limit is
+// the configured time limit of the call.
+func ClassifyNetwork(err error, limit time.Duration) (models.ProviderResponse, *Failure, bool) {
+	var netErr net.Error
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
+		resp, f := TimedOut(limit)
+		return resp, f, true
+	case errors.Is(err, context.Canceled):
+		return unreachable("call cut by the worker's end")
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return unreachable("connection refused")
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return unreachable("connection reset")
+	}
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return unreachable("host not found")
+	}
+	if netErr != nil {
+		return unreachable("network error")
+	}
+	return models.ProviderResponse{}, nil, false
+}
+
+func unreachable(text string) (models.ProviderResponse, *Failure, bool) {
+	f := Transient(errors.New(text))
+	f.Unreachable = true
+	return models.ProviderResponse{Status: models.StatusUnavailable}, f, true
+}

@@ -1,0 +1,59 @@
+package email
+
+import (
+	"fmt"
+
+	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/models"
+	"messaging-worker/internal/util"
+)
+
+const wantMailbox = "an email address"
+
+// Decode reads and checks a request of messages.email.request. Its only error
+// is *common.Violations.
+func (a *Adapter) Decode(rec *models.Record) (*models.EmailRequest, error) {
+	req := &models.EmailRequest{}
+	err := a.readers.Read(rec, models.Email, &a.limits, &req.Envelope, func(r *common.Reader, name string) bool {
+		switch name {
+		case "from":
+			r.String(name, &req.From)
+		case "to":
+			r.Strings(name, &req.To)
+		case "cc":
+			r.Strings(name, &req.CC)
+		case "bcc":
+			r.Strings(name, &req.BCC)
+		case "subject":
+			r.String(name, &req.Subject)
+		case "body":
+			r.Body(&req.Body)
+		default:
+			return false
+		}
+		return true
+	}, func(r *common.Reader) { a.check(r, req) })
+	if err != nil {
+		return nil, err
+	}
+	return req, nil
+}
+
+func (a *Adapter) check(r *common.Reader, req *models.EmailRequest) {
+	r.Addressee("from", req.From, util.IsMailbox, wantMailbox)
+	r.List("to", req.To, 1, a.limits.Recipients, util.IsMailbox, wantMailbox)
+	r.List("cc", req.CC, 0, a.limits.Recipients, util.IsMailbox, wantMailbox)
+	r.List("bcc", req.BCC, 0, a.limits.Recipients, util.IsMailbox, wantMailbox)
+	if util.LongerThan(req.Subject, a.limits.SubjectRunes) {
+		r.Add("subject", fmt.Sprintf("longer than %d runes", a.limits.SubjectRunes))
+	}
+	if util.HasControl(req.Subject) {
+		r.Add("subject", "has a control character")
+	}
+	r.BodyType(&req.Body, models.BodyText, models.BodyHTML)
+	r.BodyContent(&req.Body)
+	if n := len(req.Body.Content); n > a.limits.BodyBytes {
+		r.Add("body.content", fmt.Sprintf("%d bytes, at most %d", n, a.limits.BodyBytes))
+	}
+	req.Body.MediaType = "" // media is WhatsApp's
+}

@@ -1,0 +1,50 @@
+// Package sms turns requests into text messages and the provider's answers
+// into outcomes.
+package sms
+
+import (
+	"context"
+	"time"
+
+	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/adapters/httpapi"
+	"messaging-worker/internal/models"
+	"messaging-worker/internal/providers/api"
+	"messaging-worker/internal/providers/sms"
+)
+
+// Provider delivers one text message to one number. Its errors are
+// *api.Error for an answer, and the network's or ctx's where none came.
+type Provider interface {
+	Send(ctx context.Context, m sms.Message) (api.Receipt, error)
+}
+
+// Adapter is the SMS channel. It is safe for concurrent use.
+type Adapter struct {
+	provider Provider
+	limits   common.Limits
+	timeout  time.Duration
+	readers  common.Readers
+}
+
+// New makes an adapter. Timeout is the limit of one call, for error texts.
+func New(provider Provider, limits common.Limits, timeout time.Duration) *Adapter {
+	return &Adapter{provider: provider, limits: limits, timeout: timeout}
+}
+
+// Recipient returns number i of to.
+func (a *Adapter) Recipient(req *models.SMSRequest, i int) string { return req.To[i] }
+
+// Units returns one unit for each distinct number.
+func (a *Adapter) Units(req *models.SMSRequest) [][]int { return httpapi.Units(req.To) }
+
+// Send makes the call for the one recipient of a unit.
+func (a *Adapter) Send(ctx context.Context, req *models.SMSRequest, call common.Call) (models.ProviderResponse, error) {
+	i := call.Recipients[0]
+	units := httpapi.Units(req.To)
+	receipt, err := a.provider.Send(ctx, sms.Message{
+		ID: req.MessageID, Attempt: call.Attempt, From: req.From, To: req.To[i],
+		Index: i, Last: units[len(units)-1][0], Body: req.Body.Content, Meta: req.Meta,
+	})
+	return httpapi.Result(req.To[i], receipt, err, a.timeout, req.To[i], req.From, req.Body.Content)
+}

@@ -1,0 +1,67 @@
+// Package email holds the providers that deliver mail.
+package email
+
+import (
+	"fmt"
+	"time"
+)
+
+// Message is one mail and the recipients that one call is to reach.
+type Message struct {
+	ID          string // the request's message id
+	Attempt     int    // from 1
+	From        string
+	To, CC, BCC []string // as the request gives them, for the header
+	Recipients  []string // of the envelope: who is still to get it
+	Indexes     []int    // numbers of Recipients in the request
+	Last        int      // number of the request's last recipient
+	Subject     string
+	HTML        bool
+	Body        string
+	CreatedAt   time.Time
+
+	// Meta is the request's meta: hints for the mock.
+	Meta map[string]string
+}
+
+// Reply is a server's reply (RFC 5321, 4.2, and RFC 3463).
+type Reply struct {
+	Code     int
+	Enhanced [3]int // zero where the server gave none
+	Message  string // its text, without the codes
+}
+
+// ReplyError is a reply that refuses the message as a whole.
+type ReplyError struct {
+	Reply
+
+	Stage string // the command that was refused: "MAIL", "DATA", "." and so on
+
+	// RetryAfter is for the mock alone: SMTP has no word for it.
+	RetryAfter time.Duration
+}
+
+// Error returns the code, and where there is one the enhanced code.
+func (e *ReplyError) Error() string { return e.Reply.String() }
+
+// String returns the code, and where there is one the enhanced code.
+func (r Reply) String() string {
+	if r.Enhanced[0] == 0 {
+		return fmt.Sprintf("smtp %d", r.Code)
+	}
+	return fmt.Sprintf("smtp %d %d.%d.%d", r.Code, r.Enhanced[0], r.Enhanced[1], r.Enhanced[2])
+}
+
+// Refusal is the reply that refused one recipient.
+type Refusal struct {
+	Recipient int // position in Message.Recipients
+	Reply     Reply
+}
+
+// Receipt is how a conversation ended that was not refused as a whole. Every
+// recipient without a refusal has the mail.
+type Receipt struct {
+	Reply    Reply // to the last line; zero when no recipient was accepted
+	Refusals []Refusal
+	QueueID  string // where the reply names one
+}

@@ -1,0 +1,132 @@
+package mock_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"messaging-worker/internal/providers/mock"
+)
+
+func play(t *testing.T, hints map[string]string, attempt int) mock.Outcome {
+	t.Helper()
+	m, err := mock.New(mock.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := m.Play(t.Context(), mock.Call{MessageID: "m", Attempt: attempt, Recipients: []int{0, 1}, Last: 1, Hints: hints})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func TestScenarios(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		hints   map[string]string
+		attempt int
+		want    mock.Result
+	}{
+		{"no hints", nil, 1, mock.Accepted},
+		{"success", map[string]string{"scenario": "success"}, 1, mock.Accepted},
+		{"transient for ever", map[string]string{"scenario": "transient"}, 99, mock.Transient},
+		{"transient twice, second", map[string]string{"scenario": "transient", "scenario_failures": "2"}, 2, mock.Transient},
+		{"transient twice, third", map[string]string{"scenario": "transient", "scenario_failures": "2"}, 3, mock.Accepted},
+		{"permanent", map[string]string{"scenario": "permanent"}, 1, mock.Permanent},
+		{"rate limited", map[string]string{"scenario": "rate_limited"}, 1, mock.RateLimited},
+		{"unknown", map[string]string{"scenario": "unknown"}, 1, mock.Unknown},
+		{"a scenario that is none", map[string]string{"scenario": "earthquake"}, 1, mock.Unplayable},
+		{"failures that are no number", map[string]string{"scenario": "transient", "scenario_failures": "two"}, 1, mock.Unplayable},
+		{"negative latency", map[string]string{"scenario_latency_ms": "-1"}, 1, mock.Unplayable},
+	}
+	for _, tt := range tests {
+		if got := play(t, tt.hints, tt.attempt); got.Result != tt.want {
+			t.Errorf("%s: result %d, want %d", tt.name, got.Result, tt.want)
+		}
+	}
+	if o := play(t, map[string]string{"scenario": "partial"}, 1); o.Result != mock.Accepted || !slices.Equal(o.Refused, []int{1}) {
+		t.Errorf("partial: %+v, want the last recipient refused", o)
+	}
+	if o := play(t, map[string]string{"scenario": "rate_limited", "scenario_retry_after_ms": "1500"}, 1); o.RetryAfter != 1500*time.Millisecond {
+		t.Errorf("rate_limited: Retry-After %v, want 1.5s", o.RetryAfter)
+	}
+}
+
+func TestPanics(t *testing.T) {
+	t.Parallel()
+	defer func() {
+		if recover() == nil {
+			t.Error("scenario panic did not panic")
+		}
+	}()
+	play(t, map[string]string{"scenario": "panic"}, 1)
+}
+
+func TestTimeAndTimeout(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m, _ := mock.New(mock.Options{Latency: 2 * time.Second})
+		tests := []struct {
+			name  string
+			hints map[string]string
+			want  time.Duration
+			err   error
+		}{
+			{"the setting's latency", nil, 2 * time.Second, nil},
+			{"the message's latency", map[string]string{"scenario_latency_ms": "500"}, 500 * time.Millisecond, nil},
+			{"timeout", map[string]string{"scenario": "timeout"}, 30 * time.Second, context.DeadlineExceeded},
+			{"latency beyond the limit", map[string]string{"scenario_latency_ms": "60000"}, 30 * time.Second, context.DeadlineExceeded},
+		}
+		for _, tt := range tests {
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			start := time.Now()
+			_, err := m.Play(ctx, mock.Call{Recipients: []int{0}, Attempt: 1, Hints: tt.hints})
+			cancel()
+			if took := time.Since(start); took != tt.want || !errors.Is(err, tt.err) {
+				t.Errorf("%s: took %v with %v, want %v with %v", tt.name, took, err, tt.want, tt.err)
+			}
+		}
+	})
+}
+
+func TestLedger(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ledger")
+	for range 2 { // a second worker goes on in the same file
+		m, err := mock.New(mock.Options{Ledger: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, scenario := range []string{"success", "partial", "transient"} {
+			if _, err := m.Play(t.Context(), mock.Call{
+				MessageID: "id-1", Attempt: 3, Recipients: []int{0, 2}, Last: 2, Hints: map[string]string{"scenario": scenario},
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := m.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
+	form := regexp.MustCompile(`^\d{4}-\d\d-\d\dT[0-9:.]+Z id-1 3 [02]$`)
+	if len(lines) != 6 || !form.MatchString(lines[0]) || !strings.HasSuffix(lines[1], " 2") || !strings.HasSuffix(lines[2], " 0") {
+		t.Errorf("ledger:\n%s\nwant six lines: 0 and 2 of success, 0 of partial, twice", data)
+	}
+	if _, err := mock.New(mock.Options{Ledger: filepath.Join(path, "below")}); err == nil {
+		t.Error("a ledger that cannot be opened: no error")
+	}
+}
