@@ -46,3 +46,7 @@ func (s Secret) GoString() string { return s.String() }
 
 // MarshalText hides the secret.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// SecretFile makes a secret that is read from the file at path; an empty path
+// makes one that is not set.
+func SecretFile(path string) Secret { return Secret{file: path} }

@@ -56,8 +56,12 @@ func New(o Options) (*Publisher, error) {
 	return p, nil
 }
 
-// Client returns the producing client, for metadata questions.
-func (p *Publisher) Client() *kgo.Client { return p.producer.Client() }
+// MissingTopics returns which of the publisher's topics and the given others
+// cannot be used, each with the reason. The error means that the brokers did
+// not answer.
+func (p *Publisher) MissingTopics(ctx context.Context, others ...string) ([]error, error) {
+	return kafka.MissingTopics(ctx, p.producer.Client(), append(others, p.statusTopic, p.dlqTopic)...)
+}
 
 // Flush waits until all that was published is acknowledged, or for ctx.
 func (p *Publisher) Flush(ctx context.Context) error { return p.producer.Flush(ctx) }

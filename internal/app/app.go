@@ -1,0 +1,189 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"messaging-worker/internal/config"
+	"messaging-worker/internal/health"
+	"messaging-worker/internal/kafka"
+	"messaging-worker/internal/kafka/consumer"
+	"messaging-worker/internal/kafka/publisher"
+	"messaging-worker/internal/worker"
+)
+
+// stuckAfter is how long one of the process's own loops may be silent. They
+// beat every second or two; a slow provider or an absent broker does not stop
+// them.
+const stuckAfter = time.Minute
+
+// App is one worker, built and not running yet.
+type App struct {
+	config    *config.Config
+	log       zerolog.Logger
+	listener  net.Listener
+	health    health.Health
+	provider  io.Closer
+	publisher *publisher.Publisher
+	consumer  *consumer.Consumer
+	poll      *health.Loop
+	commit    *health.Loop
+}
+
+// New builds a worker and takes its HTTP port. It does not connect to Kafka.
+// A *config.Error means that settings are wrong. Name is the binary's name.
+func New(c *config.Config, b Builder, name string, log zerolog.Logger) (*App, error) {
+	a := &App{config: c, log: log.With().Str("channel", c.Channel).Logger()}
+	channel, provider, err := b.build(c)
+	if err != nil {
+		return nil, err
+	}
+	a.provider = provider
+	a.beginUnready()
+	if err := a.connect(channel, b, name); err != nil {
+		return nil, errors.Join(err, a.close())
+	}
+	address := net.JoinHostPort(c.Host, strconv.Itoa(c.Port))
+	if a.listener, err = (&net.ListenConfig{}).Listen(context.Background(), "tcp", address); err != nil {
+		return nil, errors.Join(fmt.Errorf("listen for http: %w; choose another APP_PORT", err), a.close())
+	}
+	return a, nil
+}
+
+// connect makes the Kafka clients and what runs on them.
+func (a *App) connect(channel worker.Channel, b Builder, name string) error {
+	c := a.config
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	options := kafkaOptions(c, name)
+	a.publisher, err = publisher.New(publisher.Options{
+		Kafka: options, StatusTopic: c.Kafka.StatusTopic, DLQTopic: c.Kafka.DLQTopic, Host: host, Log: a.log,
+	})
+	if err != nil {
+		return setting("KAFKA", err)
+	}
+	engine := worker.New(channel, a.publisher, worker.NewGate(c.Worker.Concurrency), worker.Options{
+		Channel:     b.Channel,
+		MaxAttempts: c.Worker.MaxAttempts,
+		Backoff:     worker.Backoff{Base: c.Worker.BaseBackoff, Max: c.Worker.MaxBackoff},
+		CallTimeout: c.LongestCall(), RetryAfterMax: c.Worker.RetryAfterMax,
+		Log: a.log,
+	})
+	a.poll, a.commit = a.health.Watch("poll", stuckAfter), a.health.Watch("commit", stuckAfter)
+	a.consumer, err = consumer.New(consumer.Options{
+		Kafka: options, Topic: c.Kafka.RequestTopic, Group: c.Kafka.Group, InstanceID: c.Kafka.InstanceID,
+		SessionTimeout: c.Kafka.SessionTimeout, CommitInterval: c.Kafka.CommitInterval, LongestCall: c.LongestCall(),
+		MaxPendingMessages: c.Worker.MaxPendingMessages, MaxPendingBytes: int64(c.Worker.MaxPendingBytes),
+		AtMostOnce: !c.Kafka.CommitOnSuccessOnly,
+		PollBeat:   a.poll.Beat, CommitBeat: a.commit.Beat, Log: a.log,
+	}, engine.Handle)
+	if err != nil {
+		return setting("KAFKA", err)
+	}
+	return nil
+}
+
+// Addr returns where the health checks answer.
+func (a *App) Addr() string { return a.listener.Addr().String() }
+
+// Ready reports whether every readiness check is ok.
+func (a *App) Ready() bool { return a.health.Ready() }
+
+// Run works until ctx ends, then drains within SHUTDOWN_TIMEOUT_SECONDS. Nil
+// means that every provider call under way ended in time. Run may be called
+// once; afterwards the App is closed.
+func (a *App) Run(ctx context.Context) error {
+	hard, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	defer context.AfterFunc(ctx, func() {
+		a.log.Info().Dur("timeout", a.config.ShutdownTimeout).Msg("stopping: provider calls under way may end")
+		time.AfterFunc(a.config.ShutdownTimeout, cut)
+	})()
+
+	serving, stopServing := context.WithCancel(hard)
+	defer stopServing()
+	fatal, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	var side sync.WaitGroup
+	side.Go(func() {
+		if err := health.Serve(serving, a.listener, a.health.Handler()); err != nil {
+			fail(err)
+		}
+	})
+	side.Go(func() { a.monitor(serving) })
+	a.log.Info().Str("http", a.Addr()).Strs("brokers", a.config.Kafka.Brokers).
+		Str("topic", a.config.Kafka.RequestTopic).Str("group", a.config.Kafka.Group).
+		Str("provider", a.config.Provider.Name).Str("version", Version()).Msg("started")
+
+	err := a.consumer.Run(fatal, hard)
+	if ctx.Err() == nil && fatal.Err() != nil {
+		err = errors.Join(context.Cause(fatal), err)
+	}
+	err = errors.Join(err, a.flush(hard))
+	stopServing()
+	side.Wait()
+	if err = errors.Join(err, a.close()); err == nil {
+		a.log.Info().Msg("stopped")
+	}
+	return err
+}
+
+// flush gives what is still buffered a last chance. After a clean drain there
+// is nothing; an error is no loss, because nothing unacknowledged is committed.
+func (a *App) flush(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if err := a.publisher.Flush(ctx); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+func (a *App) close() error {
+	a.closeClients()
+	if a.listener != nil {
+		_ = a.listener.Close() // the server has closed it already when it ran
+	}
+	if a.provider == nil {
+		return nil
+	}
+	if err := a.provider.Close(); err != nil {
+		return fmt.Errorf("close provider: %w", err)
+	}
+	return nil
+}
+
+func (a *App) closeClients() {
+	if a.publisher != nil {
+		a.publisher.Close()
+	}
+}
+
+// kafkaOptions translates the settings for the Kafka rooms.
+func kafkaOptions(c *config.Config, name string) kafka.Options {
+	o := kafka.Options{Brokers: c.Kafka.Brokers, ClientID: c.Kafka.ClientID, Compression: c.Kafka.Compression}
+	if o.ClientID == "" {
+		o.ClientID = name
+	}
+	if c.Kafka.TLS() {
+		o.TLS = &kafka.TLS{CAFile: c.Kafka.TLSCAFile, CertFile: c.Kafka.TLSCertFile, KeyFile: c.Kafka.TLSKeyFile}
+	}
+	if c.Kafka.SASL() {
+		o.SASL = &kafka.SASL{
+			Mechanism: c.Kafka.SASLMechanism, Username: c.Kafka.SASLUsername, Password: c.Kafka.SASLPassword.Get,
+			Token: config.SecretFile(c.Kafka.SASLTokenFile).Get,
+		}
+	}
+	return o
+}

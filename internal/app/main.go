@@ -1,0 +1,93 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+
+	"messaging-worker/internal/config"
+	"messaging-worker/internal/logger"
+)
+
+// Exit codes of a worker.
+const (
+	exitOK       = 0
+	exitFault    = 1
+	exitSettings = 2
+)
+
+// Main runs a worker binary until a signal and returns its exit code.
+func Main(name string, b Builder) int {
+	return run(name, b, os.Args[1:], os.Stdout, os.Stderr)
+}
+
+func run(name string, b Builder, args []string, out, errOut io.Writer) int {
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	envFile := flags.String("env-file", "", "")
+	showVersion := flags.Bool("version", false, "")
+	err := flags.Parse(args)
+	if err == nil && flags.NArg() > 0 {
+		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return report(errOut, config.WriteHelp(out, name))
+	case err != nil:
+		fmt.Fprintf(errOut, "%s: %v; see --help\n", name, err)
+		return exitSettings
+	case *showVersion:
+		_, err := fmt.Fprintf(out, "%s %s %s\n", name, Version(), runtime.Version())
+		return report(errOut, err)
+	}
+	return report(errOut, start(name, b, *envFile, errOut))
+}
+
+// start loads the settings and works until SIGINT or SIGTERM.
+func start(name string, b Builder, envFile string, errOut io.Writer) error {
+	lookup, warnings, err := config.Environment(envFile)
+	if err != nil {
+		return err
+	}
+	c, err := config.Load(lookup, string(b.Channel))
+	if err != nil {
+		return err
+	}
+	log, err := logger.New(errOut, c.Env, c.LogLevel)
+	if err != nil {
+		return setting("LOG_LEVEL", err)
+	}
+	for _, w := range warnings {
+		log.Warn().Msg(w)
+	}
+	for _, name := range c.NotYetInEffect() {
+		log.Warn().Str("setting", name).Msg("this setting is checked but has no effect in this version")
+	}
+	a, err := New(c, b, name, log)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	// From the first signal on, a second one ends the process at once.
+	context.AfterFunc(ctx, stop)
+	return a.Run(ctx)
+}
+
+// report prints an error for the operator and returns the exit code.
+func report(w io.Writer, err error) int {
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintln(w, err)
+	if _, ok := errors.AsType[*config.Error](err); ok {
+		return exitSettings
+	}
+	return exitFault
+}

@@ -1,0 +1,85 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// monitorInterval is how often readiness is looked at. The answers over HTTP
+// are those of the last look.
+const monitorInterval = time.Second
+
+// monitor keeps the readiness checks true until ctx ends, and logs each time
+// that readiness changes, with the reason.
+func (a *App) monitor(ctx context.Context) {
+	ticker := time.NewTicker(monitorInterval)
+	defer ticker.Stop()
+	said := ""
+	for {
+		said = a.look(ctx, said)
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// beginUnready states the checks before the first look.
+func (a *App) beginUnready() {
+	a.health.Set("breaker", nil)
+	a.health.Set("kafka", errors.New("not connected yet"))
+	a.health.Set("topics", errors.New("not known yet"))
+}
+
+// look sets the checks and logs what is new to say.
+func (a *App) look(ctx context.Context, said string) string {
+	ask, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	missing, err := a.publisher.MissingTopics(ask, a.config.Kafka.RequestTopic)
+	if ctx.Err() != nil {
+		return said
+	}
+	kafka, topics := a.kafkaState(err), errors.Join(missing...)
+	if err != nil {
+		topics = errors.New("not known while the brokers do not answer")
+	}
+	a.health.Set("kafka", kafka)
+	a.health.Set("topics", topics)
+	return a.announce(said, errors.Join(kafka, topics), len(missing) == 0 && err == nil)
+}
+
+func (a *App) kafkaState(unanswered error) error {
+	state := a.consumer.State()
+	switch {
+	case unanswered != nil:
+		return unanswered
+	case state.Err != nil:
+		return state.Err
+	case !state.Joined:
+		return errors.New("has not joined the consumer group yet")
+	}
+	return nil
+}
+
+// announce logs a change, and has the consumer look for topics that are there
+// now.
+func (a *App) announce(said string, problem error, topicsThere bool) string {
+	now := "ready"
+	if problem != nil {
+		now = problem.Error()
+	}
+	if now == said {
+		return said
+	}
+	if problem == nil {
+		a.log.Info().Msg("ready")
+		return now
+	}
+	if topicsThere {
+		a.consumer.LookAgain()
+	}
+	a.log.Warn().Str("reason", now).Msg("not ready; will be when this is mended, nothing is lost meanwhile")
+	return now
+}
