@@ -7,7 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
+	"path"
+	"runtime"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -175,10 +177,31 @@ func (e *Engine) failed(ctx context.Context, m *message) error {
 }
 
 // logPanic names the place and never the value, which may hold anything.
-func (e *Engine) logPanic(r any, where string, rec *models.Record) {
-	e.opts.Log.Error().Str("where", where).Str("panic", fmt.Sprintf("%T", r)).
+func (e *Engine) logPanic(r any, doing string, rec *models.Record) {
+	e.opts.Log.Error().Str("doing", doing).Str("panic", fmt.Sprintf("%T", r)).Strs("at", panicSite()).
 		Int32("partition", rec.Partition).Int64("offset", rec.Offset).
-		Bytes("stack", debug.Stack()).Msg("panic: the message goes on, the fault is in the code at this stack")
+		Msg("panic: the message goes on, the fault is in the code at this place")
+}
+
+// panicSite returns the innermost places of the code that panicked. It is
+// called while the panic is being recovered.
+func panicSite() []string {
+	const deepest = 5
+	var pcs [64]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(0, pcs[:])])
+	var at []string
+	panicked := false
+	for len(at) < deepest {
+		f, more := frames.Next()
+		if panicked && !strings.HasPrefix(f.Function, "runtime.") {
+			at = append(at, fmt.Sprintf("%s:%d", path.Join(path.Base(path.Dir(f.File)), path.Base(f.File)), f.Line))
+		}
+		panicked = panicked || f.Function == "runtime.gopanic"
+		if !more {
+			break
+		}
+	}
+	return at
 }
 
 // sleep waits for d, or returns the cause of ctx's end.

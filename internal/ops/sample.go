@@ -1,0 +1,116 @@
+// Package ops is what the command-line tool does: sample traffic and a view
+// of what became of it.
+package ops
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"messaging-worker/internal/models"
+)
+
+// Scenario is a kind of sample request: what its mock provider will do, or
+// what is wrong with it.
+type Scenario struct {
+	Name string
+	meta map[string]string // hints for the mock
+	edit func(m map[string]any)
+	many bool // several recipients
+	raw  string
+}
+
+// Scenarios returns every kind of sample request.
+func Scenarios() []Scenario {
+	hint := func(pairs ...string) map[string]string {
+		meta := map[string]string{"campaign": "sample"}
+		for i := 0; i < len(pairs); i += 2 {
+			meta[pairs[i]] = pairs[i+1]
+		}
+		return meta
+	}
+	return []Scenario{
+		{Name: "success", meta: hint()},
+		{Name: "slow", meta: hint("scenario_latency_ms", "300")},
+		{Name: "transient-once", meta: hint("scenario", "transient", "scenario_failures", "1")},
+		{Name: "transient", meta: hint("scenario", "transient")},
+		{Name: "rate-limited", meta: hint("scenario", "rate_limited", "scenario_failures", "1", "scenario_retry_after_ms", "800")},
+		{Name: "timeout-once", meta: hint("scenario", "timeout", "scenario_failures", "1")},
+		{Name: "permanent", meta: hint("scenario", "permanent")},
+		{Name: "partial", meta: hint("scenario", "partial"), many: true},
+		{Name: "unknown", meta: hint("scenario", "unknown")},
+		{Name: "panic", meta: hint("scenario", "panic", "scenario_failures", "1")},
+		{Name: "invalid", meta: hint(), edit: func(m map[string]any) {
+			m["from"], m["to"] = "nobody", []string{}
+		}},
+		{Name: "not-json", raw: "this is not a request"},
+	}
+}
+
+// Request is one sample request, ready to be produced.
+type Request struct {
+	Channel   models.Channel
+	Scenario  string
+	MessageID string
+	Value     []byte
+	Trace     string // traceparent header
+}
+
+// Sample makes request number n of a channel in a scenario.
+func Sample(channel models.Channel, s Scenario, n int) (Request, error) {
+	r := Request{Channel: channel, Scenario: s.Name, MessageID: newID(), Trace: "00-" + randomHex(16) + "-" + randomHex(8) + "-01"}
+	if s.raw != "" {
+		r.Value = []byte(s.raw)
+		return r, nil
+	}
+	m := map[string]any{
+		"message_id": r.MessageID, "channel": channel, "tenant_id": "acme", "created_at": time.Now().UTC(), "meta": s.meta,
+	}
+	recipients := 1
+	if s.many {
+		recipients = 3
+	}
+	var to []string
+	for i := range recipients {
+		if channel == models.Email {
+			to = append(to, fmt.Sprintf("user%d.%d@example.com", n, i))
+		} else {
+			to = append(to, fmt.Sprintf("+1555%06d%d", n%1000000, i))
+		}
+	}
+	m["to"], m["from"] = to, "+15550000000"
+	m["body"] = map[string]string{"type": "text", "content": fmt.Sprintf("Your one-time code is %06d", n%1000000)}
+	switch channel {
+	case models.Email:
+		m["from"], m["subject"] = "noreply@example.com", "Sample message"
+	case models.WhatsApp:
+		m["body"] = map[string]string{"type": "template", "content": "order_update"}
+	case models.SMS:
+	}
+	if s.edit != nil {
+		s.edit(m)
+	}
+	var err error
+	if r.Value, err = json.Marshal(m); err != nil {
+		return r, fmt.Errorf("make sample request: %w", err)
+	}
+	return r, nil
+}
+
+// newID returns a random UUID of version 4 (RFC 9562, 5.4).
+func newID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails: the documentation says so
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	h := hex.EncodeToString(b[:])
+	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+}
+
+func randomHex(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b)
+	return hex.EncodeToString(b)
+}

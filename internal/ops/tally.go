@@ -1,0 +1,123 @@
+package ops
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"messaging-worker/internal/models"
+)
+
+// Tally counts what becomes of produced requests. It is safe for concurrent
+// use.
+type Tally struct {
+	mu       sync.Mutex
+	waiting  map[string]track // by message id
+	channels map[models.Channel]*score
+}
+
+type track struct {
+	scenario string
+	since    time.Time
+}
+
+type score struct {
+	produced, sent, retries int
+	failed                  map[string]int // by failure class
+	times                   []time.Duration
+}
+
+// NewTally makes an empty tally.
+func NewTally() *Tally {
+	t := &Tally{waiting: map[string]track{}, channels: map[models.Channel]*score{}}
+	for _, c := range models.Channels() {
+		t.channels[c] = &score{failed: map[string]int{}}
+	}
+	return t
+}
+
+// Produced notes a request that is on its way.
+func (t *Tally) Produced(r Request) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.waiting[r.MessageID] = track{r.Scenario, time.Now()}
+	t.channels[r.Channel].produced++
+}
+
+// Saw notes an event. It returns the request's scenario and how long it has
+// been on its way, and false for a request that is not of this tally.
+func (t *Tally) Saw(ev models.StatusEvent) (scenario string, age time.Duration, ours bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	w, ok := t.waiting[ev.MessageID]
+	if !ok {
+		return "", 0, false
+	}
+	s, age := t.channels[ev.Channel], time.Since(w.since)
+	switch ev.EventType {
+	case models.EventRetry:
+		s.retries++
+	case models.EventSent:
+		s.sent++
+	case models.EventFailed:
+		s.failed[class(ev.Error)]++
+	case models.EventQueued, models.EventAttempt:
+	}
+	if ev.EventType == models.EventSent || ev.EventType == models.EventFailed {
+		s.times = append(s.times, age)
+		delete(t.waiting, ev.MessageID)
+	}
+	return w.scenario, age, true
+}
+
+// class is the first word of an error text: its failure type.
+func class(text string) string {
+	var word string
+	if _, err := fmt.Sscan(text, &word); err != nil {
+		return "unknown"
+	}
+	return word
+}
+
+// Waiting returns how many requests have no outcome yet.
+func (t *Tally) Waiting() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.waiting)
+}
+
+// Write prints a table with a line a channel.
+func (t *Tally) Write(w io.Writer) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	types := []string{"permanent", "transient", "validation", "unknown"}
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(tw, "channel\trequests\tsent\tpermanent\ttransient\tvalidation\tunknown\topen\tretries\tmedian\tp95\tmax\t")
+	for _, c := range slices.Sorted(maps.Keys(t.channels)) {
+		s := t.channels[c]
+		fmt.Fprintf(tw, "%s\t%d\t%d", c, s.produced, s.sent)
+		open := s.produced - s.sent
+		for _, name := range types {
+			fmt.Fprintf(tw, "\t%d", s.failed[name])
+			open -= s.failed[name]
+		}
+		slices.Sort(s.times)
+		fmt.Fprintf(tw, "\t%d\t%d\t%s\t%s\t%s\t\n", open, s.retries, at(s.times, 0.5), at(s.times, 0.95), at(s.times, 1))
+	}
+	if err := tw.Flush(); err != nil {
+		return fmt.Errorf("print summary: %w", err)
+	}
+	return nil
+}
+
+// at returns a quantile of sorted times.
+func at(times []time.Duration, q float64) string {
+	if len(times) == 0 {
+		return "-"
+	}
+	return times[int(q*float64(len(times)-1))].Round(time.Millisecond).String()
+}
