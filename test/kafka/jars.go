@@ -8,6 +8,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,7 +26,8 @@ var pom []byte
 var ErrUnavailable = errors.New("cannot run Apache Kafka here")
 
 // jars returns the folder of Kafka's jars. The first call on a machine
-// downloads them into the user's cache folder.
+// downloads them into the user's cache folder; another pom.xml is another
+// folder.
 func jars(ctx context.Context) (string, error) {
 	for _, tool := range []string{"java", "mvn"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -36,7 +38,7 @@ func jars(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("find cache folder: %w", err)
 	}
-	final := filepath.Join(cache, "messaging-worker", "kafka-"+Version)
+	final := filepath.Join(cache, "messaging-worker", fmt.Sprintf("kafka-%s-%08x", Version, crc32.ChecksumIEEE(pom)))
 	if _, err := os.Stat(final); err == nil {
 		return final, nil
 	}

@@ -1,0 +1,341 @@
+package e2e_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"messaging-worker/internal/models"
+)
+
+// kind is a sort of request of the mixed traffic, and what must come of it.
+type kind struct {
+	share    int // of 100
+	meta     []string
+	edits    map[string]any
+	sequence string
+}
+
+func mixed() []kind {
+	return []kind{
+		{share: 60, sequence: "queued 0, attempt 1, sent 1"},
+		{share: 15, meta: []string{"scenario", "transient", "scenario_failures", "1"}, sequence: "queued 0, attempt 1, retry 1, attempt 2, sent 2"},
+		{share: 3, meta: []string{"scenario", "transient", "scenario_failures", "2"}, sequence: "queued 0, attempt 1, retry 1, attempt 2, retry 2, attempt 3, sent 3"},
+		{share: 2, meta: []string{"scenario", "transient"}, sequence: "queued 0, attempt 1, retry 1, attempt 2, retry 2, attempt 3, failed 3"},
+		{share: 10, meta: []string{"scenario", "permanent"}, sequence: "queued 0, attempt 1, failed 1"},
+		{share: 5, meta: []string{"scenario_latency_ms", "20"}, sequence: "queued 0, attempt 1, sent 1"},
+		{share: 5, edits: map[string]any{"to": nil}, sequence: "failed 0"},
+	}
+}
+
+// Ten thousand requests of mixed outcome, a fifth of them with transient
+// failures: each has exactly its own sequence, in order, under one key, in its
+// request's partition.
+func TestMixedTraffic(t *testing.T) {
+	t.Parallel()
+	const total = 10000
+	s := newStage(t, models.SMS, stageOptions{})
+	p := s.work(map[string]string{"WORKER_CONCURRENCY": "100", "LOG_LEVEL": "info", "MAX_PENDING_MESSAGES": "2000"})
+	p.waitReady(http.StatusOK)
+
+	var unready atomic.Int32
+	stop := make(chan struct{})
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(50 * time.Millisecond):
+				if code, _ := p.get("/healthz/ready"); code != http.StatusOK {
+					unready.Add(1)
+				}
+			}
+		}
+	}()
+
+	want, letters := map[string]string{}, 0
+	var records []*kgo.Record
+	for _, k := range mixed() {
+		for range total / 100 * k.share {
+			id := newID()
+			edits := hints(k.meta...)
+			for name, v := range k.edits {
+				edits[name] = v
+			}
+			want[id] = k.sequence
+			if strings.Contains(k.sequence, "failed") {
+				letters++
+			}
+			records = append(records, &kgo.Record{Key: []byte(id), Value: request(s.channel, id, edits)})
+		}
+	}
+	rand.Shuffle(len(records), func(i, j int) { records[i], records[j] = records[j], records[i] })
+	s.produce(records...)
+
+	got := s.events(total)
+	if len(got) != total {
+		t.Errorf("%d messages in the status topic, want %d", len(got), total)
+	}
+	partitions := map[int32]bool{}
+	for id, events := range got {
+		if sequence(events) != want[id] {
+			t.Errorf("%s: %s, want %s", id, sequence(events), want[id])
+		}
+		for _, e := range events {
+			if fmt.Sprint(e.record.Partition) != header(e.record, "source-partition") || string(e.record.Key) != id || e.source() != events[0].source() {
+				t.Errorf("%s: event in partition %d under key %s from %s", id, e.record.Partition, e.record.Key, e.source())
+			}
+			partitions[e.record.Partition] = true
+		}
+	}
+	if len(partitions) != 12 {
+		t.Errorf("events in %d partitions, want 12", len(partitions))
+	}
+	if dead := s.letters(letters); len(dead) != letters {
+		t.Errorf("%d messages with dead letters, want %d", len(dead), letters)
+	}
+	s.committed()
+	close(stop)
+	<-watched
+	if n := unready.Load(); n > 0 {
+		t.Errorf("not ready %d times during the traffic", n)
+	}
+	p.signal(sigTerm)
+	if code := p.exit(); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+}
+
+// Fifty messages wait ten minutes for their next attempt, in a worker of five
+// slots; five hundred others of the same partitions go through meanwhile.
+func TestBackoffHoldsNobodyElse(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, models.WhatsApp, stageOptions{partitions: 2})
+	s.work(map[string]string{"WORKER_CONCURRENCY": "5", "LOG_LEVEL": "info"})
+	waiting := map[string]bool{}
+	for range 50 {
+		id := newID()
+		waiting[id] = true
+		s.put(id, request(s.channel, id, hints("scenario", "rate_limited", "scenario_retry_after_ms", "600000")))
+	}
+	retries := 0
+	s.follow(s.topic("status"), func(r *kgo.Record) bool {
+		if bytes.Contains(r.Value, []byte(`"retry"`)) {
+			retries++
+		}
+		return retries == 50
+	})
+	var records []*kgo.Record
+	for range 500 {
+		id := newID()
+		records = append(records, &kgo.Record{Key: []byte(id), Value: request(s.channel, id, nil)})
+	}
+	s.produce(records...)
+	for id, events := range s.events(500) {
+		if want := "queued 0, attempt 1, sent 1"; !waiting[id] && sequence(events) != want {
+			t.Errorf("%s: %s, want %s", id, sequence(events), want)
+		}
+		if want := "queued 0, attempt 1, retry 1"; waiting[id] && sequence(events) != want {
+			t.Errorf("%s: %s, want %s", id, sequence(events), want)
+		}
+	}
+}
+
+// hostile are values that no sane producer writes.
+func hostile() map[string][]byte {
+	random := make([]byte, 3000)
+	for i := range random {
+		random[i] = byte(rand.Uint32())
+	}
+	id := newID()
+	good := request(models.Email, id, nil)
+	big := func(n int) string { return strings.Repeat("x", n) }
+	return map[string][]byte{
+		"random bytes":         random,
+		"truncated":            good[:len(good)/2],
+		"nested 2,000 deep":    []byte(`{"a":` + strings.Repeat("[", 2000) + strings.Repeat("]", 2000) + `}`),
+		"nested 100,000 deep":  []byte(strings.Repeat(`{"a":`, 100000)),
+		"brackets only":        bytes.Repeat([]byte("["), 1<<20),
+		"huge number":          []byte(`{"created_at":1` + strings.Repeat("0", 100000) + `}`),
+		"exponent":             []byte(`{"to":1e400,"from":-1E-400}`),
+		"repeated names":       []byte(`{"to":[],"to":[]}`),
+		"8 MiB of text":        []byte(`{"body":{"content":"` + big(8<<20) + `"}}`),
+		"8 MiB of not JSON":    []byte(big(8<<20 + 17)),
+		"null value":           nil,
+		"empty value":          {},
+		"NUL bytes":            make([]byte, 1000),
+		"a byte order mark":    append([]byte("\xef\xbb\xbf"), good...),
+		"wrong types":          []byte(`{"message_id":{},"channel":[],"created_at":true,"meta":"x","from":1,"to":{},"cc":"a","bcc":3,"subject":[],"body":[]}`),
+		"a million recipients": []byte(`{"to":[` + strings.TrimSuffix(strings.Repeat(`"x",`, 1000000), ",") + `]}`),
+		"json null":            []byte(`null`),
+		"lone surrogate":       []byte(`{"subject":"\udc00"}`),
+	}
+}
+
+// Hostile bytes come to one failed and one dead letter each, byte-exact, and
+// the next good message goes through.
+func TestHostileBytes(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, models.Email, stageOptions{partitions: 1})
+	s.work(map[string]string{"LOG_LEVEL": "info"})
+	var good []string
+	sources := map[string]string{} // coordinates → name
+	offset := 0
+	all := hostile()
+	for name, value := range all {
+		s.produce(&kgo.Record{Value: value})
+		sources[fmt.Sprintf("%s/0/%d", s.topic("request"), offset)] = name
+		id := newID()
+		good = append(good, id)
+		s.put(id, request(s.channel, id, nil))
+		offset += 2
+	}
+	events := s.events(2 * len(all))
+	for _, id := range good {
+		if want := "queued 0, attempt 1, sent 1"; sequence(events[id]) != want {
+			t.Errorf("a good message: %s, want %s", sequence(events[id]), want)
+		}
+	}
+	letters := s.letters(len(all))
+	for source, name := range sources {
+		e, l := events[source], letters[source]
+		if len(e) != 1 || sequence(e) != "failed 0" || !strings.HasPrefix(e[0].Error, "validation error: ") || len(l) != 1 {
+			t.Errorf("%s: events %s, %d dead letters, want failed 0 and one", name, sequence(e), len(l))
+			continue
+		}
+		if got := original(t, l[0]); !bytes.Equal(got, all[name]) {
+			t.Errorf("%s: original_message holds %d bytes that differ from the record's %d", name, len(got), len(all[name]))
+		}
+	}
+	s.committed()
+}
+
+// original returns the bytes that a dead letter's reader finds: the object's
+// text, or what the base64 stands for.
+func original(t *testing.T, l letter) []byte {
+	t.Helper()
+	raw := l.wire["original_message"]
+	if len(raw) > 0 && raw[0] == '{' {
+		return raw
+	}
+	var text string
+	if err := json.Unmarshal(raw, &text); err != nil {
+		t.Errorf("original_message is neither object nor string: %v", err)
+	}
+	b, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		t.Errorf("original_message: %v", err)
+	}
+	return b
+}
+
+// A dead letter that its topic refuses as too large is written without the
+// original, and harms none of its neighbours.
+func TestDeadLettersTooLargeForTheirTopic(t *testing.T) {
+	t.Parallel()
+	small := "20000"
+	s := newStage(t, models.SMS, stageOptions{partitions: 1, dlqConfig: map[string]*string{"max.message.bytes": &small}})
+	var records []*kgo.Record
+	for i := range 60 {
+		content := "short"
+		if i%10 == 3 {
+			content = hex.EncodeToString(randomBytes(30000)) // does not compress below the limit
+		}
+		r := &kgo.Record{Key: []byte(fmt.Sprint("key-", i)), Value: request(s.channel, newID(), map[string]any{"x": content})}
+		if i == 33 {
+			r.Headers = []kgo.RecordHeader{{Key: "huge", Value: randomBytes(100000)}}
+		}
+		records = append(records, r)
+	}
+	s.produce(records...)
+	s.work(nil)
+	letters := s.letters(60)
+	n := 0
+	for _, list := range letters {
+		l := list[0]
+		omitted := l.Meta["original_omitted"] == "true"
+		if omitted {
+			n++
+		}
+		if !omitted && !bytes.Contains(original(t, l), []byte("short")) || omitted && (string(l.wire["original_message"]) != `""` ||
+			len(l.Meta["original_sha256"]) != 64 || l.Meta["original_bytes"] == "" || header(l.record, "source-offset") == "") {
+			t.Errorf("dead letter %.300s", l.record.Value)
+		}
+	}
+	if len(letters) != 60 || n != 6 {
+		t.Errorf("%d dead letters, %d without their original, want 60 and 6", len(letters), n)
+	}
+	s.committed()
+}
+
+func randomBytes(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(rand.Uint32())
+	}
+	return b
+}
+
+// Two records with one message id are two deliveries; a record without a key
+// is a request like any other.
+func TestEveryRecordIsAMessageOfItsOwn(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, models.SMS, stageOptions{partitions: 3})
+	s.work(nil)
+	id := newID()
+	value := request(s.channel, id, nil)
+	s.produce(&kgo.Record{Key: []byte(id), Value: value}, &kgo.Record{Key: []byte(id), Value: value}, &kgo.Record{Value: value, Partition: 2})
+	bySource := map[string][]event{}
+	for _, e := range s.events(3)[id] {
+		bySource[e.source()] = append(bySource[e.source()], e)
+	}
+	if len(bySource) != 3 {
+		t.Errorf("events of %d records, want 3", len(bySource))
+	}
+	for source, events := range bySource {
+		if want := "queued 0, attempt 1, sent 1"; sequence(events) != want {
+			t.Errorf("%s: %s, want %s", source, sequence(events), want)
+		}
+	}
+}
+
+// The status topic may have fewer partitions than the request topic.
+func TestStatusPartitionIsTheRequestsModulo(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, models.Email, stageOptions{noTopics: true})
+	for topic, n := range map[string]int32{"request": 7, "status": 3, "dlq": 2} {
+		if _, err := s.admin.CreateTopic(s.ctx, n, 1, nil, s.topic(topic)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.work(nil)
+	var ids []string
+	for p := range int32(7) {
+		id := newID()
+		ids = append(ids, id)
+		s.produce(&kgo.Record{Partition: p, Value: request(s.channel, id, nil)})
+	}
+	events := s.events(7)
+	for p, id := range ids {
+		parts := []int32{}
+		for _, e := range events[id] {
+			parts = append(parts, e.record.Partition)
+		}
+		if want := slices.Repeat([]int32{int32(p % 3)}, 3); !slices.Equal(parts, want) {
+			t.Errorf("request in partition %d: events in %v, want %v", p, parts, want)
+		}
+	}
+}
