@@ -1,0 +1,209 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// call takes one call through the gate: ahead, a wait for the
+// acknowledgement, a slot, the call.
+func call(ctx context.Context, g *Gate, ack, length time.Duration, inCall func()) error {
+	if err := g.Ahead(ctx, 1); err != nil {
+		return err
+	}
+	time.Sleep(ack)
+	if err := g.Slot(ctx); err != nil {
+		g.Withdraw(1)
+		return err
+	}
+	defer g.Release()
+	inCall()
+	time.Sleep(length)
+	return nil
+}
+
+func TestNeverMoreCallsThanSlots(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGate(7)
+		var wg sync.WaitGroup
+		for range 500 {
+			wg.Go(func() {
+				_ = call(t.Context(), g, time.Millisecond, rand.N(50*time.Millisecond), func() {
+					if n := g.InFlight(); n > 7 {
+						t.Errorf("%d calls under way, want at most 7", n)
+					}
+				})
+			})
+		}
+		wg.Wait()
+		if g.slots.held != 0 || g.ahead.held != 0 {
+			t.Errorf("%d slots and %d places ahead taken at the end, want none", g.slots.held, g.ahead.held)
+		}
+	})
+}
+
+// The wait for an acknowledgement costs no slot: with calls of 50 ms and
+// acknowledgements of 5 ms the slots are never idle.
+func TestLookAheadHidesTheAcknowledgement(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const slots, calls = 20, 2000
+		g := NewGate(slots)
+		start := time.Now()
+		var wg sync.WaitGroup
+		for range calls {
+			wg.Go(func() { _ = call(t.Context(), g, 5*time.Millisecond, 50*time.Millisecond, func() {}) })
+		}
+		wg.Wait()
+		ideal := calls / slots * 50 * time.Millisecond
+		if took := time.Since(start); took > ideal*103/100 {
+			t.Errorf("%d calls took %v, want at most 3 %% above the ideal %v", calls, took, ideal)
+		}
+	})
+}
+
+// When calls hang, published attempts do not pile up behind them: no more
+// than a quarter of the concurrency once the last start is 20 ms ago.
+func TestFewAttemptsWaitBehindHangingCalls(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const slots = 40
+		g := NewGate(slots)
+		ctx, cancel := context.WithCancel(t.Context())
+		var mu sync.Mutex
+		ahead := 0
+		var wg sync.WaitGroup
+		for i := range 500 {
+			wg.Go(func() {
+				time.Sleep(time.Duration(i) * time.Millisecond)
+				if g.Ahead(ctx, 1) != nil {
+					return
+				}
+				mu.Lock()
+				ahead++
+				mu.Unlock()
+				if g.Slot(ctx) == nil {
+					<-ctx.Done()
+					g.Release()
+				} else {
+					g.Withdraw(1)
+				}
+			})
+		}
+		time.Sleep(time.Minute)
+		mu.Lock()
+		defer mu.Unlock()
+		if published := ahead - slots; published < slots/4 || published > slots/4+20 {
+			t.Errorf("%d attempts are published behind %d hanging calls, want about %d", published, slots, slots/4)
+		}
+		cancel()
+	})
+}
+
+func TestPlacesAreHandedOnInOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGate(1)
+		var order []int
+		var wg sync.WaitGroup
+		for i := range 20 {
+			wg.Go(func() {
+				time.Sleep(time.Duration(i) * time.Millisecond)
+				_ = call(t.Context(), g, 0, 30*time.Millisecond, func() { order = append(order, i) })
+			})
+		}
+		wg.Wait()
+		for i, got := range order {
+			if got != i {
+				t.Fatalf("order %v, want that of asking", order)
+			}
+		}
+	})
+}
+
+// A message with more calls than may be ahead goes when it is alone.
+func TestALargeMessageIsNotStarved(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGate(4)
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() { _ = call(t.Context(), g, time.Millisecond, 10*time.Millisecond, func() {}) })
+		}
+		wg.Go(func() {
+			if err := g.Ahead(t.Context(), 100); err != nil {
+				t.Error(err)
+			}
+			var units sync.WaitGroup
+			for range 100 {
+				units.Go(func() {
+					if g.Slot(t.Context()) == nil {
+						time.Sleep(time.Millisecond)
+						g.Release()
+					}
+				})
+			}
+			units.Wait()
+		})
+		wg.Wait()
+	})
+}
+
+// Waiters that give up at random moments leave nothing taken behind.
+func TestGivingUpLeavesNoTrace(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(r *rapid.T) {
+		slots := rapid.IntRange(1, 5).Draw(r, "slots")
+		waits := rapid.SliceOfN(rapid.IntRange(0, 60), 1, 40).Draw(r, "patience in ms")
+		synctest.Test(t, func(t *testing.T) {
+			g := NewGate(slots)
+			var wg sync.WaitGroup
+			for _, ms := range waits {
+				wg.Go(func() {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Duration(ms)*time.Millisecond)
+					defer cancel()
+					err := call(ctx, g, time.Millisecond, 20*time.Millisecond, func() {})
+					if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+						t.Errorf("call = %v", err)
+					}
+				})
+			}
+			wg.Wait()
+			if g.slots.held != 0 || g.ahead.held != 0 || g.slots.head() != nil || g.ahead.head() != nil {
+				t.Errorf("left behind: %d slots, %d ahead", g.slots.held, g.ahead.held)
+			}
+		})
+	})
+}
+
+func TestBackoffCeiling(t *testing.T) {
+	t.Parallel()
+	b := Backoff{Base: 10 * time.Second, Max: 2 * time.Minute}
+	for n, want := range map[int]time.Duration{1: 10 * time.Second, 2: 20 * time.Second, 4: 80 * time.Second, 5: 2 * time.Minute, 100: 2 * time.Minute} {
+		if got := b.Ceiling(n); got != want {
+			t.Errorf("Ceiling(%d) = %v, want %v", n, got, want)
+		}
+	}
+	if got := (Backoff{}).Wait(3); got != 0 {
+		t.Errorf("Wait of a zero Backoff = %v, want 0", got)
+	}
+	low, high := b.Max, time.Duration(0)
+	for range 2000 {
+		w := b.Wait(1)
+		low, high = min(low, w), max(high, w)
+		if w < 0 || w > 10*time.Second {
+			t.Fatalf("Wait(1) = %v, want 0 to 10s", w)
+		}
+	}
+	if low > time.Second || high < 9*time.Second {
+		t.Errorf("2000 waits lie between %v and %v: that is not full jitter", low, high)
+	}
+}

@@ -1,0 +1,153 @@
+// Package worker_test drives the engine through its exported door, with fakes
+// for channel and Kafka and a bubble for time.
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/models"
+	"messaging-worker/internal/worker"
+)
+
+// ledger is a Kafka that keeps what it is given. While it is held, nothing is
+// acknowledged.
+type ledger struct {
+	mu      sync.Mutex
+	entries []string // events and dead letters, in order
+	events  []models.StatusEvent
+	letters []models.DLQRecord
+	held    chan struct{} // nil: acknowledge at once
+	delay   time.Duration // until an acknowledgement
+}
+
+func (l *ledger) Status(_ *models.Record, ev *models.StatusEvent) func(context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.entries = append(l.entries, fmt.Sprintf("%s %d", ev.EventType, ev.Attempt))
+	l.events = append(l.events, *ev)
+	held, due := l.held, time.Now().Add(l.delay)
+	return func(ctx context.Context) error { return l.ack(ctx, held, due) }
+}
+
+func (l *ledger) DLQ(ctx context.Context, _ *models.Record, rec *models.DLQRecord) error {
+	l.mu.Lock()
+	l.entries = append(l.entries, fmt.Sprintf("dlq %s %d", rec.FailureType, rec.Attempts))
+	l.letters = append(l.letters, *rec)
+	held := l.held
+	l.mu.Unlock()
+	return l.ack(ctx, held, time.Now())
+}
+
+func (l *ledger) ack(ctx context.Context, held chan struct{}, due time.Time) error {
+	select {
+	case <-time.After(time.Until(due)):
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if held == nil {
+		return nil
+	}
+	select {
+	case <-held:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (l *ledger) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(l.entries, ", ")
+}
+
+// script is a channel whose calls go as a function says.
+type script struct {
+	recipients []string
+	units      [][]int // nil: one a recipient
+	invalid    *common.Violations
+	send       func(ctx context.Context, call common.Call) (models.ProviderResponse, error)
+}
+
+func (s script) Decode(*models.Record) (worker.Delivery, error) {
+	if s.invalid != nil {
+		return nil, s.invalid
+	}
+	return s, nil
+}
+
+func (s script) Envelope() *models.Envelope {
+	return &models.Envelope{MessageID: "m", Channel: models.SMS, TraceID: "t", TenantID: "acme", Meta: map[string]string{"a": "b"}}
+}
+func (s script) Recipient(i int) string { return s.recipients[i] }
+
+func (s script) Units() [][]int {
+	if s.units != nil {
+		return s.units
+	}
+	var units [][]int
+	for i := range s.recipients {
+		units = append(units, []int{i})
+	}
+	return units
+}
+
+func (s script) Send(ctx context.Context, call common.Call) (models.ProviderResponse, error) {
+	return s.send(ctx, call)
+}
+
+func accepted() (models.ProviderResponse, error) {
+	return models.ProviderResponse{Status: models.StatusOK, Code: 201}, nil
+}
+
+func fails(f *common.Failure) (models.ProviderResponse, error) {
+	return models.ProviderResponse{Status: models.StatusUnavailable, Code: 503}, f
+}
+
+func transient() *common.Failure { return common.Transient(errors.New("http 503")) }
+
+// bench is one engine with its ledger.
+type bench struct {
+	*ledger
+
+	gate   *worker.Gate
+	engine *worker.Engine
+}
+
+func newBench(c worker.Channel, concurrency int) *bench {
+	b := &bench{ledger: &ledger{}, gate: worker.NewGate(concurrency)}
+	b.engine = worker.New(c, b.ledger, b.gate, worker.Options{
+		Channel: models.SMS, MaxAttempts: 3, Backoff: worker.Backoff{Base: 10 * time.Second, Max: time.Minute},
+		CallTimeout: 30 * time.Second, RetryAfterMax: 10 * time.Minute,
+	})
+	return b
+}
+
+func record() *models.Record {
+	return &models.Record{Topic: "requests", Partition: 2, Offset: 7, Value: []byte(`{"a":1}`)}
+}
+
+// handle runs one message to its end without any stop.
+func (b *bench) handle(t *testing.T) {
+	t.Helper()
+	if err := b.engine.Handle(t.Context(), t.Context(), record(), nil); err != nil {
+		t.Errorf("Handle = %v, want nil", err)
+	}
+	if n := b.gate.InFlight(); n != 0 {
+		t.Errorf("%d slots taken at the end, want 0", n)
+	}
+}
+
+func (b *bench) want(t *testing.T, entries ...string) {
+	t.Helper()
+	if got, want := b.String(), strings.Join(entries, ", "); got != want {
+		t.Errorf("ledger: %s\nwant:   %s", got, want)
+	}
+}
