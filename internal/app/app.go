@@ -41,7 +41,7 @@ type App struct {
 
 // New builds a worker and takes its HTTP port. It does not connect to Kafka.
 // A *config.Error means that settings are wrong. Name is the binary's name.
-func New(c *config.Config, b Builder, name string, log zerolog.Logger) (*App, error) {
+func New(ctx context.Context, c *config.Config, b Builder, name string, log zerolog.Logger) (*App, error) {
 	a := &App{config: c, log: log.With().Str("channel", c.Channel).Logger()}
 	channel, provider, err := b.build(c)
 	if err != nil {
@@ -53,7 +53,7 @@ func New(c *config.Config, b Builder, name string, log zerolog.Logger) (*App, er
 		return nil, errors.Join(err, a.close())
 	}
 	address := net.JoinHostPort(c.Host, strconv.Itoa(c.Port))
-	if a.listener, err = (&net.ListenConfig{}).Listen(context.Background(), "tcp", address); err != nil {
+	if a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", address); err != nil {
 		return nil, errors.Join(fmt.Errorf("listen for http: %w; choose another APP_PORT", err), a.close())
 	}
 	return a, nil

@@ -50,7 +50,7 @@ func Dev(ctx context.Context, o DevOptions) error {
 	if err != nil {
 		return fmt.Errorf("--log-level: %w", err)
 	}
-	apps, err := devWorkers(broker.Addrs(), log)
+	apps, err := devWorkers(ctx, broker.Addrs(), log)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func devTopics(c models.Channel) ops.Topics {
 // devWorkers builds the three workers with settings that make a short show:
 // waits of a second instead of minutes. The process environment is left out,
 // so that the stack is the same on every machine.
-func devWorkers(brokers []string, log zerolog.Logger) ([]*App, error) {
+func devWorkers(ctx context.Context, brokers []string, log zerolog.Logger) ([]*App, error) {
 	settings := map[string]string{
 		"KAFKA_BROKERS": strings.Join(brokers, ","), "APP_HOST": "127.0.0.1", "APP_PORT": "0",
 		"BASE_BACKOFF_SECONDS": "0.5", "MAX_BACKOFF_SECONDS": "2", "PROVIDER_TIMEOUT_SECONDS": "2",
@@ -88,7 +88,7 @@ func devWorkers(brokers []string, log zerolog.Logger) ([]*App, error) {
 		if err != nil {
 			return nil, err
 		}
-		a, err := New(c, b, string(b.Channel)+"-worker", log)
+		a, err := New(ctx, c, b, string(b.Channel)+"-worker", log)
 		if err != nil {
 			return nil, err
 		}
@@ -179,10 +179,7 @@ func (d *dev) produce(ctx context.Context, apps []*App) error {
 			return err
 		}
 		d.tally.Produced(r)
-		if err := d.traffic.Produce(ctx, r); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+		if err := d.traffic.Produce(ctx, r); err != nil && ctx.Err() == nil {
 			return err
 		}
 		if !pause(ctx, time.Duration(float64(time.Second)/d.Rate)) {

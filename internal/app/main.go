@@ -69,14 +69,14 @@ func start(name string, b Builder, envFile string, errOut io.Writer) error {
 	for _, name := range c.NotYetInEffect() {
 		log.Warn().Str("setting", name).Msg("this setting is checked but has no effect in this version")
 	}
-	a, err := New(c, b, name, log)
-	if err != nil {
-		return err
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	// From the first signal on, a second one ends the process at once.
 	context.AfterFunc(ctx, stop)
+	a, err := New(ctx, c, b, name, log)
+	if err != nil {
+		return err
+	}
 	return a.Run(ctx)
 }
 

@@ -3,7 +3,7 @@ package app
 import "runtime/debug"
 
 // version is set by the linker for a release.
-var version string //nolint:gochecknoglobals // the linker can set nothing else
+var version string
 
 // Version returns the release, or else the commit that the binary was built
 // from, or "devel".

@@ -30,7 +30,7 @@ func Environment(path string) (Lookup, []string, error) {
 	values, err := godotenv.UnmarshalBytes(data)
 	if err != nil {
 		// The parser's own text quotes the line, which may hold a secret.
-		return nil, nil, &Error{Problems: []string{fmt.Sprintf("%s: is not a list of NAME=value lines", path)}}
+		return nil, nil, &Error{Problems: []string{path + ": is not a list of NAME=value lines"}}
 	}
 	var warnings []string
 	for name := range values {

@@ -114,7 +114,7 @@ func oneOf(dst *string, words ...string) parser {
 func brokers(dst *[]string) parser {
 	return func(s string) error {
 		var list []string
-		for _, part := range strings.Split(s, ",") {
+		for part := range strings.SplitSeq(s, ",") {
 			part = strings.TrimSpace(part)
 			host, port, err := net.SplitHostPort(part)
 			if err != nil || host == "" || strings.ContainsAny(host, "/@ ") {
@@ -171,7 +171,7 @@ func readable(path string) error {
 func pairs(dst *map[string]string) parser {
 	return func(s string) error {
 		list := map[string]string{}
-		for _, part := range strings.Split(s, ",") {
+		for part := range strings.SplitSeq(s, ",") {
 			name, value, ok := strings.Cut(strings.TrimSpace(part), "=")
 			name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 			if !ok || name == "" || value == "" {

@@ -24,16 +24,15 @@ func (b bridge) Level() kgo.LogLevel {
 }
 
 func (b bridge) Log(level kgo.LogLevel, msg string, keyvals ...any) {
-	var event *zerolog.Event
+	to := zerolog.WarnLevel
 	switch level {
 	case kgo.LogLevelDebug:
-		event = b.log.Trace()
+		to = zerolog.TraceLevel
 	case kgo.LogLevelInfo:
-		event = b.log.Debug()
+		to = zerolog.DebugLevel
 	case kgo.LogLevelWarn:
-		event = b.log.Info()
-	default:
-		event = b.log.Warn()
+		to = zerolog.InfoLevel
+	case kgo.LogLevelError, kgo.LogLevelNone:
 	}
-	event.Str("component", "kafka").Fields(keyvals).Msg(msg)
+	b.log.WithLevel(to).Str("component", "kafka").Fields(keyvals).Msg(msg)
 }

@@ -19,7 +19,7 @@ func MissingTopics(ctx context.Context, cl *kgo.Client, topics ...string) ([]err
 	req.AllowAutoTopicCreation = false
 	for _, topic := range topics {
 		t := kmsg.NewMetadataRequestTopic()
-		t.Topic = kmsg.StringPtr(topic)
+		t.Topic = new(topic)
 		req.Topics = append(req.Topics, t)
 	}
 	resp, err := req.RequestWith(ctx, cl)

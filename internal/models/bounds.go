@@ -1,6 +1,9 @@
 package models
 
-import "unicode/utf8"
+import (
+	"maps"
+	"unicode/utf8"
+)
 
 // Limits of the texts in events and dead letters, in runes. They keep every
 // event far below a topic's usual limit of 1 MiB, so that none is unwritable.
@@ -47,9 +50,7 @@ func boundMeta(meta map[string]string) map[string]string {
 		}
 		if out == nil {
 			out = make(map[string]string, len(meta))
-			for k, v := range meta {
-				out[k] = v
-			}
+			maps.Copy(out, meta)
 		}
 		out[key] = cut
 	}

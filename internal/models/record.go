@@ -1,6 +1,9 @@
 package models
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Record is a request as it lies in Kafka. It is read-only once consumed and
 // may be shared by goroutines.
@@ -22,9 +25,9 @@ type Header struct {
 
 // Header returns the last header of that name, or nil where there is none.
 func (r *Record) Header(key string) []byte {
-	for i := len(r.Headers) - 1; i >= 0; i-- {
-		if r.Headers[i].Key == key {
-			return r.Headers[i].Value
+	for _, v := range slices.Backward(r.Headers) {
+		if v.Key == key {
+			return v.Value
 		}
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -27,8 +28,8 @@ type Scenario struct {
 func Scenarios() []Scenario {
 	hint := func(pairs ...string) map[string]string {
 		meta := map[string]string{"campaign": "sample"}
-		for i := 0; i < len(pairs); i += 2 {
-			meta[pairs[i]] = pairs[i+1]
+		for pair := range slices.Chunk(pairs, 2) {
+			meta[pair[0]] = pair[1]
 		}
 		return meta
 	}

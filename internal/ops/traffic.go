@@ -2,7 +2,6 @@ package ops
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/go-json-experiment/json"
@@ -69,10 +68,10 @@ func (t *Traffic) Follow(ctx context.Context, seen func(models.StatusEvent)) err
 	for {
 		fetches := t.client.PollFetches(ctx)
 		if ctx.Err() != nil || fetches.IsClientClosed() {
-			return nil
+			return nil //nolint:nilerr // the end of ctx is how following ends
 		}
-		if err := fetches.Err(); err != nil && !errors.Is(err, context.Canceled) {
-			return fmt.Errorf("follow status events: %w", err)
+		for _, failed := range fetches.Errors() {
+			return fmt.Errorf("follow status events: %w", failed.Err)
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
 			var ev models.StatusEvent

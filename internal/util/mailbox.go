@@ -93,6 +93,7 @@ func isAtext(r rune) bool {
 	if r >= utf8.RuneSelf {
 		return isPlainUTF8(r)
 	}
+	//nolint:gosec // r is below utf8.RuneSelf
 	return isAlnum(byte(r)) || strings.IndexByte("!#$%&'*+-/=?^_`{|}~", byte(r)) >= 0
 }
 
@@ -162,7 +163,7 @@ func isLabel(s string) bool {
 			if !isPlainUTF8(r) {
 				return false
 			}
-		case r != '-' && !isAlnum(byte(r)):
+		case r != '-' && !isAlnum(byte(r)): //nolint:gosec // r is below utf8.RuneSelf
 			return false
 		}
 	}

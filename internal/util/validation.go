@@ -35,7 +35,7 @@ func IsUUIDv4(s string) bool {
 // without a fraction, with upper-case T and Z and no leap second.
 func ParseUTC(s string) (time.Time, bool) {
 	const seconds = "2006-01-02T15:04:05"
-	if len(s) < len(seconds)+1 || !digitsAt(s, 0, 4, 5, 7, 8, 10, 11, 13, 14, 16, 17, 19) {
+	if len(s) < len(seconds)+1 || !isDateShape(s[:len(seconds)]) {
 		return time.Time{}, false
 	}
 	rest := s[len(seconds):]
@@ -56,12 +56,14 @@ func ParseUTC(s string) (time.Time, bool) {
 	return t.UTC(), err == nil
 }
 
-// digitsAt reports whether the ranges of s, given as from and to, are digits:
-// the library also takes a one-digit hour.
-func digitsAt(s string, ranges ...int) bool {
-	for i := 0; i < len(ranges); i += 2 {
-		for _, c := range []byte(s[ranges[i]:ranges[i+1]]) {
-			if !isDigit(c) {
+// isDateShape reports whether s has digits wherever the layout has: the
+// library also takes a one-digit hour.
+func isDateShape(s string) bool {
+	for i := range len(s) {
+		switch i {
+		case 4, 7, 10, 13, 16: // the separators, which the library checks
+		default:
+			if !isDigit(s[i]) {
 				return false
 			}
 		}

@@ -5,6 +5,7 @@ package config_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,9 +39,7 @@ func lookup(env map[string]string) config.Lookup {
 func load(t *testing.T, channel string, extra map[string]string) (*config.Config, []string) {
 	t.Helper()
 	env := required()
-	for name, value := range extra {
-		env[name] = value
-	}
+	maps.Copy(env, extra)
 	c, err := config.Load(lookup(env), channel)
 	if err == nil {
 		return c, nil

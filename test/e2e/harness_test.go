@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -123,9 +124,7 @@ func (s *stage) env(extra map[string]string) []string {
 		"PROVIDER_TIMEOUT_SECONDS":          "1",
 		"KAFKA_SESSION_TIMEOUT_SECONDS":     "6",
 	}
-	for name, value := range extra {
-		settings[name] = value
-	}
+	maps.Copy(settings, extra)
 	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
 	for name, value := range settings {
 		env = append(env, name+"="+value)

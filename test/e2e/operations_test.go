@@ -404,3 +404,70 @@ func TestStopWhileBackingOff(t *testing.T) {
 		t.Errorf("offset %d is committed over an unfinished message", o.At)
 	}
 }
+
+// A worker that never found its broker, and one whose group is idle, end with
+// 0 on SIGTERM and on SIGINT.
+func TestStopWithoutTraffic(t *testing.T) {
+	t.Parallel()
+	for name, settings := range map[string]map[string]string{"no broker": {"KAFKA_BROKERS": "127.0.0.1:1"}, "idle": nil} {
+		for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+			t.Run(name+" "+signal.String(), func(t *testing.T) {
+				t.Parallel()
+				s := newStage(t, models.Email, stageOptions{})
+				p := s.work(settings)
+				if name == "idle" {
+					p.waitReady(http.StatusOK)
+				} else {
+					p.waitReady(http.StatusServiceUnavailable)
+				}
+				p.signal(signal)
+				if code := p.exit(); code != 0 {
+					t.Errorf("exit code %d, want 0", code)
+				}
+			})
+		}
+	}
+}
+
+// A drain that runs out of time cuts the call and says so by its exit code.
+func TestDrainOutOfTime(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, models.SMS, stageOptions{partitions: 1})
+	p := s.work(map[string]string{"PROVIDER_TIMEOUT_SECONDS": "300", "SHUTDOWN_TIMEOUT_SECONDS": "1"})
+	id := newID()
+	s.put(id, request(s.channel, id, hints("scenario", "timeout")))
+	s.follow(s.topic("status"), func(r *kgo.Record) bool { return strings.Contains(string(r.Value), `"attempt"`) })
+	p.signal(sigTerm)
+	if code := p.exit(); code != 1 {
+		t.Errorf("exit code %d, want 1", code)
+	}
+	if !strings.Contains(p.logs(), "drain ran out of time") {
+		t.Error("nothing says that the drain ran out of time")
+	}
+}
+
+// A twin with the same instance id fences the first worker, which ends and
+// does not come back.
+func TestFencedByATwin(t *testing.T) {
+	t.Parallel()
+	if !suite.broker.Real {
+		t.Skip("needs Apache Kafka")
+	}
+	s := newStage(t, models.SMS, stageOptions{partitions: 2})
+	env := map[string]string{"KAFKA_GROUP_INSTANCE_ID": s.name}
+	first := s.work(env)
+	first.waitReady(http.StatusOK)
+	second := s.work(env)
+	second.waitReady(http.StatusOK)
+	if code := first.exit(); code != 1 {
+		t.Errorf("exit code %d of the fenced worker, want 1", code)
+	}
+	if !strings.Contains(first.logs(), "KAFKA_GROUP_INSTANCE_ID") {
+		t.Error("nothing says why the fenced worker ended")
+	}
+	id := newID()
+	s.put(id, request(s.channel, id, nil))
+	if got, want := sequence(s.events(1)[id]), "queued 0, attempt 1, sent 1"; got != want {
+		t.Errorf("events %s, want %s", got, want)
+	}
+}

@@ -6,9 +6,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -72,9 +74,7 @@ func TestMixedTraffic(t *testing.T) {
 		for range total / 100 * k.share {
 			id := newID()
 			edits := hints(k.meta...)
-			for name, v := range k.edits {
-				edits[name] = v
-			}
+			maps.Copy(edits, k.edits)
 			want[id] = k.sequence
 			if strings.Contains(k.sequence, "failed") {
 				letters++
@@ -95,7 +95,7 @@ func TestMixedTraffic(t *testing.T) {
 			t.Errorf("%s: %s, want %s", id, sequence(events), want[id])
 		}
 		for _, e := range events {
-			if fmt.Sprint(e.record.Partition) != header(e.record, "source-partition") || string(e.record.Key) != id || e.source() != events[0].source() {
+			if strconv.Itoa(int(e.record.Partition)) != header(e.record, "source-partition") || string(e.record.Key) != id || e.source() != events[0].source() {
 				t.Errorf("%s: event in partition %d under key %s from %s", id, e.record.Partition, e.record.Key, e.source())
 			}
 			partitions[e.record.Partition] = true

@@ -150,13 +150,13 @@ func (c *Cluster) answer(ctx context.Context, nodes int) error {
 		}
 		for _, n := range c.nodes {
 			if n.ended() {
-				return fmt.Errorf("Kafka node %d ended at its start\n%s", n.id, c.Logs())
+				return fmt.Errorf("node %d of Kafka ended at its start\n%s", n.id, c.Logs())
 			}
 		}
 		select {
 		case <-time.After(100 * time.Millisecond):
 		case <-ctx.Done():
-			return fmt.Errorf("Kafka does not answer: %w (%w)\n%s", context.Cause(ctx), err, c.Logs())
+			return fmt.Errorf("no answer from Kafka: %w (%w)\n%s", context.Cause(ctx), err, c.Logs())
 		}
 	}
 }

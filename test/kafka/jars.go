@@ -60,7 +60,7 @@ func download(ctx context.Context, final string) error {
 	if err := os.WriteFile(project, pom, 0o600); err != nil {
 		return fmt.Errorf("write pom.xml: %w", err)
 	}
-	//nolint:gosec // the command is fixed, the folder is ours
+
 	cmd := exec.CommandContext(ctx, "mvn", "-q", "-B", "-f", project, "dependency:copy-dependencies", "-DoutputDirectory="+libs)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("download Apache Kafka %s with mvn: %w\n%s", Version, err, tail(string(out)))

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -42,14 +43,14 @@ const log4j = `Configuration:
 `
 
 func (n *node) properties(all []*node, extra map[string]string) string {
-	replicas := fmt.Sprint(len(all))
+	replicas := strconv.Itoa(len(all))
 	var controllers []string
 	for _, o := range all {
 		controllers = append(controllers, fmt.Sprint("127.0.0.1:", o.controller))
 	}
 	p := map[string]string{
 		"process.roles":                                    "broker,controller",
-		"node.id":                                          fmt.Sprint(n.id),
+		"node.id":                                          strconv.Itoa(n.id),
 		"listeners":                                        fmt.Sprintf("PLAINTEXT://127.0.0.1:%d,CONTROLLER://127.0.0.1:%d", n.broker, n.controller),
 		"advertised.listeners":                             fmt.Sprintf("PLAINTEXT://127.0.0.1:%d", n.broker),
 		"controller.listener.names":                        "CONTROLLER",
@@ -104,7 +105,6 @@ func (n *node) format(ctx context.Context, clusterID string, all []*node, extra 
 
 // java returns a command of Kafka's own classes.
 func (n *node) java(ctx context.Context, memory string, args ...string) *exec.Cmd {
-	//nolint:gosec // the command is fixed, the folders are ours
 	cmd := exec.CommandContext(ctx, "java", append([]string{
 		memory, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.configurationFile=" + filepath.Join(n.dir, "log4j2.yaml"),
 		"-cp", filepath.Join(n.libs, "*"),
@@ -157,6 +157,6 @@ func (n *node) signal(s syscall.Signal) error {
 	case <-n.done:
 		return nil
 	case <-time.After(time.Minute):
-		return fmt.Errorf("Kafka node %d did not end after %v", n.id, s)
+		return fmt.Errorf("node %d of Kafka did not end after %v", n.id, s)
 	}
 }

@@ -13,6 +13,7 @@ import (
 // cannot run, the test is skipped. On failure the logs are kept and named.
 func Start(tb testing.TB, o Options) *Cluster {
 	tb.Helper()
+	//nolint:usetesting // the folder must outlive a failed test: it has the logs
 	dir, err := os.MkdirTemp("", "kafka-test-*")
 	if err != nil {
 		tb.Fatal(err)

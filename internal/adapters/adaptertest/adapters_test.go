@@ -58,7 +58,7 @@ func httpAnswers() []adaptertest.Answer {
 		case status >= 400:
 			class = models.FailurePermanent
 		}
-		text := fmt.Sprintf("no way to +15557654321 saying your code is 123456 %s", strings.Repeat("x", 3000))
+		text := "no way to +15557654321 saying your code is 123456 " + strings.Repeat("x", 3000)
 		list = append(list, adaptertest.Answer{
 			Name: fmt.Sprint("http ", status), Class: class, Text: fmt.Sprint("http ", status),
 			Err: &api.Error{Provider: "Twilio", Status: status, Code: 21211, Message: text, Raw: text, Unreadable: status < 300},

@@ -29,6 +29,7 @@ func Play(ctx context.Context, m *mock.Mock, call mock.Call) (Receipt, error) {
 		e := failure(http.StatusTooManyRequests, "Rate limit exceeded")
 		e.RetryAfter = o.RetryAfter
 		return Receipt{}, e
+	case mock.Accepted:
 	case mock.Unknown:
 		return Receipt{}, failure(0, "A reply outside the protocol")
 	}

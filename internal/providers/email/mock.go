@@ -33,6 +33,7 @@ func (p *Mock) Send(ctx context.Context, m Message) (Receipt, error) {
 		return refuse(554, [3]int{5, 6, 0}, o.Reason)
 	case mock.RateLimited:
 		return refuse(450, [3]int{4, 7, 1}, "rate limit exceeded")
+	case mock.Accepted:
 	case mock.Unknown:
 		return refuse(299, [3]int{}, "a reply outside the protocol")
 	}

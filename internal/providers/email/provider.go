@@ -42,7 +42,7 @@ type ReplyError struct {
 }
 
 // Error returns the code, and where there is one the enhanced code.
-func (e *ReplyError) Error() string { return e.Reply.String() }
+func (e *ReplyError) Error() string { return e.String() }
 
 // String returns the code, and where there is one the enhanced code.
 func (r Reply) String() string {

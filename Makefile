@@ -1,0 +1,64 @@
+# Everything a developer does. `make` lists it.
+SHELL       := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+TOOL     := go tool -modfile=tools/go.mod
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS  := -s -w -X messaging-worker/internal/app.version=$(VERSION)
+FUZZTIME ?= 10s
+ARGS     ?=
+# The race detector needs a C compiler.
+RACE := $(shell command -v $$(go env CC) >/dev/null 2>&1 && echo -race)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build the workers and msgctl into bin/
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+.PHONY: run
+run: ## run broker, workers and sample traffic in one process; ARGS="--once" ends by itself
+	go run ./cmd/msgctl dev $(ARGS)
+
+.PHONY: test
+test: ## vet and all tests, with the race detector and on real Apache Kafka
+	go vet ./...
+	@[ -n "$(RACE)" ] || echo '*** no C compiler: the tests run WITHOUT the race detector ***' >&2
+	go test $(RACE) -timeout 20m ./...
+
+.PHONY: race
+race: ## only the tests of the code itself, many times, with the race detector
+	go test -race -count=5 ./internal/... ./test/worker/... ./test/validation/...
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (10s)
+	@for pkg in $$(go list ./...); do \
+		for name in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "$$pkg $$name"; go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; \
+	done
+
+.PHONY: lint
+lint: ## check format and lint
+	@unformatted=$$($(TOOL) gofumpt -l .); [ -z "$$unformatted" ] || { echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; }
+	$(TOOL) golangci-lint run ./...
+
+.PHONY: fmt
+fmt: ## format the code
+	$(TOOL) gofumpt -w .
+	$(TOOL) golangci-lint fmt ./...
+
+.PHONY: tidy
+tidy: ## tidy the modules
+	go mod tidy
+	cd tools && go mod tidy
+
+.PHONY: check
+check: lint test ## what to run before a commit
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin dist coverage.out

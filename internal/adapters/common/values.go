@@ -1,0 +1,150 @@
+package common
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"messaging-worker/internal/models"
+)
+
+// token reads the next token, or returns false after a syntax error.
+func (r *Reader) token() (jsontext.Token, bool) {
+	if r.fatal {
+		return jsontext.Token{}, false
+	}
+	t, err := r.dec.ReadToken()
+	if err != nil {
+		r.syntax(err)
+		return jsontext.Token{}, false
+	}
+	return t, true
+}
+
+func (r *Reader) skip() {
+	if r.fatal {
+		return
+	}
+	if err := r.dec.SkipValue(); err != nil {
+		r.syntax(err)
+	}
+}
+
+// object reads an object that begins here, calling member for each name with
+// its value next.
+func (r *Reader) object(member func(name string)) {
+	if _, ok := r.token(); !ok {
+		return
+	}
+	for !r.fatal && r.dec.PeekKind() != '}' {
+		name, ok := r.token()
+		if !ok {
+			return
+		}
+		member(name.String())
+	}
+	r.token()
+}
+
+// expect reports whether a value of that kind comes next. Another one is
+// skipped, and is a violation unless it is a null that may be there.
+func (r *Reader) expect(kind jsontext.Kind, path func() string, want string, nullable bool) bool {
+	if r.fatal {
+		return false
+	}
+	got := r.dec.PeekKind()
+	if got == kind {
+		return true
+	}
+	r.skip()
+	if !r.fatal && (got != 'n' || !nullable) {
+		r.Add(path(), "wrong type, want "+want)
+	}
+	return false
+}
+
+func same(path string) func() string { return func() string { return path } }
+
+// String reads a trimmed text.
+func (r *Reader) String(path string, dst *string) {
+	r.Content(path, dst)
+	*dst = strings.TrimSpace(*dst)
+}
+
+// Content reads a text as it is.
+func (r *Reader) Content(path string, dst *string) {
+	if r.expect('"', same(path), "a string", true) {
+		if t, ok := r.token(); ok {
+			*dst = t.String()
+		}
+	}
+}
+
+// Strings reads a list of trimmed texts.
+func (r *Reader) Strings(path string, dst *[]string) {
+	if !r.expect('[', same(path), "an array of strings", true) {
+		return
+	}
+	r.token()
+	for i := 0; !r.fatal && r.dec.PeekKind() != ']'; i++ {
+		text := ""
+		if r.expect('"', func() string { return index(path, i) }, "a string", false) {
+			if t, ok := r.token(); ok {
+				text = strings.TrimSpace(t.String())
+			}
+		}
+		*dst = append(*dst, text)
+	}
+	r.token()
+}
+
+// Body reads the body object.
+func (r *Reader) Body(dst *models.Body) {
+	if !r.expect('{', same("body"), "an object", true) {
+		return
+	}
+	r.object(func(name string) {
+		switch name {
+		case "type":
+			r.String("body.type", &dst.Type)
+		case "content":
+			r.Content("body.content", &dst.Content)
+		case "media_type":
+			r.String("body.media_type", &dst.MediaType)
+		default:
+			r.skip()
+		}
+	})
+}
+
+func (r *Reader) meta(dst *map[string]string) {
+	if !r.expect('{', same("meta"), "an object of strings", true) {
+		return
+	}
+	values := map[string]string{}
+	r.object(func(name string) {
+		name = strings.TrimSpace(name)
+		if _, twice := values[name]; twice {
+			r.Add(metaPath(name), "repeated but for white space")
+		}
+		value := ""
+		if r.expect('"', func() string { return metaPath(name) }, "a string", false) {
+			if t, ok := r.token(); ok {
+				value = strings.TrimSpace(t.String())
+			}
+		}
+		values[name] = value
+	})
+	if len(values) > 0 {
+		*dst = values
+	}
+}
+
+func index(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
+
+// metaPath names an entry of meta. A key is the producer's own text, so a
+// long one is shortened.
+func metaPath(key string) string {
+	return "meta[" + strconv.Quote(models.CutRunes(key, 64)) + "]"
+}

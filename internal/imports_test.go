@@ -1,0 +1,139 @@
+package internal_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "messaging-worker/"
+
+// room is one package and what it may import of ours. An entry that ends in
+// /... stands for everything below it.
+type room struct {
+	path string
+	may  []string
+	// client: may import the Kafka client.
+	client bool
+}
+
+// rooms is the house: which way the arrows point. Imports that are not here
+// do not exist. A new package takes its place here first.
+func rooms() []room {
+	leaf := []string(nil)
+	return []room{
+		{path: "cmd/email-worker", may: []string{"internal/app"}},
+		{path: "cmd/sms-worker", may: []string{"internal/app"}},
+		{path: "cmd/whatsapp-worker", may: []string{"internal/app"}},
+		{path: "cmd/msgctl", may: []string{"internal/app", "internal/ops"}},
+		{path: "internal/app", may: []string{"internal/..."}},
+		{path: "internal/ops", may: []string{"internal/config", "internal/kafka", "internal/models", "internal/util"}, client: true},
+
+		{path: "internal/config", may: leaf},
+		{path: "internal/logger", may: leaf},
+		{path: "internal/util", may: leaf},
+		{path: "internal/models", may: leaf},
+		{path: "internal/health", may: leaf},
+
+		{path: "internal/kafka", may: leaf, client: true},
+		{path: "internal/kafka/embedded", may: leaf, client: true},
+		{path: "internal/kafka/consumer", may: []string{"internal/kafka", "internal/models"}, client: true},
+		{path: "internal/kafka/producer", may: []string{"internal/kafka"}, client: true},
+		{path: "internal/kafka/publisher", may: []string{"internal/kafka", "internal/kafka/producer", "internal/models"}, client: true},
+
+		{path: "internal/worker", may: []string{"internal/adapters/common", "internal/models"}},
+
+		{path: "internal/adapters/common", may: []string{"internal/models", "internal/util"}},
+		{path: "internal/adapters/httpapi", may: []string{"internal/adapters/common", "internal/models", "internal/providers/api"}},
+		{path: "internal/adapters/adaptertest", may: []string{"internal/adapters/common", "internal/models"}},
+		{path: "internal/adapters/email", may: []string{"internal/adapters/common", "internal/models", "internal/util", "internal/providers/email"}},
+		{path: "internal/adapters/sms", may: []string{"internal/adapters/common", "internal/adapters/httpapi", "internal/models", "internal/util", "internal/providers/api", "internal/providers/sms"}},
+		{path: "internal/adapters/whatsapp", may: []string{"internal/adapters/common", "internal/adapters/httpapi", "internal/models", "internal/util", "internal/providers/api", "internal/providers/whatsapp"}},
+
+		{path: "internal/providers/mock", may: leaf},
+		{path: "internal/providers/api", may: []string{"internal/providers/mock"}},
+		{path: "internal/providers/email", may: []string{"internal/providers/mock"}},
+		{path: "internal/providers/sms", may: []string{"internal/providers/api", "internal/providers/mock"}},
+		{path: "internal/providers/whatsapp", may: []string{"internal/providers/api", "internal/providers/mock"}},
+
+		{path: "test/kafka", may: leaf, client: true},
+	}
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	t.Parallel()
+	table := map[string]room{}
+	for _, r := range rooms() {
+		table[r.path] = r
+	}
+	seen := map[string]bool{}
+	for _, file := range sources(t) {
+		dir := path.Dir(file)
+		r, ok := table[dir]
+		if !ok {
+			t.Errorf("%s is in no room: add its package to the table in internal/imports_test.go", file)
+			continue
+		}
+		seen[dir] = true
+		for _, imported := range imports(t, file) {
+			ours, isOurs := strings.CutPrefix(imported, module)
+			switch {
+			case isOurs && !allowed(r.may, ours):
+				t.Errorf("%s imports %s, which %s may not", file, ours, dir)
+			case strings.HasPrefix(imported, "github.com/twmb/franz-go") && !r.client:
+				t.Errorf("%s imports %s: only the Kafka rooms know the client", file, imported)
+			}
+		}
+	}
+	for p := range table {
+		if !seen[p] {
+			t.Errorf("the table has a room %s that does not exist", p)
+		}
+	}
+}
+
+func allowed(may []string, pkg string) bool {
+	return slices.ContainsFunc(may, func(m string) bool {
+		below, all := strings.CutSuffix(m, "...")
+		return m == pkg || all && strings.HasPrefix(pkg, below)
+	})
+}
+
+// sources lists the Go files that are not tests, from the module's root.
+func sources(t *testing.T) []string {
+	t.Helper()
+	var files []string
+	err := filepath.WalkDir("..", func(p string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == ".git" || d.Name() == "tools" || d.Name() == "bin"):
+			return filepath.SkipDir
+		case strings.HasSuffix(p, ".go") && !strings.HasSuffix(p, "_test.go"):
+			files = append(files, filepath.ToSlash(strings.TrimPrefix(p, "../")))
+		}
+		return nil
+	})
+	if err != nil || len(files) == 0 {
+		t.Fatalf("list sources: %v, %d files", err, len(files))
+	}
+	return files
+}
+
+func imports(t *testing.T, file string) []string {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", file), nil, parser.ImportsOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, spec := range f.Imports {
+		list = append(list, strings.Trim(spec.Path.Value, `"`))
+	}
+	return list
+}

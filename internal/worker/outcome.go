@@ -1,0 +1,110 @@
+package worker
+
+import (
+	"maps"
+	"strconv"
+	"strings"
+	"time"
+
+	"messaging-worker/internal/models"
+)
+
+// failureType says why the message is given up.
+func (m *message) failureType() models.FailureType {
+	left := len(m.recipients) - m.count(isAccepted)
+	switch {
+	case m.count(isRefused) == left:
+		return models.FailurePermanent
+	case m.count(isOpen) > 0:
+		return models.FailureTransient
+	default:
+		return models.FailureUnknown
+	}
+}
+
+// decisive returns the result that the message's state is told by: a refusal,
+// or the trouble that is left, or a success.
+func (m *message) decisive() *result {
+	switch {
+	case m.open() && m.trouble != nil, m.refusal == nil && m.trouble != nil && !m.delivered():
+		return m.trouble
+	case m.refusal != nil:
+		return m.refusal
+	default:
+		return m.success
+	}
+}
+
+func (m *message) failureText() string {
+	if r := m.decisive(); r != nil && r.failure != nil {
+		return r.failure.Error()
+	}
+	return ""
+}
+
+// response merges what the providers answered into one.
+func (m *message) response() *models.ProviderResponse {
+	resp := m.decisive().response
+	resp.Meta = maps.Clone(m.meta)
+	accepted, refused := m.count(isAccepted), m.count(isRefused)
+	switch {
+	case m.delivered(), len(m.recipients) == 1:
+	case accepted > 0:
+		resp.Status = models.StatusPartial
+	case refused > 0 && !m.open():
+		resp.Status = models.StatusRejected
+	}
+	if len(m.recipients) > 1 {
+		m.addMeta(&resp, "accepted", strconv.Itoa(accepted))
+		m.addMeta(&resp, "rejected", strconv.Itoa(refused))
+		m.addMeta(&resp, "open", strconv.Itoa(m.count(isOpen)+m.count(isUnsettled)))
+	}
+	return &resp
+}
+
+func (m *message) addMeta(resp *models.ProviderResponse, key, value string) {
+	if resp.Meta == nil {
+		resp.Meta = map[string]string{}
+	}
+	resp.Meta[key] = value
+}
+
+// retry publishes that the attempt failed and when the next one is due.
+func (m *message) retry(next time.Time) {
+	resp := m.response()
+	m.addMeta(resp, models.MetaNextAttemptAt, next.UTC().Format(time.RFC3339Nano))
+	if len(m.recipients) > 1 {
+		var open []string
+		for _, i := range m.recipients {
+			if f := m.fates[i]; f == isOpen || f == isUnsettled {
+				open = append(open, strconv.Itoa(i))
+			}
+		}
+		m.addMeta(resp, models.MetaOpenRecipients, strings.Join(open, ","))
+	}
+	m.publish(models.EventRetry, resp, m.failureText())
+}
+
+func (m *message) deadLetter(channel models.Channel) *models.DLQRecord {
+	letter := &models.DLQRecord{
+		MessageID: m.envelope.MessageID, Channel: channel,
+		OriginalMessage: models.NewOriginal(m.record.Value),
+		Attempts:        max(1, m.attempt), FailureType: m.failureType(), LastError: m.failureText(),
+		FirstFailedAt: m.firstFailed, LastAttemptAt: m.lastAttempt,
+		TraceID: m.traceID, TenantID: m.envelope.TenantID, Meta: m.envelope.Meta,
+	}
+	if len(m.recipients) > 1 && m.count(isRefused)+m.count(isAccepted) > 0 {
+		letter.Meta = maps.Clone(letter.Meta)
+		if letter.Meta == nil {
+			letter.Meta = map[string]string{}
+		}
+		var left []string
+		for _, i := range m.recipients {
+			if m.fates[i] != isAccepted {
+				left = append(left, m.delivery.Recipient(i))
+			}
+		}
+		letter.Meta[models.MetaFailedRecipients] = strings.Join(left, ",")
+	}
+	return letter
+}
