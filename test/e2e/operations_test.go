@@ -112,7 +112,7 @@ func TestStopAndGoOn(t *testing.T) {
 	const total = 600
 	s := newStage(t, models.SMS, stageOptions{partitions: 4})
 	ledger := filepath.Join(t.TempDir(), "ledger")
-	env := map[string]string{"WORKER_CONCURRENCY": "20", "MOCK_LEDGER_FILE": ledger, "MOCK_LATENCY_SECONDS": "0.05"}
+	env := map[string]string{"WORKER_CONCURRENCY": "20", "MOCK_LEDGER_FILE": ledger, "MOCK_LATENCY_SECONDS": "0.5"}
 	var records []*kgo.Record
 	ids := map[string]bool{}
 	for i := range total {
@@ -126,7 +126,7 @@ func TestStopAndGoOn(t *testing.T) {
 	}
 	s.produce(records...)
 	p := s.work(env)
-	s.events(total / 3)
+	s.events(total / 10)
 	p.signal(sigTerm)
 	if code := p.exit(); code != 0 {
 		t.Fatalf("exit code %d after SIGTERM, want 0", code)
@@ -145,6 +145,7 @@ func TestStopAndGoOn(t *testing.T) {
 	if calls := len(ledgerIDs(t, ledger)); calls != done {
 		t.Errorf("%d messages accepted by the provider, %d sent at the exit: a call's outcome was lost", calls, done)
 	}
+	env["MOCK_LATENCY_SECONDS"] = "0"
 	s.work(env)
 	s.committed()
 	accepted := ledgerIDs(t, ledger)
