@@ -14,7 +14,7 @@ type Lookup func(name string) (string, bool)
 // variable that is set to nothing, or to white space, counts as not set. The
 // error is an *Error that names everything that is wrong.
 func Load(lookup Lookup, channel string) (*Config, error) {
-	l := &loader{lookup: lookup, prefix: strings.ToUpper(channel) + "_", config: &Config{Channel: channel}}
+	l := &loader{lookup: lookup, prefix: strings.ToUpper(channel) + "_", config: &Config{Channel: channel, ShutdownTimeout: -1}}
 	if !slices.Contains(channelNames(), strings.ToUpper(channel)) {
 		return nil, &Error{Problems: []string{fmt.Sprintf("channel %q: want email, sms or whatsapp", channel)}}
 	}
@@ -121,7 +121,7 @@ func (l *loader) check() {
 	if c.Worker.BaseBackoff > c.Worker.MaxBackoff {
 		l.problem("BASE_BACKOFF_SECONDS", "is above MAX_BACKOFF_SECONDS")
 	}
-	if c.ShutdownTimeout == 0 {
+	if c.ShutdownTimeout < 0 { // not set: 0 is a drain without time
 		c.ShutdownTimeout = c.LongestCall() + 5*time.Second
 	}
 	l.checkKafka(&c.Kafka)

@@ -13,9 +13,6 @@ type Secret struct {
 	file  string
 }
 
-// NewSecret makes a secret of a value that is at hand.
-func NewSecret(value string) Secret { return Secret{value: value} }
-
 // IsSet reports whether there is a secret.
 func (s Secret) IsSet() bool { return s.value != "" || s.file != "" }
 

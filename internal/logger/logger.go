@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -46,23 +45,4 @@ func colour(w io.Writer) bool {
 func noColour() bool {
 	_, set := os.LookupEnv("NO_COLOR") //nolint:forbidigo // a convention of terminals, not a setting of ours
 	return set
-}
-
-// Mask makes an address or number fit for a debug log: j***@example.com,
-// +1555*****21. What it cannot make out it hides whole.
-func Mask(address string) string {
-	if at := strings.LastIndexByte(address, '@'); at > 0 {
-		return firstRune(address) + "***" + address[at:]
-	}
-	if len(address) > 8 && address[0] == '+' {
-		return address[:5] + strings.Repeat("*", len(address)-7) + address[len(address)-2:]
-	}
-	return "***"
-}
-
-func firstRune(s string) string {
-	for _, r := range s {
-		return string(r)
-	}
-	return ""
 }

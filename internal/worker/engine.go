@@ -133,8 +133,10 @@ func (e *Engine) refuse(ctx context.Context, rec *models.Record, v *common.Viola
 	if err := e.publisher.DLQ(ctx, rec, letter); err != nil {
 		return fmt.Errorf("publish dead letter: %w", err)
 	}
-	e.opts.Log.Warn().Str("message_id", id).Str("failure_type", string(letter.FailureType)).
-		Str("error", letter.LastError).Msg("failed")
+	// A key that stands for the id may be anything, an address too: the log
+	// names the record by its place.
+	e.opts.Log.Warn().Str("message_id", v.MessageID).Str("source", rec.Place()).
+		Str("failure_type", string(letter.FailureType)).Str("error", letter.LastError).Msg("failed")
 	return e.publisher.Status(rec, &models.StatusEvent{
 		MessageID: id, Channel: e.opts.Channel, EventType: models.EventFailed,
 		Error: letter.LastError, TraceID: trace, TenantID: v.TenantID, Timestamp: time.Now().UTC(),

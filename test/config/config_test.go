@@ -202,6 +202,17 @@ func TestChannelOverrideWins(t *testing.T) {
 	}
 }
 
+func TestZeroIsAValue(t *testing.T) {
+	t.Parallel()
+	c, problems := load(t, "sms", map[string]string{"SHUTDOWN_TIMEOUT_SECONDS": "0", "COMMIT_INTERVAL_SECONDS": "0", "BASE_BACKOFF_SECONDS": "0", "BREAKER_FAILURES": "0"})
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	if c.ShutdownTimeout != 0 || c.Kafka.CommitInterval != 0 || c.Worker.BaseBackoff != 0 || c.Breaker.Failures != 0 {
+		t.Errorf("shutdown %v, commit %v, backoff %v, breaker %d, want zeros", c.ShutdownTimeout, c.Kafka.CommitInterval, c.Worker.BaseBackoff, c.Breaker.Failures)
+	}
+}
+
 func TestSecretsHideAndRotate(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "token")

@@ -296,6 +296,19 @@ func (s *stage) produce(records ...*kgo.Record) {
 	}
 }
 
+// putMany produces that many plain requests and returns their ids.
+func (s *stage) putMany(n int) map[string]bool {
+	s.t.Helper()
+	ids, records := map[string]bool{}, make([]*kgo.Record, 0, n)
+	for range n {
+		id := newID()
+		ids[id] = true
+		records = append(records, &kgo.Record{Key: []byte(id), Value: request(s.channel, id, nil)})
+	}
+	s.produce(records...)
+	return ids
+}
+
 // event is a status event with its record.
 type event struct {
 	models.StatusEvent

@@ -148,12 +148,7 @@ func TestStopAndGoOn(t *testing.T) {
 	env["MOCK_LATENCY_SECONDS"] = "0"
 	s.work(env)
 	s.committed()
-	accepted := ledgerIDs(t, ledger)
-	for id := range ids {
-		if accepted[id] == 0 {
-			t.Errorf("%s was never delivered", id)
-		}
-	}
+	allDelivered(t, ledger, ids)
 }
 
 // soFar returns the status events that are there now.
@@ -189,6 +184,17 @@ func ledgerIDs(t *testing.T, path string) map[string]int {
 	return ids
 }
 
+// allDelivered checks that the provider accepted every message.
+func allDelivered(t *testing.T, ledger string, ids map[string]bool) {
+	t.Helper()
+	accepted := ledgerIDs(t, ledger)
+	for id := range ids {
+		if accepted[id] == 0 {
+			t.Errorf("%s was never delivered", id)
+		}
+	}
+}
+
 // A second worker joins in mid-traffic and the first leaves: nothing is lost,
 // and nothing is delivered twice where every message finishes at once.
 func TestWorkersComeAndGo(t *testing.T) {
@@ -199,14 +205,7 @@ func TestWorkersComeAndGo(t *testing.T) {
 	env := map[string]string{"WORKER_CONCURRENCY": "10", "MOCK_LEDGER_FILE": ledger, "MOCK_LATENCY_SECONDS": "0.01", "LOG_LEVEL": "info"}
 	first := s.work(env)
 	first.waitReady(http.StatusOK)
-	var records []*kgo.Record
-	ids := map[string]bool{}
-	for range total {
-		id := newID()
-		ids[id] = true
-		records = append(records, &kgo.Record{Key: []byte(id), Value: request(s.channel, id, nil)})
-	}
-	s.produce(records...)
+	ids := s.putMany(total)
 	second := s.work(env)
 	second.waitReady(http.StatusOK)
 	eventually(t, func() string {
@@ -220,12 +219,7 @@ func TestWorkersComeAndGo(t *testing.T) {
 		t.Errorf("exit code %d, want 0", code)
 	}
 	s.committed()
-	accepted := ledgerIDs(t, ledger)
-	for id := range ids {
-		if accepted[id] == 0 {
-			t.Errorf("%s was never delivered", id)
-		}
-	}
+	allDelivered(t, ledger, ids)
 }
 
 // While Kafka is away nothing fails, nothing is lost and the worker stays: it
@@ -347,26 +341,14 @@ func TestKilledWorkerLosesNothing(t *testing.T) {
 	s := newStage(t, models.SMS, stageOptions{partitions: 2})
 	ledger := filepath.Join(t.TempDir(), "ledger")
 	env := map[string]string{"MOCK_LEDGER_FILE": ledger, "MOCK_LATENCY_SECONDS": "0.02", "KAFKA_GROUP_INSTANCE_ID": s.name}
-	var records []*kgo.Record
-	ids := map[string]bool{}
-	for range 400 {
-		id := newID()
-		ids[id] = true
-		records = append(records, &kgo.Record{Key: []byte(id), Value: request(s.channel, id, nil)})
-	}
-	s.produce(records...)
+	ids := s.putMany(400)
 	first := s.work(env)
 	s.events(100)
 	first.signal(syscall.SIGKILL)
 	first.exit()
 	s.work(env)
 	s.committed()
-	accepted := ledgerIDs(t, ledger)
-	for id := range ids {
-		if accepted[id] == 0 {
-			t.Errorf("%s was never delivered", id)
-		}
-	}
+	allDelivered(t, ledger, ids)
 }
 
 // Secrets and addresses stay out of the log, and a stop while messages back
@@ -378,7 +360,8 @@ func TestStopWhileBackingOff(t *testing.T) {
 	waiting, refused := newID(), newID()
 	s.put(waiting, request(s.channel, waiting, hints("scenario", "rate_limited", "scenario_retry_after_ms", "600000")))
 	s.put(refused, request(s.channel, refused, hints("scenario", "permanent")))
-	if got := sequence(s.events(1)[refused]); got != "queued 0, attempt 1, failed 1" {
+	s.produce(&kgo.Record{Key: []byte("+15550009999"), Value: []byte("not a request")})
+	if got := sequence(s.events(2)[refused]); got != "queued 0, attempt 1, failed 1" {
 		t.Errorf("the refused message: %s", got)
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, 20*time.Second)
@@ -392,7 +375,7 @@ func TestStopWhileBackingOff(t *testing.T) {
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("exit code %d, want 0", code)
 	}
-	for _, private := range []string{"user@example.com", "noreply@example.com", "Welcome", "hello", "hunter2"} {
+	for _, private := range []string{"user@example.com", "noreply@example.com", "Welcome", "hello", "hunter2", "+15550009999"} {
 		if strings.Contains(p.logs(), private) {
 			t.Errorf("the log shows %q", private)
 		}

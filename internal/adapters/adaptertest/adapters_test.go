@@ -168,7 +168,17 @@ func TestRetryAfterReachesTheEngine(t *testing.T) {
 	}
 }
 
-func TestIdsAreNamedByNumber(t *testing.T) {
+func TestMessageWithoutACode(t *testing.T) {
+	t.Parallel()
+	p := answer{err: &api.Error{Provider: "Twilio", Status: 502, Message: "Bad gateway"}}
+	req := &models.SMSRequest{To: []string{"+15557654321"}}
+	resp, _ := smsadapter.New(p, common.Limits{}, time.Second).Send(t.Context(), req, common.Call{Attempt: 1, Recipients: []int{0}})
+	if resp.Message != "Twilio: Bad gateway" {
+		t.Errorf("message %q", resp.Message)
+	}
+}
+
+func TestIDsAreNamedByNumber(t *testing.T) {
 	t.Parallel()
 	p := answer{receipt: api.Receipt{Status: 201, Kind: "sid", ID: "SM1"}}
 	req := &models.SMSRequest{To: []string{"+15550001", "+15550002"}}

@@ -41,7 +41,7 @@ func Result(to string, receipt api.Receipt, err error, limit time.Duration, own 
 		})
 		return models.ProviderResponse{
 			Status: status, Code: answer.Status,
-			Message: common.Clean(fmt.Sprintf("%s %d: %s", answer.Provider, answer.Code, answer.Message), own...),
+			Message: common.Clean(message(answer), own...),
 			Raw:     common.Clean(answer.Raw, own...),
 		}, failure
 	}
@@ -49,4 +49,12 @@ func Result(to string, receipt api.Receipt, err error, limit time.Duration, own 
 		return resp, failure
 	}
 	return models.ProviderResponse{Status: models.StatusUnknown}, common.Unknown(errors.New("provider failed without an answer"))
+}
+
+// message is the provider's own words behind its name and code.
+func message(e *api.Error) string {
+	if e.Code == 0 {
+		return e.Provider + ": " + e.Message
+	}
+	return fmt.Sprintf("%s %d: %s", e.Provider, e.Code, e.Message)
 }

@@ -15,9 +15,12 @@ import (
 // next interval: until then the worst is a longer way back after a crash.
 const commitTimeout = 10 * time.Second
 
+// shortestInterval keeps an interval of zero from being a loop.
+const shortestInterval = 5 * time.Millisecond
+
 // commitLoop commits on the interval, and at once when kicked.
 func (c *Consumer) commitLoop(ctx context.Context) {
-	tick := time.NewTicker(c.opts.CommitInterval)
+	tick := time.NewTicker(max(c.opts.CommitInterval, shortestInterval))
 	defer tick.Stop()
 	beat := time.NewTicker(time.Second)
 	defer beat.Stop()

@@ -170,10 +170,6 @@ func (c *Consumer) State() State {
 	return s
 }
 
-// Pending returns how many messages and payload bytes were read and are not
-// finished.
-func (c *Consumer) Pending() (messages int, bytes int64) { return c.pending.count() }
-
 // LookAgain makes the client ask for the topic now instead of at its next
 // regular look.
 func (c *Consumer) LookAgain() {

@@ -100,7 +100,7 @@ func (p *Publisher) DLQ(ctx context.Context, src *models.Record, rec *models.DLQ
 		if !errors.Is(err, producer.ErrTooLarge) {
 			return err
 		}
-		p.log.Error().Err(err).Str("topic", p.dlqTopic).Str("message_id", rec.MessageID).
+		p.log.Error().Err(err).Str("topic", p.dlqTopic).Str("source", src.Place()).
 			Msg("max.message.bytes is too small for any dead letter; raise it, the message waits")
 		select {
 		case <-time.After(10 * time.Second):
