@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -190,7 +191,7 @@ func TestRefusedRecordsAreWrittenInOrder(t *testing.T) {
 				if err := json.Unmarshal(r.Value, &ev); err != nil {
 					t.Fatal(err)
 				}
-				order = append(order, fmt.Sprint(ev.Attempt))
+				order = append(order, strconv.Itoa(ev.Attempt))
 			}
 			if got := strings.Join(order, ""); got != "01234" {
 				t.Errorf("order %s, want 01234", got)
