@@ -16,13 +16,15 @@ const (
 // The meta entries that the worker itself adds. They are never cut: a list
 // that lost its end would name the wrong recipients.
 const (
-	MetaNextAttemptAt    = "next_attempt_at"   // retry: RFC 3339
-	MetaOpenRecipients   = "open_recipients"   // retry: indexes, comma-separated
-	MetaFailedRecipients = "failed_recipients" // dead letter: addresses, comma-separated
-	MetaOriginalOmitted  = "original_omitted"  // dead letter: "true"
-	MetaOriginalSHA256   = "original_sha256"   // dead letter: hex
-	MetaOriginalBytes    = "original_bytes"    // dead letter: decimal
-	MetaHeadersOmitted   = "headers_omitted"   // dead letter: "true"
+	MetaNextAttemptAt     = "next_attempt_at"    // retry: RFC 3339
+	MetaOpenRecipients    = "open_recipients"    // retry: indexes, comma-separated
+	MetaRefusedRecipients = "refused_recipients" // retry: indexes refused for good, where there are any
+	MetaAssumedRecipients = "assumed_recipients" // retry: indexes accepted with an unreadable answer, where there are any
+	MetaFailedRecipients  = "failed_recipients"  // dead letter: addresses, comma-separated
+	MetaOriginalOmitted   = "original_omitted"   // dead letter: "true"
+	MetaOriginalSHA256    = "original_sha256"    // dead letter: hex
+	MetaOriginalBytes     = "original_bytes"     // dead letter: decimal
+	MetaHeadersOmitted    = "headers_omitted"    // dead letter: "true"
 )
 
 // CutRunes returns at most n runes of s, cut on a rune boundary. An invalid
@@ -41,11 +43,20 @@ func CutRunes(s string, n int) string {
 	return s
 }
 
+// wholeEntry reports the entries that are never cut.
+func wholeEntry(key string) bool {
+	switch key {
+	case MetaOpenRecipients, MetaRefusedRecipients, MetaAssumedRecipients, MetaFailedRecipients:
+		return true
+	}
+	return false
+}
+
 func boundMeta(meta map[string]string) map[string]string {
 	var out map[string]string
 	for key, value := range meta {
 		cut := CutRunes(value, MaxTextRunes)
-		if len(cut) == len(value) || key == MetaOpenRecipients || key == MetaFailedRecipients {
+		if len(cut) == len(value) || wholeEntry(key) {
 			continue
 		}
 		if out == nil {

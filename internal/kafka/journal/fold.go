@@ -1,0 +1,122 @@
+// Package journal reads the status topic back as a write-ahead log: what has
+// become of the requests that a partition's earlier owners had begun.
+package journal
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"messaging-worker/internal/models"
+)
+
+// Key names one request record. The timestamp tells a record from another at
+// the same offset of a topic that was created again.
+type Key struct {
+	Offset    int64
+	Timestamp int64 // milliseconds
+}
+
+// Fold gathers the events of requests, in any order and however often each is
+// seen. The zero Fold is not usable; make one with NewFold.
+//
+// Invariants, for any interleaving of owners, repetitions and orders:
+//   - a request is finished if and only if a sent or failed was seen
+//   - no attempt that was seen is forgotten
+//   - recipients that the newest retry does not list as open are never open
+type Fold struct {
+	requests map[Key]*state
+	highest  int64 // the highest request offset seen, or -1
+}
+
+// state is what is known of one request.
+type state struct {
+	finished bool
+	queued   bool
+	attempts int // the highest seen
+	retry    int // the highest seen
+	progress models.Progress
+}
+
+// NewFold makes an empty fold.
+func NewFold() *Fold { return &Fold{requests: map[Key]*state{}, highest: -1} }
+
+// Event is the part of a status event that the fold needs.
+type Event struct {
+	Type      models.EventType
+	Attempt   int
+	Timestamp time.Time
+	Meta      map[string]string // of the provider response
+}
+
+// Add takes one event of a request.
+func (f *Fold) Add(k Key, e Event) {
+	s, ok := f.requests[k]
+	if !ok {
+		s = &state{}
+		f.requests[k] = s
+	}
+	f.highest = max(f.highest, k.Offset)
+	switch e.Type {
+	case models.EventQueued:
+		s.queued = true
+	case models.EventAttempt:
+		s.attempts = max(s.attempts, e.Attempt)
+	case models.EventRetry:
+		s.attempts = max(s.attempts, e.Attempt)
+		s.addRetry(e)
+	case models.EventSent, models.EventFailed:
+		s.finished = true
+		s.progress = models.Progress{} // nobody asks for it any more
+	}
+}
+
+func (s *state) addRetry(e Event) {
+	if s.finished {
+		return
+	}
+	p := &s.progress
+	if p.FirstError.IsZero() || e.Timestamp.Before(p.FirstError) {
+		p.FirstError = e.Timestamp
+	}
+	if e.Attempt < s.retry {
+		return
+	}
+	s.retry = e.Attempt
+	p.NextAt, _ = time.Parse(time.RFC3339Nano, e.Meta[models.MetaNextAttemptAt]) // unreadable: due now
+	list, ok := e.Meta[models.MetaOpenRecipients]
+	p.Reached, p.Open = ok, indexes(list)
+	p.Refused, p.Assumed = indexes(e.Meta[models.MetaRefusedRecipients]), indexes(e.Meta[models.MetaAssumedRecipients])
+}
+
+// indexes reads "0,4,17"; what is no number is left out.
+func indexes(list string) []int {
+	var out []int
+	for text := range strings.SplitSeq(list, ",") {
+		if n, err := strconv.Atoi(text); err == nil {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// Look returns the progress of a request, and whether it is finished.
+func (f *Fold) Look(k Key) (p models.Progress, finished bool) {
+	s, ok := f.requests[k]
+	switch {
+	case !ok:
+		return models.Progress{}, false
+	case s.finished:
+		return models.Progress{}, true
+	}
+	p = s.progress
+	p.Queued = s.queued || s.attempts > 0
+	p.Attempts, p.UnderWay = s.attempts, s.attempts > s.retry
+	return p, false
+}
+
+// Highest returns the highest request offset seen, or -1.
+func (f *Fold) Highest() int64 { return f.highest }
+
+// Len returns how many requests were seen.
+func (f *Fold) Len() int { return len(f.requests) }

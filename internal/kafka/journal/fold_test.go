@@ -1,0 +1,197 @@
+package journal_test
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"messaging-worker/internal/kafka/journal"
+	"messaging-worker/internal/models"
+)
+
+func at(n int) time.Time { return time.Date(2025, 10, 16, 9, 0, n, 0, time.UTC) }
+
+func retry(n int, open string) journal.Event {
+	meta := map[string]string{models.MetaNextAttemptAt: at(10 * n).Format(time.RFC3339Nano)}
+	if open != "" {
+		meta[models.MetaOpenRecipients] = open
+	}
+	return journal.Event{Type: models.EventRetry, Attempt: n, Timestamp: at(n), Meta: meta}
+}
+
+func attempt(n int) journal.Event { return journal.Event{Type: models.EventAttempt, Attempt: n} }
+
+func TestFold(t *testing.T) {
+	t.Parallel()
+	queued := journal.Event{Type: models.EventQueued}
+	refused := retry(1, "2")
+	refused.Meta[models.MetaRefusedRecipients], refused.Meta[models.MetaAssumedRecipients] = "0", "1"
+	tests := []struct {
+		name     string
+		events   []journal.Event
+		want     models.Progress
+		finished bool
+	}{
+		{"nothing", nil, models.Progress{}, false},
+		{"queued", []journal.Event{queued}, models.Progress{Queued: true}, false},
+		{"under way", []journal.Event{queued, attempt(1)}, models.Progress{Queued: true, Attempts: 1, UnderWay: true}, false},
+		{"waits", []journal.Event{queued, attempt(1), retry(1, "")}, models.Progress{Queued: true, Attempts: 1, NextAt: at(10), FirstError: at(1)}, false},
+		{"waits with open recipients", []journal.Event{queued, attempt(1), refused}, models.Progress{
+			Queued: true, Attempts: 1, Reached: true, Open: []int{2}, Refused: []int{0}, Assumed: []int{1}, NextAt: at(10), FirstError: at(1),
+		}, false},
+		{"second under way", []journal.Event{queued, attempt(1), retry(1, "0,2"), attempt(2)}, models.Progress{
+			Queued: true, Attempts: 2, UnderWay: true, Reached: true, Open: []int{0, 2}, NextAt: at(10), FirstError: at(1),
+		}, false},
+		{"an attempt alone says that queued was there", []journal.Event{attempt(2)}, models.Progress{Queued: true, Attempts: 2, UnderWay: true}, false},
+		{"sent", []journal.Event{queued, attempt(1), {Type: models.EventSent, Attempt: 1}}, models.Progress{}, true},
+		{"failed before its attempt is seen", []journal.Event{{Type: models.EventFailed}, retry(1, "1"), attempt(1)}, models.Progress{}, true},
+	}
+	for _, tt := range tests {
+		f := journal.NewFold()
+		k := journal.Key{Offset: 5, Timestamp: 7}
+		for _, e := range tt.events {
+			f.Add(k, e)
+		}
+		got, finished := f.Look(k)
+		if diff := cmp.Diff(tt.want, got); diff != "" || finished != tt.finished {
+			t.Errorf("%s: finished %v, want %v; progress (-want +got):\n%s", tt.name, finished, tt.finished, diff)
+		}
+		if p, finished := f.Look(journal.Key{Offset: 5, Timestamp: 8}); finished || p.Attempts > 0 {
+			t.Errorf("%s: the events count for another record at the same offset", tt.name)
+		}
+	}
+}
+
+// The order in which events are seen, and how often, changes nothing.
+func TestFoldTakesEventsInAnyOrder(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		history := []journal.Event{{Type: models.EventQueued}}
+		for n := 1; n <= rapid.IntRange(0, 4).Draw(t, "attempts"); n++ {
+			history = append(history, attempt(n))
+			if rapid.Bool().Draw(t, "retry") {
+				history = append(history, retry(n, []string{"", "0", "0,1", "1,2"}[rapid.IntRange(0, 3).Draw(t, "open")]))
+			}
+		}
+		if rapid.IntRange(0, 3).Draw(t, "end") == 0 {
+			history = append(history, journal.Event{Type: models.EventSent})
+		}
+		k := journal.Key{Offset: 1}
+		straight := journal.NewFold()
+		for _, e := range history {
+			straight.Add(k, e)
+		}
+		mixed := append(history, history[:rapid.IntRange(0, len(history)).Draw(t, "repeated")]...)
+		rand.Shuffle(len(mixed), func(i, j int) { mixed[i], mixed[j] = mixed[j], mixed[i] })
+		shuffled := journal.NewFold()
+		for _, e := range mixed {
+			shuffled.Add(k, e)
+		}
+		want, wantDone := straight.Look(k)
+		got, gotDone := shuffled.Look(k)
+		if diff := cmp.Diff(want, got); diff != "" || wantDone != gotDone {
+			t.Fatalf("%v differs from %v: %s", mixed, history, diff)
+		}
+	})
+}
+
+// owner is one owner of a partition in the model: it admits requests in
+// order, writes their events to the status log, and commits with a note.
+type owner struct {
+	notes    *journal.Notes
+	admitted int64 // next request to admit
+	acked    int64 // highest status offset it knows to be written, or -1
+	open     []int64
+	finished map[int64]bool
+}
+
+// model is a status log and what is committed.
+type model struct {
+	log       []int64 // the request of each status event
+	committed int64
+	from      int64 // where the commit says to read from
+}
+
+// recoverBy reads the log from where the commit says, as the next owner does.
+func (m *model) recoverBy(t *rapid.T) *owner {
+	for i, request := range m.log {
+		if request >= m.committed && int64(i) < m.from {
+			t.Fatalf("event %d of request %d lies before %d, where the commit of %d says to read from", i, request, m.from, m.committed)
+		}
+	}
+	highest := int64(-1)
+	for _, request := range m.log[m.from:] {
+		if request >= m.committed {
+			highest = max(highest, request)
+		}
+	}
+	return &owner{notes: journal.NewNotes(m.committed, m.from, highest), admitted: m.committed, acked: -1, finished: map[int64]bool{}}
+}
+
+// Whatever happens, and however often owners die, also in the middle of a
+// recovery: every event of a request at or behind the commit lies at or
+// behind the place that the commit names.
+func TestNotesNeverHideAnEvent(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		m := &model{}
+		o := m.recoverBy(t)
+		for range rapid.IntRange(1, 120).Draw(t, "steps") {
+			switch rapid.IntRange(0, 9).Draw(t, "step") {
+			case 0, 1, 2: // admit a request
+				o.notes.Admitted(o.admitted, o.acked+1)
+				o.open = append(o.open, o.admitted)
+				o.admitted++
+			case 3, 4, 5: // write an event; its acknowledgement may be late
+				if len(o.open) > 0 {
+					m.log = append(m.log, rapid.SampledFrom(o.open).Draw(t, "event of"))
+				}
+			case 6: // acknowledgements arrive
+				if n := int64(len(m.log)); n > 0 && n-1 > o.acked {
+					o.acked = rapid.Int64Range(max(o.acked, 0), n-1).Draw(t, "acked")
+				}
+			case 7: // a request is finished
+				if len(o.open) > 0 {
+					i := rapid.IntRange(0, len(o.open)-1).Draw(t, "finishes")
+					o.finished[o.open[i]] = true
+					o.open = append(o.open[:i:i], o.open[i+1:]...)
+				}
+			case 8: // commit the finished prefix
+				for o.finished[m.committed] {
+					m.committed++
+				}
+				m.from = o.notes.At(m.committed)
+			case 9: // the owner dies; another takes over
+				o = m.recoverBy(t)
+			}
+		}
+		m.recoverBy(t)
+	})
+}
+
+func TestPlace(t *testing.T) {
+	t.Parallel()
+	p := journal.Place{Topic: [16]byte{1, 2, 255}, Partition: 7, Offset: 1 << 40}
+	if got, ok := journal.ParsePlace(p.String()); !ok || got != p {
+		t.Errorf("ParsePlace(%q) = %+v, %v, want %+v", p, got, ok, p)
+	}
+	for _, foreign := range []string{"", "x", "mw1", "mw2," + p.String()[4:], p.String() + ",1", "mw1,00,1,2", "mw1,zz,1,2", p.String()[:37] + "-1,5", p.String()[:37] + "1,-5"} {
+		if got, ok := journal.ParsePlace(foreign); ok {
+			t.Errorf("ParsePlace(%q) = %+v, want foreign", foreign, got)
+		}
+	}
+}
+
+func FuzzParsePlace(f *testing.F) {
+	f.Add(journal.Place{Partition: 3, Offset: 9}.String())
+	f.Fuzz(func(t *testing.T, s string) {
+		if p, ok := journal.ParsePlace(s); ok {
+			if again, ok := journal.ParsePlace(p.String()); !ok || again != p {
+				t.Errorf("ParsePlace(%q) = %+v, which does not round-trip", s, p)
+			}
+		}
+	})
+}

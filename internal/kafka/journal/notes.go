@@ -1,0 +1,83 @@
+package journal
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Place is where a commit says to begin reading: an offset of one partition
+// of one incarnation of the status topic.
+type Place struct {
+	Topic     [16]byte // topic id
+	Partition int32
+	Offset    int64
+}
+
+// placeVersion begins every place on the wire; another one is not ours.
+const placeVersion = "mw1"
+
+// String returns the place as commit metadata: far below its 4,096 bytes.
+func (p Place) String() string {
+	return fmt.Sprintf("%s,%s,%d,%d", placeVersion, hex.EncodeToString(p.Topic[:]), p.Partition, p.Offset)
+}
+
+// ParsePlace reads commit metadata, and returns false for any that is foreign.
+func ParsePlace(metadata string) (Place, bool) {
+	var p Place
+	parts := strings.Split(metadata, ",")
+	if len(parts) != 4 || parts[0] != placeVersion {
+		return p, false
+	}
+	id, err := hex.DecodeString(parts[1])
+	if err != nil || len(id) != len(p.Topic) {
+		return p, false
+	}
+	copy(p.Topic[:], id)
+	partition, err := strconv.ParseInt(parts[2], 10, 32)
+	if err != nil || partition < 0 {
+		return p, false
+	}
+	p.Partition = int32(partition)
+	p.Offset, err = strconv.ParseInt(parts[3], 10, 64)
+	return p, err == nil && p.Offset >= 0
+}
+
+// Notes remembers where the events of requests begin: every event of request
+// r or a later one lies at or behind the status offset that was noted with the
+// greatest request up to r. It is not safe for concurrent use.
+type Notes struct {
+	list  []note // ascending in both
+	floor int64  // requests up to here may have events before any new note
+}
+
+type note struct{ request, status int64 }
+
+// NewNotes begins with what a recovery found: reading for requests from
+// committed on began at status, and requests up to highest had events there.
+func NewNotes(committed, status, highest int64) *Notes {
+	return &Notes{list: []note{{committed, status}}, floor: highest}
+}
+
+// Admitted notes that request r is about to be handled, when status is one
+// above the highest status offset acknowledged so far.
+func (n *Notes) Admitted(r, status int64) {
+	last := n.list[len(n.list)-1]
+	// A request that the recovery found has events further back.
+	if r <= n.floor || r <= last.request || status <= last.status {
+		return
+	}
+	n.list = append(n.list, note{r, status})
+}
+
+// At returns where to read from for a commit of that offset. It forgets what
+// lower commits would need, so offsets must not fall.
+func (n *Notes) At(committed int64) int64 {
+	i := 0
+	for i+1 < len(n.list) && n.list[i+1].request <= committed {
+		i++
+	}
+	n.list = n.list[i:]
+	return n.list[0].status
+}

@@ -1,0 +1,146 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// make decides what is to be read for the wants.
+func (p *plan) make(ctx context.Context, wants []Want) error {
+	meta, err := p.admin.Metadata(ctx, p.StatusTopic)
+	if err != nil {
+		return fmt.Errorf("ask for %s: %w", p.StatusTopic, err)
+	}
+	topic := meta.Topics[p.StatusTopic]
+	if topic.Err != nil {
+		return fmt.Errorf("ask for %s: %w", p.StatusTopic, topic.Err)
+	}
+	if len(topic.Partitions) == 0 {
+		return fmt.Errorf("ask for %s: it has no partitions", p.StatusTopic)
+	}
+	log, err := p.logs(ctx)
+	if err != nil {
+		return err
+	}
+	partitions := int32(len(topic.Partitions)) //nolint:gosec // Kafka counts partitions in 32 bits
+	for _, w := range wants {
+		if err := p.want(ctx, w, [16]byte(topic.ID), partitions, log); err != nil {
+			return fmt.Errorf("partition %d: %w", w.Partition, err)
+		}
+	}
+	return nil
+}
+
+// logs are the beginnings and ends of the partitions of both topics. The ends
+// are asked for now, after the assignment: what earlier owners have written
+// is in front of them.
+type logs struct{ starts, ends kadm.ListedOffsets }
+
+func (l logs) of(topic string, partition int32) (start, end int64, err error) {
+	s, ok := l.starts.Lookup(topic, partition)
+	e, ok2 := l.ends.Lookup(topic, partition)
+	if !ok || !ok2 {
+		return 0, 0, fmt.Errorf("%s has no partition %d", topic, partition)
+	}
+	return s.Offset, e.Offset, errors.Join(s.Err, e.Err)
+}
+
+func (p *plan) logs(ctx context.Context) (logs, error) {
+	starts, err := p.admin.ListStartOffsets(ctx, p.StatusTopic, p.Requests)
+	if err != nil {
+		return logs{}, fmt.Errorf("ask for log starts: %w", err)
+	}
+	ends, err := p.admin.ListEndOffsets(ctx, p.StatusTopic, p.Requests)
+	if err != nil {
+		return logs{}, fmt.Errorf("ask for log ends: %w", err)
+	}
+	return logs{starts, ends}, nil
+}
+
+// want adds what one request partition needs.
+func (p *plan) want(ctx context.Context, w Want, id [16]byte, partitions int32, log logs) error {
+	start, _, err := log.of(p.Requests, w.Partition)
+	if err != nil {
+		return err
+	}
+	now := w.Partition % partitions
+	low, end, err := log.of(p.StatusTopic, now)
+	if err != nil {
+		return err
+	}
+	place, ours := ParsePlace(w.Metadata)
+	ours = ours && place.Topic == id
+	from := low
+	switch {
+	case w.Committed < 0: // never committed: everything there may be about it
+		w.Committed = start
+	case ours && place.Partition == now && place.Offset >= low && place.Offset <= end:
+		from = place.Offset
+	default:
+		if from, err = p.byTime(ctx, w, now, end); err != nil {
+			return err
+		}
+	}
+	if ours && place.Partition != now { // the status topic got more partitions
+		if oldLow, oldEnd, err := log.of(p.StatusTopic, place.Partition); err == nil {
+			p.add(place.Partition, max(oldLow, place.Offset), oldEnd)
+		}
+	}
+	p.add(now, from, end)
+	p.found[w.Partition] = Found{Start: w.Committed, Fold: NewFold(), From: Place{Topic: id, Partition: now, Offset: from}}
+	return nil
+}
+
+// byTime returns where reading begins when the commit does not say: at the
+// first event stamped at most lookBack before the committed request. Without
+// such a request nothing can have happened to it, and reading begins at end.
+func (p *plan) byTime(ctx context.Context, w Want, partition int32, end int64) (int64, error) {
+	at, ok, err := p.timestamp(ctx, w)
+	if err != nil || !ok {
+		return end, err
+	}
+	listed, err := p.admin.ListOffsetsAfterMilli(ctx, at-lookBack.Milliseconds(), p.StatusTopic)
+	if err != nil {
+		return 0, fmt.Errorf("ask for offsets by time: %w", err)
+	}
+	o, ok := listed.Lookup(p.StatusTopic, partition)
+	if !ok || o.Err != nil {
+		return 0, errors.Join(errors.New("ask for offset by time"), o.Err)
+	}
+	return min(o.Offset, end), nil
+}
+
+// timestamp returns that of the first request from the committed one on, and
+// false where there is none.
+func (p *plan) timestamp(ctx context.Context, w Want) (int64, bool, error) {
+	ends, err := p.admin.ListEndOffsets(ctx, p.Requests)
+	if err != nil {
+		return 0, false, fmt.Errorf("ask for log ends: %w", err)
+	}
+	if e, ok := ends.Lookup(p.Requests, w.Partition); !ok || e.Offset <= w.Committed {
+		return 0, false, nil
+	}
+	client, err := kgo.NewClient(append(p.Client, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{
+		p.Requests: {w.Partition: kgo.NewOffset().At(w.Committed)},
+	}))...)
+	if err != nil {
+		return 0, false, fmt.Errorf("read a request: %w", err)
+	}
+	defer client.Close()
+	for {
+		fetches := client.PollRecords(ctx, 1)
+		if ctx.Err() != nil {
+			return 0, false, context.Cause(ctx)
+		}
+		for _, failed := range fetches.Errors() {
+			return 0, false, fmt.Errorf("read a request: %w", failed.Err)
+		}
+		for _, rec := range fetches.Records() {
+			return rec.Timestamp.UnixMilli(), true, nil
+		}
+	}
+}

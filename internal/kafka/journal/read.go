@@ -1,0 +1,193 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"messaging-worker/internal/models"
+)
+
+// lookBack is how far before the committed request its events may be stamped:
+// the clocks of producers and brokers need not agree.
+const lookBack = time.Hour
+
+// Reader reads the journal of one request topic.
+type Reader struct {
+	Client      []kgo.Opt // how to reach the brokers
+	Requests    string
+	StatusTopic string
+}
+
+// Want asks for the journal of one request partition.
+type Want struct {
+	Partition int32
+	Committed int64  // where requests go on; -1 where nothing was ever committed
+	Metadata  string // of the commit
+}
+
+// Found is the journal of one request partition.
+type Found struct {
+	Start int64 // where requests go on: Committed, or the log's start
+	Fold  *Fold // of the requests from Start on
+	From  Place // where reading began
+}
+
+// Read reads the journals of partitions that were just assigned: everything
+// that was in the status topic when it was asked. It does not retry.
+func (r *Reader) Read(ctx context.Context, wants []Want) (map[int32]Found, int, error) {
+	client, err := kgo.NewClient(append(r.Client, kgo.KeepControlRecords(), kgo.FetchMaxWait(100*time.Millisecond))...)
+	if err != nil {
+		return nil, 0, fmt.Errorf("read journal: %w", err)
+	}
+	defer client.Close()
+	p := &plan{Reader: r, client: client, admin: kadm.NewClient(client), spans: map[int32]*span{}, found: map[int32]Found{}}
+	if err := p.make(ctx, wants); err != nil {
+		return nil, 0, fmt.Errorf("read journal: %w", err)
+	}
+	n, err := p.read(ctx)
+	if err != nil {
+		return nil, n, fmt.Errorf("read journal: %w", err)
+	}
+	return p.found, n, nil
+}
+
+// span is what is to be read of one status partition.
+type span struct{ from, end int64 }
+
+// plan is one reading.
+type plan struct {
+	*Reader
+
+	client *kgo.Client
+	admin  *kadm.Client
+	spans  map[int32]*span // by status partition
+	found  map[int32]Found // by request partition
+}
+
+// add widens what is to be read of a status partition.
+func (p *plan) add(partition int32, from, end int64) {
+	if s, ok := p.spans[partition]; ok {
+		s.from = min(s.from, from)
+		return
+	}
+	p.spans[partition] = &span{from, end}
+}
+
+// read fetches all spans to their ends and folds what belongs to the wants.
+func (p *plan) read(ctx context.Context) (int, error) {
+	offsets, left := map[int32]kgo.Offset{}, 0
+	for partition, s := range p.spans {
+		if s.from < s.end {
+			offsets[partition] = kgo.NewOffset().At(s.from)
+			left++
+		}
+	}
+	n := 0
+	if left == 0 {
+		return n, nil
+	}
+	p.client.AddConsumePartitions(map[string]map[int32]kgo.Offset{p.StatusTopic: offsets})
+	for left > 0 {
+		fetches := p.client.PollFetches(ctx)
+		if ctx.Err() != nil {
+			return n, context.Cause(ctx)
+		}
+		for _, failed := range fetches.Errors() {
+			return n, fmt.Errorf("fetch %s/%d: %w", failed.Topic, failed.Partition, failed.Err)
+		}
+		fetches.EachPartition(func(fetched kgo.FetchTopicPartition) {
+			folded, ended := p.take(fetched)
+			n += folded
+			if ended {
+				left--
+			}
+		})
+	}
+	return n, nil
+}
+
+// take folds what was fetched of one partition. It reports how many records
+// that were, and whether the span has come to its end just now.
+func (p *plan) take(fetched kgo.FetchTopicPartition) (folded int, ended bool) {
+	s := p.spans[fetched.Partition]
+	if s.from >= s.end {
+		return 0, false
+	}
+	for _, rec := range fetched.Records {
+		if rec.Offset >= s.end {
+			break
+		}
+		folded++
+		p.fold(rec)
+	}
+	if k := len(fetched.Records); k > 0 {
+		s.from = fetched.Records[k-1].Offset + 1
+	}
+	return folded, s.from >= s.end
+}
+
+// fold takes one record of the status topic where it is an event of a request
+// that is asked for. Anything else there is skipped: null values, records
+// without our headers, other topics' events, what is not JSON.
+func (p *plan) fold(rec *kgo.Record) {
+	source, ok := sourceOf(rec)
+	if !ok || source.topic != p.Requests {
+		return
+	}
+	found, asked := p.found[source.partition]
+	if !asked || source.key.Offset < found.Start {
+		return
+	}
+	var event struct {
+		Type      models.EventType `json:"event_type"`
+		Attempt   int              `json:"attempt"`
+		Timestamp time.Time        `json:"timestamp"`
+		Response  struct {
+			Meta map[string]string `json:"meta"`
+		} `json:"provider_response"`
+	}
+	if json.Unmarshal(rec.Value, &event) != nil {
+		return
+	}
+	found.Fold.Add(source.key, Event{event.Type, event.Attempt, event.Timestamp, event.Response.Meta})
+}
+
+type source struct {
+	topic     string
+	partition int32
+	key       Key
+}
+
+// sourceOf reads the headers that name an event's request.
+func sourceOf(rec *kgo.Record) (source, bool) {
+	var s source
+	seen := 0
+	for _, h := range rec.Headers {
+		var err error
+		var n int64
+		switch h.Key {
+		case models.HeaderSourceTopic:
+			s.topic = string(h.Value)
+		case models.HeaderSourcePartition:
+			n, err = strconv.ParseInt(string(h.Value), 10, 32)
+			s.partition = int32(n)
+		case models.HeaderSourceOffset:
+			s.key.Offset, err = strconv.ParseInt(string(h.Value), 10, 64)
+		case models.HeaderSourceTimestamp:
+			s.key.Timestamp, err = strconv.ParseInt(string(h.Value), 10, 64)
+		default:
+			continue
+		}
+		if err != nil {
+			return s, false
+		}
+		seen++
+	}
+	return s, seen == 4
+}
