@@ -74,15 +74,16 @@ func (a *App) connect(channel worker.Channel, b Builder, name string) error {
 		return setting("KAFKA", err)
 	}
 	engine := worker.New(channel, a.publisher, worker.NewGate(c.Worker.Concurrency), worker.Options{
-		Channel:     b.Channel,
-		MaxAttempts: c.Worker.MaxAttempts,
-		Backoff:     worker.Backoff{Base: c.Worker.BaseBackoff, Max: c.Worker.MaxBackoff},
-		CallTimeout: c.LongestCall(), RetryAfterMax: c.Worker.RetryAfterMax,
+		Channel:        b.Channel,
+		MaxAttempts:    c.Worker.MaxAttempts,
+		Backoff:        worker.Backoff{Base: c.Worker.BaseBackoff, Max: c.Worker.MaxBackoff},
+		AmbiguousToDLQ: c.Worker.AmbiguousOutcome == "dlq",
+		CallTimeout:    c.LongestCall(), RetryAfterMax: c.Worker.RetryAfterMax,
 		Log: a.log,
 	})
 	a.poll, a.commit = a.health.Watch("poll", stuckAfter), a.health.Watch("commit", stuckAfter)
 	a.consumer, err = consumer.New(consumer.Options{
-		Kafka: options, Topic: c.Kafka.RequestTopic, Group: c.Kafka.Group, InstanceID: c.Kafka.InstanceID,
+		Kafka: options, Topic: c.Kafka.RequestTopic, StatusTopic: c.Kafka.StatusTopic, Acked: a.publisher.Acked, Group: c.Kafka.Group, InstanceID: c.Kafka.InstanceID,
 		SessionTimeout: c.Kafka.SessionTimeout, CommitInterval: c.Kafka.CommitInterval, LongestCall: c.LongestCall(),
 		MaxPendingMessages: c.Worker.MaxPendingMessages, MaxPendingBytes: int64(c.Worker.MaxPendingBytes),
 		AtMostOnce: !c.Kafka.CommitOnSuccessOnly,

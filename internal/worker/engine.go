@@ -32,10 +32,14 @@ type Publisher interface {
 
 // Options of an Engine. All but Log are required.
 type Options struct {
-	Channel       models.Channel
-	MaxAttempts   int // the first included
-	Backoff       Backoff
-	CallTimeout   time.Duration // hard limit of one provider call
+	Channel     models.Channel
+	MaxAttempts int // the first included
+	Backoff     Backoff
+	CallTimeout time.Duration // hard limit of one provider call
+	// AmbiguousToDLQ ends a message whose last call was cut by a crash, instead
+	// of repeating it: for senders to whom a second copy is worse than none.
+	AmbiguousToDLQ bool
+
 	RetryAfterMax time.Duration // how much of a provider's Retry-After is honoured
 	Log           zerolog.Logger
 }
@@ -66,8 +70,12 @@ const grace = time.Second
 // ended: ctx ends the waits of the message, calls also the provider calls
 // under way. begin, where it is not nil, is called once and must return nil
 // before the first provider call; from then on nobody will read the record
-// again, so that being stopped is an outcome too.
-func (e *Engine) Handle(ctx, calls context.Context, rec *models.Record, begin func(context.Context) error) error {
+// again, so that being stopped is an outcome too. Progress is how far earlier
+// owners of the partition got with the record: the message goes on from there
+// and repeats no event.
+func (e *Engine) Handle(
+	ctx, calls context.Context, rec *models.Record, progress models.Progress, begin func(context.Context) error,
+) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -78,7 +86,12 @@ func (e *Engine) Handle(ctx, calls context.Context, rec *models.Record, begin fu
 	m := newMessage(rec, delivery, e.publisher)
 	// Queued goes out before the first attempt, so that a crash in between
 	// leaves a trace. Kafka keeps the order, so nobody waits for it yet.
-	m.publish(models.EventQueued, nil, "")
+	if !progress.Queued {
+		m.publish(models.EventQueued, nil, "")
+	}
+	if ended, err := e.resume(ctx, calls, m, progress); ended || err != nil {
+		return err
+	}
 	for {
 		if err := e.attempt(ctx, calls, m, begin); err != nil {
 			return err

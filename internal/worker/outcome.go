@@ -2,6 +2,7 @@ package worker
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -74,15 +75,25 @@ func (m *message) retry(next time.Time) {
 	resp := m.response()
 	m.addMeta(resp, models.MetaNextAttemptAt, next.UTC().Format(time.RFC3339Nano))
 	if len(m.recipients) > 1 {
-		var open []string
-		for _, i := range m.recipients {
-			if f := m.fates[i]; f == isOpen || f == isUnsettled {
-				open = append(open, strconv.Itoa(i))
+		m.addMeta(resp, models.MetaOpenRecipients, m.list(isOpen, isUnsettled))
+		for key, f := range map[string]fate{models.MetaRefusedRecipients: isRefused, models.MetaAssumedRecipients: isAssumed} {
+			if list := m.list(f); list != "" {
+				m.addMeta(resp, key, list)
 			}
 		}
-		m.addMeta(resp, models.MetaOpenRecipients, strings.Join(open, ","))
 	}
 	m.publish(models.EventRetry, resp, m.failureText())
+}
+
+// list returns the numbers of the recipients with one of the fates.
+func (m *message) list(fates ...fate) string {
+	var numbers []string
+	for _, i := range m.recipients {
+		if slices.Contains(fates, m.fates[i]) {
+			numbers = append(numbers, strconv.Itoa(i))
+		}
+	}
+	return strings.Join(numbers, ",")
 }
 
 func (m *message) deadLetter(channel models.Channel) *models.DLQRecord {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -137,7 +138,7 @@ func record() *models.Record {
 // handle runs one message to its end without any stop.
 func (b *bench) handle(t *testing.T) {
 	t.Helper()
-	if err := b.engine.Handle(t.Context(), t.Context(), record(), nil); err != nil {
+	if err := b.engine.Handle(t.Context(), t.Context(), record(), models.Progress{}, nil); err != nil {
 		t.Errorf("Handle = %v, want nil", err)
 	}
 	if n := b.gate.InFlight(); n != 0 {
@@ -150,4 +151,11 @@ func (b *bench) want(t *testing.T, entries ...string) {
 	if got, want := b.String(), strings.Join(entries, ", "); got != want {
 		t.Errorf("ledger: %s\nwant:   %s", got, want)
 	}
+}
+
+// sorted returns the calls of one round in the order of their recipients.
+func sorted(made []string) []string {
+	out := slices.Clone(made)
+	slices.Sort(out)
+	return out
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"messaging-worker/internal/kafka/journal"
 	"messaging-worker/internal/models"
 )
 
@@ -20,18 +21,21 @@ var errHandedOver = errors.New("partition handed over")
 // its own.
 type assignment struct {
 	partition int32
-	start     func(*models.Record) // runs the handler of an admitted record in a goroutine
+	start     func(*models.Record, models.Progress) // runs the handler of an admitted record in a goroutine
 	stop      context.CancelCauseFunc
 	abandon   context.CancelCauseFunc
 	handlers  sync.WaitGroup
 
 	mu        sync.Mutex
 	tracker   *tracker
-	begun     position      // at most once: behind the highest record begun
-	committed int64         // acknowledged by Kafka; -1 before the first commit
-	moved     chan struct{} // closed and replaced when committed moves
-	stopped   bool          // nothing more is admitted
-	closed    bool          // nor committed
+	begun     position       // at most once: behind the highest record begun
+	committed int64          // acknowledged by Kafka; -1 before the first commit
+	fold      *journal.Fold  // what earlier owners did; nil once it is behind us
+	notes     *journal.Notes // nil until the journal is read, and with AtMostOnce
+	place     journal.Place  // where its reading began
+	moved     chan struct{}  // closed and replaced when committed moves
+	stopped   bool           // nothing more is admitted
+	closed    bool           // nor committed
 }
 
 // newAssignment makes the assignment of a partition. Everything it starts
@@ -44,26 +48,51 @@ func (c *Consumer) newAssignment(hard context.Context, partition int32) *assignm
 		tracker: newTracker(), begun: position{offset: -1, epoch: -1}, committed: -1,
 		moved: make(chan struct{}),
 	}
-	a.start = func(rec *models.Record) {
+	a.start = func(rec *models.Record, progress models.Progress) {
 		go func() {
 			defer a.handlers.Done()
-			c.handle(ctx, calls, a, rec)
+			c.handle(ctx, calls, a, rec, progress)
 		}()
 	}
 	return a
 }
 
-// admit notes the record, or reports false where it must not be handled: the
-// partition is on its way out, or the record was read before. An admitted
-// record must be started.
-func (a *assignment) admit(offset int64, epoch int32) bool {
+// recovered takes the journal's word on what earlier owners did. Without any
+// commit the starting position is committed at once.
+func (a *assignment) recovered(f journal.Found, committed bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.stopped || !a.tracker.admit(offset, epoch) {
-		return false
+	a.fold, a.place = f.Fold, f.From
+	a.notes = journal.NewNotes(f.Start, f.From.Offset, f.Fold.Highest())
+	if !committed {
+		a.tracker.next = position{offset: f.Start, epoch: -1}
+	}
+}
+
+// admit notes the record, or reports false where it must not be handled: the
+// partition is on its way out, the record was read before, or it is finished.
+// An admitted record must be started. Acked is asked for the status partition.
+func (a *assignment) admit(r *kgo.Record, acked func(int32) int64) (progress models.Progress, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.stopped || !a.tracker.admit(r.Offset, r.LeaderEpoch) {
+		return progress, false
+	}
+	if a.notes != nil {
+		a.notes.Admitted(r.Offset, acked(a.place.Partition)+1)
+	}
+	if a.fold != nil {
+		var finished bool
+		if progress, finished = a.fold.Look(journal.Key{Offset: r.Offset, Timestamp: r.Timestamp.UnixMilli()}); finished {
+			a.tracker.finish(r.Offset)
+			return progress, false
+		}
+		if r.Offset >= a.fold.Highest() {
+			a.fold = nil // nothing behind this has a past
+		}
 	}
 	a.handlers.Add(1) // under the lock: once stopped is seen, nobody is added
-	return true
+	return progress, true
 }
 
 // halt admits nothing more and ends the waits of what was admitted.
@@ -92,6 +121,18 @@ func (a *assignment) toCommit() (kgo.EpochOffset, bool) {
 		return kgo.EpochOffset{}, false
 	}
 	return kgo.EpochOffset{Epoch: pos.epoch, Offset: pos.offset}, true
+}
+
+// metadata says with a commit of that offset where to read the journal from.
+func (a *assignment) metadata(offset int64) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.notes == nil {
+		return ""
+	}
+	place := a.place
+	place.Offset = a.notes.At(offset)
+	return place.String()
 }
 
 func (a *assignment) setCommitted(offset int64) {

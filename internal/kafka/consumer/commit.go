@@ -56,7 +56,9 @@ func (c *Consumer) commit(ctx context.Context, assignments []*assignment) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
-	refused, err := c.sendCommit(ctx, offsets)
+	refused, err := c.sendCommit(ctx, offsets, func(partition int32) string {
+		return byPartition[partition].metadata(offsets[partition].Offset)
+	})
 	if err != nil {
 		if ctx.Err() == nil || errors.Is(err, context.DeadlineExceeded) {
 			c.log.Warn().Err(err).Msg("commit offsets: will be tried again")
@@ -73,7 +75,18 @@ func (c *Consumer) commit(ctx context.Context, assignments []*assignment) {
 }
 
 // sendCommit returns the refusals by partition, or an error for the whole.
-func (c *Consumer) sendCommit(ctx context.Context, offsets map[int32]kgo.EpochOffset) (map[int32]error, error) {
+func (c *Consumer) sendCommit(
+	ctx context.Context, offsets map[int32]kgo.EpochOffset, metadata func(partition int32) string,
+) (map[int32]error, error) {
+	ctx = kgo.PreCommitFnContext(ctx, func(req *kmsg.OffsetCommitRequest) error {
+		for i := range req.Topics {
+			for j := range req.Topics[i].Partitions {
+				p := &req.Topics[i].Partitions[j]
+				p.Metadata = new(metadata(p.Partition))
+			}
+		}
+		return nil
+	})
 	var failure error
 	refused := map[int32]error{}
 	c.client.CommitOffsetsSync(

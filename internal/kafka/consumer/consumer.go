@@ -27,7 +27,9 @@ import (
 // When ctx ends, the handler starts nothing new and lets provider calls under
 // way end; when calls ends, it cuts those too. begin is nil, except with
 // AtMostOnce: then it must have returned nil before the first provider call.
-type Handler func(ctx, calls context.Context, rec *models.Record, begin func(context.Context) error) error
+type Handler func(
+	ctx, calls context.Context, rec *models.Record, progress models.Progress, begin func(context.Context) error,
+) error
 
 // ErrDrain means that a drain ran out of time: provider calls were cut.
 var ErrDrain = errors.New("drain ran out of time; unfinished messages stay uncommitted and are read again")
@@ -37,6 +39,7 @@ var ErrDrain = errors.New("drain ran out of time; unfinished messages stay uncom
 type Options struct {
 	Kafka          kafka.Options
 	Topic          string
+	StatusTopic    string // the journal of what was done
 	Group          string
 	InstanceID     string // static membership; empty for none
 	SessionTimeout time.Duration
@@ -48,6 +51,10 @@ type Options struct {
 
 	// AtMostOnce commits a record before its first provider call.
 	AtMostOnce bool
+
+	// Acked returns the highest status offset of a status partition that is
+	// known to be written, or -1.
+	Acked func(partition int32) int64
 
 	// PollBeat and CommitBeat are called at least every few seconds while
 	// their loop moves. Nil means that nobody watches.
@@ -64,6 +71,8 @@ type Consumer struct {
 	log     zerolog.Logger
 	pending *pending
 	kick    chan struct{} // asks for a commit now; one token is enough
+
+	recoveries sync.WaitGroup // readings of the journal
 
 	commitMu sync.Mutex // held by the one commit under way
 
@@ -101,7 +110,10 @@ func New(o Options, handler Handler) (*Consumer, error) {
 func (c *Consumer) Run(ctx, hard context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	opts, err := c.clientOptions(hard, fail)
+	reading, stopReading := context.WithCancel(hard)
+	defer stopReading()
+	defer context.AfterFunc(ctx, stopReading)()
+	opts, err := c.clientOptions(hard, reading, fail)
 	if err != nil {
 		return err
 	}
@@ -120,6 +132,7 @@ func (c *Consumer) Run(ctx, hard context.Context) error {
 	inTime := c.shutDown(hard, cause)
 	stopCommits()
 	commits.Wait()
+	c.recoveries.Wait()
 	switch {
 	case isFatal(cause):
 		return cause

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // handOverSlack is what a hand-over may take beyond its longest provider
@@ -15,7 +16,7 @@ const handOverSlack = 10 * time.Second
 // fetchMaxBytes bounds what the client reads ahead of us, per broker.
 const fetchMaxBytes = 16 << 20
 
-func (c *Consumer) clientOptions(hard context.Context, fail context.CancelCauseFunc) ([]kgo.Opt, error) {
+func (c *Consumer) clientOptions(hard, reading context.Context, fail context.CancelCauseFunc) ([]kgo.Opt, error) {
 	opts, err := c.opts.Kafka.Client(c.log)
 	if err != nil {
 		return nil, fmt.Errorf("make consumer: %w", err)
@@ -39,6 +40,11 @@ func (c *Consumer) clientOptions(hard context.Context, fail context.CancelCauseF
 		kgo.FetchMaxWait(500*time.Millisecond),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
 			c.assigned(hard, parts[c.opts.Topic])
+		}),
+		kgo.OnOffsetsFetched(func(_ context.Context, _ *kgo.Client, resp *kmsg.OffsetFetchResponse) error {
+			<-c.started
+			c.recover(reading, wants(resp, c.opts.Topic))
+			return nil
 		}),
 		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
 			c.revoked(hard, parts[c.opts.Topic])
@@ -73,6 +79,11 @@ func (c *Consumer) assigned(hard context.Context, partitions []int32) {
 		c.owned[p] = c.newAssignment(hard, p)
 	}
 	c.mu.Unlock()
+	if !c.opts.AtMostOnce {
+		// Until the journal says what earlier owners did, nothing is read.
+		<-c.started
+		c.client.PauseFetchPartitions(map[string][]int32{c.opts.Topic: partitions})
+	}
 	c.log.Info().Ints32("partitions", partitions).Msg("partitions assigned")
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"messaging-worker/internal/kafka/journal"
 	"messaging-worker/internal/models"
 )
 
@@ -74,26 +75,27 @@ func (c *Consumer) admit(ctx context.Context, b batch) {
 		if err := c.pending.take(ctx, size, c.opts.PollBeat); err != nil {
 			return
 		}
-		if !b.assignment.admit(r.Offset, r.LeaderEpoch) {
+		progress, ok := b.assignment.admit(r, c.opts.Acked)
+		if !ok {
 			c.pending.release(size)
 			continue
 		}
-		b.assignment.start(record(r))
+		b.assignment.start(record(r), progress)
 	}
 }
 
 // handle runs in the message's own goroutine.
-func (c *Consumer) handle(ctx, calls context.Context, a *assignment, rec *models.Record) {
+func (c *Consumer) handle(ctx, calls context.Context, a *assignment, rec *models.Record, progress models.Progress) {
 	defer c.pending.release(int64(len(rec.Value)))
 	var begin func(context.Context) error
 	if c.opts.AtMostOnce {
 		begin = func(ctx context.Context) error { return a.begin(ctx, rec, c.commitNow) }
 	}
-	err := c.handler(ctx, calls, rec, begin)
+	err := c.handler(ctx, calls, rec, progress, begin)
 	if err != nil && c.opts.AtMostOnce && a.covered(rec.Offset) && calls.Err() == nil {
 		// A later record's commit has passed this one, so nobody will read it
 		// again: it is taken to its end although we are stopping.
-		err = c.handler(calls, calls, rec, nil)
+		err = c.handler(calls, calls, rec, progress, nil)
 	}
 	if err == nil {
 		a.finish(rec.Offset)
@@ -152,6 +154,7 @@ func (c *Consumer) standing() error {
 // in the log (any more): retention overtook us, or the log was cut. Reading
 // again what may have been done is the lesser evil against leaving it out.
 func (c *Consumer) reset(ctx, hard context.Context, partition int32) {
+	reading := ctx // a stop ends the reading of the journal too
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	admin := kadm.NewClient(c.client)
@@ -174,6 +177,7 @@ func (c *Consumer) reset(ctx, hard context.Context, partition int32) {
 		a.halt(errHandedOver)
 	}
 	c.assigned(hard, []int32{partition})
+	defer c.recover(reading, []journal.Want{{Partition: partition, Committed: -1}})
 	c.client.SetOffsets(map[string]map[int32]kgo.EpochOffset{
 		c.opts.Topic: {partition: {Epoch: -1, Offset: start.Offset}},
 	})

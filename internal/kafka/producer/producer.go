@@ -46,6 +46,10 @@ type Options struct {
 	// large for good. Elsewhere such a record is tried until it fits.
 	GiveUpTooLarge []string
 
+	// OnAck, where it is not nil, is called for each record once it is
+	// acknowledged, with its partition and offset set. It must not block.
+	OnAck func(*kgo.Record)
+
 	Log zerolog.Logger
 }
 
@@ -55,6 +59,7 @@ type Producer struct {
 	client *kgo.Client // fills batches
 	solo   *kgo.Client // sends refused records one by one
 	giveUp map[string]bool
+	onAck  func(*kgo.Record)
 	log    zerolog.Logger
 
 	mu     sync.Mutex
@@ -87,8 +92,11 @@ func New(o Options) (*Producer, error) {
 		kgo.MaxBufferedRecords(math.MaxInt),
 	)
 	p := &Producer{
-		giveUp: map[string]bool{}, log: o.Log,
+		giveUp: map[string]bool{}, onAck: o.OnAck, log: o.Log,
 		lanes: map[string]*lane{}, done: make(chan struct{}),
+	}
+	if p.onAck == nil {
+		p.onAck = func(*kgo.Record) {}
 	}
 	for _, topic := range o.GiveUpTooLarge {
 		p.giveUp[topic] = true
@@ -129,6 +137,7 @@ func (p *Producer) Produce(r *kgo.Record) *Ack {
 	p.client.Produce(context.Background(), r, func(r *kgo.Record, err error) {
 		switch {
 		case err == nil:
+			p.onAck(r)
 			a.settle(nil)
 		case errors.Is(err, kgo.ErrClientClosed):
 			a.settle(ErrClosed)

@@ -96,6 +96,7 @@ func (p *Producer) sendAlone(r repair) error {
 		err := p.solo.ProduceSync(context.Background(), copied).FirstErr()
 		switch {
 		case err == nil:
+			p.onAck(copied)
 			return nil
 		case errors.Is(err, kgo.ErrClientClosed):
 			return ErrClosed

@@ -35,6 +35,7 @@ type Publisher struct {
 	statusTopic string
 	dlqTopic    string
 	worker      []byte
+	acked       acked
 	log         zerolog.Logger
 }
 
@@ -49,6 +50,11 @@ func New(o Options) (*Publisher, error) {
 		Kafka: o.Kafka, Log: o.Log,
 		ByPartition:    []string{o.StatusTopic},
 		GiveUpTooLarge: []string{o.DLQTopic},
+		OnAck: func(r *kgo.Record) {
+			if r.Topic == o.StatusTopic {
+				p.acked.raise(r.Partition, r.Offset)
+			}
+		},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make publisher: %w", err)
@@ -62,6 +68,10 @@ func New(o Options) (*Publisher, error) {
 func (p *Publisher) MissingTopics(ctx context.Context, others ...string) ([]error, error) {
 	return kafka.MissingTopics(ctx, p.producer.Client(), append(others, p.statusTopic, p.dlqTopic)...)
 }
+
+// Acked returns the highest offset of a status partition that this publisher
+// knows to be written, or -1 where it has written nothing there yet.
+func (p *Publisher) Acked(partition int32) int64 { return p.acked.get(partition) }
 
 // Flush waits until all that was published is acknowledged, or for ctx.
 func (p *Publisher) Flush(ctx context.Context) error { return p.producer.Flush(ctx) }

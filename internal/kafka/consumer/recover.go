@@ -1,0 +1,125 @@
+package consumer
+
+import (
+	"context"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"messaging-worker/internal/kafka/journal"
+)
+
+// wants reads from an answer of the group where each partition was committed,
+// and what the commits say of the journal.
+func wants(resp *kmsg.OffsetFetchResponse, topic string) []journal.Want {
+	var list []journal.Want
+	add := func(name string, partition int32, offset int64, metadata *string) {
+		if name != topic {
+			return
+		}
+		w := journal.Want{Partition: partition, Committed: offset}
+		if metadata != nil {
+			w.Metadata = *metadata
+		}
+		list = append(list, w)
+	}
+	for _, t := range resp.Topics {
+		for _, p := range t.Partitions {
+			add(t.Topic, p.Partition, p.Offset, p.Metadata)
+		}
+	}
+	for _, g := range resp.Groups {
+		for _, t := range g.Topics {
+			for _, p := range t.Partitions {
+				add(t.Topic, p.Partition, p.Offset, p.Metadata)
+			}
+		}
+	}
+	return list
+}
+
+// recover reads the journal of partitions that were just assigned and then
+// lets their records in. It returns at once: no callback of the group waits
+// for a journal.
+func (c *Consumer) recover(ctx context.Context, list []journal.Want) {
+	byPartition := map[int32]*assignment{}
+	for _, w := range list {
+		for _, a := range c.pick([]int32{w.Partition}) {
+			byPartition[w.Partition] = a
+		}
+	}
+	if c.opts.AtMostOnce || len(byPartition) == 0 {
+		return
+	}
+	c.recoveries.Go(func() {
+		for !c.readJournal(ctx, list, byPartition) {
+			select {
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+}
+
+// readJournal reports whether there is nothing left to do: the journals are
+// read, or the partitions are gone.
+func (c *Consumer) readJournal(ctx context.Context, list []journal.Want, byPartition map[int32]*assignment) bool {
+	var open []journal.Want
+	for _, w := range list {
+		if a, ok := byPartition[w.Partition]; ok && !a.halted() {
+			open = append(open, w)
+		}
+	}
+	if len(open) == 0 {
+		return true
+	}
+	client, err := c.opts.Kafka.Client(c.log)
+	if err == nil {
+		reader := &journal.Reader{Client: client, Requests: c.opts.Topic, StatusTopic: c.opts.StatusTopic}
+		err = c.takeJournal(ctx, reader, open, byPartition)
+	}
+	if err != nil && ctx.Err() == nil {
+		c.log.Warn().Err(err).Msg("read the journal of assigned partitions: will be tried again; they wait")
+	}
+	return err == nil
+}
+
+func (c *Consumer) takeJournal(
+	ctx context.Context, reader *journal.Reader, open []journal.Want, byPartition map[int32]*assignment,
+) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	begun := time.Now()
+	found, records, err := reader.Read(ctx, open)
+	if err != nil {
+		return err
+	}
+	requests := 0
+	for _, w := range open {
+		f := found[w.Partition]
+		requests += f.Fold.Len()
+		byPartition[w.Partition].recovered(f, w.Committed >= 0)
+		c.resume(w.Partition, byPartition[w.Partition])
+	}
+	c.commitNow()
+	c.log.Info().Int("partitions", len(open)).Int("records", records).Int("requests", requests).
+		Dur("took", time.Since(begun)).Msg("journal read")
+	return nil
+}
+
+// resume lets the partition's records in, unless it has moved on meanwhile.
+func (c *Consumer) resume(partition int32, a *assignment) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.owned[partition] == a {
+		c.client.ResumeFetchPartitions(map[string][]int32{c.opts.Topic: {partition}})
+	}
+}
+
+// halted reports whether nothing more is admitted.
+func (a *assignment) halted() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.stopped
+}

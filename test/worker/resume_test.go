@@ -1,0 +1,97 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/models"
+)
+
+// A message goes on where earlier owners left it, and repeats no event.
+func TestGoingOn(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name     string
+		progress models.Progress
+		want     []string
+		calls    string
+	}{
+		{"new", models.Progress{}, []string{"queued 0", "attempt 1", "sent 1"}, "1:[0] 1:[1] 1:[2]"},
+		{"queued", models.Progress{Queued: true}, []string{"attempt 1", "sent 1"}, "1:[0] 1:[1] 1:[2]"},
+		{"under way", models.Progress{Queued: true, Attempts: 1, UnderWay: true}, []string{"attempt 2", "sent 2"}, "2:[0] 2:[1] 2:[2]"},
+		{"under way for the last time", models.Progress{Queued: true, Attempts: 3, UnderWay: true}, []string{"dlq unknown 3", "failed 3"}, ""},
+		{"waits for one recipient", models.Progress{Queued: true, Attempts: 1, Reached: true, Open: []int{1}}, []string{"attempt 2", "sent 2"}, "2:[1]"},
+		{"one was refused before", models.Progress{Queued: true, Attempts: 1, Reached: true, Open: []int{1}, Refused: []int{2}}, []string{"attempt 2", "dlq permanent 2", "failed 2"}, "2:[1]"},
+		{"one cannot be told", models.Progress{Queued: true, Attempts: 1, Reached: true, Open: []int{1}, Assumed: []int{0}}, []string{"attempt 2", "dlq unknown 2", "failed 2"}, "2:[1]"},
+		{"the budget was lowered meanwhile", models.Progress{Queued: true, Attempts: 5, Reached: true, Open: []int{1}}, []string{"dlq transient 5", "failed 5"}, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var c calls
+				b := newBench(script{recipients: []string{"a", "b", "c"}, send: func(_ context.Context, call common.Call) (models.ProviderResponse, error) {
+					c.note(call)
+					return accepted()
+				}}, 1)
+				if err := b.engine.Handle(t.Context(), t.Context(), record(), tt.progress, nil); err != nil {
+					t.Fatal(err)
+				}
+				b.want(t, tt.want...)
+				if got := strings.Join(sorted(c.made), " "); got != tt.calls {
+					t.Errorf("calls %s, want %s", got, tt.calls)
+				}
+			})
+		})
+	}
+}
+
+func TestTheRestOfTheWaitIsWaited(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		due := time.Now().Add(42 * time.Second)
+		b := newBench(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+			if !time.Now().Equal(due) {
+				t.Errorf("the call is made at %v, want %v", time.Now(), due)
+			}
+			return accepted()
+		}}, 1)
+		progress := models.Progress{Queued: true, Attempts: 1, NextAt: due}
+		if err := b.engine.Handle(t.Context(), t.Context(), record(), progress, nil); err != nil {
+			t.Fatal(err)
+		}
+		b.want(t, "attempt 2", "sent 2")
+
+		ctx, stop := context.WithCancelCause(t.Context())
+		stop(errors.New("stopping"))
+		if err := b.engine.Handle(ctx, t.Context(), record(), models.Progress{Attempts: 1, NextAt: time.Now().Add(time.Hour)}, nil); err == nil {
+			t.Error("Handle = nil for a message that still waits when the worker stops")
+		}
+	})
+}
+
+// A retry tells all that the next owner needs.
+func TestRetryListsRefusedRecipients(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(script{recipients: []string{"a", "b", "c"}, send: func(_ context.Context, call common.Call) (models.ProviderResponse, error) {
+			switch {
+			case call.Recipients[0] == 0:
+				return fails(common.Permanent(errors.New("http 400")))
+			case call.Attempt == 1:
+				return fails(transient())
+			}
+			return accepted()
+		}}, 3)
+		b.handle(t)
+		meta := b.events[2].ProviderResponse.Meta
+		if meta["open_recipients"] != "1,2" || meta["refused_recipients"] != "0" || meta["assumed_recipients"] != "" {
+			t.Errorf("retry's meta %v", meta)
+		}
+	})
+}
