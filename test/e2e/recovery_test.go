@@ -1,9 +1,12 @@
 package e2e_test
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -134,4 +137,44 @@ func TestRebalanceRepeatsNothing(t *testing.T) {
 			t.Errorf("%s: accepted %d times, events %s, want once", id, accepted[id], sequence(events[id]))
 		}
 	}
+}
+
+// Kill after kill at any moment: nothing is lost, and only calls that were
+// under way or whose outcome was not written are made twice: no more a kill
+// than slots and places ahead.
+func TestKillAfterKill(t *testing.T) {
+	t.Parallel()
+	const total, kills, slots = 4000, 5, 100
+	s := newStage(t, models.SMS, stageOptions{partitions: 4})
+	ledger := filepath.Join(t.TempDir(), "ledger")
+	env := map[string]string{
+		"MOCK_LEDGER_FILE": ledger, "KAFKA_GROUP_INSTANCE_ID": s.name, "MOCK_LATENCY_SECONDS": "0.05",
+		"WORKER_CONCURRENCY": strconv.Itoa(slots), "MAX_ATTEMPTS": "100", "LOG_LEVEL": "info",
+	}
+	ids := s.putMany(total)
+	for n := 1; n <= kills; n++ {
+		p := s.work(env)
+		eventually(t, func() string {
+			if got := lines(ledger); got < n*total/(kills+2) {
+				return fmt.Sprintf("%d lines in the ledger", got)
+			}
+			return ""
+		})
+		p.signal(syscall.SIGKILL)
+		p.exit()
+	}
+	s.work(env)
+	s.committed()
+	allDelivered(t, ledger, ids)
+	twice := lines(ledger) - total
+	t.Logf("%d kills, %d messages, %d calls made twice", kills, total, twice)
+	if twice > kills*2*slots {
+		t.Errorf("%d calls were made twice, want at most %d a kill", twice, 2*slots)
+	}
+}
+
+// lines counts the lines of a file that may not exist yet.
+func lines(path string) int {
+	data, _ := os.ReadFile(path)
+	return bytes.Count(data, []byte("\n"))
 }

@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -52,7 +53,16 @@ func (c *Consumer) recover(ctx context.Context, list []journal.Want) {
 		return
 	}
 	c.recoveries.Go(func() {
-		for !c.readJournal(ctx, list, byPartition) {
+		said := ""
+		for {
+			err := c.readJournal(ctx, list, byPartition)
+			if err == nil || ctx.Err() != nil {
+				return
+			}
+			if err.Error() != said { // a standing error is told once
+				said = err.Error()
+				c.log.Warn().Err(err).Msg("read the journal of assigned partitions: will be tried again; they wait")
+			}
 			select {
 			case <-time.After(time.Second):
 			case <-ctx.Done():
@@ -62,9 +72,9 @@ func (c *Consumer) recover(ctx context.Context, list []journal.Want) {
 	})
 }
 
-// readJournal reports whether there is nothing left to do: the journals are
+// readJournal returns nil when there is nothing left to do: the journals are
 // read, or the partitions are gone.
-func (c *Consumer) readJournal(ctx context.Context, list []journal.Want, byPartition map[int32]*assignment) bool {
+func (c *Consumer) readJournal(ctx context.Context, list []journal.Want, byPartition map[int32]*assignment) error {
 	var open []journal.Want
 	for _, w := range list {
 		if a, ok := byPartition[w.Partition]; ok && !a.halted() {
@@ -72,17 +82,14 @@ func (c *Consumer) readJournal(ctx context.Context, list []journal.Want, byParti
 		}
 	}
 	if len(open) == 0 {
-		return true
+		return nil
 	}
 	client, err := c.opts.Kafka.Client(c.log)
-	if err == nil {
-		reader := &journal.Reader{Client: client, Requests: c.opts.Topic, StatusTopic: c.opts.StatusTopic}
-		err = c.takeJournal(ctx, reader, open, byPartition)
+	if err != nil {
+		return fmt.Errorf("connect to Kafka: %w", err)
 	}
-	if err != nil && ctx.Err() == nil {
-		c.log.Warn().Err(err).Msg("read the journal of assigned partitions: will be tried again; they wait")
-	}
-	return err == nil
+	reader := &journal.Reader{Client: client, Requests: c.opts.Topic, StatusTopic: c.opts.StatusTopic}
+	return c.takeJournal(ctx, reader, open, byPartition)
 }
 
 func (c *Consumer) takeJournal(
