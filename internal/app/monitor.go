@@ -10,19 +10,40 @@ import (
 // are those of the last look.
 const monitorInterval = time.Second
 
+// ready is what the log says when all checks are ok.
+const ready = "ready"
+
 // monitor keeps the readiness checks true until ctx ends, and logs each time
 // that readiness changes, with the reason.
 func (a *App) monitor(ctx context.Context) {
 	ticker := time.NewTicker(monitorInterval)
 	defer ticker.Stop()
-	said := ""
+	said, journalSeen := "", !a.config.Kafka.CommitOnSuccessOnly // at most once, there is no journal
 	for {
 		said = a.look(ctx, said)
+		if !journalSeen && said == ready {
+			journalSeen = true
+			a.warnOfJournal(ctx)
+		}
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// warnOfJournal tells, once, what is wrong with the status topic as a journal.
+func (a *App) warnOfJournal(ctx context.Context) {
+	ask, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	found, err := a.publisher.JournalFaults(ask, a.config.Kafka.RequestTopic)
+	if err != nil {
+		a.log.Debug().Err(err).Msg("the status topic's retention cannot be checked")
+	}
+	for _, fault := range found {
+		a.log.Warn().Str("topic", a.config.Kafka.StatusTopic).Str("fault", fault).
+			Msg("the status topic does not keep what a restart needs: a crash may repeat messages")
 	}
 }
 
@@ -66,7 +87,7 @@ func (a *App) kafkaState(unanswered error) error {
 // announce logs a change, and has the consumer look for topics that are there
 // now.
 func (a *App) announce(said string, problem error, topicsThere bool) string {
-	now := "ready"
+	now := ready
 	if problem != nil {
 		now = problem.Error()
 	}

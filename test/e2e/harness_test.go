@@ -46,6 +46,7 @@ type stageOptions struct {
 	partitions int32    // zero means 12
 	noTopics   bool
 	dlqConfig  map[string]*string
+	status     map[string]*string // config of the status topic
 }
 
 func newStage(t *testing.T, channel models.Channel, o stageOptions) *stage {
@@ -99,7 +100,7 @@ func (s *stage) createTopics(o stageOptions) {
 	if dlq == nil {
 		dlq = big
 	}
-	for topic, conf := range map[string]map[string]*string{s.topic("request"): big, s.topic("status"): nil, s.topic("dlq"): dlq} {
+	for topic, conf := range map[string]map[string]*string{s.topic("request"): big, s.topic("status"): o.status, s.topic("dlq"): dlq} {
 		if _, err := s.admin.CreateTopic(s.ctx, o.partitions, 1, conf, topic); err != nil {
 			s.t.Fatal(err)
 		}

@@ -173,6 +173,24 @@ func TestKillAfterKill(t *testing.T) {
 	}
 }
 
+// A status topic that forgets is told of at the start, and no reason to stop.
+func TestStatusTopicThatForgets(t *testing.T) {
+	t.Parallel()
+	policy, retention := "compact,delete", "60000"
+	s := newStage(t, models.SMS, stageOptions{partitions: 1, status: map[string]*string{"cleanup.policy": &policy, "retention.ms": &retention}})
+	s.putMany(1)
+	p := s.work(nil)
+	s.events(1)
+	eventually(t, func() string {
+		for _, want := range []string{"cleanup.policy is compact,delete", "retention.ms is 1m0s"} {
+			if !strings.Contains(p.logs(), want) {
+				return "the log does not warn that " + want
+			}
+		}
+		return ""
+	})
+}
+
 // lines counts the lines of a file that may not exist yet.
 func lines(path string) int {
 	data, _ := os.ReadFile(path)

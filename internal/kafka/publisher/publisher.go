@@ -69,6 +69,12 @@ func (p *Publisher) MissingTopics(ctx context.Context, others ...string) ([]erro
 	return kafka.MissingTopics(ctx, p.producer.Client(), append(others, p.statusTopic, p.dlqTopic)...)
 }
 
+// JournalFaults says what keeps the status topic from being the journal of the
+// request topic. The error means that the brokers do not tell.
+func (p *Publisher) JournalFaults(ctx context.Context, requests string) ([]string, error) {
+	return kafka.JournalFaults(ctx, p.producer.Client(), requests, p.statusTopic)
+}
+
 // Acked returns the highest offset of a status partition that this publisher
 // knows to be written, or -1 where it has written nothing there yet.
 func (p *Publisher) Acked(partition int32) int64 { return p.acked.get(partition) }
