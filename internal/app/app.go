@@ -18,6 +18,7 @@ import (
 	"messaging-worker/internal/kafka"
 	"messaging-worker/internal/kafka/consumer"
 	"messaging-worker/internal/kafka/publisher"
+	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker"
 )
 
@@ -88,7 +89,9 @@ func (a *App) connect(channel worker.Channel, b Builder, name string) error {
 		MaxPendingMessages: c.Worker.MaxPendingMessages, MaxPendingBytes: int64(c.Worker.MaxPendingBytes),
 		AtMostOnce: !c.Kafka.CommitOnSuccessOnly,
 		PollBeat:   a.poll.Beat, CommitBeat: a.commit.Beat, Log: a.log,
-	}, engine.Handle)
+	}, func(ctx, calls context.Context, rec *models.Record, progress models.Progress, claim *consumer.Claim) error {
+		return engine.Handle(ctx, calls, rec, progress, claim)
+	})
 	if err != nil {
 		return setting("KAFKA", err)
 	}

@@ -20,4 +20,19 @@ type Progress struct {
 	Assumed    []int // accepted, though the answer could not be read
 	NextAt     time.Time
 	FirstError time.Time // of the oldest retry event
+
+	// Settled is what was known beyond the events: of calls that had ended
+	// while others of their round were under way.
+	Settled Settled
 }
+
+// Settled lists recipients that need no call any more, by their numbers. What
+// is settled stays settled, whatever attempt it was in.
+type Settled struct {
+	Accepted []int
+	Refused  []int // for good
+	Assumed  []int // accepted, though the answer could not be read
+}
+
+// Empty reports whether nobody is settled.
+func (s Settled) Empty() bool { return len(s.Accepted)+len(s.Refused)+len(s.Assumed) == 0 }

@@ -25,12 +25,16 @@ type result struct {
 // attempt makes the next round of provider calls, one for each unit that is
 // still open, and folds their results into m. An error means that the worker
 // is stopping; then no call is under way any more.
-func (e *Engine) attempt(ctx, calls context.Context, m *message, begin func(context.Context) error) error {
+func (e *Engine) attempt(ctx, calls context.Context, m *message) error {
 	units := m.openUnits()
-	if err := e.gate.Ahead(ctx, len(units)); err != nil {
+	err := m.claim.Hold(ctx)
+	if err == nil {
+		err = e.gate.Ahead(ctx, len(units))
+	}
+	if err != nil {
 		return errors.Join(err, m.flush(calls))
 	}
-	if err := e.announce(ctx, calls, m, begin); err != nil {
+	if err := e.announce(ctx, calls, m); err != nil {
 		e.gate.Withdraw(len(units))
 		return err
 	}
@@ -46,26 +50,46 @@ func (e *Engine) attempt(ctx, calls context.Context, m *message, begin func(cont
 
 // announce publishes the attempt and waits for its acknowledgement: no call
 // is made that the status topic does not know of.
-func (e *Engine) announce(ctx, calls context.Context, m *message, begin func(context.Context) error) error {
-	if begin != nil && m.attempt == 0 {
-		if err := begin(ctx); err != nil {
+func (e *Engine) announce(ctx, calls context.Context, m *message) error {
+	if m.claim.AtMostOnce() && m.attempt == 0 {
+		if err := m.claim.Begin(ctx); err != nil {
 			return fmt.Errorf("commit before the first call: %w", err)
 		}
 	}
 	m.attempt++
 	m.publish(models.EventAttempt, nil, "")
-	return lastChance(ctx, calls, m.flush)
+	if err := lastChance(ctx, calls, m.flush); err != nil {
+		return err
+	}
+	m.unkeep()
+	return nil
 }
 
+// run makes the calls of a round and settles their recipients. Until the
+// round's last call has ended no event tells of the others: the claim does.
 func (e *Engine) run(ctx, calls context.Context, m *message, units [][]int) []result {
 	results := make([]result, len(units))
 	if len(units) == 1 {
 		results[0] = e.call(ctx, calls, m, units[0])
+		m.settleBy(&results[0])
 		return results
 	}
-	var wg sync.WaitGroup
+	var (
+		wg   sync.WaitGroup
+		mu   sync.Mutex
+		left = len(units)
+	)
 	for i, unit := range units {
-		wg.Go(func() { results[i] = e.call(ctx, calls, m, unit) })
+		wg.Go(func() {
+			r := e.call(ctx, calls, m, unit)
+			mu.Lock()
+			defer mu.Unlock()
+			results[i] = r
+			m.settleBy(&r)
+			if left--; left > 0 {
+				m.keep()
+			}
+		})
 	}
 	wg.Wait()
 	return results
@@ -73,16 +97,7 @@ func (e *Engine) run(ctx, calls context.Context, m *message, units [][]int) []re
 
 // call makes one provider call in a slot of its own.
 func (e *Engine) call(ctx, calls context.Context, m *message, recipients []int) result {
-	var err error
-	if m.attempt < e.opts.MaxAttempts {
-		err = lastChance(ctx, calls, e.gate.Slot)
-	} else {
-		// After the last attempt there is no retry that could take this one's
-		// place: it waits for its slot as long as calls may last.
-		err = e.gate.Slot(calls)
-	}
-	if err != nil {
-		e.gate.Withdraw(1)
+	if err := e.start(ctx, calls, m); err != nil {
 		return result{recipients: recipients, failure: common.Transient(errNotStarted), notStarted: true}
 	}
 	defer e.gate.Release()
@@ -90,6 +105,25 @@ func (e *Engine) call(ctx, calls context.Context, m *message, recipients []int) 
 	defer cancel()
 	response, err := e.send(ctx, m, common.Call{Attempt: m.attempt, Recipients: recipients})
 	return result{recipients: recipients, response: response, failure: common.Classify(err)}
+}
+
+// start takes a slot while the record is ours for certain.
+func (e *Engine) start(ctx, calls context.Context, m *message) error {
+	patiently := lastChance
+	if m.attempt >= e.opts.MaxAttempts {
+		// After the last attempt there is no retry that could take this one's
+		// place: it waits for its slot as long as calls may last.
+		patiently = func(_, calls context.Context, wait func(context.Context) error) error { return wait(calls) }
+	}
+	if err := patiently(ctx, calls, e.gate.Slot); err != nil {
+		e.gate.Withdraw(1)
+		return err
+	}
+	if err := patiently(ctx, calls, m.claim.Hold); err != nil {
+		e.gate.Release()
+		return err
+	}
+	return nil
 }
 
 // send turns a panic of adapter or provider into an unknown outcome.

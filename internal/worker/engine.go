@@ -30,6 +30,28 @@ type Publisher interface {
 	DLQ(ctx context.Context, src *models.Record, rec *models.DLQRecord) error
 }
 
+// Claim is the right to one record, as whoever read it holds it. It is safe
+// for concurrent use.
+type Claim interface {
+	// AtMostOnce reports that nobody will read the record again once Begin
+	// has returned nil, so that being stopped is an outcome too.
+	AtMostOnce() bool
+
+	// Begin returns nil when the first provider call may be made. It is called
+	// once, and only where AtMostOnce.
+	Begin(ctx context.Context) error
+
+	// Hold returns nil while the record is known to be ours, and waits where
+	// that is in doubt: a call that starts then might be made by two. Its
+	// error is the cause of ctx's end.
+	Hold(ctx context.Context) error
+
+	// Settled keeps what has become of recipients while calls of their round
+	// are still under way, so that a crash does not call those again. Each
+	// call replaces what the last one said. It does not wait.
+	Settled(s models.Settled)
+}
+
 // Options of an Engine. All but Log are required.
 type Options struct {
 	Channel     models.Channel
@@ -68,13 +90,10 @@ const grace = time.Second
 // A nil error means the outcome is durable and the offset may be committed,
 // whether or not the message was sent. An error means that ctx or calls has
 // ended: ctx ends the waits of the message, calls also the provider calls
-// under way. begin, where it is not nil, is called once and must return nil
-// before the first provider call; from then on nobody will read the record
-// again, so that being stopped is an outcome too. Progress is how far earlier
-// owners of the partition got with the record: the message goes on from there
-// and repeats no event.
+// under way. Progress is how far earlier owners of the partition got with the
+// record: the message goes on from there and repeats no event.
 func (e *Engine) Handle(
-	ctx, calls context.Context, rec *models.Record, progress models.Progress, begin func(context.Context) error,
+	ctx, calls context.Context, rec *models.Record, progress models.Progress, claim Claim,
 ) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -83,7 +102,7 @@ func (e *Engine) Handle(
 	if violations != nil {
 		return e.refuse(calls, rec, violations)
 	}
-	m := newMessage(rec, delivery, e.publisher)
+	m := newMessage(rec, delivery, e.publisher, claim)
 	// Queued goes out before the first attempt, so that a crash in between
 	// leaves a trace. Kafka keeps the order, so nobody waits for it yet.
 	if !progress.Queued {
@@ -93,7 +112,7 @@ func (e *Engine) Handle(
 		return err
 	}
 	for {
-		if err := e.attempt(ctx, calls, m, begin); err != nil {
+		if err := e.attempt(ctx, calls, m); err != nil {
 			return err
 		}
 		switch {
@@ -103,7 +122,7 @@ func (e *Engine) Handle(
 			return e.failed(calls, m)
 		}
 		if err := e.backOff(ctx, m); err != nil {
-			if begin != nil && calls.Err() == nil {
+			if claim.AtMostOnce() && calls.Err() == nil {
 				return e.failed(calls, m)
 			}
 			return errors.Join(err, m.flush(calls))

@@ -20,19 +20,23 @@ const (
 	isAssumed // accepted, but the answer could not be read: never repeated
 )
 
-// message is one request on its way. One goroutine owns it.
+// message is one request on its way. One goroutine owns it; while the calls
+// of a round are under way, theirs share fates and kept under a lock.
 type message struct {
 	record    *models.Record
 	delivery  Delivery
 	envelope  *models.Envelope
 	publisher Publisher
+	claim     Claim
 	traceID   string
 	unacked   []func(context.Context) error // events not known to be in Kafka yet
 
 	attempt     int // rounds of provider calls made or announced
 	units       [][]int
-	recipients  []int // all that units reach, ascending
-	fates       map[int]fate
+	recipients  []int             // all that units reach, ascending
+	fates       []fate            // by recipient number
+	kept        int               // how many settled recipients the claim knows of
+	retried     bool              // a retry event says what the claim keeps
 	refusal     *result           // the first refusal for good
 	trouble     *result           // the last failure that is none
 	success     *result           // the last call that was accepted
@@ -43,10 +47,10 @@ type message struct {
 	lastAttempt time.Time // when the last round ended
 }
 
-func newMessage(rec *models.Record, d Delivery, p Publisher) *message {
+func newMessage(rec *models.Record, d Delivery, p Publisher, c Claim) *message {
 	m := &message{
-		record: rec, delivery: d, envelope: d.Envelope(), publisher: p,
-		units: d.Units(), fates: map[int]fate{},
+		record: rec, delivery: d, envelope: d.Envelope(), publisher: p, claim: c,
+		units: d.Units(),
 	}
 	if m.traceID = m.envelope.TraceID; m.traceID == "" {
 		m.traceID = rec.TraceID()
@@ -55,6 +59,9 @@ func newMessage(rec *models.Record, d Delivery, p Publisher) *message {
 		m.recipients = append(m.recipients, unit...)
 	}
 	slices.Sort(m.recipients)
+	if n := len(m.recipients); n > 0 {
+		m.fates = make([]fate, m.recipients[n-1]+1)
+	}
 	return m
 }
 
@@ -86,7 +93,6 @@ func (m *message) absorb(results []result) {
 		m.note(r)
 		if r.failure == nil {
 			m.success = r
-			m.settle(r.recipients, isAccepted)
 			continue
 		}
 		if m.firstFailed.IsZero() {
@@ -94,35 +100,45 @@ func (m *message) absorb(results []result) {
 		}
 		m.retryAfter = max(m.retryAfter, r.failure.RetryAfter)
 		m.notStarted = m.notStarted || r.notStarted
-		m.fail(r)
+		m.blame(r)
 	}
 }
 
-func (m *message) fail(r *result) {
+// blame keeps a failure where it is what the message's state is told by.
+func (m *message) blame(r *result) {
 	f := r.failure
+	split := f.Refused != nil || f.Open != nil
+	refuses := split && len(f.Refused) > 0 || !split && !f.Accepted && f.Class == models.FailurePermanent
+	if refuses && m.refusal == nil {
+		m.refusal = r
+	}
+	if split && len(f.Open) > 0 || !split && !refuses {
+		m.trouble = r
+	}
+}
+
+// settleBy gives the recipients of a call the fates that its result says.
+func (m *message) settleBy(r *result) {
+	f := r.failure
+	if f == nil {
+		m.settle(r.recipients, isAccepted)
+		return
+	}
 	open := isOpen
 	if f.Class == models.FailureUnknown {
 		open = isUnsettled
 	}
 	switch {
 	case f.Accepted:
-		m.trouble = r
 		m.settle(r.recipients, isAssumed)
 	case f.Refused != nil || f.Open != nil:
 		m.settle(r.recipients, isAccepted)
 		m.settle(f.Refused, isRefused)
 		m.settle(f.Open, open)
-		if len(f.Open) > 0 {
-			m.trouble = r
-		}
 	case f.Class == models.FailurePermanent:
 		m.settle(r.recipients, isRefused)
 	default:
-		m.trouble = r
 		m.settle(r.recipients, open)
-	}
-	if m.refusal == nil && m.count(isRefused) > 0 {
-		m.refusal = r
 	}
 }
 
@@ -137,10 +153,44 @@ func (m *message) note(r *result) {
 	maps.Copy(m.meta, r.response.Meta)
 }
 
+// settle takes numbers from anywhere, the journal too: foreign ones are left
+// out.
 func (m *message) settle(recipients []int, f fate) {
 	for _, i := range recipients {
-		m.fates[i] = f
+		if i >= 0 && i < len(m.fates) {
+			m.fates[i] = f
+		}
 	}
+}
+
+// keep tells the claim who is settled, so that a crash in the middle of the
+// round calls nobody again.
+func (m *message) keep() {
+	s := models.Settled{Accepted: m.with(isAccepted), Refused: m.with(isRefused), Assumed: m.with(isAssumed)}
+	if n := len(s.Accepted) + len(s.Refused) + len(s.Assumed); n > m.kept {
+		m.kept = n
+		m.claim.Settled(s)
+	}
+}
+
+// unkeep lets the claim forget what an acknowledged retry event says.
+func (m *message) unkeep() {
+	if m.kept > 0 && m.retried {
+		m.kept = 0
+		m.claim.Settled(models.Settled{})
+	}
+	m.retried = false
+}
+
+// with returns the numbers of the recipients with one of the fates.
+func (m *message) with(fates ...fate) []int {
+	var numbers []int
+	for _, i := range m.recipients {
+		if slices.Contains(fates, m.fates[i]) {
+			numbers = append(numbers, i)
+		}
+	}
+	return numbers
 }
 
 func (m *message) count(f fate) int {

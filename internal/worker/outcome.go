@@ -2,7 +2,6 @@ package worker
 
 import (
 	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -83,15 +82,14 @@ func (m *message) retry(next time.Time) {
 		}
 	}
 	m.publish(models.EventRetry, resp, m.failureText())
+	m.retried = true
 }
 
-// list returns the numbers of the recipients with one of the fates.
+// list writes the numbers of the recipients with one of the fates.
 func (m *message) list(fates ...fate) string {
 	var numbers []string
-	for _, i := range m.recipients {
-		if slices.Contains(fates, m.fates[i]) {
-			numbers = append(numbers, strconv.Itoa(i))
-		}
+	for _, i := range m.with(fates...) {
+		numbers = append(numbers, strconv.Itoa(i))
 	}
 	return strings.Join(numbers, ",")
 }

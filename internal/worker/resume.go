@@ -28,6 +28,10 @@ func (e *Engine) resume(ctx, calls context.Context, m *message, p models.Progres
 	}
 	m.restore(p)
 	switch {
+	case m.delivered():
+		return true, e.sent(calls, m)
+	case !m.open():
+		return true, e.failed(calls, m)
 	case m.attempt >= e.opts.MaxAttempts, p.UnderWay && e.opts.AmbiguousToDLQ:
 		return true, e.failed(calls, m)
 	case p.UnderWay:
@@ -57,8 +61,13 @@ func (m *message) restore(p models.Progress) {
 	} else {
 		m.settle(m.recipients, open)
 	}
+	m.settle(p.Settled.Accepted, isAccepted)
+	m.settle(p.Settled.Refused, isRefused)
+	m.settle(p.Settled.Assumed, isAssumed)
+	m.kept = m.count(isAccepted) + m.count(isRefused) + m.count(isAssumed)
+	m.success = &result{response: models.ProviderResponse{Status: models.StatusOK}}
 	m.trouble = &result{response: models.ProviderResponse{Status: models.StatusUnknown}, failure: trouble}
-	if len(p.Refused) > 0 {
+	if m.count(isRefused) > 0 {
 		m.refusal = &result{
 			response: models.ProviderResponse{Status: models.StatusRejected}, failure: common.Permanent(errRefusedEarlier),
 		}

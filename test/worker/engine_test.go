@@ -184,7 +184,7 @@ func TestNoCallBeforeItsAttemptIsAcknowledged(t *testing.T) {
 		}}, 1)
 		b.held = make(chan struct{})
 		done := make(chan error, 1)
-		go func() { done <- b.engine.Handle(t.Context(), t.Context(), record(), models.Progress{}, nil) }()
+		go func() { done <- b.engine.Handle(t.Context(), t.Context(), record(), models.Progress{}, &claim{}) }()
 		time.Sleep(time.Hour) // an outage of Kafka stops progress, and fails nothing
 		b.want(t, "queued 0", "attempt 1")
 		if called {
@@ -212,7 +212,7 @@ func TestBackoffHoldsNoSlot(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() {
-				if err := b.engine.Handle(t.Context(), t.Context(), record(), models.Progress{}, nil); err != nil {
+				if err := b.engine.Handle(t.Context(), t.Context(), record(), models.Progress{}, &claim{}); err != nil {
 					t.Errorf("Handle = %v, want nil", err)
 				}
 			})
@@ -293,7 +293,7 @@ func stopped(t *testing.T, b *bench, after time.Duration, begin func(context.Con
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- b.engine.Handle(ctx, t.Context(), record(), models.Progress{}, begin) }()
+	go func() { done <- b.engine.Handle(ctx, t.Context(), record(), models.Progress{}, &claim{begin: begin}) }()
 	time.Sleep(after)
 	stop()
 	return <-done
@@ -389,7 +389,7 @@ func TestCallsCutByTheEnd(t *testing.T) {
 		calls, cut := context.WithCancel(t.Context())
 		ctx, stop := context.WithCancel(calls)
 		done := make(chan error, 1)
-		go func() { done <- b.engine.Handle(ctx, calls, record(), models.Progress{}, nil) }()
+		go func() { done <- b.engine.Handle(ctx, calls, record(), models.Progress{}, &claim{}) }()
 		time.Sleep(time.Second)
 		stop()
 		time.Sleep(5 * time.Second)
@@ -413,17 +413,17 @@ func TestBeginComesBeforeTheFirstCall(t *testing.T) {
 			}
 			return accepted()
 		}}, 1)
-		err := b.engine.Handle(t.Context(), t.Context(), record(), models.Progress{}, func(context.Context) error {
+		err := b.engine.Handle(t.Context(), t.Context(), record(), models.Progress{}, &claim{begin: func(context.Context) error {
 			time.Sleep(time.Second)
 			order = append(order, "begin")
 			return nil
-		})
+		}})
 		if got := strings.Join(order, ", "); err != nil || got != "begin, call 1, call 2" {
 			t.Errorf("%s with %v, want begin, call 1, call 2", got, err)
 		}
 		refused := errors.New("commit refused")
 		order = nil
-		err = b.engine.Handle(t.Context(), t.Context(), record(), models.Progress{}, func(context.Context) error { return refused })
+		err = b.engine.Handle(t.Context(), t.Context(), record(), models.Progress{}, &claim{begin: func(context.Context) error { return refused }})
 		if !errors.Is(err, refused) || len(order) > 0 {
 			t.Errorf("Handle = %v after %v, want the refusal and no call", err, order)
 		}

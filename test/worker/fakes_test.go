@@ -135,10 +135,35 @@ func record() *models.Record {
 	return &models.Record{Topic: "requests", Partition: 2, Offset: 7, Value: []byte(`{"a":1}`)}
 }
 
+// claim is a right to a record that nobody disputes, unless a test says so.
+type claim struct {
+	begin func(context.Context) error // not nil: at most once
+	hold  func(context.Context) error
+
+	mu      sync.Mutex
+	settled []models.Settled // what was to be kept, in order
+}
+
+func (c *claim) AtMostOnce() bool                { return c.begin != nil }
+func (c *claim) Begin(ctx context.Context) error { return c.begin(ctx) }
+
+func (c *claim) Hold(ctx context.Context) error {
+	if c.hold == nil {
+		return nil
+	}
+	return c.hold(ctx)
+}
+
+func (c *claim) Settled(s models.Settled) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.settled = append(c.settled, s)
+}
+
 // handle runs one message to its end without any stop.
 func (b *bench) handle(t *testing.T) {
 	t.Helper()
-	if err := b.engine.Handle(t.Context(), t.Context(), record(), models.Progress{}, nil); err != nil {
+	if err := b.engine.Handle(t.Context(), t.Context(), record(), models.Progress{}, &claim{}); err != nil {
 		t.Errorf("Handle = %v, want nil", err)
 	}
 	if n := b.gate.InFlight(); n != 0 {

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/models"
 )
@@ -28,6 +30,11 @@ func TestGoingOn(t *testing.T) {
 		{"waits for one recipient", models.Progress{Queued: true, Attempts: 1, Reached: true, Open: []int{1}}, []string{"attempt 2", "sent 2"}, "2:[1]"},
 		{"one was refused before", models.Progress{Queued: true, Attempts: 1, Reached: true, Open: []int{1}, Refused: []int{2}}, []string{"attempt 2", "dlq permanent 2", "failed 2"}, "2:[1]"},
 		{"one cannot be told", models.Progress{Queued: true, Attempts: 1, Reached: true, Open: []int{1}, Assumed: []int{0}}, []string{"attempt 2", "dlq unknown 2", "failed 2"}, "2:[1]"},
+		{"two of a round were known to be accepted", models.Progress{Queued: true, Attempts: 1, UnderWay: true, Settled: models.Settled{Accepted: []int{0, 2}}}, []string{"attempt 2", "sent 2"}, "2:[1]"},
+		{"one of a round was refused", models.Progress{Queued: true, Attempts: 1, UnderWay: true, Settled: models.Settled{Accepted: []int{0}, Refused: []int{2}}}, []string{"attempt 2", "dlq permanent 2", "failed 2"}, "2:[1]"},
+		{"all of a round were accepted", models.Progress{Queued: true, Attempts: 3, UnderWay: true, Settled: models.Settled{Accepted: []int{0, 1, 2}}}, []string{"sent 3"}, ""},
+		{"nobody of a round is open", models.Progress{Queued: true, Attempts: 1, UnderWay: true, Settled: models.Settled{Accepted: []int{0, 1}, Refused: []int{2}}}, []string{"dlq permanent 1", "failed 1"}, ""},
+		{"numbers that the message has not", models.Progress{Queued: true, Attempts: 1, UnderWay: true, Settled: models.Settled{Accepted: []int{1, 2, 3, 1 << 20}, Refused: []int{-1}}}, []string{"attempt 2", "sent 2"}, "2:[0]"},
 		{"the budget was lowered meanwhile", models.Progress{Queued: true, Attempts: 5, Reached: true, Open: []int{1}}, []string{"dlq transient 5", "failed 5"}, ""},
 	}
 	for _, tt := range tests {
@@ -39,7 +46,7 @@ func TestGoingOn(t *testing.T) {
 					c.note(call)
 					return accepted()
 				}}, 1)
-				if err := b.engine.Handle(t.Context(), t.Context(), record(), tt.progress, nil); err != nil {
+				if err := b.engine.Handle(t.Context(), t.Context(), record(), tt.progress, &claim{}); err != nil {
 					t.Fatal(err)
 				}
 				b.want(t, tt.want...)
@@ -62,14 +69,14 @@ func TestTheRestOfTheWaitIsWaited(t *testing.T) {
 			return accepted()
 		}}, 1)
 		progress := models.Progress{Queued: true, Attempts: 1, NextAt: due}
-		if err := b.engine.Handle(t.Context(), t.Context(), record(), progress, nil); err != nil {
+		if err := b.engine.Handle(t.Context(), t.Context(), record(), progress, &claim{}); err != nil {
 			t.Fatal(err)
 		}
 		b.want(t, "attempt 2", "sent 2")
 
 		ctx, stop := context.WithCancelCause(t.Context())
 		stop(errors.New("stopping"))
-		if err := b.engine.Handle(ctx, t.Context(), record(), models.Progress{Attempts: 1, NextAt: time.Now().Add(time.Hour)}, nil); err == nil {
+		if err := b.engine.Handle(ctx, t.Context(), record(), models.Progress{Attempts: 1, NextAt: time.Now().Add(time.Hour)}, &claim{}); err == nil {
 			t.Error("Handle = nil for a message that still waits when the worker stops")
 		}
 	})
@@ -92,6 +99,74 @@ func TestRetryListsRefusedRecipients(t *testing.T) {
 		meta := b.events[2].ProviderResponse.Meta
 		if meta["open_recipients"] != "1,2" || meta["refused_recipients"] != "0" || meta["assumed_recipients"] != "" {
 			t.Errorf("retry's meta %v", meta)
+		}
+	})
+}
+
+// While calls of a round are under way, the claim knows who needs none any
+// more; once a retry event says so, it may forget.
+func TestClaimKnowsWhoIsSettled(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(script{recipients: []string{"a", "b", "c", "d"}, send: func(_ context.Context, call common.Call) (models.ProviderResponse, error) {
+			i := call.Recipients[0]
+			time.Sleep(time.Duration(i+1) * time.Second)
+			switch {
+			case i == 1 && call.Attempt == 1:
+				return fails(transient())
+			case i == 2:
+				return fails(common.Permanent(errors.New("http 400")))
+			}
+			return accepted()
+		}}, 4)
+		c := &claim{}
+		if err := b.engine.Handle(t.Context(), t.Context(), record(), models.Progress{}, c); err != nil {
+			t.Fatal(err)
+		}
+		want := []models.Settled{
+			{Accepted: []int{0}},                    // b's failure is no news
+			{Accepted: []int{0}, Refused: []int{2}}, // d is still under way
+			{},                                      // the retry is in Kafka; the second round has one call
+		}
+		if diff := cmp.Diff(want, c.settled); diff != "" {
+			t.Errorf("settled (-want +got):\n%s", diff)
+		}
+		b.want(t, "queued 0", "attempt 1", "retry 1", "attempt 2", "dlq permanent 2", "failed 2")
+	})
+}
+
+// In doubt whether the record is ours, nothing is published and nobody
+// called; a message that holds its slot then waits too.
+func TestNoCallInDoubt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		b := newBench(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+			if after := time.Since(begin); after != 2*time.Hour {
+				t.Errorf("called after %v, want after two hours of doubt", after)
+			}
+			return accepted()
+		}}, 1)
+		err := b.engine.Handle(t.Context(), t.Context(), record(), models.Progress{}, &claim{hold: func(context.Context) error {
+			time.Sleep(time.Hour)
+			return nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.want(t, "queued 0", "attempt 1", "sent 1")
+
+		lost, doubt := errors.New("partition lost"), 0
+		calls, cut := context.WithCancelCause(t.Context())
+		err = b.engine.Handle(calls, calls, record(), models.Progress{}, &claim{hold: func(ctx context.Context) error {
+			if doubt++; doubt == 2 { // before the call, its attempt is published
+				cut(lost)
+				return context.Cause(ctx)
+			}
+			return nil
+		}})
+		if !errors.Is(err, lost) || b.gate.InFlight() != 0 {
+			t.Errorf("Handle = %v with %d slots taken, want that the partition is lost and none", err, b.gate.InFlight())
 		}
 	})
 }

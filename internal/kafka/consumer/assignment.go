@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -22,6 +23,7 @@ var errHandedOver = errors.New("partition handed over")
 type assignment struct {
 	partition int32
 	start     func(*models.Record, models.Progress) // runs the handler of an admitted record in a goroutine
+	kick      func(late bool)                       // asks for a commit
 	stop      context.CancelCauseFunc
 	abandon   context.CancelCauseFunc
 	handlers  sync.WaitGroup
@@ -33,6 +35,9 @@ type assignment struct {
 	fold      *journal.Fold  // what earlier owners did; nil once it is behind us
 	notes     *journal.Notes // nil until the journal is read, and with AtMostOnce
 	place     journal.Place  // where its reading began
+	kept      journal.Kept   // settled recipients of rounds that have not ended
+	keptAt    int            // counts the changes of kept
+	keptSaid  int            // the keptAt that Kafka has acknowledged
 	moved     chan struct{}  // closed and replaced when committed moves
 	stopped   bool           // nothing more is admitted
 	closed    bool           // nor committed
@@ -46,7 +51,7 @@ func (c *Consumer) newAssignment(hard context.Context, partition int32) *assignm
 	a := &assignment{
 		partition: partition, stop: stop, abandon: abandon,
 		tracker: newTracker(), begun: position{offset: -1, epoch: -1}, committed: -1,
-		moved: make(chan struct{}),
+		moved: make(chan struct{}), kept: journal.Kept{}, kick: c.askForCommit,
 	}
 	a.start = func(rec *models.Record, progress models.Progress) {
 		go func() {
@@ -62,11 +67,16 @@ func (c *Consumer) newAssignment(hard context.Context, partition int32) *assignm
 func (a *assignment) recovered(f journal.Found, committed bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.fold, a.place = f.Fold, f.From
+	a.fold, a.place, a.kept = f.Fold, f.From, f.Kept
 	a.notes = journal.NewNotes(f.Start, f.From.Offset, f.Fold.Highest())
-	if !committed {
-		a.tracker.next = position{offset: f.Start, epoch: -1}
+	a.tracker.next = position{offset: f.Start, epoch: -1}
+	if committed {
+		a.committed = f.Start
 	}
+	if a.kept == nil {
+		a.kept = journal.Kept{}
+	}
+	maps.DeleteFunc(a.kept, func(k journal.Key, _ models.Settled) bool { return k.Offset < f.Start })
 }
 
 // admit notes the record, or reports false where it must not be handled: the
@@ -83,10 +93,13 @@ func (a *assignment) admit(r *kgo.Record, acked func(int32) int64) (progress mod
 	}
 	if a.fold != nil {
 		var finished bool
-		if progress, finished = a.fold.Look(journal.Key{Offset: r.Offset, Timestamp: r.Timestamp.UnixMilli()}); finished {
+		key := journal.Key{Offset: r.Offset, Timestamp: r.Timestamp.UnixMilli()}
+		if progress, finished = a.fold.Look(key); finished {
+			delete(a.kept, key)
 			a.tracker.finish(r.Offset)
 			return progress, false
 		}
+		progress.Settled = a.kept[key]
 		if r.Offset >= a.fold.Highest() {
 			a.fold = nil // nothing behind this has a past
 		}
@@ -103,10 +116,30 @@ func (a *assignment) halt(cause error) {
 	a.stop(cause)
 }
 
-func (a *assignment) finish(offset int64) {
+func (a *assignment) finish(rec *models.Record) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.tracker.finish(offset)
+	a.tracker.finish(rec.Offset)
+	delete(a.kept, keyOf(rec)) // its final event tells more
+}
+
+// keep has the next commits say who is settled of a record whose round of
+// calls has not ended. Empty takes it back.
+func (a *assignment) keep(rec *models.Record, s models.Settled) {
+	key := keyOf(rec)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if s.Empty() {
+		delete(a.kept, key)
+		return
+	}
+	a.kept[key] = s
+	a.keptAt++
+	a.kick(true)
+}
+
+func keyOf(rec *models.Record) journal.Key {
+	return journal.Key{Offset: rec.Offset, Timestamp: rec.Timestamp.UnixMilli()}
 }
 
 // toCommit returns what is committable and not committed yet.
@@ -117,27 +150,29 @@ func (a *assignment) toCommit() (kgo.EpochOffset, bool) {
 	if a.begun.offset > pos.offset {
 		pos, ok = a.begun, true
 	}
-	if !ok || a.closed || pos.offset <= a.committed {
+	if !ok || a.closed || pos.offset <= a.committed && a.keptAt == a.keptSaid {
 		return kgo.EpochOffset{}, false
 	}
 	return kgo.EpochOffset{Epoch: pos.epoch, Offset: pos.offset}, true
 }
 
-// metadata says with a commit of that offset where to read the journal from.
-func (a *assignment) metadata(offset int64) string {
+// metadata says with a commit of that offset where to read the journal from,
+// and what no event tells yet. The number stands for that in setCommitted.
+func (a *assignment) metadata(offset int64) (string, int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.notes == nil {
-		return ""
+		return "", a.keptAt
 	}
-	place := a.place
-	place.Offset = a.notes.At(offset)
-	return place.String()
+	commit := journal.Commit{Place: a.place, Kept: a.kept}
+	commit.Place.Offset = a.notes.At(offset)
+	return commit.String(), a.keptAt
 }
 
-func (a *assignment) setCommitted(offset int64) {
+func (a *assignment) setCommitted(offset int64, keptAt int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.keptSaid = keptAt
 	if offset > a.committed {
 		a.committed = offset
 		close(a.moved)
@@ -154,7 +189,7 @@ func (a *assignment) covered(offset int64) bool {
 
 // begin lets the commit pass the record before its outcome is known, and
 // waits until it has.
-func (a *assignment) begin(ctx context.Context, rec *models.Record, kick func()) error {
+func (a *assignment) begin(ctx context.Context, rec *models.Record) error {
 	for {
 		a.mu.Lock()
 		if rec.Offset >= a.begun.offset {
@@ -165,7 +200,7 @@ func (a *assignment) begin(ctx context.Context, rec *models.Record, kick func())
 		if done {
 			return nil
 		}
-		kick()
+		a.kick(false)
 		select {
 		case <-moved:
 		case <-ctx.Done():

@@ -18,8 +18,26 @@ const commitTimeout = 10 * time.Second
 // shortestInterval keeps an interval of zero from being a loop.
 const shortestInterval = 5 * time.Millisecond
 
-// commitLoop commits on the interval, and at once when kicked.
+// keptDelay is how long settled recipients wait for others to be committed
+// with: the commits of a busy worker stay below a hundred a second, and a
+// crash repeats at most the calls that ended in this time.
+const keptDelay = 10 * time.Millisecond
+
+// askForCommit asks for a commit now, or late: within keptDelay.
+func (c *Consumer) askForCommit(late bool) {
+	asked := c.kick
+	if late {
+		asked = c.kickLate
+	}
+	select {
+	case asked <- struct{}{}:
+	default: // one token is enough
+	}
+}
+
+// commitLoop commits on the interval, and when asked for.
 func (c *Consumer) commitLoop(ctx context.Context) {
+	var due <-chan time.Time
 	tick := time.NewTicker(max(c.opts.CommitInterval, shortestInterval))
 	defer tick.Stop()
 	beat := time.NewTicker(time.Second)
@@ -28,12 +46,19 @@ func (c *Consumer) commitLoop(ctx context.Context) {
 		select {
 		case <-tick.C:
 		case <-c.kick:
+		case <-due:
+		case <-c.kickLate:
+			if due == nil {
+				due = time.After(keptDelay)
+			}
+			continue
 		case <-beat.C:
 			c.opts.CommitBeat()
 			continue
 		case <-ctx.Done():
 			return
 		}
+		due = nil
 		c.commit(ctx, c.assignments())
 		c.opts.CommitBeat()
 	}
@@ -45,10 +70,11 @@ func (c *Consumer) commit(ctx context.Context, assignments []*assignment) {
 	c.commitMu.Lock()
 	defer c.commitMu.Unlock()
 	offsets := map[int32]kgo.EpochOffset{}
-	byPartition := map[int32]*assignment{}
+	metadata, keptAt := map[int32]string{}, map[int32]int{}
 	for _, a := range assignments {
 		if pos, ok := a.toCommit(); ok {
-			offsets[a.partition], byPartition[a.partition] = pos, a
+			offsets[a.partition] = pos
+			metadata[a.partition], keptAt[a.partition] = a.metadata(pos.Offset)
 		}
 	}
 	if len(offsets) == 0 {
@@ -56,33 +82,35 @@ func (c *Consumer) commit(ctx context.Context, assignments []*assignment) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
-	refused, err := c.sendCommit(ctx, offsets, func(partition int32) string {
-		return byPartition[partition].metadata(offsets[partition].Offset)
-	})
+	refused, err := c.sendCommit(ctx, offsets, metadata)
 	if err != nil {
 		if ctx.Err() == nil || errors.Is(err, context.DeadlineExceeded) {
 			c.log.Warn().Err(err).Msg("commit offsets: will be tried again")
 		}
 		return
 	}
-	for partition, pos := range offsets {
-		if err := refused[partition]; err != nil {
-			c.log.Warn().Err(err).Int32("partition", partition).Msg("commit offset: will be tried again")
+	for _, a := range assignments {
+		pos, sent := offsets[a.partition]
+		if !sent {
 			continue
 		}
-		byPartition[partition].setCommitted(pos.Offset)
+		if err := refused[a.partition]; err != nil {
+			c.log.Warn().Err(err).Int32("partition", a.partition).Msg("commit offset: will be tried again")
+			continue
+		}
+		a.setCommitted(pos.Offset, keptAt[a.partition])
 	}
 }
 
 // sendCommit returns the refusals by partition, or an error for the whole.
 func (c *Consumer) sendCommit(
-	ctx context.Context, offsets map[int32]kgo.EpochOffset, metadata func(partition int32) string,
+	ctx context.Context, offsets map[int32]kgo.EpochOffset, metadata map[int32]string,
 ) (map[int32]error, error) {
 	ctx = kgo.PreCommitFnContext(ctx, func(req *kmsg.OffsetCommitRequest) error {
 		for i := range req.Topics {
 			for j := range req.Topics[i].Partitions {
 				p := &req.Topics[i].Partitions[j]
-				p.Metadata = new(metadata(p.Partition))
+				p.Metadata = new(metadata[p.Partition])
 			}
 		}
 		return nil

@@ -25,11 +25,8 @@ import (
 // calls has ended, and the record will be read again.
 //
 // When ctx ends, the handler starts nothing new and lets provider calls under
-// way end; when calls ends, it cuts those too. begin is nil, except with
-// AtMostOnce: then it must have returned nil before the first provider call.
-type Handler func(
-	ctx, calls context.Context, rec *models.Record, progress models.Progress, begin func(context.Context) error,
-) error
+// way end; when calls ends, it cuts those too.
+type Handler func(ctx, calls context.Context, rec *models.Record, progress models.Progress, claim *Claim) error
 
 // ErrDrain means that a drain ran out of time: provider calls were cut.
 var ErrDrain = errors.New("drain ran out of time; unfinished messages stay uncommitted and are read again")
@@ -70,7 +67,9 @@ type Consumer struct {
 	handler Handler
 	log     zerolog.Logger
 	pending *pending
-	kick    chan struct{} // asks for a commit now; one token is enough
+	lease   *lease
+
+	kick, kickLate chan struct{} // see askForCommit; they hold one token
 
 	recoveries sync.WaitGroup // readings of the journal
 
@@ -98,7 +97,8 @@ func New(o Options, handler Handler) (*Consumer, error) {
 	return &Consumer{
 		opts: o, handler: handler, log: o.Log,
 		pending: newPending(o.MaxPendingMessages, o.MaxPendingBytes),
-		kick:    make(chan struct{}, 1),
+		kick:    make(chan struct{}, 1), kickLate: make(chan struct{}, 1),
+		lease:   newLease(o.SessionTimeout - leaseSlack),
 		started: make(chan struct{}),
 		owned:   map[int32]*assignment{},
 	}, nil

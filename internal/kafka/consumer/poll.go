@@ -87,28 +87,19 @@ func (c *Consumer) admit(ctx context.Context, b batch) {
 // handle runs in the message's own goroutine.
 func (c *Consumer) handle(ctx, calls context.Context, a *assignment, rec *models.Record, progress models.Progress) {
 	defer c.pending.release(int64(len(rec.Value)))
-	var begin func(context.Context) error
-	if c.opts.AtMostOnce {
-		begin = func(ctx context.Context) error { return a.begin(ctx, rec, c.commitNow) }
-	}
-	err := c.handler(ctx, calls, rec, progress, begin)
+	claim := &Claim{consumer: c, assignment: a, record: rec, atMostOnce: c.opts.AtMostOnce}
+	err := c.handler(ctx, calls, rec, progress, claim)
 	if err != nil && c.opts.AtMostOnce && a.covered(rec.Offset) && calls.Err() == nil {
 		// A later record's commit has passed this one, so nobody will read it
 		// again: it is taken to its end although we are stopping.
-		err = c.handler(calls, calls, rec, progress, nil)
+		claim.atMostOnce = false
+		err = c.handler(calls, calls, rec, progress, claim)
 	}
 	if err == nil {
-		a.finish(rec.Offset)
+		a.finish(rec)
 	} else if ctx.Err() == nil {
 		c.log.Error().Err(err).Int32("partition", rec.Partition).Int64("offset", rec.Offset).
 			Msg("message left unfinished; it is read again after a restart")
-	}
-}
-
-func (c *Consumer) commitNow() {
-	select {
-	case c.kick <- struct{}{}:
-	default:
 	}
 }
 

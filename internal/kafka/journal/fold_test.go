@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"messaging-worker/internal/kafka/journal"
@@ -172,26 +173,56 @@ func TestNotesNeverHideAnEvent(t *testing.T) {
 	})
 }
 
-func TestPlace(t *testing.T) {
+func TestCommit(t *testing.T) {
 	t.Parallel()
-	p := journal.Place{Topic: [16]byte{1, 2, 255}, Partition: 7, Offset: 1 << 40}
-	if got, ok := journal.ParsePlace(p.String()); !ok || got != p {
-		t.Errorf("ParsePlace(%q) = %+v, %v, want %+v", p, got, ok, p)
+	place := journal.Place{Topic: [16]byte{1, 2, 255}, Partition: 7, Offset: 1 << 40}
+	many := journal.Kept{}
+	for i := range 500 {
+		many[journal.Key{Offset: int64(i), Timestamp: 1 << 41}] = models.Settled{Accepted: []int{0, 99}}
 	}
-	for _, foreign := range []string{"", "x", "mw1", "mw2," + p.String()[4:], p.String() + ",1", "mw1,00,1,2", "mw1,zz,1,2", p.String()[:37] + "-1,5", p.String()[:37] + "1,-5"} {
-		if got, ok := journal.ParsePlace(foreign); ok {
-			t.Errorf("ParsePlace(%q) = %+v, want foreign", foreign, got)
+	for _, c := range []journal.Commit{
+		{Place: place},
+		{Place: place, Kept: journal.Kept{
+			{Offset: 1 << 50, Timestamp: 1 << 41}: {Accepted: []int{0, 5, 99}},
+			{Offset: 3}:                           {Accepted: []int{1}, Refused: []int{0, 2}, Assumed: []int{299}},
+		}},
+		{Place: place, Kept: many},
+	} {
+		text := c.String()
+		if len(text) > 4096 {
+			t.Errorf("%d bytes, Kafka takes 4096", len(text))
+		}
+		got, ok := journal.ParseCommit(text)
+		if !ok || got.Place != c.Place {
+			t.Errorf("ParseCommit = %+v, %v, want %+v", got.Place, ok, c.Place)
+		}
+		for k, s := range c.Kept {
+			if found, ok := got.Kept[k]; ok || k.Offset < 90 { // what does not fit is left out from the end
+				if diff := cmp.Diff(s, found); diff != "" {
+					t.Fatalf("%v of %d entries (-want +got):\n%s", k, len(c.Kept), diff)
+				}
+			}
+		}
+	}
+	text := journal.Commit{Place: place}.String()
+	for _, foreign := range []string{"", "x", "mw1", "mw2," + text[4:], "mw1,00,1,2", "mw1,zz,1,2", text[:37] + "-1,5", text[:37] + "1,-5"} {
+		if got, ok := journal.ParseCommit(foreign); ok {
+			t.Errorf("ParseCommit(%q) = %+v, want foreign", foreign, got)
 		}
 	}
 }
 
-func FuzzParsePlace(f *testing.F) {
-	f.Add(journal.Place{Partition: 3, Offset: 9}.String())
+func FuzzParseCommit(f *testing.F) {
+	f.Add(journal.Commit{Place: journal.Place{Partition: 3, Offset: 9}}.String())
+	f.Add(journal.Commit{Kept: journal.Kept{{Offset: 3}: {Accepted: []int{1}}}}.String() + ";.;zz.1.-1.0.0")
 	f.Fuzz(func(t *testing.T, s string) {
-		if p, ok := journal.ParsePlace(s); ok {
-			if again, ok := journal.ParsePlace(p.String()); !ok || again != p {
-				t.Errorf("ParsePlace(%q) = %+v, which does not round-trip", s, p)
-			}
+		c, ok := journal.ParseCommit(s)
+		if !ok {
+			return
+		}
+		again, ok := journal.ParseCommit(c.String())
+		if !ok || again.Place != c.Place || len(s) < 2000 && !cmp.Equal(c.Kept, again.Kept, cmpopts.EquateEmpty()) {
+			t.Errorf("ParseCommit(%q) = %+v, which comes back as %+v", s, c, again)
 		}
 	})
 }

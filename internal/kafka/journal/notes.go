@@ -7,6 +7,12 @@ import (
 	"strings"
 )
 
+// Commit is what a commit's metadata says.
+type Commit struct {
+	Place Place
+	Kept  Kept
+}
+
 // Place is where a commit says to begin reading: an offset of one partition
 // of one incarnation of the status topic.
 type Place struct {
@@ -18,30 +24,39 @@ type Place struct {
 // placeVersion begins every place on the wire; another one is not ours.
 const placeVersion = "mw1"
 
-// String returns the place as commit metadata: far below its 4,096 bytes.
-func (p Place) String() string {
-	return fmt.Sprintf("%s,%s,%d,%d", placeVersion, hex.EncodeToString(p.Topic[:]), p.Partition, p.Offset)
+// String returns the commit's metadata, at most 4,096 bytes.
+func (c Commit) String() string {
+	p := c.Place
+	text := fmt.Sprintf("%s,%s,%d,%d", placeVersion, hex.EncodeToString(p.Topic[:]), p.Partition, p.Offset)
+	if kept := c.Kept.String(maxMetadata - len(text) - 1); kept != "" {
+		text += "," + kept
+	}
+	return text
 }
 
-// ParsePlace reads commit metadata, and returns false for any that is foreign.
-func ParsePlace(metadata string) (Place, bool) {
-	var p Place
-	parts := strings.Split(metadata, ",")
-	if len(parts) != 4 || parts[0] != placeVersion {
-		return p, false
+// ParseCommit reads commit metadata, and returns false for any that is
+// foreign.
+func ParseCommit(metadata string) (Commit, bool) {
+	var c Commit
+	parts := strings.SplitN(metadata, ",", 5)
+	if len(parts) < 4 || parts[0] != placeVersion {
+		return c, false
 	}
 	id, err := hex.DecodeString(parts[1])
-	if err != nil || len(id) != len(p.Topic) {
-		return p, false
+	if err != nil || len(id) != len(c.Place.Topic) {
+		return c, false
 	}
-	copy(p.Topic[:], id)
+	copy(c.Place.Topic[:], id)
 	partition, err := strconv.ParseInt(parts[2], 10, 32)
 	if err != nil || partition < 0 {
-		return p, false
+		return c, false
 	}
-	p.Partition = int32(partition)
-	p.Offset, err = strconv.ParseInt(parts[3], 10, 64)
-	return p, err == nil && p.Offset >= 0
+	c.Place.Partition = int32(partition)
+	if len(parts) == 5 {
+		c.Kept = ParseKept(parts[4])
+	}
+	c.Place.Offset, err = strconv.ParseInt(parts[3], 10, 64)
+	return c, err == nil && c.Place.Offset >= 0
 }
 
 // Notes remembers where the events of requests begin: every event of request

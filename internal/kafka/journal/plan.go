@@ -72,8 +72,9 @@ func (p *plan) want(ctx context.Context, w Want, id [16]byte, partitions int32, 
 	if err != nil {
 		return err
 	}
-	place, ours := ParsePlace(w.Metadata)
-	ours = ours && place.Topic == id
+	commit, known := ParseCommit(w.Metadata)
+	place := commit.Place
+	ours := known && place.Topic == id
 	from := low
 	switch {
 	case w.Committed < 0: // never committed: everything there may be about it
@@ -91,7 +92,7 @@ func (p *plan) want(ctx context.Context, w Want, id [16]byte, partitions int32, 
 		}
 	}
 	p.add(now, from, end)
-	p.found[w.Partition] = Found{Start: w.Committed, Fold: NewFold(), From: Place{Topic: id, Partition: now, Offset: from}}
+	p.found[w.Partition] = Found{Start: w.Committed, Fold: NewFold(), Kept: commit.Kept, From: Place{Topic: id, Partition: now, Offset: from}}
 	return nil
 }
 

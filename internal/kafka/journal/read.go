@@ -35,6 +35,7 @@ type Want struct {
 type Found struct {
 	Start int64 // where requests go on: Committed, or the log's start
 	Fold  *Fold // of the requests from Start on
+	Kept  Kept  // what the commit says beyond the events
 	From  Place // where reading began
 }
 

@@ -1,0 +1,92 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+func TestLease(t *testing.T) {
+	t.Parallel()
+	const length = 9 * time.Second
+	heartbeat, join := kmsg.Heartbeat.Int16(), kmsg.JoinGroup.Int16()
+	answered := func(took time.Duration) kgo.BrokerE2E { return kgo.BrokerE2E{TimeToRead: took} }
+	tests := []struct {
+		name string
+		do   func(l *lease)
+		held bool
+	}{
+		{"new", func(*lease) {}, true},
+		{"just before its end", func(*lease) { time.Sleep(length - 1) }, true},
+		{"at its end", func(*lease) { time.Sleep(length) }, false},
+		{"renewed", func(l *lease) {
+			time.Sleep(length)
+			l.OnBrokerE2E(kgo.BrokerMetadata{}, heartbeat, answered(0))
+			time.Sleep(length - 1)
+		}, true},
+		{"counts from the question", func(l *lease) {
+			l.OnBrokerE2E(kgo.BrokerMetadata{}, heartbeat, answered(4*time.Second))
+			time.Sleep(5 * time.Second)
+		}, false},
+		{"not answered", func(l *lease) {
+			time.Sleep(length)
+			l.OnBrokerE2E(kgo.BrokerMetadata{}, heartbeat, kgo.BrokerE2E{ReadErr: errors.New("cut")})
+		}, false},
+		{"another request", func(l *lease) {
+			time.Sleep(length)
+			l.OnBrokerE2E(kgo.BrokerMetadata{}, kmsg.Fetch.Int16(), answered(0))
+		}, false},
+		{"waits for a rebalance", func(l *lease) {
+			l.OnBrokerWrite(kgo.BrokerMetadata{}, join, 1, 0, 0, nil)
+			time.Sleep(time.Hour)
+		}, true},
+		{"could not ask for a rebalance", func(l *lease) {
+			l.OnBrokerWrite(kgo.BrokerMetadata{}, join, 0, 0, 0, errors.New("cut"))
+			time.Sleep(time.Hour)
+		}, false},
+		{"the rebalance was not answered", func(l *lease) {
+			l.OnBrokerWrite(kgo.BrokerMetadata{}, join, 1, 0, 0, nil)
+			time.Sleep(time.Hour)
+			l.OnBrokerE2E(kgo.BrokerMetadata{}, join, kgo.BrokerE2E{ReadErr: errors.New("cut")})
+		}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				l := newLease(length)
+				tt.do(l)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				if held := l.wait(ctx) == nil; held != tt.held {
+					t.Errorf("held %v, want %v", held, tt.held)
+				}
+			})
+		})
+	}
+}
+
+// Everybody who waits goes on at the next answer.
+func TestLeaseWakesAll(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLease(0)
+		done := make(chan error, 3)
+		for range 3 {
+			go func() { done <- l.wait(t.Context()) }()
+		}
+		synctest.Wait()
+		l.length = time.Minute
+		l.OnBrokerE2E(kgo.BrokerMetadata{}, kmsg.Heartbeat.Int16(), kgo.BrokerE2E{})
+		for range 3 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
