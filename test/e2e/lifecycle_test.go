@@ -12,6 +12,8 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"messaging-worker/internal/models"
+
+	"messaging-worker/test/stage"
 )
 
 // lifecycleCase is one file of testdata/cases: a request, and the events and
@@ -79,20 +81,20 @@ func TestLifecycle(t *testing.T) {
 	for _, channel := range models.Channels() {
 		t.Run(string(channel), func(t *testing.T) {
 			t.Parallel()
-			s := newStage(t, channel, stageOptions{})
-			s.work(map[string]string{"MAX_ATTEMPTS": "3"})
+			s := stage.New(t, channel, stage.Options{})
+			s.Work(map[string]string{"MAX_ATTEMPTS": "3"})
 			ids, finals, letters := map[string]lifecycleCase{}, 0, 0
 			for _, c := range cases {
 				if !strings.Contains(strings.Join(c.channels, " "), string(channel)) {
 					continue
 				}
-				id := newID()
+				id := stage.NewID()
 				ids[id] = c
 				value := c.raw
 				if value == nil {
-					value = request(channel, id, replaceAddresses(c.edits, channel))
+					value = stage.Request(channel, id, replaceAddresses(c.edits, channel))
 				}
-				s.produce(&kgo.Record{Key: []byte(id), Value: value, Headers: []kgo.RecordHeader{
+				s.Produce(&kgo.Record{Key: []byte(id), Value: value, Headers: []kgo.RecordHeader{
 					{Key: "traceparent", Value: []byte("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")},
 					{Key: "request-header", Value: []byte{0xff, 0}},
 					{Key: "worker", Value: []byte("forged")},
@@ -102,14 +104,14 @@ func TestLifecycle(t *testing.T) {
 					letters++
 				}
 			}
-			events, dead := s.events(finals), s.letters(letters)
+			events, dead := s.Events(finals), s.Letters(letters)
 			for id, c := range ids {
 				t.Run(c.name, func(t *testing.T) {
 					checkEvents(t, s, c, events[id])
 					checkLetter(t, s, c, events[id], dead[id])
 				})
 			}
-			s.committed()
+			s.Committed()
 		})
 	}
 }
@@ -128,10 +130,10 @@ func replaceAddresses(edits map[string]any, channel models.Channel) map[string]a
 
 // checkEvents compares each event with its line: type, attempt, and where the
 // line has more, the response's status, the error, and key=value of its meta.
-func checkEvents(t *testing.T, s *stage, c lifecycleCase, got []event) {
+func checkEvents(t *testing.T, s *stage.Stage, c lifecycleCase, got []stage.Event) {
 	t.Helper()
 	if len(got) != len(c.events) {
-		t.Fatalf("events %s, want %v", sequence(got), c.events)
+		t.Fatalf("events %s, want %v", stage.Sequence(got), c.events)
 	}
 	for i, e := range got {
 		want := strings.Split(c.events[i], " | ")
@@ -144,26 +146,26 @@ func checkEvents(t *testing.T, s *stage, c lifecycleCase, got []event) {
 		if e.EventType == models.EventAttempt && e.ProviderResponse != nil {
 			t.Error("an attempt has a provider_response")
 		}
-		if e.Channel != s.channel || e.TraceID != "4bf92f3577b34da6a3ce929d0e0e4736" || e.Timestamp.IsZero() {
+		if e.Channel != s.Channel || e.TraceID != "4bf92f3577b34da6a3ce929d0e0e4736" || e.Timestamp.IsZero() {
 			t.Errorf("event %d: channel %s, trace %q, at %v", i, e.Channel, e.TraceID, e.Timestamp)
 		}
-		r := e.record
-		if strconv.Itoa(int(r.Partition)) != header(r, "source-partition") || header(r, "source-topic") != s.topic("request") ||
-			header(r, "content-type") != "application/json" || !strings.HasPrefix(header(r, "worker"), string(s.channel)+"-worker@") ||
-			header(r, "traceparent") == "" || header(r, "source-timestamp") == "" || string(r.Key) != e.MessageID || header(r, "request-header") != "" {
+		r := e.Record
+		if strconv.Itoa(int(r.Partition)) != stage.Header(r, "source-partition") || stage.Header(r, "source-topic") != s.Topic("request") ||
+			stage.Header(r, "content-type") != "application/json" || !strings.HasPrefix(stage.Header(r, "worker"), string(s.Channel)+"-worker@") ||
+			stage.Header(r, "traceparent") == "" || stage.Header(r, "source-timestamp") == "" || string(r.Key) != e.MessageID || stage.Header(r, "request-header") != "" {
 			t.Errorf("event %d: partition %d, key %s, headers %v", i, r.Partition, r.Key, r.Headers)
 		}
 	}
 }
 
-func checkPart(t *testing.T, s *stage, e event, part string) {
+func checkPart(t *testing.T, s *stage.Stage, e stage.Event, part string) {
 	t.Helper()
 	resp := models.ProviderResponse{}
 	if e.ProviderResponse != nil {
 		resp = *e.ProviderResponse
 	}
 	name, want, _ := strings.Cut(part, "=")
-	for address, value := range recipients(s.channel) {
+	for address, value := range recipients(s.Channel) {
 		want = strings.ReplaceAll(want, "$"+address, value)
 	}
 	got := ""
@@ -185,11 +187,11 @@ func checkPart(t *testing.T, s *stage, e event, part string) {
 }
 
 // checkLetter compares the dead letter with "type attempts" and its parts.
-func checkLetter(t *testing.T, s *stage, c lifecycleCase, events []event, got []letter) {
+func checkLetter(t *testing.T, s *stage.Stage, c lifecycleCase, events []stage.Event, got []stage.Letter) {
 	t.Helper()
 	if c.letter == "" {
 		if len(got) > 0 {
-			t.Errorf("a dead letter %s, want none", got[0].record.Value)
+			t.Errorf("a dead letter %s, want none", got[0].Record.Value)
 		}
 		return
 	}
@@ -202,7 +204,7 @@ func checkLetter(t *testing.T, s *stage, c lifecycleCase, events []event, got []
 	}
 	for _, part := range want[1:] {
 		name, value, _ := strings.Cut(part, "=")
-		for address, v := range recipients(s.channel) {
+		for address, v := range recipients(s.Channel) {
 			value = strings.ReplaceAll(value, "$"+address, v)
 		}
 		if l.Meta[name] != value {
@@ -213,10 +215,10 @@ func checkLetter(t *testing.T, s *stage, c lifecycleCase, events []event, got []
 	if l.LastError != failed.Error || l.LastError == "" || l.LastAttemptAt.Before(l.FirstFailedAt) || l.FirstFailedAt.IsZero() {
 		t.Errorf("last_error %q (event: %q), first %v, last %v", l.LastError, failed.Error, l.FirstFailedAt, l.LastAttemptAt)
 	}
-	if failed.record.Timestamp.Before(l.record.Timestamp) {
+	if failed.Record.Timestamp.Before(l.Record.Timestamp) {
 		t.Error("failed was written before its dead letter")
 	}
-	if header(l.record, "request-header") != "\xff\x00" || header(l.record, "worker") == "forged" || header(l.record, "source-offset") == "" {
-		t.Errorf("dead letter's headers %v", l.record.Headers)
+	if stage.Header(l.Record, "request-header") != "\xff\x00" || stage.Header(l.Record, "worker") == "forged" || stage.Header(l.Record, "source-offset") == "" {
+		t.Errorf("dead letter's headers %v", l.Record.Headers)
 	}
 }

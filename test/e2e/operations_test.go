@@ -1,12 +1,10 @@
 package e2e_test
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -18,6 +16,8 @@ import (
 
 	"messaging-worker/internal/models"
 	"messaging-worker/test/kafka"
+
+	"messaging-worker/test/stage"
 )
 
 const sigTerm = syscall.SIGTERM
@@ -26,7 +26,7 @@ const sigTerm = syscall.SIGTERM
 // not ready, and works once the broker is there.
 func TestBrokerArrivesLate(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, models.SMS, stageOptions{})
+	s := stage.New(t, models.SMS, stage.Options{})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -35,25 +35,25 @@ func TestBrokerArrivesLate(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	p := s.work(map[string]string{"KAFKA_BROKERS": address})
-	body := p.waitReady(http.StatusServiceUnavailable)
+	p := s.Work(map[string]string{"KAFKA_BROKERS": address})
+	body := p.WaitReady(http.StatusServiceUnavailable)
 	if !strings.Contains(body, `"kafka":{"status":"unavailable"`) {
 		t.Errorf("ready says %s, want kafka unavailable", body)
 	}
-	if code, _ := p.get("/healthz/live"); code != http.StatusOK {
+	if code, _ := p.Get("/healthz/live"); code != http.StatusOK {
 		t.Errorf("live is %d while the broker is away, want 200", code)
 	}
-	eventually(t, func() string {
-		if !strings.Contains(p.logs(), "brokers do not answer") {
+	stage.Eventually(t, func() string {
+		if !strings.Contains(p.Logs(), "brokers do not answer") {
 			return "the log does not say why it is not ready"
 		}
 		return ""
 	})
-	forward(t, address, s.brokers[0])
-	p.waitReady(http.StatusOK)
-	id := newID()
-	s.put(id, request(s.channel, id, nil))
-	if got, want := sequence(s.events(1)[id]), "queued 0, attempt 1, sent 1"; got != want {
+	forward(t, address, s.Brokers[0])
+	p.WaitReady(http.StatusOK)
+	id := stage.NewID()
+	s.Put(id, stage.Request(s.Channel, id, nil))
+	if got, want := stage.Sequence(s.Events(1)[id]), "queued 0, attempt 1, sent 1"; got != want {
 		t.Errorf("events %s, want %s", got, want)
 	}
 }
@@ -86,21 +86,21 @@ func forward(t *testing.T, address, target string) {
 // Topics that are missing at the start are named, and used once they appear.
 func TestTopicsArriveLate(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, models.WhatsApp, stageOptions{noTopics: true})
-	p := s.work(nil)
-	eventually(t, func() string {
+	s := stage.New(t, models.WhatsApp, stage.Options{NoTopics: true})
+	p := s.Work(nil)
+	stage.Eventually(t, func() string {
 		for _, kind := range []string{"request", "status", "dlq"} {
-			if _, body := p.get("/healthz/ready"); !strings.Contains(body, "topic "+s.topic(kind)+" does not exist") {
+			if _, body := p.Get("/healthz/ready"); !strings.Contains(body, "topic "+s.Topic(kind)+" does not exist") {
 				return "ready does not name the missing topics: " + body
 			}
 		}
 		return ""
 	})
-	s.createTopics(stageOptions{partitions: 4})
-	p.waitReady(http.StatusOK)
-	id := newID()
-	s.put(id, request(s.channel, id, nil))
-	if got, want := sequence(s.events(1)[id]), "queued 0, attempt 1, sent 1"; got != want {
+	s.CreateTopics(stage.Options{Partitions: 4})
+	p.WaitReady(http.StatusOK)
+	id := stage.NewID()
+	s.Put(id, stage.Request(s.Channel, id, nil))
+	if got, want := stage.Sequence(s.Events(1)[id]), "queued 0, attempt 1, sent 1"; got != want {
 		t.Errorf("events %s, want %s", got, want)
 	}
 }
@@ -110,30 +110,30 @@ func TestTopicsArriveLate(t *testing.T) {
 func TestStopAndGoOn(t *testing.T) {
 	t.Parallel()
 	const total = 600
-	s := newStage(t, models.SMS, stageOptions{partitions: 4})
+	s := stage.New(t, models.SMS, stage.Options{Partitions: 4})
 	ledger := filepath.Join(t.TempDir(), "ledger")
 	env := map[string]string{"WORKER_CONCURRENCY": "20", "MOCK_LEDGER_FILE": ledger, "MOCK_LATENCY_SECONDS": "0.5"}
 	var records []*kgo.Record
 	ids := map[string]bool{}
 	for i := range total {
-		id := newID()
+		id := stage.NewID()
 		ids[id] = true
 		edits := map[string]any(nil)
 		if i%10 == 0 {
-			edits = hints("scenario", "transient", "scenario_failures", "1")
+			edits = stage.Hints("scenario", "transient", "scenario_failures", "1")
 		}
-		records = append(records, &kgo.Record{Key: []byte(id), Value: request(s.channel, id, edits)})
+		records = append(records, &kgo.Record{Key: []byte(id), Value: stage.Request(s.Channel, id, edits)})
 	}
-	s.produce(records...)
-	p := s.work(env)
-	s.events(total / 10)
-	p.signal(sigTerm)
-	if code := p.exit(); code != 0 {
+	s.Produce(records...)
+	p := s.Work(env)
+	s.Events(total / 10)
+	p.Signal(sigTerm)
+	if code := p.Exit(); code != 0 {
 		t.Fatalf("exit code %d after SIGTERM, want 0", code)
 	}
 	done := 0
-	for _, events := range s.soFar() {
-		if events[len(events)-1].final() {
+	for _, events := range s.SoFar() {
+		if events[len(events)-1].Final() {
 			done++
 		}
 	}
@@ -142,57 +142,13 @@ func TestStopAndGoOn(t *testing.T) {
 	}
 	// What the first worker called before it stopped must be known: the calls
 	// in the ledger and the messages that are sent are the same.
-	if calls := len(ledgerIDs(t, ledger)); calls != done {
+	if calls := len(stage.LedgerIDs(t, ledger)); calls != done {
 		t.Errorf("%d messages accepted by the provider, %d sent at the exit: a call's outcome was lost", calls, done)
 	}
 	env["MOCK_LATENCY_SECONDS"] = "0"
-	s.work(env)
-	s.committed()
-	allDelivered(t, ledger, ids)
-}
-
-// soFar returns the status events that are there now.
-func (s *stage) soFar() map[string][]event {
-	s.t.Helper()
-	ends, err := s.admin.ListEndOffsets(s.ctx, s.topic("status"))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	finals, total := 0, int64(0)
-	ends.Each(func(o kadm.ListedOffset) { total += o.Offset })
-	s.follow(s.topic("status"), func(r *kgo.Record) bool {
-		if e := string(r.Value); strings.Contains(e, `"sent"`) || strings.Contains(e, `"failed"`) {
-			finals++
-		}
-		total--
-		return total == 0
-	})
-	return s.events(finals)
-}
-
-// ledgerIDs counts the lines of a ledger by message id.
-func ledgerIDs(t *testing.T, path string) map[string]int {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ids := map[string]int{}
-	for line := range strings.Lines(string(data)) {
-		ids[strings.Fields(line)[1]]++
-	}
-	return ids
-}
-
-// allDelivered checks that the provider accepted every message.
-func allDelivered(t *testing.T, ledger string, ids map[string]bool) {
-	t.Helper()
-	accepted := ledgerIDs(t, ledger)
-	for id := range ids {
-		if accepted[id] == 0 {
-			t.Errorf("%s was never delivered", id)
-		}
-	}
+	s.Work(env)
+	s.Committed()
+	stage.AllDelivered(t, ledger, ids)
 }
 
 // A second worker joins in mid-traffic and the first leaves: nothing is lost,
@@ -200,26 +156,26 @@ func allDelivered(t *testing.T, ledger string, ids map[string]bool) {
 func TestWorkersComeAndGo(t *testing.T) {
 	t.Parallel()
 	const total = 3000
-	s := newStage(t, models.Email, stageOptions{})
+	s := stage.New(t, models.Email, stage.Options{})
 	ledger := filepath.Join(t.TempDir(), "ledger")
 	env := map[string]string{"WORKER_CONCURRENCY": "10", "MOCK_LEDGER_FILE": ledger, "MOCK_LATENCY_SECONDS": "0.01", "LOG_LEVEL": "info"}
-	first := s.work(env)
-	first.waitReady(http.StatusOK)
-	ids := s.putMany(total)
-	second := s.work(env)
-	second.waitReady(http.StatusOK)
-	eventually(t, func() string {
-		if !strings.Contains(second.logs(), "partitions assigned") {
+	first := s.Work(env)
+	first.WaitReady(http.StatusOK)
+	ids := s.PutMany(total)
+	second := s.Work(env)
+	second.WaitReady(http.StatusOK)
+	stage.Eventually(t, func() string {
+		if !strings.Contains(second.Logs(), "partitions assigned") {
 			return "the second worker was given no partition"
 		}
 		return ""
 	})
-	first.signal(sigTerm)
-	if code := first.exit(); code != 0 {
+	first.Signal(sigTerm)
+	if code := first.Exit(); code != 0 {
 		t.Errorf("exit code %d, want 0", code)
 	}
-	s.committed()
-	allDelivered(t, ledger, ids)
+	s.Committed()
+	stage.AllDelivered(t, ledger, ids)
 }
 
 // While Kafka is away nothing fails, nothing is lost and the worker stays: it
@@ -230,39 +186,39 @@ func TestKafkaGoesAndComesBack(t *testing.T) {
 	if !c.Controllable() {
 		t.Skip("a cluster that was given is not stopped")
 	}
-	s := newStage(t, models.SMS, stageOptions{brokers: c.Brokers(), partitions: 4})
-	p := s.work(map[string]string{"WORKER_CONCURRENCY": "20", "MOCK_LATENCY_SECONDS": "0.02"})
-	p.waitReady(http.StatusOK)
+	s := stage.New(t, models.SMS, stage.Options{Brokers: c.Brokers(), Partitions: 4})
+	p := s.Work(map[string]string{"WORKER_CONCURRENCY": "20", "MOCK_LATENCY_SECONDS": "0.02"})
+	p.WaitReady(http.StatusOK)
 	var records []*kgo.Record
 	for i := range 2000 {
-		id := newID()
+		id := stage.NewID()
 		edits := map[string]any(nil)
 		if i%20 == 0 {
-			edits = hints("scenario", "transient", "scenario_failures", "1")
+			edits = stage.Hints("scenario", "transient", "scenario_failures", "1")
 		}
-		records = append(records, &kgo.Record{Key: []byte(id), Value: request(s.channel, id, edits)})
+		records = append(records, &kgo.Record{Key: []byte(id), Value: stage.Request(s.Channel, id, edits)})
 	}
-	s.produce(records...)
-	s.events(200)
+	s.Produce(records...)
+	s.Events(200)
 	if err := c.Stop(0); err != nil {
 		t.Fatal(err)
 	}
-	p.waitReady(http.StatusServiceUnavailable)
+	p.WaitReady(http.StatusServiceUnavailable)
 	if err := c.Start(0); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Wait(s.ctx, 1); err != nil {
+	if err := c.Wait(s.Ctx, 1); err != nil {
 		t.Fatal(err)
 	}
-	p.waitReady(http.StatusOK)
-	for id, events := range s.events(2000) {
+	p.WaitReady(http.StatusOK)
+	for id, events := range s.Events(2000) {
 		if last := events[len(events)-1]; last.EventType != models.EventSent {
-			t.Errorf("%s: %s, want sent at the end", id, sequence(events))
+			t.Errorf("%s: %s, want sent at the end", id, stage.Sequence(events))
 		}
 	}
-	s.committed()
-	p.signal(sigTerm)
-	if code := p.exit(); code != 0 {
+	s.Committed()
+	p.Signal(sigTerm)
+	if code := p.Exit(); code != 0 {
 		t.Errorf("exit code %d, want 0", code)
 	}
 }
@@ -274,36 +230,36 @@ func TestCommittedOffsetOutOfRange(t *testing.T) {
 	for name, commit := range map[string]int64{"below the log": 2, "beyond the log": 1000} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newStage(t, models.SMS, stageOptions{partitions: 1})
+			s := stage.New(t, models.SMS, stage.Options{Partitions: 1})
 			var ids []string
 			for range 10 {
-				id := newID()
+				id := stage.NewID()
 				ids = append(ids, id)
-				s.put(id, request(s.channel, id, nil))
+				s.Put(id, stage.Request(s.Channel, id, nil))
 			}
 			var offsets kadm.Offsets
-			offsets.AddOffset(s.topic("request"), 0, commit, -1)
-			if err := s.admin.CommitAllOffsets(s.ctx, s.group(), offsets); err != nil {
+			offsets.AddOffset(s.Topic("request"), 0, commit, -1)
+			if err := s.Admin.CommitAllOffsets(s.Ctx, s.Group(), offsets); err != nil {
 				t.Fatal(err)
 			}
 			var cut kadm.Offsets
-			cut.AddOffset(s.topic("request"), 0, 5, -1)
-			if _, err := s.admin.DeleteRecords(s.ctx, cut); err != nil {
+			cut.AddOffset(s.Topic("request"), 0, 5, -1)
+			if _, err := s.Admin.DeleteRecords(s.Ctx, cut); err != nil {
 				t.Fatal(err)
 			}
-			p := s.work(nil)
-			events := s.events(5)
+			p := s.Work(nil)
+			events := s.Events(5)
 			for i, id := range ids {
 				want := "queued 0, attempt 1, sent 1"
 				if i < 5 {
 					want = "" // deleted
 				}
-				if got := sequence(events[id]); got != want {
+				if got := stage.Sequence(events[id]); got != want {
 					t.Errorf("record %d: events %q, want %q", i, got, want)
 				}
 			}
-			s.committed()
-			if log := p.logs(); !strings.Contains(log, "out of range") || !strings.Contains(log, `"earliest_offset":5`) || !strings.Contains(log, fmt.Sprintf(`"committed_offset":%d`, commit)) {
+			s.Committed()
+			if log := p.Logs(); !strings.Contains(log, "out of range") || !strings.Contains(log, `"earliest_offset":5`) || !strings.Contains(log, fmt.Sprintf(`"committed_offset":%d`, commit)) {
 				t.Error("the log does not tell both offsets")
 			}
 		})
@@ -314,23 +270,23 @@ func TestCommittedOffsetOutOfRange(t *testing.T) {
 // killed worker leaves it behind.
 func TestAtMostOnce(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, models.SMS, stageOptions{partitions: 1})
+	s := stage.New(t, models.SMS, stage.Options{Partitions: 1})
 	env := map[string]string{"COMMIT_ON_SUCCESS_ONLY": "false", "COMMIT_INTERVAL_SECONDS": "60", "PROVIDER_TIMEOUT_SECONDS": "60", "MOCK_LEDGER_FILE": filepath.Join(t.TempDir(), "ledger")}
-	first := s.work(env)
-	id := newID()
-	s.put(id, request(s.channel, id, hints("scenario_latency_ms", "60000")))
-	s.follow(s.topic("status"), func(r *kgo.Record) bool { return strings.Contains(string(r.Value), `"attempt"`) })
-	s.committed()
-	first.signal(syscall.SIGKILL)
-	first.exit()
-	s.work(env)
-	next := newID()
-	s.put(next, request(s.channel, next, nil))
-	events := s.events(1)
-	if got, want := sequence(events[id]), "queued 0, attempt 1"; got != want {
+	first := s.Work(env)
+	id := stage.NewID()
+	s.Put(id, stage.Request(s.Channel, id, stage.Hints("scenario_latency_ms", "60000")))
+	s.Follow(s.Topic("status"), func(r *kgo.Record) bool { return strings.Contains(string(r.Value), `"attempt"`) })
+	s.Committed()
+	first.Signal(syscall.SIGKILL)
+	first.Exit()
+	s.Work(env)
+	next := stage.NewID()
+	s.Put(next, stage.Request(s.Channel, next, nil))
+	events := s.Events(1)
+	if got, want := stage.Sequence(events[id]), "queued 0, attempt 1"; got != want {
 		t.Errorf("the message under way at the kill: %s, want %s and nothing more", got, want)
 	}
-	if got, want := sequence(events[next]), "queued 0, attempt 1, sent 1"; got != want {
+	if got, want := stage.Sequence(events[next]), "queued 0, attempt 1, sent 1"; got != want {
 		t.Errorf("the next message: %s, want %s", got, want)
 	}
 }
@@ -338,53 +294,46 @@ func TestAtMostOnce(t *testing.T) {
 // At least once: what was under way at a kill is delivered by the next owner.
 func TestKilledWorkerLosesNothing(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, models.SMS, stageOptions{partitions: 2})
+	s := stage.New(t, models.SMS, stage.Options{Partitions: 2})
 	ledger := filepath.Join(t.TempDir(), "ledger")
-	env := map[string]string{"MOCK_LEDGER_FILE": ledger, "MOCK_LATENCY_SECONDS": "0.02", "KAFKA_GROUP_INSTANCE_ID": s.name}
-	ids := s.putMany(400)
-	first := s.work(env)
-	s.events(100)
-	first.signal(syscall.SIGKILL)
-	first.exit()
-	s.work(env)
-	s.committed()
-	allDelivered(t, ledger, ids)
+	env := map[string]string{"MOCK_LEDGER_FILE": ledger, "MOCK_LATENCY_SECONDS": "0.02", "KAFKA_GROUP_INSTANCE_ID": s.Name}
+	ids := s.PutMany(400)
+	first := s.Work(env)
+	s.Events(100)
+	first.Signal(syscall.SIGKILL)
+	first.Exit()
+	s.Work(env)
+	s.Committed()
+	stage.AllDelivered(t, ledger, ids)
 }
 
 // Secrets and addresses stay out of the log, and a stop while messages back
 // off leaves them to the next worker.
 func TestStopWhileBackingOff(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, models.Email, stageOptions{partitions: 1})
-	p := s.work(map[string]string{"LOG_LEVEL": "info", "KAFKA_SASL_PASSWORD": "hunter2-never-shown"})
-	waiting, refused := newID(), newID()
-	s.put(waiting, request(s.channel, waiting, hints("scenario", "rate_limited", "scenario_retry_after_ms", "600000")))
-	s.put(refused, request(s.channel, refused, hints("scenario", "permanent")))
-	s.produce(&kgo.Record{Key: []byte("+15550009999"), Value: []byte("not a request")})
-	if got := sequence(s.events(2)[refused]); got != "queued 0, attempt 1, failed 1" {
+	s := stage.New(t, models.Email, stage.Options{Partitions: 1})
+	p := s.Work(map[string]string{"LOG_LEVEL": "info", "KAFKA_SASL_PASSWORD": "hunter2-never-shown"})
+	waiting, refused := stage.NewID(), stage.NewID()
+	s.Put(waiting, stage.Request(s.Channel, waiting, stage.Hints("scenario", "rate_limited", "scenario_retry_after_ms", "600000")))
+	s.Put(refused, stage.Request(s.Channel, refused, stage.Hints("scenario", "permanent")))
+	s.Produce(&kgo.Record{Key: []byte("+15550009999"), Value: []byte("not a request")})
+	if got := stage.Sequence(s.Events(2)[refused]); got != "queued 0, attempt 1, failed 1" {
 		t.Errorf("the refused message: %s", got)
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, 20*time.Second)
-	defer cancel()
-	p.signal(sigTerm)
-	select {
-	case <-p.done:
-	case <-ctx.Done():
-		t.Fatal("a message that backs off holds up the stop")
-	}
-	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+	p.Signal(sigTerm)
+	if code := p.ExitWithin(20 * time.Second); code != 0 { // a message that backs off holds nothing up
 		t.Errorf("exit code %d, want 0", code)
 	}
 	for _, private := range []string{"user@example.com", "noreply@example.com", "Welcome", "hello", "hunter2", "+15550009999"} {
-		if strings.Contains(p.logs(), private) {
+		if strings.Contains(p.Logs(), private) {
 			t.Errorf("the log shows %q", private)
 		}
 	}
-	offsets, err := s.admin.FetchOffsets(s.ctx, s.group())
+	offsets, err := s.Admin.FetchOffsets(s.Ctx, s.Group())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o, ok := offsets.Lookup(s.topic("request"), 0); ok && o.At > 0 {
+	if o, ok := offsets.Lookup(s.Topic("request"), 0); ok && o.At > 0 {
 		t.Errorf("offset %d is committed over an unfinished message", o.At)
 	}
 }
@@ -397,15 +346,15 @@ func TestStopWithoutTraffic(t *testing.T) {
 		for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 			t.Run(name+" "+signal.String(), func(t *testing.T) {
 				t.Parallel()
-				s := newStage(t, models.Email, stageOptions{})
-				p := s.work(settings)
+				s := stage.New(t, models.Email, stage.Options{})
+				p := s.Work(settings)
 				if name == "idle" {
-					p.waitReady(http.StatusOK)
+					p.WaitReady(http.StatusOK)
 				} else {
-					p.waitReady(http.StatusServiceUnavailable)
+					p.WaitReady(http.StatusServiceUnavailable)
 				}
-				p.signal(signal)
-				if code := p.exit(); code != 0 {
+				p.Signal(signal)
+				if code := p.Exit(); code != 0 {
 					t.Errorf("exit code %d, want 0", code)
 				}
 			})
@@ -416,16 +365,16 @@ func TestStopWithoutTraffic(t *testing.T) {
 // A drain that runs out of time cuts the call and says so by its exit code.
 func TestDrainOutOfTime(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, models.SMS, stageOptions{partitions: 1})
-	p := s.work(map[string]string{"PROVIDER_TIMEOUT_SECONDS": "300", "SHUTDOWN_TIMEOUT_SECONDS": "1"})
-	id := newID()
-	s.put(id, request(s.channel, id, hints("scenario", "timeout")))
-	s.follow(s.topic("status"), func(r *kgo.Record) bool { return strings.Contains(string(r.Value), `"attempt"`) })
-	p.signal(sigTerm)
-	if code := p.exit(); code != 1 {
+	s := stage.New(t, models.SMS, stage.Options{Partitions: 1})
+	p := s.Work(map[string]string{"PROVIDER_TIMEOUT_SECONDS": "300", "SHUTDOWN_TIMEOUT_SECONDS": "1"})
+	id := stage.NewID()
+	s.Put(id, stage.Request(s.Channel, id, stage.Hints("scenario", "timeout")))
+	s.Follow(s.Topic("status"), func(r *kgo.Record) bool { return strings.Contains(string(r.Value), `"attempt"`) })
+	p.Signal(sigTerm)
+	if code := p.Exit(); code != 1 {
 		t.Errorf("exit code %d, want 1", code)
 	}
-	if !strings.Contains(p.logs(), "drain ran out of time") {
+	if !strings.Contains(p.Logs(), "drain ran out of time") {
 		t.Error("nothing says that the drain ran out of time")
 	}
 }
@@ -434,24 +383,24 @@ func TestDrainOutOfTime(t *testing.T) {
 // does not come back.
 func TestFencedByATwin(t *testing.T) {
 	t.Parallel()
-	if !suite.broker.Real {
+	if !stage.Suite.Broker.Real {
 		t.Skip("needs Apache Kafka")
 	}
-	s := newStage(t, models.SMS, stageOptions{partitions: 2})
-	env := map[string]string{"KAFKA_GROUP_INSTANCE_ID": s.name}
-	first := s.work(env)
-	first.waitReady(http.StatusOK)
-	second := s.work(env)
-	second.waitReady(http.StatusOK)
-	if code := first.exit(); code != 1 {
+	s := stage.New(t, models.SMS, stage.Options{Partitions: 2})
+	env := map[string]string{"KAFKA_GROUP_INSTANCE_ID": s.Name}
+	first := s.Work(env)
+	first.WaitReady(http.StatusOK)
+	second := s.Work(env)
+	second.WaitReady(http.StatusOK)
+	if code := first.Exit(); code != 1 {
 		t.Errorf("exit code %d of the fenced worker, want 1", code)
 	}
-	if !strings.Contains(first.logs(), "KAFKA_GROUP_INSTANCE_ID") {
+	if !strings.Contains(first.Logs(), "KAFKA_GROUP_INSTANCE_ID") {
 		t.Error("nothing says why the fenced worker ended")
 	}
-	id := newID()
-	s.put(id, request(s.channel, id, nil))
-	if got, want := sequence(s.events(1)[id]), "queued 0, attempt 1, sent 1"; got != want {
+	id := stage.NewID()
+	s.Put(id, stage.Request(s.Channel, id, nil))
+	if got, want := stage.Sequence(s.Events(1)[id]), "queued 0, attempt 1, sent 1"; got != want {
 		t.Errorf("events %s, want %s", got, want)
 	}
 }

@@ -19,6 +19,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/models"
+
+	"messaging-worker/test/stage"
 )
 
 // kind is a sort of request of the mixed traffic, and what must come of it.
@@ -47,9 +49,9 @@ func mixed() []kind {
 func TestMixedTraffic(t *testing.T) {
 	t.Parallel()
 	const total = 10000
-	s := newStage(t, models.SMS, stageOptions{})
-	p := s.work(map[string]string{"WORKER_CONCURRENCY": "100", "LOG_LEVEL": "info", "MAX_PENDING_MESSAGES": "2000"})
-	p.waitReady(http.StatusOK)
+	s := stage.New(t, models.SMS, stage.Options{})
+	p := s.Work(map[string]string{"WORKER_CONCURRENCY": "100", "LOG_LEVEL": "info", "MAX_PENDING_MESSAGES": "2000"})
+	p.WaitReady(http.StatusOK)
 
 	var unready atomic.Int32
 	stop := make(chan struct{})
@@ -61,7 +63,7 @@ func TestMixedTraffic(t *testing.T) {
 			case <-stop:
 				return
 			case <-time.After(50 * time.Millisecond):
-				if code, _ := p.get("/healthz/ready"); code != http.StatusOK {
+				if code, _ := p.Get("/healthz/ready"); code != http.StatusOK {
 					unready.Add(1)
 				}
 			}
@@ -72,49 +74,49 @@ func TestMixedTraffic(t *testing.T) {
 	var records []*kgo.Record
 	for _, k := range mixed() {
 		for range total / 100 * k.share {
-			id := newID()
-			edits := hints(k.meta...)
+			id := stage.NewID()
+			edits := stage.Hints(k.meta...)
 			maps.Copy(edits, k.edits)
 			want[id] = k.sequence
 			if strings.Contains(k.sequence, "failed") {
 				letters++
 			}
-			records = append(records, &kgo.Record{Key: []byte(id), Value: request(s.channel, id, edits)})
+			records = append(records, &kgo.Record{Key: []byte(id), Value: stage.Request(s.Channel, id, edits)})
 		}
 	}
 	rand.Shuffle(len(records), func(i, j int) { records[i], records[j] = records[j], records[i] })
-	s.produce(records...)
+	s.Produce(records...)
 
-	got := s.events(total)
+	got := s.Events(total)
 	if len(got) != total {
 		t.Errorf("%d messages in the status topic, want %d", len(got), total)
 	}
 	partitions := map[int32]bool{}
 	for id, events := range got {
-		if sequence(events) != want[id] {
-			t.Errorf("%s: %s, want %s", id, sequence(events), want[id])
+		if stage.Sequence(events) != want[id] {
+			t.Errorf("%s: %s, want %s", id, stage.Sequence(events), want[id])
 		}
 		for _, e := range events {
-			if strconv.Itoa(int(e.record.Partition)) != header(e.record, "source-partition") || string(e.record.Key) != id || e.source() != events[0].source() {
-				t.Errorf("%s: event in partition %d under key %s from %s", id, e.record.Partition, e.record.Key, e.source())
+			if strconv.Itoa(int(e.Record.Partition)) != stage.Header(e.Record, "source-partition") || string(e.Record.Key) != id || e.Source() != events[0].Source() {
+				t.Errorf("%s: event in partition %d under key %s from %s", id, e.Record.Partition, e.Record.Key, e.Source())
 			}
-			partitions[e.record.Partition] = true
+			partitions[e.Record.Partition] = true
 		}
 	}
 	if len(partitions) != 12 {
 		t.Errorf("events in %d partitions, want 12", len(partitions))
 	}
-	if dead := s.letters(letters); len(dead) != letters {
+	if dead := s.Letters(letters); len(dead) != letters {
 		t.Errorf("%d messages with dead letters, want %d", len(dead), letters)
 	}
-	s.committed()
+	s.Committed()
 	close(stop)
 	<-watched
 	if n := unready.Load(); n > 0 {
 		t.Errorf("not ready %d times during the traffic", n)
 	}
-	p.signal(sigTerm)
-	if code := p.exit(); code != 0 {
+	p.Signal(sigTerm)
+	if code := p.Exit(); code != 0 {
 		t.Errorf("exit code %d, want 0", code)
 	}
 }
@@ -123,16 +125,16 @@ func TestMixedTraffic(t *testing.T) {
 // slots; five hundred others of the same partitions go through meanwhile.
 func TestBackoffHoldsNobodyElse(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, models.WhatsApp, stageOptions{partitions: 2})
-	s.work(map[string]string{"WORKER_CONCURRENCY": "5", "LOG_LEVEL": "info"})
+	s := stage.New(t, models.WhatsApp, stage.Options{Partitions: 2})
+	s.Work(map[string]string{"WORKER_CONCURRENCY": "5", "LOG_LEVEL": "info"})
 	waiting := map[string]bool{}
 	for range 50 {
-		id := newID()
+		id := stage.NewID()
 		waiting[id] = true
-		s.put(id, request(s.channel, id, hints("scenario", "rate_limited", "scenario_retry_after_ms", "600000")))
+		s.Put(id, stage.Request(s.Channel, id, stage.Hints("scenario", "rate_limited", "scenario_retry_after_ms", "600000")))
 	}
 	retries := 0
-	s.follow(s.topic("status"), func(r *kgo.Record) bool {
+	s.Follow(s.Topic("status"), func(r *kgo.Record) bool {
 		if bytes.Contains(r.Value, []byte(`"retry"`)) {
 			retries++
 		}
@@ -140,16 +142,16 @@ func TestBackoffHoldsNobodyElse(t *testing.T) {
 	})
 	var records []*kgo.Record
 	for range 500 {
-		id := newID()
-		records = append(records, &kgo.Record{Key: []byte(id), Value: request(s.channel, id, nil)})
+		id := stage.NewID()
+		records = append(records, &kgo.Record{Key: []byte(id), Value: stage.Request(s.Channel, id, nil)})
 	}
-	s.produce(records...)
-	for id, events := range s.events(500) {
-		if want := "queued 0, attempt 1, sent 1"; !waiting[id] && sequence(events) != want {
-			t.Errorf("%s: %s, want %s", id, sequence(events), want)
+	s.Produce(records...)
+	for id, events := range s.Events(500) {
+		if want := "queued 0, attempt 1, sent 1"; !waiting[id] && stage.Sequence(events) != want {
+			t.Errorf("%s: %s, want %s", id, stage.Sequence(events), want)
 		}
-		if want := "queued 0, attempt 1, retry 1"; waiting[id] && sequence(events) != want {
-			t.Errorf("%s: %s, want %s", id, sequence(events), want)
+		if want := "queued 0, attempt 1, retry 1"; waiting[id] && stage.Sequence(events) != want {
+			t.Errorf("%s: %s, want %s", id, stage.Sequence(events), want)
 		}
 	}
 }
@@ -160,8 +162,8 @@ func hostile() map[string][]byte {
 	for i := range random {
 		random[i] = byte(rand.Uint32())
 	}
-	id := newID()
-	good := request(models.Email, id, nil)
+	id := stage.NewID()
+	good := stage.Request(models.Email, id, nil)
 	big := func(n int) string { return strings.Repeat("x", n) }
 	return map[string][]byte{
 		"random bytes":         random,
@@ -189,45 +191,45 @@ func hostile() map[string][]byte {
 // the next good message goes through.
 func TestHostileBytes(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, models.Email, stageOptions{partitions: 1})
-	s.work(map[string]string{"LOG_LEVEL": "info"})
+	s := stage.New(t, models.Email, stage.Options{Partitions: 1})
+	s.Work(map[string]string{"LOG_LEVEL": "info"})
 	var good []string
 	sources := map[string]string{} // coordinates → name
 	offset := 0
 	all := hostile()
 	for name, value := range all {
-		s.produce(&kgo.Record{Value: value})
-		sources[fmt.Sprintf("%s/0/%d", s.topic("request"), offset)] = name
-		id := newID()
+		s.Produce(&kgo.Record{Value: value})
+		sources[fmt.Sprintf("%s/0/%d", s.Topic("request"), offset)] = name
+		id := stage.NewID()
 		good = append(good, id)
-		s.put(id, request(s.channel, id, nil))
+		s.Put(id, stage.Request(s.Channel, id, nil))
 		offset += 2
 	}
-	events := s.events(2 * len(all))
+	events := s.Events(2 * len(all))
 	for _, id := range good {
-		if want := "queued 0, attempt 1, sent 1"; sequence(events[id]) != want {
-			t.Errorf("a good message: %s, want %s", sequence(events[id]), want)
+		if want := "queued 0, attempt 1, sent 1"; stage.Sequence(events[id]) != want {
+			t.Errorf("a good message: %s, want %s", stage.Sequence(events[id]), want)
 		}
 	}
-	letters := s.letters(len(all))
+	letters := s.Letters(len(all))
 	for source, name := range sources {
 		e, l := events[source], letters[source]
-		if len(e) != 1 || sequence(e) != "failed 0" || !strings.HasPrefix(e[0].Error, "validation error: ") || len(l) != 1 {
-			t.Errorf("%s: events %s, %d dead letters, want failed 0 and one", name, sequence(e), len(l))
+		if len(e) != 1 || stage.Sequence(e) != "failed 0" || !strings.HasPrefix(e[0].Error, "validation error: ") || len(l) != 1 {
+			t.Errorf("%s: events %s, %d dead letters, want failed 0 and one", name, stage.Sequence(e), len(l))
 			continue
 		}
 		if got := original(t, l[0]); !bytes.Equal(got, all[name]) {
 			t.Errorf("%s: original_message holds %d bytes that differ from the record's %d", name, len(got), len(all[name]))
 		}
 	}
-	s.committed()
+	s.Committed()
 }
 
 // original returns the bytes that a dead letter's reader finds: the object's
 // text, or what the base64 stands for.
-func original(t *testing.T, l letter) []byte {
+func original(t *testing.T, l stage.Letter) []byte {
 	t.Helper()
-	raw := l.wire["original_message"]
+	raw := l.Wire["original_message"]
 	if len(raw) > 0 && raw[0] == '{' {
 		return raw
 	}
@@ -247,22 +249,22 @@ func original(t *testing.T, l letter) []byte {
 func TestDeadLettersTooLargeForTheirTopic(t *testing.T) {
 	t.Parallel()
 	small := "20000"
-	s := newStage(t, models.SMS, stageOptions{partitions: 1, dlqConfig: map[string]*string{"max.message.bytes": &small}})
+	s := stage.New(t, models.SMS, stage.Options{Partitions: 1, DLQ: map[string]*string{"max.message.bytes": &small}})
 	var records []*kgo.Record
 	for i := range 60 {
 		content := "short"
 		if i%10 == 3 {
 			content = hex.EncodeToString(randomBytes(30000)) // does not compress below the limit
 		}
-		r := &kgo.Record{Key: []byte(fmt.Sprint("key-", i)), Value: request(s.channel, newID(), map[string]any{"x": content})}
+		r := &kgo.Record{Key: []byte(fmt.Sprint("key-", i)), Value: stage.Request(s.Channel, stage.NewID(), map[string]any{"x": content})}
 		if i == 33 {
 			r.Headers = []kgo.RecordHeader{{Key: "huge", Value: randomBytes(100000)}}
 		}
 		records = append(records, r)
 	}
-	s.produce(records...)
-	s.work(nil)
-	letters := s.letters(60)
+	s.Produce(records...)
+	s.Work(nil)
+	letters := s.Letters(60)
 	n := 0
 	for _, list := range letters {
 		l := list[0]
@@ -270,15 +272,15 @@ func TestDeadLettersTooLargeForTheirTopic(t *testing.T) {
 		if omitted {
 			n++
 		}
-		if !omitted && !bytes.Contains(original(t, l), []byte("short")) || omitted && (string(l.wire["original_message"]) != `""` ||
-			len(l.Meta["original_sha256"]) != 64 || l.Meta["original_bytes"] == "" || header(l.record, "source-offset") == "") {
-			t.Errorf("dead letter %.300s", l.record.Value)
+		if !omitted && !bytes.Contains(original(t, l), []byte("short")) || omitted && (string(l.Wire["original_message"]) != `""` ||
+			len(l.Meta["original_sha256"]) != 64 || l.Meta["original_bytes"] == "" || stage.Header(l.Record, "source-offset") == "") {
+			t.Errorf("dead letter %.300s", l.Record.Value)
 		}
 	}
 	if len(letters) != 60 || n != 6 {
 		t.Errorf("%d dead letters, %d without their original, want 60 and 6", len(letters), n)
 	}
-	s.committed()
+	s.Committed()
 }
 
 func randomBytes(n int) []byte {
@@ -293,21 +295,21 @@ func randomBytes(n int) []byte {
 // is a request like any other.
 func TestEveryRecordIsAMessageOfItsOwn(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, models.SMS, stageOptions{partitions: 3})
-	s.work(nil)
-	id := newID()
-	value := request(s.channel, id, nil)
-	s.produce(&kgo.Record{Key: []byte(id), Value: value}, &kgo.Record{Key: []byte(id), Value: value}, &kgo.Record{Value: value, Partition: 2})
-	bySource := map[string][]event{}
-	for _, e := range s.events(3)[id] {
-		bySource[e.source()] = append(bySource[e.source()], e)
+	s := stage.New(t, models.SMS, stage.Options{Partitions: 3})
+	s.Work(nil)
+	id := stage.NewID()
+	value := stage.Request(s.Channel, id, nil)
+	s.Produce(&kgo.Record{Key: []byte(id), Value: value}, &kgo.Record{Key: []byte(id), Value: value}, &kgo.Record{Value: value, Partition: 2})
+	bySource := map[string][]stage.Event{}
+	for _, e := range s.Events(3)[id] {
+		bySource[e.Source()] = append(bySource[e.Source()], e)
 	}
 	if len(bySource) != 3 {
 		t.Errorf("events of %d records, want 3", len(bySource))
 	}
 	for source, events := range bySource {
-		if want := "queued 0, attempt 1, sent 1"; sequence(events) != want {
-			t.Errorf("%s: %s, want %s", source, sequence(events), want)
+		if want := "queued 0, attempt 1, sent 1"; stage.Sequence(events) != want {
+			t.Errorf("%s: %s, want %s", source, stage.Sequence(events), want)
 		}
 	}
 }
@@ -315,24 +317,24 @@ func TestEveryRecordIsAMessageOfItsOwn(t *testing.T) {
 // The status topic may have fewer partitions than the request topic.
 func TestStatusPartitionIsTheRequestsModulo(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, models.Email, stageOptions{noTopics: true})
+	s := stage.New(t, models.Email, stage.Options{NoTopics: true})
 	for topic, n := range map[string]int32{"request": 7, "status": 3, "dlq": 2} {
-		if _, err := s.admin.CreateTopic(s.ctx, n, 1, nil, s.topic(topic)); err != nil {
+		if _, err := s.Admin.CreateTopic(s.Ctx, n, 1, nil, s.Topic(topic)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	s.work(nil)
+	s.Work(nil)
 	var ids []string
 	for p := range int32(7) {
-		id := newID()
+		id := stage.NewID()
 		ids = append(ids, id)
-		s.produce(&kgo.Record{Partition: p, Value: request(s.channel, id, nil)})
+		s.Produce(&kgo.Record{Partition: p, Value: stage.Request(s.Channel, id, nil)})
 	}
-	events := s.events(7)
+	events := s.Events(7)
 	for p, id := range ids {
 		parts := []int32{}
 		for _, e := range events[id] {
-			parts = append(parts, e.record.Partition)
+			parts = append(parts, e.Record.Partition)
 		}
 		if want := slices.Repeat([]int32{int32(p % 3)}, 3); !slices.Equal(parts, want) {
 			t.Errorf("request in partition %d: events in %v, want %v", p, parts, want)

@@ -1,0 +1,241 @@
+// Package stage runs the built workers on Apache Kafka for tests that look at
+// nothing but topics, exit codes, logs and HTTP answers.
+package stage
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"messaging-worker/internal/models"
+)
+
+// Patience bounds every wait. It is long because the machine may be slow, and
+// costs nothing because waits end as soon as they can.
+const Patience = 90 * time.Second
+
+// Stage is one channel's topics and group on the broker, for one test.
+type Stage struct {
+	Ctx     context.Context // of the test, with a bound
+	Channel models.Channel
+	Brokers []string
+	Name    string      // begins the names of topics and group
+	Client  *kgo.Client // produces, asks
+	Admin   *kadm.Client
+
+	t *testing.T
+}
+
+// Options of a Stage.
+type Options struct {
+	Brokers     []string // nil means the suite's
+	Partitions  int32    // of every topic; zero means 12
+	Replication int16    // zero means 1
+	NoTopics    bool
+	DLQ         map[string]*string // config of the dead letter topic
+	Status      map[string]*string // config of the status topic
+	Timeout     time.Duration      // of the whole test; zero means four minutes
+}
+
+// New makes topics of their own for a test.
+func New(t *testing.T, channel models.Channel, o Options) *Stage {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(o.Timeout, 4*time.Minute))
+	t.Cleanup(cancel)
+	s := &Stage{t: t, Ctx: ctx, Channel: channel, Brokers: o.Brokers, Name: "e2e-" + RandomHex(4)}
+	if s.Brokers == nil {
+		s.Brokers = Suite.Broker.Addresses
+	}
+	var err error
+	s.Client, err = kgo.NewClient(
+		kgo.SeedBrokers(s.Brokers...), kgo.ProducerBatchMaxBytes(32<<20), kgo.MaxBufferedRecords(1<<20),
+		kgo.RecordPartitioner(explicitOrKey{kgo.StickyKeyPartitioner(nil)}),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Client.Close)
+	s.Admin = kadm.NewClient(s.Client)
+	if !o.NoTopics {
+		if o.Partitions == 0 {
+			o.Partitions = 12
+		}
+		s.CreateTopics(o)
+	}
+	return s
+}
+
+// explicitOrKey sends a record without a key to the partition it names.
+type explicitOrKey struct{ byKey kgo.Partitioner }
+
+func (p explicitOrKey) ForTopic(topic string) kgo.TopicPartitioner {
+	return explicitOrKeyTopic{p.byKey.ForTopic(topic)}
+}
+
+type explicitOrKeyTopic struct{ kgo.TopicPartitioner }
+
+func (p explicitOrKeyTopic) Partition(r *kgo.Record, n int) int {
+	if r.Key == nil {
+		return int(r.Partition) % n
+	}
+	return p.TopicPartitioner.Partition(r, n)
+}
+
+// CreateTopics makes the topics that Options.NoTopics left out.
+func (s *Stage) CreateTopics(o Options) {
+	s.t.Helper()
+	large := "16777216"
+	big := map[string]*string{"max.message.bytes": &large}
+	dlq := o.DLQ
+	if dlq == nil {
+		dlq = big
+	}
+	for topic, conf := range map[string]map[string]*string{s.Topic("request"): big, s.Topic("status"): o.Status, s.Topic("dlq"): dlq} {
+		if _, err := s.Admin.CreateTopic(s.Ctx, o.Partitions, cmp.Or(o.Replication, 1), conf, topic); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// Topic returns the name of the request, status or dlq topic.
+func (s *Stage) Topic(kind string) string { return s.Name + "." + kind }
+
+// Group returns the consumer group.
+func (s *Stage) Group() string { return s.Name + "-group" }
+
+// env is a worker's settings; extra wins.
+func (s *Stage) env(extra map[string]string) []string {
+	upper := strings.ToUpper(string(s.Channel))
+	settings := map[string]string{
+		"APP_ENV": "production", "APP_PORT": "0", "APP_HOST": "127.0.0.1", "LOG_LEVEL": "debug",
+		"KAFKA_BROKERS":                     strings.Join(s.Brokers, ","),
+		"KAFKA_" + upper + "_REQUEST_TOPIC": s.Topic("request"),
+		"KAFKA_" + upper + "_STATUS_TOPIC":  s.Topic("status"),
+		"KAFKA_" + upper + "_DLQ_TOPIC":     s.Topic("dlq"),
+		upper + "_CONSUMER_GROUP":           s.Group(),
+		"BASE_BACKOFF_SECONDS":              "0.05",
+		"MAX_BACKOFF_SECONDS":               "0.2",
+		"PROVIDER_TIMEOUT_SECONDS":          "1",
+		"KAFKA_SESSION_TIMEOUT_SECONDS":     "6",
+	}
+	maps.Copy(settings, extra)
+	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
+	for name, value := range settings {
+		env = append(env, name+"="+value)
+	}
+	return env
+}
+
+// Request makes a valid request of the channel; edits replace its members,
+// and nil removes one.
+func Request(channel models.Channel, id string, edits map[string]any) []byte {
+	m := map[string]any{
+		"message_id": id, "channel": channel, "created_at": "2025-10-16T09:30:00Z",
+		"from": "+15551234567", "to": []string{"+15557654321"}, "body": map[string]string{"content": "hello"},
+	}
+	if channel == models.Email {
+		m["from"], m["to"], m["subject"] = "noreply@example.com", []string{"user@example.com"}, "Welcome"
+	}
+	for name, value := range edits {
+		if m[name] = value; value == nil {
+			delete(m, name)
+		}
+	}
+	b, err := json.Marshal(m)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// Hints makes the meta that the mock provider reads, of keys and values.
+func Hints(pairs ...string) map[string]any {
+	meta := map[string]string{}
+	for i := 0; i < len(pairs); i += 2 {
+		meta[pairs[i]] = pairs[i+1]
+	}
+	return map[string]any{"meta": meta}
+}
+
+// Put produces a request under its id.
+func (s *Stage) Put(id string, value []byte) {
+	s.t.Helper()
+	s.Produce(&kgo.Record{Key: []byte(id), Value: value})
+}
+
+// Produce writes records to the request topic and waits.
+func (s *Stage) Produce(records ...*kgo.Record) {
+	s.t.Helper()
+	for _, r := range records {
+		r.Topic = s.Topic("request")
+	}
+	if err := s.Client.ProduceSync(s.Ctx, records...).FirstErr(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// PutMany produces that many plain requests and returns their ids.
+func (s *Stage) PutMany(n int) map[string]bool {
+	s.t.Helper()
+	ids, records := map[string]bool{}, make([]*kgo.Record, 0, n)
+	for range n {
+		id := NewID()
+		ids[id] = true
+		records = append(records, &kgo.Record{Key: []byte(id), Value: Request(s.Channel, id, nil)})
+	}
+	s.Produce(records...)
+	return ids
+}
+
+// Committed waits until the group's offsets have reached the log's end.
+func (s *Stage) Committed() {
+	s.t.Helper()
+	Eventually(s.t, func() string {
+		lags, err := s.Admin.Lag(s.Ctx, s.Group())
+		if err != nil {
+			return err.Error()
+		}
+		if err := lags.Error(); err != nil {
+			return err.Error()
+		}
+		l := lags[s.Group()]
+		ends, err := s.Admin.ListEndOffsets(s.Ctx, s.Topic("request"))
+		if err != nil {
+			return err.Error()
+		}
+		for partition, end := range ends[s.Topic("request")] {
+			at := int64(0)
+			if m, ok := l.Lag.Lookup(s.Topic("request"), partition); ok {
+				at = max(m.Commit.At, 0)
+			}
+			if end.Offset > 0 && at != end.Offset {
+				return fmt.Sprintf("partition %d is committed to %d of %d", partition, at, end.Offset)
+			}
+		}
+		return ""
+	})
+}
+
+// NewID makes a message id.
+func NewID() string {
+	h := RandomHex(16)
+	return h[:8] + "-" + h[8:12] + "-4" + h[13:16] + "-a" + h[17:20] + "-" + h[20:]
+}
+
+// RandomHex returns n random bytes in hexadecimal.
+func RandomHex(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b)
+	return hex.EncodeToString(b)
+}
