@@ -25,6 +25,10 @@ const startTimeout = 90 * time.Second
 type Options struct {
 	Nodes      int               // 1 or 3; zero means 1
 	Properties map[string]string // added to server.properties, or changed there
+
+	// Advertise adds a second listener, see Cluster.Second, whose clients are
+	// sent to this address: that of a proxy before the one node.
+	Advertise string
 }
 
 // Cluster is a running Apache Kafka.
@@ -67,7 +71,12 @@ func launch(ctx context.Context, dir, libs string, o Options) (*Cluster, error) 
 		if err != nil {
 			return nil, err
 		}
+		second, err := freePort()
+		if err != nil {
+			return nil, err
+		}
 		c.nodes = append(c.nodes, &node{
+			second: second, advertise: o.Advertise,
 			id: id, dir: filepath.Join(dir, fmt.Sprint("node-", id)), libs: libs,
 			broker: broker, controller: controller, directory: uuid(),
 		})
@@ -100,6 +109,9 @@ func (c *Cluster) Brokers() []string {
 	}
 	return list
 }
+
+// Second returns where the second listener of the first node is.
+func (c *Cluster) Second() string { return fmt.Sprint("127.0.0.1:", c.nodes[0].second) }
 
 // Controllable reports whether nodes can be stopped: a foreign cluster's
 // cannot.

@@ -18,6 +18,8 @@ import (
 // node is one Kafka process, broker and controller in one.
 type node struct {
 	id, broker, controller int
+	second                 int    // port of the second listener
+	advertise              string // see Options.Advertise
 	dir, libs, directory   string
 
 	cmd  *exec.Cmd
@@ -67,6 +69,11 @@ func (n *node) properties(all []*node, extra map[string]string) string {
 		"share.coordinator.state.topic.replication.factor": replicas,
 		"group.initial.rebalance.delay.ms":                 "0",
 		"group.min.session.timeout.ms":                     "1000",
+	}
+	if n.advertise != "" {
+		p["listeners"] += fmt.Sprintf(",SECOND://127.0.0.1:%d", n.second)
+		p["advertised.listeners"] += ",SECOND://" + n.advertise
+		p["listener.security.protocol.map"] = "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECOND:PLAINTEXT"
 	}
 	maps.Copy(p, extra)
 	var b strings.Builder

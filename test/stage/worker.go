@@ -137,6 +137,16 @@ func (p *Worker) ExitWithin(bound time.Duration) int {
 	}
 }
 
+// Getenv returns a setting that the worker was started with.
+func (p *Worker) Getenv(name string) string {
+	for _, setting := range p.cmd.Env {
+		if value, ok := strings.CutPrefix(setting, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
 // Running reports whether the worker has not ended.
 func (p *Worker) Running() bool {
 	select {

@@ -24,9 +24,11 @@ func wants(resp *kmsg.OffsetFetchResponse, topic string) []journal.Want {
 		}
 		list = append(list, w)
 	}
-	for _, t := range resp.Topics {
-		for _, p := range t.Partitions {
-			add(t.Topic, p.Partition, p.Offset, p.Metadata)
+	if len(resp.Groups) == 0 { // before version 8; the client fills both
+		for _, t := range resp.Topics {
+			for _, p := range t.Partitions {
+				add(t.Topic, p.Partition, p.Offset, p.Metadata)
+			}
 		}
 	}
 	for _, g := range resp.Groups {

@@ -6,7 +6,9 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -89,7 +91,7 @@ func (m *Mock) Play(ctx context.Context, c Call) (Outcome, error) {
 	if err := wait(ctx, p.latency); err != nil {
 		return Outcome{}, err
 	}
-	if c.Attempt > p.failures {
+	if c.Attempt > p.failures || !p.concerns(c.Recipients) {
 		p.scenario = "success"
 	}
 	switch p.scenario {
@@ -145,6 +147,12 @@ type part struct {
 	failures   int // attempts that fail before success
 	latency    time.Duration
 	retryAfter time.Duration
+	recipients []int // whom the scenario is for; nil means everybody
+}
+
+// concerns reports whether the scenario is for a call to these recipients.
+func (p part) concerns(recipients []int) bool {
+	return p.recipients == nil || slices.ContainsFunc(recipients, func(i int) bool { return slices.Contains(p.recipients, i) })
 }
 
 func (m *Mock) read(hints map[string]string) (p part, reason string) {
@@ -163,6 +171,15 @@ func (m *Mock) read(hints map[string]string) (p part, reason string) {
 			return p, "mock: scenario_failures is not a number"
 		}
 		p.failures = n
+	}
+	if s, ok := hints["scenario_recipients"]; ok {
+		for number := range strings.SplitSeq(s, ",") {
+			n, err := strconv.Atoi(number)
+			if err != nil {
+				return p, "mock: scenario_recipients is not a list of numbers"
+			}
+			p.recipients = append(p.recipients, n)
+		}
 	}
 	for name, dst := range map[string]*time.Duration{
 		"scenario_latency_ms": &p.latency, "scenario_retry_after_ms": &p.retryAfter,

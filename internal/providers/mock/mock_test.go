@@ -56,6 +56,11 @@ func TestScenarios(t *testing.T) {
 	if o := play(t, map[string]string{"scenario": "partial"}, 1); o.Result != mock.Accepted || !slices.Equal(o.Refused, []int{1}) {
 		t.Errorf("partial: %+v, want the last recipient refused", o)
 	}
+	for recipients, want := range map[string]mock.Result{"0": mock.Transient, "7,1": mock.Transient, "2": mock.Accepted, "x": mock.Unplayable} {
+		if o := play(t, map[string]string{"scenario": "transient", "scenario_recipients": recipients}, 1); o.Result != want {
+			t.Errorf("scenario_recipients %s: result %d, want %d", recipients, o.Result, want)
+		}
+	}
 	if o := play(t, map[string]string{"scenario": "rate_limited", "scenario_retry_after_ms": "1500"}, 1); o.RetryAfter != 1500*time.Millisecond {
 		t.Errorf("rate_limited: Retry-After %v, want 1.5s", o.RetryAfter)
 	}

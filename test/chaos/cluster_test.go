@@ -1,0 +1,189 @@
+package chaos_test
+
+import (
+	"context"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"messaging-worker/internal/models"
+	"messaging-worker/test/kafka"
+	"messaging-worker/test/stage"
+)
+
+// steady are the settings of workers that are not killed themselves.
+func steady(ledger string) map[string]string {
+	return map[string]string{
+		"MOCK_LEDGER_FILE": ledger, "MOCK_LATENCY_SECONDS": "0.05", "WORKER_CONCURRENCY": strconv.Itoa(slots),
+		"MAX_ATTEMPTS": "100", "LOG_LEVEL": "info", "KAFKA_SESSION_TIMEOUT_SECONDS": "10", "PROVIDER_TIMEOUT_SECONDS": "10",
+	}
+}
+
+// untouched checks that nothing was lost, failed or called twice, and that the
+// worker is still there and ends as it should.
+func untouched(t *testing.T, s *stage.Stage, w *stage.Worker, ledger string, ids map[string]bool) {
+	t.Helper()
+	s.Committed()
+	list := readLedger(t, ledger)
+	lost := missing(list, ids, 1)
+	if lost > 0 {
+		t.Errorf("%d messages were never delivered", lost)
+	}
+	again := len(twice(list))
+	if again > 0 {
+		t.Errorf("%d calls were made twice", again)
+	}
+	checkHistories(t, s.Events(len(ids)), ids, list)
+	if !w.Running() {
+		t.Error("the worker has ended")
+	}
+	w.WaitReady(http.StatusOK)
+	w.Signal(syscall.SIGTERM)
+	if code := w.Exit(); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+	t.Logf("%d messages, %d lost, %d called twice", len(ids), lost, again)
+}
+
+// One node of three dies and comes back, then all are away for ten seconds.
+func TestClusterFails(t *testing.T) {
+	t.Parallel()
+	c := kafka.Start(t, kafka.Options{Nodes: 3, Properties: map[string]string{"min.insync.replicas": "2"}})
+	if !c.Controllable() {
+		t.Skip("a cluster that was given is not stopped")
+	}
+	r := chance(t)
+	s := stage.New(t, models.SMS, stage.Options{Brokers: c.Brokers(), Partitions: 12, Replication: 3, Timeout: timeout()})
+	ledger := filepath.Join(t.TempDir(), "ledger")
+	w := s.Work(steady(ledger))
+	w.WaitReady(http.StatusOK)
+	stopFeeding := feed(t, s, r)
+	flows := func() { // traffic goes on
+		t.Helper()
+		delivers(t, w, ledger, stage.Lines(ledger))
+	}
+	flows()
+	for range pick(1, 3) {
+		node := r.IntN(3)
+		check(t, c.Kill(node))
+		flows()
+		check(t, c.Start(node))
+		check(t, c.Wait(s.Ctx, 3))
+		flows()
+	}
+	ids := stopFeeding()
+	stopFeeding = feed(t, s, r)
+	for node := range 3 {
+		check(t, c.Kill(node))
+	}
+	w.WaitReady(http.StatusServiceUnavailable)
+	time.Sleep(10 * time.Second) // the outage itself
+	for node := range 3 {
+		check(t, c.Start(node))
+	}
+	check(t, c.Wait(s.Ctx, 3))
+	w.WaitReady(http.StatusOK)
+	flows()
+	for id := range stopFeeding() {
+		ids[id] = true
+	}
+	untouched(t, s, w, ledger, ids)
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A broker that takes no events for a while, for want of disk, of replicas or
+// of permission: messages wait, none fails, none is called twice.
+func TestProduceRefused(t *testing.T) {
+	t.Parallel()
+	for name, refusal := range map[string]*kerr.Error{
+		"full disk": kerr.KafkaStorageError, "too few replicas": kerr.NotEnoughReplicas,
+		"no permission": kerr.TopicAuthorizationFailed, "a policy": kerr.PolicyViolation,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			refused(t, refusal)
+		})
+	}
+}
+
+func refused(t *testing.T, refusal *kerr.Error) {
+	r := chance(t)
+	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.BrokerConfigs(map[string]string{"group.initial.rebalance.delay.ms": "0"}))
+	check(t, err)
+	defer broker.Close()
+	s := stage.New(t, models.SMS, stage.Options{Brokers: broker.ListenAddrs(), Partitions: 4, Timeout: timeout()})
+	ledger := filepath.Join(t.TempDir(), "ledger")
+	w := s.Work(steady(ledger))
+	w.WaitReady(http.StatusOK)
+	ids := putMixed(s, pick(1000, 5000), r.IntN)
+	for range pick(1, 5) {
+		delivers(t, w, ledger, stage.Lines(ledger))
+		ctx, end := context.WithCancel(s.Ctx)
+		refuse(ctx, broker, s.Topic("status"), refusal)
+		time.Sleep(2 * time.Second) // the outage itself
+		end()
+	}
+	untouched(t, s, w, ledger, ids)
+}
+
+// refuse answers each produce request to the topic with the refusal until ctx
+// ends. Other requests go through.
+func refuse(ctx context.Context, broker *kfake.Cluster, topic string, refusal *kerr.Error) {
+	broker.ControlKey(int16(kmsg.Produce), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		if ctx.Err() != nil {
+			broker.DropControl()
+			return nil, nil, false
+		}
+		broker.KeepControl()
+		req, ok := request.(*kmsg.ProduceRequest)
+		if !ok {
+			return nil, nil, false
+		}
+		info := broker.TopicInfo(topic)
+		resp, ok := req.ResponseKind().(*kmsg.ProduceResponse)
+		if !ok || info == nil {
+			return nil, nil, false
+		}
+		for _, in := range req.Topics {
+			if in.Topic != topic && in.TopicID != info.TopicID {
+				return nil, nil, false
+			}
+			out := kmsg.NewProduceResponseTopic()
+			out.Topic, out.TopicID = in.Topic, in.TopicID
+			for _, p := range in.Partitions {
+				answer := kmsg.NewProduceResponseTopicPartition()
+				answer.Partition, answer.ErrorCode, answer.BaseOffset = p.Partition, refusal.Code, -1
+				out.Partitions = append(out.Partitions, answer)
+			}
+			resp.Topics = append(resp.Topics, out)
+		}
+		return resp, nil, true
+	})
+}
+
+// delivers waits for the first line after those before.
+func delivers(t *testing.T, w *stage.Worker, ledger string, before int) {
+	t.Helper()
+	stage.Eventually(t, func() string {
+		if !w.Running() {
+			t.Fatal("the worker has ended by itself")
+		}
+		if stage.Lines(ledger) == before {
+			return "nothing is delivered"
+		}
+		return ""
+	})
+}

@@ -1,0 +1,179 @@
+package chaos_test
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"messaging-worker/internal/models"
+	"messaging-worker/test/stage"
+)
+
+// slots is the workers' concurrency.
+const slots = 100
+
+// atMost is how many calls a kill may make twice: those under way or not
+// acknowledged, and as many as may be ahead of them.
+const atMost = 2 * slots
+
+// killing is a workload that is killed again and again.
+type killing struct {
+	messages   int
+	recipients int
+	pinned     int // of a hundred: how many back off for long after their first attempt
+	kills      int
+	dynamic    int // of a hundred: kills of a worker without an instance id
+}
+
+// Kill after kill at random moments. Nothing is lost, what is repeated is
+// bounded by what was under way, and attempts spent stay spent.
+func TestKills(t *testing.T) {
+	t.Parallel()
+	for name, k := range map[string]killing{
+		"plain":          {messages: pick(4000, 20_000), recipients: 1, kills: pick(5, 55), dynamic: pick(0, 10)},
+		"long backoffs":  {messages: pick(3000, 20_000), recipients: 1, pinned: 1, kills: pick(4, 30)},
+		"ten recipients": {messages: pick(300, 2000), recipients: 10, kills: pick(5, 30)},
+		"no instance id": {messages: pick(1500, 4000), recipients: 1, kills: pick(1, 5), dynamic: 100},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if !long() {
+				t.Parallel()
+			}
+			k.run(t)
+		})
+	}
+}
+
+// life is one worker from its start to its kill.
+type life struct {
+	started time.Time
+	static  bool
+	lines   int // of the ledger at its kill
+}
+
+func (k killing) run(t *testing.T) {
+	r := chance(t)
+	s := stage.New(t, models.SMS, stage.Options{Partitions: 12, Timeout: timeout()})
+	ledger := filepath.Join(t.TempDir(), "ledger")
+	ids := k.fill(s, r)
+	total := k.messages * k.recipients
+	var lives []life
+	for len(lives) < k.kills {
+		before := stage.Lines(ledger)
+		if before >= total {
+			break // nothing is left to be killed at
+		}
+		l := life{static: r.IntN(100) >= k.dynamic, started: time.Now()}
+		w := s.Work(k.env(s, ledger, l.static))
+		if r.IntN(5) == 0 { // in the middle of the start or of the recovery
+			time.Sleep(time.Duration(r.IntN(400)) * time.Millisecond)
+		} else {
+			target := min(before+1+r.IntN(2*total/(k.kills+1)), max(total*9/10, before+1))
+			stage.Eventually(t, func() string {
+				if got := stage.Lines(ledger); got < target && w.Running() {
+					return fmt.Sprintf("%d lines in the ledger, want %d", got, target)
+				}
+				return ""
+			})
+		}
+		w.Kill()
+		l.lines = stage.Lines(ledger)
+		lives = append(lives, l)
+	}
+	last := life{static: k.dynamic < 100, started: time.Now(), lines: math.MaxInt}
+	s.Work(k.env(s, ledger, last.static))
+	s.Committed()
+	k.judge(t, s, ledger, ids, append(lives, last))
+}
+
+func (k killing) env(s *stage.Stage, ledger string, static bool) map[string]string {
+	env := map[string]string{
+		"MOCK_LEDGER_FILE": ledger, "MOCK_LATENCY_SECONDS": "0.05", "WORKER_CONCURRENCY": strconv.Itoa(slots),
+		"MAX_ATTEMPTS": "100", "LOG_LEVEL": "info", "KAFKA_SESSION_TIMEOUT_SECONDS": "10", "PROVIDER_TIMEOUT_SECONDS": "30",
+	}
+	if static {
+		env["KAFKA_GROUP_INSTANCE_ID"] = s.Name
+	}
+	return env
+}
+
+// fill produces the requests.
+func (k killing) fill(s *stage.Stage, r *rand.Rand) map[string]bool {
+	ids := map[string]bool{}
+	var records []*kgo.Record
+	to := make([]string, k.recipients)
+	for i := range to {
+		to[i] = fmt.Sprintf("+1555000%04d", i)
+	}
+	for range k.messages {
+		id := stage.NewID()
+		ids[id] = true
+		edits := map[string]any{}
+		if r.IntN(100) < k.pinned {
+			edits = stage.Hints("scenario", "rate_limited", "scenario_failures", "1", "scenario_retry_after_ms", strconv.Itoa(pick(10, 60)*1000))
+		} else if k.recipients > 1 && r.IntN(4) == 0 { // two of them stay open after the first round
+			edits = stage.Hints("scenario", "transient", "scenario_failures", "1", "scenario_recipients", "2,7")
+		}
+		edits["to"] = to
+		records = append(records, &kgo.Record{Key: []byte(id), Value: stage.Request(s.Channel, id, edits)})
+	}
+	s.Produce(records...)
+	return ids
+}
+
+// judge counts: what is missing, what was repeated and by which kill, and
+// whether the histories hold together. The last life was not killed.
+func (k killing) judge(t *testing.T, s *stage.Stage, ledger string, ids map[string]bool, lives []life) {
+	t.Helper()
+	list := readLedger(t, ledger)
+	lost := missing(list, ids, k.recipients)
+	if lost > 0 {
+		t.Errorf("%d recipients were never reached", lost)
+	}
+	checkHistories(t, s.Events(k.messages), ids, list)
+	kills := len(lives) - 1
+	byKill := make([]int, kills)
+	for _, first := range twice(list) {
+		n := slices.IndexFunc(lives, func(l life) bool { return first < l.lines }) // whose kill took its outcome along
+		if n == kills {
+			t.Errorf("%s was called twice without a kill in between", list[first].id)
+			continue
+		}
+		byKill[n]++
+	}
+	t.Logf("%d messages to %d recipients each, %d kills, %d lost; called twice: %s",
+		k.messages, k.recipients, kills, lost, distribution(byKill))
+	t.Logf("from a kill and a start to the next delivery: with instance id %s, without %s",
+		restarts(list, lives, true), restarts(list, lives, false))
+	for n, repeated := range byKill {
+		if repeated > atMost {
+			t.Errorf("kill %d had %d calls made twice, want at most %d", n, repeated, atMost)
+		}
+	}
+}
+
+// restarts tells how long those who followed on a kill took until they
+// delivered: static where both had the instance id.
+func restarts(list []accepted, lives []life, static bool) string {
+	var took []time.Duration
+	for n := 1; n < len(lives); n++ {
+		from := lives[n-1].lines
+		// A static successor of a dynamic member waits for that to time out.
+		quick := lives[n].static && lives[n-1].static
+		if quick == static && from < min(lives[n].lines, len(list)) {
+			took = append(took, list[from].at.Sub(lives[n].started))
+		}
+	}
+	if len(took) == 0 {
+		return "not seen"
+	}
+	slices.Sort(took)
+	return fmt.Sprintf("median %v, longest %v of %d", took[len(took)/2].Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond), len(took))
+}
