@@ -29,6 +29,10 @@ test: ## vet and all tests, with the race detector and on real Apache Kafka
 	@[ -n "$(RACE)" ] || echo '*** no C compiler: the tests run WITHOUT the race detector ***' >&2
 	go test $(RACE) -timeout 20m ./...
 
+.PHONY: chaos
+chaos: ## the fault tests in their long form, half an hour; CHAOS_SEED=N repeats choices
+	CHAOS_LONG=true go test -count=1 -v -timeout 90m ./test/chaos
+
 .PHONY: race
 race: ## only the tests of the code itself, many times, with the race detector
 	go test -race -count=5 ./internal/... ./test/worker/... ./test/validation/...

@@ -13,10 +13,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"messaging-worker/test/stage"
 )
 
-func TestMain(m *testing.M) { os.Exit(stage.Main(m, "chaos")) }
+func TestMain(m *testing.M) {
+	zerolog.SetGlobalLevel(zerolog.Disabled) // the proxy of the network test talks much
+	os.Exit(stage.Main(m, "chaos"))
+}
 
 // long reports whether the tests take the time that a proof takes.
 func long() bool { return os.Getenv("CHAOS_LONG") == "true" }

@@ -105,6 +105,42 @@ func TestOpenRecipientsAfterAKill(t *testing.T) {
 	}
 }
 
+// A kill in the middle of a round of calls: who had accepted by then is not
+// called again, though no event could tell of them yet.
+func TestRoundCutInTheMiddle(t *testing.T) {
+	t.Parallel()
+	const slots, recipients = 2, 10
+	s := stage.New(t, models.SMS, stage.Options{Partitions: 1})
+	ledger := filepath.Join(t.TempDir(), "ledger")
+	env := map[string]string{
+		"MOCK_LEDGER_FILE": ledger, "MOCK_LATENCY_SECONDS": "0.3", "WORKER_CONCURRENCY": strconv.Itoa(slots),
+		"KAFKA_GROUP_INSTANCE_ID": s.Name,
+	}
+	id := stage.NewID()
+	var to []string
+	for i := range recipients {
+		to = append(to, fmt.Sprintf("+1555000000%d", i))
+	}
+	s.Put(id, stage.Request(s.Channel, id, map[string]any{"to": to}))
+	first := s.Work(env)
+	stage.Eventually(t, func() string {
+		if got := stage.Lines(ledger); got < 3*slots {
+			return fmt.Sprintf("%d recipients were reached", got)
+		}
+		return ""
+	})
+	first.Kill()
+	s.Work(env)
+	events := s.Events(1)[id]
+	if got, want := stage.Sequence(events), "queued 0, attempt 1, attempt 2, sent 2"; got != want {
+		t.Errorf("events %s, want %s", got, want)
+	}
+	// Those that had just ended may not be committed yet.
+	if n := stage.Lines(ledger); n < recipients || n > recipients+slots {
+		t.Errorf("%d calls accepted for %d recipients, want at most %d twice", n, recipients, slots)
+	}
+}
+
 // A partition that moves while one message pins it takes no duplicate along.
 func TestRebalanceRepeatsNothing(t *testing.T) {
 	t.Parallel()
