@@ -120,6 +120,7 @@ func TestProduceRefused(t *testing.T) {
 }
 
 func refused(t *testing.T, refusal *kerr.Error) {
+	t.Helper()
 	r := chance(t)
 	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.BrokerConfigs(map[string]string{"group.initial.rebalance.delay.ms": "0"}))
 	check(t, err)
@@ -143,9 +144,11 @@ func refused(t *testing.T, refusal *kerr.Error) {
 // ends. Other requests go through.
 func refuse(ctx context.Context, broker *kfake.Cluster, topic string, refusal *kerr.Error) {
 	broker.ControlKey(int16(kmsg.Produce), func(request kmsg.Request) (kmsg.Response, error, bool) {
-		if ctx.Err() != nil {
+		select {
+		case <-ctx.Done():
 			broker.DropControl()
 			return nil, nil, false
+		default:
 		}
 		broker.KeepControl()
 		req, ok := request.(*kmsg.ProduceRequest)
@@ -153,8 +156,9 @@ func refuse(ctx context.Context, broker *kfake.Cluster, topic string, refusal *k
 			return nil, nil, false
 		}
 		info := broker.TopicInfo(topic)
-		resp, ok := req.ResponseKind().(*kmsg.ProduceResponse)
-		if !ok || info == nil {
+		resp := kmsg.NewPtrProduceResponse()
+		resp.Version = req.Version
+		if info == nil {
 			return nil, nil, false
 		}
 		for _, in := range req.Topics {

@@ -59,6 +59,7 @@ type life struct {
 }
 
 func (k killing) run(t *testing.T) {
+	t.Helper()
 	r := chance(t)
 	s := stage.New(t, models.SMS, stage.Options{Partitions: 12, Timeout: timeout()})
 	ledger := filepath.Join(t.TempDir(), "ledger")

@@ -40,7 +40,7 @@ func timeout() time.Duration { return time.Duration(pick(6, 45)) * time.Minute }
 // chance returns the test's source of choices and logs how to repeat them.
 func chance(t *testing.T) *rand.Rand {
 	t.Helper()
-	seed := uint64(time.Now().UnixNano()) //nolint:gosec // any bits do
+	seed := uint64(time.Now().UnixNano())
 	if given := os.Getenv("CHAOS_SEED"); given != "" {
 		var err error
 		if seed, err = strconv.ParseUint(given, 10, 64); err != nil {
@@ -48,5 +48,5 @@ func chance(t *testing.T) *rand.Rand {
 		}
 	}
 	t.Logf("CHAOS_SEED=%d", seed)
-	return rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // choices, no secrets
+	return rand.New(rand.NewPCG(seed, 0))
 }

@@ -2,6 +2,7 @@ package chaos_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"path/filepath"
@@ -30,10 +31,7 @@ type crew struct {
 // hire starts a worker and waits until it has partitions.
 func (c *crew) hire() *stage.Worker {
 	c.t.Helper()
-	env := map[string]string{}
-	for name, value := range c.env {
-		env[name] = value
-	}
+	env := maps.Clone(c.env)
 	ledger := filepath.Join(c.dir, "ledger-"+strconv.Itoa(len(c.ledgers)))
 	c.ledgers = append(c.ledgers, ledger)
 	env["MOCK_LEDGER_FILE"] = ledger
@@ -176,7 +174,7 @@ func feed(t *testing.T, s *stage.Stage, r *rand.Rand) (stop func() map[string]bo
 	seed := r.Uint64()
 	go func() {
 		defer close(fed)
-		r := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // choices, no secrets
+		r := rand.New(rand.NewPCG(seed, 0))
 		tick := time.NewTicker(50 * time.Millisecond)
 		defer tick.Stop()
 		for {

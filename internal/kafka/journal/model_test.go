@@ -1,0 +1,409 @@
+package journal_test
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"messaging-worker/internal/kafka/journal"
+	"messaging-worker/internal/models"
+)
+
+// The protocol as a state machine: one partition whose owners admit requests,
+// write their events, call recipients, commit, and die between any two of
+// these. What an owner had sent may land after the next one has read the log;
+// commits may lose their metadata; a next owner may die in the middle of going
+// on. Whatever the order:
+//
+//   - what an owner reads from where the commit says is what it would read
+//     from the log's start. Only announcements that landed after their
+//     owner's death may be left out: no call was made on their strength
+//   - a request that had ended when its owner read the log is not called
+//   - no attempt has the number of one that was in the log by then
+//   - a recipient that a retry event or a commit had called settled by then is
+//     never called again
+//   - the commit passes no request that has not ended, and all end
+const (
+	modelRequests   = 6
+	modelRecipients = 3
+	modelBudget     = 4 // attempts
+)
+
+// entry is an event on its way to the log or in it.
+type entry struct {
+	request int64
+	event   journal.Event
+	late    bool // landed after its owner's death
+}
+
+// announced reports an event that nobody had acted upon when it landed.
+func (e entry) announced() bool {
+	return e.late && (e.event.Type == models.EventQueued || e.event.Type == models.EventAttempt)
+}
+
+func (e entry) ends() bool {
+	return e.event.Type == models.EventSent || e.event.Type == models.EventFailed
+}
+
+// partition is what Kafka knows.
+type partition struct {
+	log       []entry
+	committed int64
+	metadata  string
+	late      []entry // sent by owners that are dead
+	keptBy    map[int64]map[int]bool
+}
+
+// handling is one request in the hands of an owner.
+type handling struct {
+	step    string // what it does next
+	attempt int
+	open    map[int]bool // recipients to call
+	called  []int        // recipients of this round still to call
+	kept    bool         // the commit may say who is settled
+	waits   int          // number of the event whose acknowledgement it waits for
+}
+
+// holder is one owner.
+type holder struct {
+	p        *partition
+	fold     *journal.Fold
+	notes    *journal.Notes
+	kept     journal.Kept
+	read     int // how long the log was when it was read
+	admitted int64
+	next     int64 // finished prefix
+	finished map[int64]bool
+	sent     []entry // on their way
+	numbers  int     // of events sent so far
+	acked    int     // of them
+	known    int64   // highest status offset acknowledged, or -1
+	requests map[int64]*handling
+	settled  map[int64]map[int]bool // what was durable when it read
+}
+
+func key(request int64) journal.Key { return journal.Key{Offset: request, Timestamp: 1000 + request} }
+
+// takeOver reads the log as a new owner does.
+func (p *partition) takeOver(t *rapid.T) *holder {
+	commit, known := journal.ParseCommit(p.metadata)
+	o := &holder{
+		p: p, fold: journal.NewFold(), kept: journal.Kept{}, read: len(p.log), admitted: p.committed, next: p.committed,
+		finished: map[int64]bool{}, known: -1, requests: map[int64]*handling{}, settled: map[int64]map[int]bool{},
+	}
+	whole, sure := journal.NewFold(), journal.NewFold()
+	for at, e := range p.log {
+		if e.request < p.committed {
+			continue
+		}
+		whole.Add(key(e.request), e.event)
+		if !e.announced() {
+			sure.Add(key(e.request), e.event)
+		}
+		if int64(at) >= commit.Place.Offset {
+			o.fold.Add(key(e.request), e.event)
+		}
+		for _, i := range settledBy(e.event) {
+			o.settle(e.request, i)
+		}
+	}
+	for request := p.committed; request < modelRequests; request++ {
+		part, ended := o.fold.Look(key(request))
+		all, ended2 := whole.Look(key(request))
+		least, _ := sure.Look(key(request))
+		if ended != ended2 || part.Reached != all.Reached || !slices.Equal(part.Open, all.Open) ||
+			part.Attempts < least.Attempts || part.Attempts > all.Attempts {
+			t.Fatalf("request %d: read from %d: %+v, from the start: %+v", request, commit.Place.Offset, part, all)
+		}
+	}
+	if known {
+		o.kept = commit.Kept
+		for request, who := range p.keptBy {
+			for i := range who {
+				o.settle(request, i)
+			}
+		}
+	}
+	if o.kept == nil {
+		o.kept = journal.Kept{}
+	}
+	o.notes = journal.NewNotes(p.committed, commit.Place.Offset, o.fold.Highest())
+	return o
+}
+
+func (o *holder) settle(request int64, recipient int) {
+	if o.settled[request] == nil {
+		o.settled[request] = map[int]bool{}
+	}
+	o.settled[request][recipient] = true
+}
+
+// settledBy returns whom a retry event does not list as open.
+func settledBy(e journal.Event) []int {
+	var list []int
+	if e.Type == models.EventRetry {
+		open := strings.Split(e.Meta[models.MetaOpenRecipients], ",")
+		for i := range modelRecipients {
+			if !slices.Contains(open, strconv.Itoa(i)) {
+				list = append(list, i)
+			}
+		}
+	}
+	return list
+}
+
+// admit takes the next request and goes on with it where it stood.
+func (o *holder) admit() {
+	request := o.admitted
+	o.admitted++
+	o.notes.Admitted(request, o.known+1)
+	progress, ended := o.fold.Look(key(request))
+	if ended {
+		o.finish(request)
+		return
+	}
+	h := &handling{step: "queue", attempt: progress.Attempts, open: map[int]bool{}}
+	for i := range modelRecipients {
+		h.open[i] = !progress.Reached || slices.Contains(progress.Open, i)
+	}
+	if s, ok := o.kept[key(request)]; ok {
+		h.kept = true
+		for _, i := range append(slices.Clone(s.Accepted), s.Refused...) {
+			h.open[i] = false
+		}
+	}
+	if progress.Queued {
+		h.step = "attempt"
+	}
+	if progress.Attempts > 0 && len(h.openList()) == 0 || progress.Attempts >= modelBudget {
+		h.step = "end"
+	}
+	o.requests[request] = h
+}
+
+func (h *handling) openList() []int {
+	var list []int
+	for i := range modelRecipients {
+		if h.open[i] {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+func (o *holder) publish(request int64, e journal.Event) int {
+	o.sent = append(o.sent, entry{request: request, event: e})
+	o.numbers++
+	return o.numbers
+}
+
+// step lets one request take its next step.
+func (o *holder) step(t *rapid.T, request int64) {
+	h := o.requests[request]
+	switch h.step {
+	case "queue":
+		o.publish(request, journal.Event{Type: models.EventQueued})
+		h.step = "attempt"
+	case "attempt":
+		h.attempt++
+		for _, e := range o.p.log[:o.read] {
+			if e.request == request && e.event.Type == models.EventAttempt && !e.late && e.event.Attempt >= h.attempt {
+				t.Fatalf("request %d: attempt %d again, the log had it", request, h.attempt)
+			}
+		}
+		h.waits = o.publish(request, attempt(h.attempt))
+		h.called, h.step = h.openList(), "call"
+	case "call":
+		if h.waits > o.acked {
+			return
+		}
+		if h.kept && h.waits > 1 { // the retry before this attempt is acknowledged too
+			if _, before := o.hasRetry(request, h.attempt-1); before {
+				delete(o.kept, key(request))
+				h.kept = false
+			}
+		}
+		i := h.called[0]
+		h.called = h.called[1:]
+		o.call(t, request, h, i)
+		if len(h.called) == 0 {
+			h.step = "judge"
+		} else if s := o.settledOf(h); !s.Empty() {
+			o.kept[key(request)] = s
+			h.kept = true
+		}
+	case "judge":
+		if len(h.openList()) == 0 || h.attempt >= modelBudget {
+			h.step = "end"
+			return
+		}
+		var open []string
+		for _, i := range h.openList() {
+			open = append(open, strconv.Itoa(i))
+		}
+		o.publish(request, retry(h.attempt, strings.Join(open, ",")))
+		h.step = "attempt"
+	case "end":
+		h.waits = o.publish(request, journal.Event{Type: models.EventSent})
+		h.step = "ended"
+	case "ended":
+		if h.waits <= o.acked {
+			delete(o.requests, request)
+			o.finish(request)
+		}
+	}
+}
+
+// hasRetry reports whether this owner's retry n of the request is in the log.
+func (o *holder) hasRetry(request int64, n int) (journal.Event, bool) {
+	for _, e := range o.p.log[o.read:] {
+		if e.request == request && e.event.Type == models.EventRetry && e.event.Attempt == n {
+			return e.event, true
+		}
+	}
+	return journal.Event{}, false
+}
+
+func (o *holder) settledOf(h *handling) models.Settled {
+	var s models.Settled
+	for i := range modelRecipients {
+		if !h.open[i] {
+			s.Accepted = append(s.Accepted, i)
+		}
+	}
+	return s
+}
+
+func (o *holder) call(t *rapid.T, request int64, h *handling, i int) {
+	if o.settled[request][i] {
+		t.Fatalf("request %d: recipient %d is called again", request, i)
+	}
+	for _, e := range o.p.log[:o.read] {
+		if e.request == request && e.ends() {
+			t.Fatalf("request %d is called though it had ended", request)
+		}
+	}
+	if rapid.Bool().Draw(t, "accepted") {
+		h.open[i] = false
+	}
+}
+
+func (o *holder) finish(request int64) {
+	o.finished[request] = true
+	delete(o.kept, key(request))
+	for o.finished[o.next] {
+		o.next++
+	}
+}
+
+// land brings the first event of a list into the log.
+func (p *partition) land(list *[]entry) {
+	if len(*list) > 0 {
+		p.log = append(p.log, (*list)[0])
+		*list = (*list)[1:]
+	}
+}
+
+func (p *partition) landLate() {
+	if len(p.late) > 0 {
+		p.late[0].late = true
+		p.land(&p.late)
+	}
+}
+
+func (o *holder) commit(t *rapid.T) {
+	for request := o.p.committed; request < o.next; request++ {
+		if !slices.ContainsFunc(o.p.log, func(e entry) bool { return e.request == request && e.ends() }) {
+			t.Fatalf("the commit of %d passes request %d, which has not ended", o.next, request)
+		}
+	}
+	o.p.committed = o.next
+	commit := journal.Commit{Kept: maps.Clone(o.kept)}
+	commit.Place.Offset = o.notes.At(o.next)
+	o.p.metadata = commit.String()
+	for k, s := range o.kept {
+		if o.p.keptBy[k.Offset] == nil {
+			o.p.keptBy[k.Offset] = map[int]bool{}
+		}
+		for _, i := range s.Accepted {
+			o.p.keptBy[k.Offset][i] = true
+		}
+	}
+}
+
+func (o *holder) ackAll() {
+	o.acked = o.numbers - len(o.sent)
+	if n := int64(len(o.p.log)) - 1; o.acked > 0 && n >= int64(o.read) {
+		o.known = n
+	}
+}
+
+func TestProtocol(t *testing.T) {
+	t.Parallel()
+	for range 60 { // what goes wrong goes wrong seldom
+		rapid.Check(t, history)
+	}
+}
+
+// history plays one history.
+func history(t *rapid.T) {
+	p := &partition{keptBy: map[int64]map[int]bool{}}
+	o := p.takeOver(t)
+	for range rapid.IntRange(1, 300).Draw(t, "steps") {
+		switch rapid.IntRange(0, 15).Draw(t, "step") {
+		case 0, 1:
+			if o.admitted < modelRequests {
+				o.admit()
+			}
+		case 2, 3, 4, 5, 6:
+			if len(o.requests) > 0 {
+				o.step(t, rapid.SampledFrom(slices.Sorted(maps.Keys(o.requests))).Draw(t, "request"))
+			}
+		case 7, 8, 9:
+			p.land(&o.sent)
+		case 10:
+			o.ackAll()
+		case 11:
+			o.commit(t)
+		case 12: // the last words of the dead
+			p.landLate()
+		case 13: // what was read is sent once more: a producer's retry
+			if n := len(p.log); n > 0 {
+				e := p.log[rapid.IntRange(0, n-1).Draw(t, "repeated")]
+				if !e.ends() {
+					p.late = append(p.late, e)
+				}
+			}
+		case 14: // somebody commits with other tools
+			if rapid.IntRange(0, 3).Draw(t, "metadata lost") == 0 {
+				p.metadata, p.keptBy = "", map[int64]map[int]bool{}
+				p.late = append(p.late, o.sent...)
+				o = p.takeOver(t)
+			}
+		case 15: // a crash; what was sent may still land
+			p.late = append(p.late, o.sent...)
+			o = p.takeOver(t)
+		}
+	}
+	// Without further crashes everything comes to its end.
+	for range 100 * modelRequests {
+		if o.admitted < modelRequests {
+			o.admit()
+		}
+		for _, request := range slices.Sorted(maps.Keys(o.requests)) {
+			o.step(t, request)
+		}
+		for len(o.sent) > 0 {
+			p.land(&o.sent)
+		}
+		o.ackAll()
+	}
+	o.commit(t)
+	if p.committed != modelRequests {
+		t.Fatalf("committed %d of %d requests", p.committed, modelRequests)
+	}
+}
