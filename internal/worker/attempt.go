@@ -97,10 +97,11 @@ func (e *Engine) run(ctx, calls context.Context, m *message, units [][]int) []re
 
 // call makes one provider call in a slot of its own.
 func (e *Engine) call(ctx, calls context.Context, m *message, recipients []int) result {
-	if err := e.start(ctx, calls, m); err != nil {
+	ticket, err := e.start(ctx, calls, m)
+	if err != nil {
 		return result{recipients: recipients, failure: common.Transient(errNotStarted), notStarted: true}
 	}
-	defer e.gate.Release()
+	defer e.gate.Release(ticket)
 	ctx, cancel := context.WithTimeout(calls, e.opts.CallTimeout)
 	defer cancel()
 	response, err := e.send(ctx, m, common.Call{Attempt: m.attempt, Recipients: recipients})
@@ -108,22 +109,25 @@ func (e *Engine) call(ctx, calls context.Context, m *message, recipients []int) 
 }
 
 // start takes a slot while the record is ours for certain.
-func (e *Engine) start(ctx, calls context.Context, m *message) error {
+func (e *Engine) start(ctx, calls context.Context, m *message) (ticket Ticket, err error) {
 	patiently := lastChance
 	if m.attempt >= e.opts.MaxAttempts {
 		// After the last attempt there is no retry that could take this one's
 		// place: it waits for its slot as long as calls may last.
 		patiently = func(_, calls context.Context, wait func(context.Context) error) error { return wait(calls) }
 	}
-	if err := patiently(ctx, calls, e.gate.Slot); err != nil {
+	err = patiently(ctx, calls, func(ctx context.Context) (err error) {
+		ticket, err = e.gate.Slot(ctx)
+		return err
+	})
+	if err != nil {
 		e.gate.Withdraw(1)
-		return err
+		return ticket, err
 	}
-	if err := patiently(ctx, calls, m.claim.Hold); err != nil {
-		e.gate.Release()
-		return err
+	if err = patiently(ctx, calls, m.claim.Hold); err != nil {
+		e.gate.Release(ticket)
 	}
-	return nil
+	return ticket, err
 }
 
 // send turns a panic of adapter or provider into an unknown outcome.

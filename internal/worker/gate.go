@@ -24,15 +24,24 @@ type Gate struct {
 	slots  queue // provider calls under way
 	ahead  queue // calls whose attempt is published and that have no slot yet
 	starts rate
+	ends   forecast
+	look   *time.Timer // looks again when a forecast comes near; nil before the first
 }
 
 // NewGate makes a gate of that many slots, at least one.
 func NewGate(concurrency int) *Gate { return &Gate{concurrency: max(1, concurrency)} }
 
+// Ticket is a slot that is taken.
+type Ticket struct {
+	started time.Time
+	due     int64 // the bucket in which the call was expected to end
+}
+
 // Ahead waits until an attempt with that many provider calls may be published.
 // Each call then takes a Slot; calls that are given up go back by Withdraw.
 func (g *Gate) Ahead(ctx context.Context, calls int) error {
-	return g.wait(ctx, &g.ahead, calls)
+	_, err := g.wait(ctx, &g.ahead, calls)
+	return err
 }
 
 // Withdraw gives back what Ahead granted and no Slot was taken for.
@@ -44,14 +53,20 @@ func (g *Gate) Withdraw(calls int) {
 }
 
 // Slot waits for a slot of a call that was granted Ahead. Release returns it.
-func (g *Gate) Slot(ctx context.Context) error {
-	return g.wait(ctx, &g.slots, 1)
+func (g *Gate) Slot(ctx context.Context) (Ticket, error) {
+	w, err := g.wait(ctx, &g.slots, 1)
+	if err != nil {
+		return Ticket{}, err
+	}
+	return w.ticket, nil
 }
 
 // Release returns the slot of a call that has ended.
-func (g *Gate) Release() {
+func (g *Gate) Release(t Ticket) {
+	length := time.Since(t.started)
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.ends.ended(t.due, length)
 	g.slots.held--
 	g.grant()
 }
@@ -63,44 +78,47 @@ func (g *Gate) InFlight() int {
 	return g.slots.held
 }
 
-func (g *Gate) wait(ctx context.Context, q *queue, n int) error {
+func (g *Gate) wait(ctx context.Context, q *queue, n int) (*waiter, error) {
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
 	g.mu.Lock()
 	w := q.join(n)
 	g.grant()
 	if w.granted {
 		g.mu.Unlock()
-		return nil
+		return w, nil
 	}
 	w.ready = make(chan struct{})
 	g.mu.Unlock()
 	select {
 	case <-w.ready:
-		return nil
+		return w, nil
 	case <-ctx.Done():
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if w.granted { // the place came at the same moment: it is ours
-		return nil
+		return w, nil
 	}
 	w.gone = true
 	g.grant() // we may have stood in front of somebody who fits
-	return context.Cause(ctx)
+	return nil, context.Cause(ctx)
 }
 
 // grant hands out what is free. It is called with g.mu held.
 func (g *Gate) grant() {
 	for g.slots.head() != nil && g.slots.held < g.concurrency {
+		now := time.Now()
+		g.slots.head().ticket = Ticket{started: now, due: g.ends.expect(now)}
 		g.slots.pop()
 		g.ahead.held--
-		g.starts.add(time.Now())
+		g.starts.add(now)
 	}
 	for w := g.ahead.head(); w != nil; w = g.ahead.head() {
 		// A message with more calls than may be ahead goes when it is alone.
 		if g.ahead.held > 0 && g.ahead.held+w.n > g.limit() {
+			g.lookAgain()
 			return
 		}
 		g.ahead.pop()
@@ -108,11 +126,92 @@ func (g *Gate) grant() {
 }
 
 // limit is how many calls may be ahead now: those that can start at once, and
-// as many as have started in the last lookAhead, at least a quarter of the
-// concurrency. What has just started is the best guess of what can.
+// those that probably can in lookAhead, at least a quarter of the concurrency.
+//
+// Where calls are shorter than lookAhead, what started in the last one is the
+// best guess of what can start in the next. Longer calls are expected to end
+// when most others did: calls that began together end together, and behind
+// them all places ahead are needed at once.
 func (g *Gate) limit() int {
-	free := g.concurrency - g.slots.held
-	return max(free+g.starts.recent(time.Now()), g.concurrency/4, 1)
+	free, now := g.concurrency-g.slots.held, time.Now()
+	soon := 0
+	if g.ends.typical < lookAhead {
+		soon = g.starts.recent(now)
+	} else {
+		soon = g.ends.soon(now)
+	}
+	return max(free+soon, g.concurrency/4, 1)
+}
+
+// lookAgain has the gate look once more when time alone may have raised the
+// limit. It is called with g.mu held.
+func (g *Gate) lookAgain() {
+	if g.ends.typical < lookAhead || !g.ends.beyond(time.Now()) {
+		return // only the end of a call can
+	}
+	if g.look != nil {
+		g.look.Reset(bucketLength)
+		return
+	}
+	g.look = time.AfterFunc(bucketLength, func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.grant()
+	})
+}
+
+// forecast says how many of the calls under way will end soon, from how long
+// most calls take. It counts them in buckets of bucketLength by the time that
+// each is expected to end.
+type forecast struct {
+	typical time.Duration    // wanders about the median of the calls' lengths
+	latest  int64            // the last bucket in which a call was expected to end
+	buckets [forecasts]int32 // by bucket number modulo the array's length
+}
+
+// forecasts is the farthest forecast, in buckets: some twenty seconds. Calls
+// that take longer are expected then, and no throughput hangs on the error.
+const forecasts = 1 << 12
+
+// expect notes a call that starts now.
+func (f *forecast) expect(now time.Time) (due int64) {
+	ahead := min(f.typical/bucketLength, forecasts-16)
+	due = now.UnixNano()/int64(bucketLength) + int64(ahead)
+	f.buckets[due%forecasts]++
+	f.latest = max(f.latest, due)
+	return due
+}
+
+// ended notes that an expected call has ended after that time.
+func (f *forecast) ended(due int64, length time.Duration) {
+	f.buckets[due%forecasts]--
+	// Up and down by the same share: the value where as many calls are longer
+	// as are shorter. A few calls that hang do not move it.
+	step := max(f.typical/16, 10*time.Microsecond)
+	if length > f.typical {
+		f.typical = min(f.typical+step, length)
+	} else {
+		f.typical = max(f.typical-step, length)
+	}
+}
+
+// nearby is lookAhead in buckets.
+const nearby = int64(lookAhead / bucketLength)
+
+// beyond reports whether calls may be expected to end later than soon.
+func (f *forecast) beyond(now time.Time) bool {
+	return f.latest > now.UnixNano()/int64(bucketLength)+nearby
+}
+
+// soon returns how many calls are expected to end in the next lookAhead, or
+// are overdue by no more than that: what is later still has no forecast.
+func (f *forecast) soon(now time.Time) int {
+	bucket := now.UnixNano() / int64(bucketLength)
+	n := int32(0)
+	for b := bucket - nearby; b <= bucket+nearby; b++ {
+		n += f.buckets[b%forecasts]
+	}
+	return int(n)
 }
 
 // queue is a semaphore's state with its waiters in the order of asking.
@@ -125,6 +224,7 @@ type queue struct {
 type waiter struct {
 	n       int
 	granted bool
+	ticket  Ticket        // of a granted slot
 	gone    bool          // gave up; skipped when its turn comes
 	ready   chan struct{} // nil when granted at once
 }

@@ -19,11 +19,12 @@ func call(ctx context.Context, g *Gate, ack, length time.Duration, inCall func()
 		return err
 	}
 	time.Sleep(ack)
-	if err := g.Slot(ctx); err != nil {
+	slot, err := g.Slot(ctx)
+	if err != nil {
 		g.Withdraw(1)
 		return err
 	}
-	defer g.Release()
+	defer g.Release(slot)
 	inCall()
 	time.Sleep(length)
 	return nil
@@ -70,6 +71,68 @@ func TestLookAheadHidesTheAcknowledgement(t *testing.T) {
 	})
 }
 
+// Calls that began together end together: behind them all places ahead are
+// taken in time, and not long before.
+func TestLookAheadSeesAWaveComing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const slots, waves, length = 100, 20, 50 * time.Millisecond
+		g := NewGate(slots)
+		start := time.Now()
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		var early time.Duration
+		for range slots * waves {
+			wg.Go(func() {
+				if g.Ahead(t.Context(), 1) != nil {
+					return
+				}
+				asked := time.Now()
+				time.Sleep(8 * time.Millisecond) // the acknowledgement
+				slot, err := g.Slot(t.Context())
+				if err != nil {
+					return
+				}
+				mu.Lock()
+				early += time.Since(asked)
+				mu.Unlock()
+				time.Sleep(length)
+				g.Release(slot)
+			})
+		}
+		wg.Wait()
+		if took, ideal := time.Since(start), waves*length; took > ideal*105/100 {
+			t.Errorf("%v, want at most 5 %% above the ideal %v", took, ideal)
+		}
+		if mean := early / (slots * waves); mean > 2*lookAhead {
+			t.Errorf("attempts stand published for %v before their calls, want about %v", mean, lookAhead)
+		}
+	})
+}
+
+// Calls that hang after many that did not are not expected for long.
+func TestForecastForgetsCallsThatHang(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var f forecast
+		for range 200 {
+			f.ended(f.expect(time.Now()), 50*time.Millisecond)
+		}
+		if f.typical < 40*time.Millisecond || f.typical > 60*time.Millisecond {
+			t.Errorf("typical %v, want about 50ms", f.typical)
+		}
+		for range 10 {
+			f.expect(time.Now())
+		}
+		for _, want := range []int{0, 10, 0} { // now, when they should end, and well after
+			if got := f.soon(time.Now()); got != want {
+				t.Errorf("%d are expected soon, want %d", got, want)
+			}
+			time.Sleep(45 * time.Millisecond)
+		}
+	})
+}
+
 // When calls hang, published attempts do not pile up behind them: no more
 // than a quarter of the concurrency once the last start is 20 ms ago.
 func TestFewAttemptsWaitBehindHangingCalls(t *testing.T) {
@@ -90,9 +153,9 @@ func TestFewAttemptsWaitBehindHangingCalls(t *testing.T) {
 				mu.Lock()
 				ahead++
 				mu.Unlock()
-				if g.Slot(ctx) == nil {
+				if slot, err := g.Slot(ctx); err == nil {
 					<-ctx.Done()
-					g.Release()
+					g.Release(slot)
 				} else {
 					g.Withdraw(1)
 				}
@@ -145,9 +208,9 @@ func TestALargeMessageIsNotStarved(t *testing.T) {
 			var units sync.WaitGroup
 			for range 100 {
 				units.Go(func() {
-					if g.Slot(t.Context()) == nil {
+					if slot, err := g.Slot(t.Context()); err == nil {
 						time.Sleep(time.Millisecond)
-						g.Release()
+						g.Release(slot)
 					}
 				})
 			}

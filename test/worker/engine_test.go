@@ -12,6 +12,7 @@ import (
 
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/models"
+	"messaging-worker/internal/worker"
 )
 
 func TestSingleRecipient(t *testing.T) {
@@ -366,14 +367,17 @@ func TestStopBeforeThePublishedCall(t *testing.T) {
 // occupy takes all slots of the gate.
 func occupy(t *testing.T, b *bench, slots int) (release func()) {
 	t.Helper()
+	var taken []worker.Ticket
 	for range slots {
-		if err := errors.Join(b.gate.Ahead(t.Context(), 1), b.gate.Slot(t.Context())); err != nil {
+		ticket, err := b.gate.Slot(t.Context())
+		if err = errors.Join(b.gate.Ahead(t.Context(), 1), err); err != nil {
 			t.Fatal(err)
 		}
+		taken = append(taken, ticket)
 	}
 	return func() {
-		for range slots {
-			b.gate.Release()
+		for _, ticket := range taken {
+			b.gate.Release(ticket)
 		}
 	}
 }
