@@ -33,6 +33,10 @@ test: ## vet and all tests, with the race detector and on real Apache Kafka
 chaos: ## the fault tests in their long form, half an hour; CHAOS_SEED=N repeats choices
 	CHAOS_LONG=true go test -count=1 -v -timeout 90m ./test/chaos
 
+.PHONY: bench
+bench: ## measure against a bare loop, an hour; ARGS="-only W1,W2 -runs 1" for less
+	go run ./bench -out bench/RESULTS.md $(ARGS)
+
 .PHONY: race
 race: ## only the tests of the code itself, many times, with the race detector
 	go test -race -count=5 ./internal/... ./test/worker/... ./test/validation/...

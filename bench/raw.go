@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"messaging-worker/internal/models"
+)
+
+// rawCommand makes the program the bare loop: BROKERS GROUP REQUESTS STATUS.
+const rawCommand = "raw"
+
+// raw is the limit that the worker is measured against: fetch, decode, three
+// status records of the worker's size, commit after their acknowledgement.
+// It checks nothing, waits for no attempt, and cannot be killed.
+func raw(args []string) error {
+	if len(args) != 4 {
+		return fmt.Errorf("raw wants BROKERS GROUP REQUESTS STATUS, got %d arguments", len(args))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	client, err := kgo.NewClient(
+		kgo.SeedBrokers(strings.Split(args[0], ",")...), kgo.ConsumerGroup(args[1]), kgo.ConsumeTopics(args[2]),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit(), kgo.MaxBufferedRecords(1<<17),
+		kgo.ProducerLinger(3*time.Millisecond), kgo.ProducerBatchCompression(kgo.Lz4Compression()),
+	)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer client.Close()
+	for ctx.Err() == nil {
+		fetches := client.PollFetches(ctx)
+		var acked sync.WaitGroup
+		var failed error
+		var once sync.Once
+		fetches.EachRecord(func(r *kgo.Record) {
+			var request struct {
+				MessageID string `json:"message_id"`
+				TraceID   string `json:"trace_id"`
+			}
+			if err := json.Unmarshal(r.Value, &request); err != nil {
+				once.Do(func() { failed = err })
+				return
+			}
+			for n, event := range []models.EventType{models.EventQueued, models.EventAttempt, models.EventSent} {
+				ev := models.StatusEvent{
+					MessageID: request.MessageID, Channel: models.SMS, EventType: event, Attempt: min(n, 1),
+					TraceID: request.TraceID, Timestamp: time.Now().UTC(),
+				}
+				value, err := ev.Encode()
+				if err != nil {
+					once.Do(func() { failed = err })
+					return
+				}
+				acked.Add(1)
+				client.Produce(ctx, &kgo.Record{Topic: args[3], Key: r.Key, Value: value}, func(_ *kgo.Record, err error) {
+					if err != nil {
+						once.Do(func() { failed = err })
+					}
+					acked.Done()
+				})
+			}
+		})
+		acked.Wait()
+		if failed != nil && ctx.Err() == nil {
+			return fmt.Errorf("raw loop: %w", failed)
+		}
+		if err := client.CommitUncommittedOffsets(ctx); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("commit: %w", err)
+		}
+	}
+	return nil
+}
