@@ -21,7 +21,8 @@ const rawCommand = "raw"
 
 // raw is the limit that the worker is measured against: fetch, decode, three
 // status records of the worker's size, commit after their acknowledgement.
-// It checks nothing, waits for no attempt, and cannot be killed.
+// It uses the standard library's JSON, checks nothing, writes no headers,
+// waits for no attempt, and forgets everything when it dies.
 func raw(args []string) error {
 	if len(args) != 4 {
 		return fmt.Errorf("raw wants BROKERS GROUP REQUESTS STATUS, got %d arguments", len(args))
@@ -44,8 +45,18 @@ func raw(args []string) error {
 		var once sync.Once
 		fetches.EachRecord(func(r *kgo.Record) {
 			var request struct {
-				MessageID string `json:"message_id"`
-				TraceID   string `json:"trace_id"`
+				MessageID string            `json:"message_id"`
+				Channel   string            `json:"channel"`
+				TenantID  string            `json:"tenant_id"`
+				TraceID   string            `json:"trace_id"`
+				CreatedAt time.Time         `json:"created_at"`
+				Meta      map[string]string `json:"meta"`
+				From      string            `json:"from"`
+				To        []string          `json:"to"`
+				Body      struct {
+					Type    string `json:"type"`
+					Content string `json:"content"`
+				} `json:"body"`
 			}
 			if err := json.Unmarshal(r.Value, &request); err != nil {
 				once.Do(func() { failed = err })
@@ -56,7 +67,7 @@ func raw(args []string) error {
 					MessageID: request.MessageID, Channel: models.SMS, EventType: event, Attempt: min(n, 1),
 					TraceID: request.TraceID, Timestamp: time.Now().UTC(),
 				}
-				value, err := ev.Encode()
+				value, err := json.Marshal(&ev)
 				if err != nil {
 					once.Do(func() { failed = err })
 					return

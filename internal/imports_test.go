@@ -63,6 +63,8 @@ func rooms() []room {
 		{path: "internal/providers/whatsapp", may: []string{"internal/providers/api", "internal/providers/mock"}},
 
 		{path: "test/kafka", may: leaf, client: true},
+		{path: "test/stage", may: []string{"internal/models", "test/kafka"}, client: true},
+		{path: "bench", may: []string{"internal/models", "test/kafka"}, client: true},
 	}
 }
 

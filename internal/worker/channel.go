@@ -25,7 +25,7 @@ type Delivery interface {
 	Recipient(i int) string
 
 	// Units splits the delivery into provider calls: each unit lists the
-	// recipients of one call. A repeated recipient appears once.
+	// recipients of one call, ascending. A repeated recipient appears once.
 	Units() [][]int
 
 	// Send makes one provider call for the recipients in call: a unit, or

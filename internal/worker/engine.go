@@ -18,13 +18,16 @@ import (
 	"messaging-worker/internal/models"
 )
 
+// Ack is the promise that an event will be in Kafka.
+type Ack = models.Ack
+
 // Publisher writes what happened. It tries until its context or itself ends,
 // so an error from it means only that the worker is stopping or the partition
 // is gone.
 type Publisher interface {
 	// Status hands ev over without waiting and keeps the order of the calls
-	// for one message. The returned function waits for the acknowledgement.
-	Status(src *models.Record, ev *models.StatusEvent) (wait func(context.Context) error)
+	// for one message.
+	Status(src *models.Record, ev *models.StatusEvent) Ack
 
 	// DLQ returns once the dead letter is acknowledged.
 	DLQ(ctx context.Context, src *models.Record, rec *models.DLQRecord) error
@@ -172,7 +175,7 @@ func (e *Engine) refuse(ctx context.Context, rec *models.Record, v *common.Viola
 	return e.publisher.Status(rec, &models.StatusEvent{
 		MessageID: id, Channel: e.opts.Channel, EventType: models.EventFailed,
 		Error: letter.LastError, TraceID: trace, TenantID: v.TenantID, Timestamp: time.Now().UTC(),
-	})(ctx)
+	}).Wait(ctx)
 }
 
 // backOff publishes the retry and waits until the next attempt is due. The

@@ -29,7 +29,7 @@ type message struct {
 	publisher Publisher
 	claim     Claim
 	traceID   string
-	unacked   []func(context.Context) error // events not known to be in Kafka yet
+	unacked   []Ack // events not known to be in Kafka yet
 
 	attempt     int // rounds of provider calls made or announced
 	units       [][]int
@@ -50,15 +50,17 @@ type message struct {
 func newMessage(rec *models.Record, d Delivery, p Publisher, c Claim) *message {
 	m := &message{
 		record: rec, delivery: d, envelope: d.Envelope(), publisher: p, claim: c,
-		units: d.Units(),
+		units: d.Units(), unacked: make([]Ack, 0, 3),
 	}
 	if m.traceID = m.envelope.TraceID; m.traceID == "" {
 		m.traceID = rec.TraceID()
 	}
-	for _, unit := range m.units {
-		m.recipients = append(m.recipients, unit...)
+	if len(m.units) == 1 {
+		m.recipients = m.units[0]
+	} else {
+		m.recipients = slices.Concat(m.units...)
+		slices.Sort(m.recipients)
 	}
-	slices.Sort(m.recipients)
 	if n := len(m.recipients); n > 0 {
 		m.fates = make([]fate, m.recipients[n-1]+1)
 	}
@@ -68,8 +70,8 @@ func newMessage(rec *models.Record, d Delivery, p Publisher, c Claim) *message {
 // flush waits until all events so far are acknowledged.
 func (m *message) flush(ctx context.Context) error {
 	for len(m.unacked) > 0 {
-		if err := m.unacked[0](ctx); err != nil {
-			return err
+		if err := m.unacked[0].Wait(ctx); err != nil {
+			return err //nolint:wrapcheck // the cause of ctx's end
 		}
 		m.unacked = m.unacked[1:]
 	}
@@ -148,8 +150,10 @@ func (m *message) note(r *result) {
 		return
 	}
 	if m.meta == nil {
-		m.meta = map[string]string{}
+		m.meta = r.response.Meta
+		return
 	}
+	m.meta = maps.Clone(m.meta)
 	maps.Copy(m.meta, r.response.Meta)
 }
 
@@ -209,6 +213,9 @@ func (m *message) open() bool      { return m.count(isOpen)+m.count(isUnsettled)
 // openUnits returns the units that still have open recipients, narrowed to
 // those.
 func (m *message) openUnits() [][]int {
+	if m.attempt == 0 {
+		return m.units
+	}
 	var units [][]int
 	for _, unit := range m.units {
 		var left []int

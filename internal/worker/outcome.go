@@ -45,7 +45,7 @@ func (m *message) failureText() string {
 // response merges what the providers answered into one.
 func (m *message) response() *models.ProviderResponse {
 	resp := m.decisive().response
-	resp.Meta = maps.Clone(m.meta)
+	resp.Meta = m.meta
 	accepted, refused := m.count(isAccepted), m.count(isRefused)
 	switch {
 	case m.delivered(), len(m.recipients) == 1:
@@ -55,6 +55,7 @@ func (m *message) response() *models.ProviderResponse {
 		resp.Status = models.StatusRejected
 	}
 	if len(m.recipients) > 1 {
+		resp.Meta = maps.Clone(m.meta)
 		m.addMeta(&resp, "accepted", strconv.Itoa(accepted))
 		m.addMeta(&resp, "rejected", strconv.Itoa(refused))
 		m.addMeta(&resp, "open", strconv.Itoa(m.count(isOpen)+m.count(isUnsettled)))
@@ -72,6 +73,7 @@ func (m *message) addMeta(resp *models.ProviderResponse, key, value string) {
 // retry publishes that the attempt failed and when the next one is due.
 func (m *message) retry(next time.Time) {
 	resp := m.response()
+	resp.Meta = maps.Clone(resp.Meta)
 	m.addMeta(resp, models.MetaNextAttemptAt, next.UTC().Format(time.RFC3339Nano))
 	if len(m.recipients) > 1 {
 		m.addMeta(resp, models.MetaOpenRecipients, m.list(isOpen, isUnsettled))

@@ -28,14 +28,19 @@ type ledger struct {
 	delay   time.Duration // until an acknowledgement
 }
 
-func (l *ledger) Status(_ *models.Record, ev *models.StatusEvent) func(context.Context) error {
+func (l *ledger) Status(_ *models.Record, ev *models.StatusEvent) worker.Ack {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.entries = append(l.entries, fmt.Sprintf("%s %d", ev.EventType, ev.Attempt))
 	l.events = append(l.events, *ev)
 	held, due := l.held, time.Now().Add(l.delay)
-	return func(ctx context.Context) error { return l.ack(ctx, held, due) }
+	return ack(func(ctx context.Context) error { return l.ack(ctx, held, due) })
 }
+
+// ack is an acknowledgement that a function waits for.
+type ack func(context.Context) error
+
+func (a ack) Wait(ctx context.Context) error { return a(ctx) }
 
 func (l *ledger) DLQ(ctx context.Context, _ *models.Record, rec *models.DLQRecord) error {
 	l.mu.Lock()

@@ -1,6 +1,7 @@
 package common
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 
@@ -38,14 +39,52 @@ func (r *Reader) object(member func(name string)) {
 		return
 	}
 	for !r.fatal && r.dec.PeekKind() != '}' {
-		name, ok := r.token()
+		name, ok := r.text()
 		if !ok {
 			return
 		}
-		member(name.String())
+		member(name)
 	}
 	r.token()
 }
+
+// text reads a string that comes next.
+func (r *Reader) text() (string, bool) {
+	if r.fatal {
+		return "", false
+	}
+	quoted, err := r.dec.ReadValue()
+	if err != nil {
+		r.syntax(err)
+		return "", false
+	}
+	plain := quoted[1 : len(quoted)-1]
+	if bytes.IndexByte(plain, '\\') >= 0 {
+		unquoted, err := jsontext.AppendUnquote(nil, quoted)
+		if err != nil {
+			r.syntax(err)
+			return "", false
+		}
+		return string(unquoted), true
+	}
+	if word, ok := words[string(plain)]; ok {
+		return word, true // without a copy of it for each message
+	}
+	return string(plain), true
+}
+
+// words are the texts that nearly every request has.
+var words = func() map[string]string {
+	m := map[string]string{}
+	for _, word := range []string{
+		"message_id", "channel", "tenant_id", "trace_id", "created_at", "meta", "from", "to", "cc", "bcc", "subject", "body",
+		"type", "content", "media_type", string(models.Email), string(models.SMS), string(models.WhatsApp),
+		models.BodyText, models.BodyHTML, models.BodyTemplate, models.BodyMedia,
+	} {
+		m[word] = word
+	}
+	return m
+}()
 
 // expect reports whether a value of that kind comes next. Another one is
 // skipped, and is a violation unless it is a null that may be there.
@@ -75,8 +114,8 @@ func (r *Reader) String(path string, dst *string) {
 // Content reads a text as it is.
 func (r *Reader) Content(path string, dst *string) {
 	if r.expect('"', same(path), "a string", true) {
-		if t, ok := r.token(); ok {
-			*dst = t.String()
+		if text, ok := r.text(); ok {
+			*dst = text
 		}
 	}
 }
@@ -90,8 +129,8 @@ func (r *Reader) Strings(path string, dst *[]string) {
 	for i := 0; !r.fatal && r.dec.PeekKind() != ']'; i++ {
 		text := ""
 		if r.expect('"', func() string { return index(path, i) }, "a string", false) {
-			if t, ok := r.token(); ok {
-				text = strings.TrimSpace(t.String())
+			if t, ok := r.text(); ok {
+				text = strings.TrimSpace(t)
 			}
 		}
 		*dst = append(*dst, text)
@@ -130,8 +169,8 @@ func (r *Reader) meta(dst *map[string]string) {
 		}
 		value := ""
 		if r.expect('"', func() string { return metaPath(name) }, "a string", false) {
-			if t, ok := r.token(); ok {
-				value = strings.TrimSpace(t.String())
+			if t, ok := r.text(); ok {
+				value = strings.TrimSpace(t)
 			}
 		}
 		values[name] = value

@@ -14,6 +14,9 @@ import (
 
 // Units returns one unit for each distinct number, by its first index.
 func Units(to []string) [][]int {
+	if len(to) == 1 { // as nearly always
+		return [][]int{{0}}
+	}
 	units := make([][]int, 0, len(to))
 	seen := make(map[string]struct{}, len(to))
 	for i, number := range to {

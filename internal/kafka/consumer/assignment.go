@@ -54,10 +54,10 @@ func (c *Consumer) newAssignment(hard context.Context, partition int32) *assignm
 		moved: make(chan struct{}), kept: journal.Kept{}, kick: c.askForCommit,
 	}
 	a.start = func(rec *models.Record, progress models.Progress) {
-		go func() {
+		c.crew.run(func() {
 			defer a.handlers.Done()
 			c.handle(ctx, calls, a, rec, progress)
-		}()
+		})
 	}
 	return a
 }

@@ -68,6 +68,7 @@ type Consumer struct {
 	log     zerolog.Logger
 	pending *pending
 	lease   *lease
+	crew    *crew
 
 	kick, kickLate chan struct{} // see askForCommit; they hold one token
 
@@ -98,6 +99,7 @@ func New(o Options, handler Handler) (*Consumer, error) {
 		opts: o, handler: handler, log: o.Log,
 		pending: newPending(o.MaxPendingMessages, o.MaxPendingBytes),
 		kick:    make(chan struct{}, 1), kickLate: make(chan struct{}, 1),
+		crew:    newCrew(),
 		lease:   newLease(o.SessionTimeout - leaseSlack),
 		started: make(chan struct{}),
 		owned:   map[int32]*assignment{},
@@ -121,6 +123,7 @@ func (c *Consumer) Run(ctx, hard context.Context) error {
 		return fmt.Errorf("make consumer: %w", err)
 	}
 	defer c.client.CloseAllowingRebalance()
+	defer c.crew.dismiss()
 	close(c.started)
 
 	committing, stopCommits := context.WithCancel(hard)

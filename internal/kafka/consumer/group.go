@@ -13,8 +13,13 @@ import (
 // call: to publish the outcomes and to commit.
 const handOverSlack = 10 * time.Second
 
-// fetchMaxBytes bounds what the client reads ahead of us, per broker.
-const fetchMaxBytes = 16 << 20
+// What the client reads ahead of us, per broker and partition. Requests shrink
+// to a tenth in their batches, so that two megabytes can be fifty thousand of
+// them. A larger batch is still read: Kafka sends one at least.
+const (
+	fetchMaxBytes          = 2 << 20
+	fetchMaxPartitionBytes = 256 << 10
+)
 
 func (c *Consumer) clientOptions(hard, reading context.Context, fail context.CancelCauseFunc) ([]kgo.Opt, error) {
 	opts, err := c.opts.Kafka.Client(c.log)
@@ -37,6 +42,7 @@ func (c *Consumer) clientOptions(hard, reading context.Context, fail context.Can
 		// Out of range is ours to handle: see reset.
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchMaxBytes(fetchMaxBytes),
+		kgo.FetchMaxPartitionBytes(fetchMaxPartitionBytes),
 		kgo.FetchMaxWait(500*time.Millisecond),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
 			c.assigned(hard, parts[c.opts.Topic])

@@ -177,9 +177,17 @@ func (c *Consumer) reset(ctx, hard context.Context, partition int32) {
 // record copies r out of the client's fetch buffer: one message that backs
 // off for minutes must not keep a whole batch in memory.
 func record(r *kgo.Record) *models.Record {
+	both := make([]byte, 0, len(r.Key)+len(r.Value)) // nil stays nil: a null value is not an empty one
 	rec := &models.Record{
 		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Timestamp: r.Timestamp,
-		Key: slices.Clone(r.Key), Value: slices.Clone(r.Value),
+	}
+	if r.Key != nil {
+		both = append(both, r.Key...)
+		rec.Key = both[:len(both):len(both)]
+	}
+	if r.Value != nil {
+		both = append(both, r.Value...)
+		rec.Value = both[len(r.Key):]
 	}
 	if len(r.Headers) > 0 {
 		rec.Headers = make([]models.Header, len(r.Headers))

@@ -133,7 +133,7 @@ func (p *Producer) Client() *kgo.Client { return p.client }
 // Produce hands r to Kafka and returns at once. Records of one partition are
 // written in the order of their Produce calls. The caller must not change r.
 func (p *Producer) Produce(r *kgo.Record) *Ack {
-	a := &Ack{done: make(chan struct{})}
+	a := &Ack{}
 	p.client.Produce(context.Background(), r, func(r *kgo.Record, err error) {
 		switch {
 		case err == nil:
@@ -172,25 +172,36 @@ func (p *Producer) Close() {
 
 // Ack is the promise of an acknowledgement. Any number may wait for it.
 type Ack struct {
-	done chan struct{}
-	err  error // written before done is closed
+	mu      sync.Mutex
+	settled bool
+	err     error
+	done    chan struct{} // made by the first who has to wait: many never do
 }
 
 func (a *Ack) settle(err error) {
-	a.err = err
-	close(a.done)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.settled, a.err = true, err
+	if a.done != nil {
+		close(a.done)
+	}
 }
 
 // Wait returns nil once all in-sync replicas have the record, ErrTooLarge or
 // ErrClosed, or the cause of ctx's end; the record is then still on its way.
 func (a *Ack) Wait(ctx context.Context) error {
-	select {
-	case <-a.done:
+	a.mu.Lock()
+	if a.settled {
+		a.mu.Unlock()
 		return a.err
-	default:
 	}
+	if a.done == nil {
+		a.done = make(chan struct{})
+	}
+	done := a.done
+	a.mu.Unlock()
 	select {
-	case <-a.done:
+	case <-done:
 		return a.err
 	case <-ctx.Done():
 		return context.Cause(ctx)

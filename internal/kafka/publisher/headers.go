@@ -10,24 +10,48 @@ import (
 
 // headers returns the worker's own headers with room for extra more.
 func (p *Publisher) headers(src *models.Record, tenant string, extra int) []kgo.RecordHeader {
-	out := make([]kgo.RecordHeader, 0, 8+extra)
-	out = append(
-		out,
-		kgo.RecordHeader{Key: models.HeaderContentType, Value: []byte("application/json")},
+	traceParent, tenant := src.TraceParent(), models.CutRunes(tenant, models.MaxTextRunes)
+	n := 6
+	for _, optional := range []string{traceParent, tenant} {
+		if optional != "" {
+			n++
+		}
+	}
+	// One buffer holds all values: there are six of them in each event.
+	v := values{make([]byte, 0, len(src.Topic)+len(traceParent)+len(tenant)+3*20)}
+	out := append(
+		make([]kgo.RecordHeader, 0, n+extra),
+		kgo.RecordHeader{Key: models.HeaderContentType, Value: contentType},
 		kgo.RecordHeader{Key: models.HeaderWorker, Value: p.worker},
-		kgo.RecordHeader{Key: models.HeaderSourceTopic, Value: []byte(src.Topic)},
-		kgo.RecordHeader{Key: models.HeaderSourcePartition, Value: decimal(int64(src.Partition))},
-		kgo.RecordHeader{Key: models.HeaderSourceOffset, Value: decimal(src.Offset)},
-		kgo.RecordHeader{Key: models.HeaderSourceTimestamp, Value: decimal(src.Timestamp.UnixMilli())},
+		kgo.RecordHeader{Key: models.HeaderSourceTopic, Value: v.text(src.Topic)},
+		kgo.RecordHeader{Key: models.HeaderSourcePartition, Value: v.decimal(int64(src.Partition))},
+		kgo.RecordHeader{Key: models.HeaderSourceOffset, Value: v.decimal(src.Offset)},
+		kgo.RecordHeader{Key: models.HeaderSourceTimestamp, Value: v.decimal(src.Timestamp.UnixMilli())},
 	)
-	if tp := src.TraceParent(); tp != "" {
-		out = append(out, kgo.RecordHeader{Key: models.HeaderTraceParent, Value: []byte(tp)})
+	if traceParent != "" {
+		out = append(out, kgo.RecordHeader{Key: models.HeaderTraceParent, Value: v.text(traceParent)})
 	}
 	if tenant != "" {
-		cut := models.CutRunes(tenant, models.MaxTextRunes)
-		out = append(out, kgo.RecordHeader{Key: models.HeaderTenantID, Value: []byte(cut)})
+		out = append(out, kgo.RecordHeader{Key: models.HeaderTenantID, Value: v.text(tenant)})
 	}
 	return out
+}
+
+var contentType = []byte("application/json")
+
+// values cuts header values from one buffer, whose capacity must hold them.
+type values struct{ buffer []byte }
+
+func (v *values) text(s string) []byte {
+	begin := len(v.buffer)
+	v.buffer = append(v.buffer, s...)
+	return v.buffer[begin:len(v.buffer):len(v.buffer)]
+}
+
+func (v *values) decimal(n int64) []byte {
+	begin := len(v.buffer)
+	v.buffer = strconv.AppendInt(v.buffer, n, 10)
+	return v.buffer[begin:len(v.buffer):len(v.buffer)]
 }
 
 // withOwnHeaders returns the worker's headers and behind them the request's
@@ -50,5 +74,3 @@ func workersName(key string) bool {
 	}
 	return false
 }
-
-func decimal(n int64) []byte { return strconv.AppendInt(nil, n, 10) }

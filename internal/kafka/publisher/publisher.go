@@ -87,19 +87,24 @@ func (p *Publisher) Close() { p.producer.Close() }
 
 // Status hands ev over to Kafka without waiting, to the partition with the
 // number of src's own (modulo), so that the events of one message stay in the
-// order of the calls. The returned function waits for the acknowledgement;
-// its error means only that ctx or the publisher has ended.
-func (p *Publisher) Status(src *models.Record, ev *models.StatusEvent) func(context.Context) error {
+// order of the calls.
+func (p *Publisher) Status(src *models.Record, ev *models.StatusEvent) models.Ack {
 	value, err := ev.Encode()
 	if err != nil { // only a time beyond year 9999 could do this
-		return func(context.Context) error { return err }
+		return unwritable{err}
 	}
 	return p.producer.Produce(&kgo.Record{
 		Topic: p.statusTopic, Partition: src.Partition,
 		Key: []byte(ev.MessageID), Value: value,
 		Headers: p.headers(src, ev.TenantID, 0),
-	}).Wait
+	})
 }
+
+// unwritable is the answer to an event that has no wire form.
+type unwritable struct{ err error }
+
+// Wait returns why.
+func (u unwritable) Wait(context.Context) error { return u.err }
 
 // DLQ writes rec and waits for the acknowledgement. A record that Kafka
 // refuses as too large is written without the original, then also without

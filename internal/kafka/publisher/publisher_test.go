@@ -115,7 +115,7 @@ func TestStatusRecord(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t)
 	p := newPublisher(t, b.ListenAddrs())
-	if err := p.Status(source(7), event(models.EventSent, 1))(t.Context()); err != nil {
+	if err := p.Status(source(7), event(models.EventSent, 1)).Wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	r := read(t, b.ListenAddrs(), "status", 1)[0]
@@ -168,9 +168,9 @@ func TestRefusedRecordsAreWrittenInOrder(t *testing.T) {
 			b := newBroker(t)
 			b.code.Store(int32(code.Code))
 			p := newPublisher(t, b.ListenAddrs())
-			var waits []func(context.Context) error
+			var acks []models.Ack
 			for n := range 5 {
-				waits = append(waits, p.Status(source(1), event(models.EventAttempt, n)))
+				acks = append(acks, p.Status(source(1), event(models.EventAttempt, n)))
 			}
 			for b.hits.Load() < 3 {
 				select {
@@ -180,8 +180,8 @@ func TestRefusedRecordsAreWrittenInOrder(t *testing.T) {
 				}
 			}
 			b.code.Store(0)
-			for _, wait := range waits {
-				if err := wait(t.Context()); err != nil {
+			for _, ack := range acks {
+				if err := ack.Wait(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -208,11 +208,11 @@ func TestWaitsEndWithTheirContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	wait := p.Status(source(1), event(models.EventSent, 1))
 	cancel()
-	if err := wait(ctx); err == nil {
+	if err := wait.Wait(ctx); err == nil {
 		t.Error("wait = nil though nothing was written")
 	}
 	p.Close()
-	if err := wait(t.Context()); err == nil {
+	if err := wait.Wait(t.Context()); err == nil {
 		t.Error("wait = nil after Close though nothing was written")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 
 	"messaging-worker/internal/providers/mock"
 )
@@ -35,7 +36,7 @@ func Play(ctx context.Context, m *mock.Mock, call mock.Call) (Receipt, error) {
 	}
 	return Receipt{
 		Status: http.StatusCreated, Kind: "id", Message: "queued",
-		ID: fmt.Sprintf("mock-%s-%d-%d", call.MessageID, call.Attempt, call.Recipients[0]),
+		ID: "mock-" + call.MessageID + "-" + strconv.Itoa(call.Attempt) + "-" + strconv.Itoa(call.Recipients[0]),
 	}, nil
 }
 

@@ -3,6 +3,7 @@
 package mock
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -181,18 +182,23 @@ func (m *Mock) read(hints map[string]string) (p part, reason string) {
 			p.recipients = append(p.recipients, n)
 		}
 	}
-	for name, dst := range map[string]*time.Duration{
-		"scenario_latency_ms": &p.latency, "scenario_retry_after_ms": &p.retryAfter,
-	} {
-		if s, ok := hints[name]; ok {
-			n, err := strconv.ParseInt(s, 10, 32)
-			if err != nil || n < 0 {
-				return p, "mock: " + name + " is not a number"
-			}
-			*dst = time.Duration(n) * time.Millisecond
-		}
+	return p, cmp.Or(
+		millis(hints, "scenario_latency_ms", &p.latency),
+		millis(hints, "scenario_retry_after_ms", &p.retryAfter),
+	)
+}
+
+func millis(hints map[string]string, name string, dst *time.Duration) (reason string) {
+	s, ok := hints[name]
+	if !ok {
+		return ""
 	}
-	return p, ""
+	n, err := strconv.ParseInt(s, 10, 32)
+	if err != nil || n < 0 {
+		return "mock: " + name + " is not a number"
+	}
+	*dst = time.Duration(n) * time.Millisecond
+	return ""
 }
 
 func wait(ctx context.Context, d time.Duration) error {
