@@ -86,6 +86,7 @@ func (a *App) connect(channel worker.Channel, b Builder, name string) error {
 	a.consumer, err = consumer.New(consumer.Options{
 		Kafka: options, Topic: c.Kafka.RequestTopic, StatusTopic: c.Kafka.StatusTopic, Acked: a.publisher.Acked, Group: c.Kafka.Group, InstanceID: c.Kafka.InstanceID,
 		SessionTimeout: c.Kafka.SessionTimeout, CommitInterval: c.Kafka.CommitInterval, LongestCall: c.LongestCall(),
+		MaxAtWork:          1000 + 4*c.Worker.Concurrency, // more than what calls and acknowledgements can hold up
 		MaxPendingMessages: c.Worker.MaxPendingMessages, MaxPendingBytes: int64(c.Worker.MaxPendingBytes),
 		AtMostOnce: !c.Kafka.CommitOnSuccessOnly,
 		PollBeat:   a.poll.Beat, CommitBeat: a.commit.Beat, Log: a.log,

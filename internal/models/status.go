@@ -93,7 +93,14 @@ func (e *StatusEvent) encodePlain() ([]byte, bool) {
 	if e.Error != "" || len(e.TraceID) > MaxTextRunes || r != nil && (r.Raw != "" || len(r.Message) > MaxTextRunes) {
 		return nil, false
 	}
-	w := writer{make([]byte, 0, 512)}
+	size := 180 + len(e.MessageID) + len(e.TraceID)
+	if r != nil {
+		size += 70 + len(r.Message)
+		for key, value := range r.Meta {
+			size += len(key) + len(value) + 6
+		}
+	}
+	w := writer{make([]byte, 0, size)}
 	w.text(`{"message_id":`, e.MessageID)
 	w.text(`,"channel":`, string(e.Channel))
 	w.text(`,"event_type":`, string(e.EventType))

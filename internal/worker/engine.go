@@ -49,6 +49,10 @@ type Claim interface {
 	// error is the cause of ctx's end.
 	Hold(ctx context.Context) error
 
+	// Aside runs a wait of the message during which nothing else is done for
+	// it, so that others can be worked on. It returns what wait does.
+	Aside(wait func() error) error
+
 	// Settled keeps what has become of recipients while calls of their round
 	// are still under way, so that a crash does not call those again. Each
 	// call replaces what the last one said. It does not wait.
@@ -188,7 +192,7 @@ func (e *Engine) backOff(ctx context.Context, m *message) error {
 	m.retry(time.Now().Add(wait))
 	e.opts.Log.Debug().Str("message_id", m.envelope.MessageID).Int("attempt", m.attempt).
 		Str("error", m.failureText()).Dur("wait", wait).Msg("retry")
-	return sleep(ctx, wait)
+	return m.claim.Aside(func() error { return sleep(ctx, wait) })
 }
 
 func (e *Engine) sent(ctx context.Context, m *message) error {

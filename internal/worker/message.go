@@ -67,13 +67,14 @@ func newMessage(rec *models.Record, d Delivery, p Publisher, c Claim) *message {
 	return m
 }
 
-// flush waits until all events so far are acknowledged.
+// flush waits until all events so far are acknowledged: for the last one
+// first, because the others are there by then and cost no wait of their own.
 func (m *message) flush(ctx context.Context) error {
-	for len(m.unacked) > 0 {
-		if err := m.unacked[0].Wait(ctx); err != nil {
+	for n := len(m.unacked); n > 0; n-- {
+		if err := m.unacked[n-1].Wait(ctx); err != nil {
 			return err //nolint:wrapcheck // the cause of ctx's end
 		}
-		m.unacked = m.unacked[1:]
+		m.unacked = m.unacked[:n-1]
 	}
 	return nil
 }

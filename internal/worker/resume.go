@@ -37,7 +37,8 @@ func (e *Engine) resume(ctx, calls context.Context, m *message, p models.Progres
 	case p.UnderWay:
 		return false, nil
 	}
-	if err := sleep(ctx, time.Until(p.NextAt)); err != nil {
+	wait := func() error { return sleep(ctx, time.Until(p.NextAt)) }
+	if err := m.claim.Aside(wait); err != nil {
 		return true, errors.Join(err, m.flush(calls))
 	}
 	return false, nil

@@ -159,6 +159,8 @@ func (c *claim) Hold(ctx context.Context) error {
 	return c.hold(ctx)
 }
 
+func (c *claim) Aside(wait func() error) error { return wait() }
+
 func (c *claim) Settled(s models.Settled) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

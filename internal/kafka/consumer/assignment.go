@@ -24,6 +24,7 @@ type assignment struct {
 	partition int32
 	start     func(*models.Record, models.Progress) // runs the handler of an admitted record in a goroutine
 	kick      func(late bool)                       // asks for a commit
+	crew      *crew
 	stop      context.CancelCauseFunc
 	abandon   context.CancelCauseFunc
 	handlers  sync.WaitGroup
@@ -51,13 +52,13 @@ func (c *Consumer) newAssignment(hard context.Context, partition int32) *assignm
 	a := &assignment{
 		partition: partition, stop: stop, abandon: abandon,
 		tracker: newTracker(), begun: position{offset: -1, epoch: -1}, committed: -1,
-		moved: make(chan struct{}), kept: journal.Kept{}, kick: c.askForCommit,
+		moved: make(chan struct{}), kept: journal.Kept{}, kick: c.askForCommit, crew: c.crew,
 	}
 	a.start = func(rec *models.Record, progress models.Progress) {
-		c.crew.run(func() {
+		c.crew.start(task{a, func() {
 			defer a.handlers.Done()
 			c.handle(ctx, calls, a, rec, progress)
-		})
+		}})
 	}
 	return a
 }
@@ -114,6 +115,7 @@ func (a *assignment) halt(cause error) {
 	a.stopped = true
 	a.mu.Unlock()
 	a.stop(cause)
+	a.crew.release(a)
 }
 
 func (a *assignment) finish(rec *models.Record) {

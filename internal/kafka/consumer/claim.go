@@ -32,6 +32,9 @@ func (c *Claim) Hold(ctx context.Context) error {
 	return c.consumer.lease.wait(ctx)
 }
 
+// Aside runs a long wait, and lets another record's handler work meanwhile.
+func (c *Claim) Aside(wait func() error) error { return c.consumer.crew.aside(wait) }
+
 // Settled has the next commits say which recipients need no call any more, in
 // the place of what was said of the record before.
 func (c *Claim) Settled(s models.Settled) {

@@ -43,6 +43,7 @@ type Options struct {
 	CommitInterval time.Duration
 	LongestCall    time.Duration // how long a provider call may take; bounds a hand-over
 
+	MaxAtWork          int // handlers that run at once; others wait for room
 	MaxPendingMessages int
 	MaxPendingBytes    int64
 
@@ -99,7 +100,7 @@ func New(o Options, handler Handler) (*Consumer, error) {
 		opts: o, handler: handler, log: o.Log,
 		pending: newPending(o.MaxPendingMessages, o.MaxPendingBytes),
 		kick:    make(chan struct{}, 1), kickLate: make(chan struct{}, 1),
-		crew:    newCrew(),
+		crew:    &crew{limit: o.MaxAtWork},
 		lease:   newLease(o.SessionTimeout - leaseSlack),
 		started: make(chan struct{}),
 		owned:   map[int32]*assignment{},

@@ -119,6 +119,7 @@ func (c *Consumer) lost(partitions []int32) {
 	c.forget(gone)
 	for _, a := range gone {
 		a.abandon(errHandedOver)
+		a.halt(errHandedOver)
 	}
 	if len(gone) > 0 {
 		c.log.Warn().Ints32("partitions", partitions).Msg("partitions lost")
