@@ -39,13 +39,14 @@ type Stage struct {
 
 // Options of a Stage.
 type Options struct {
-	Brokers     []string // nil means the suite's
-	Partitions  int32    // of every topic; zero means 12
-	Replication int16    // zero means 1
-	NoTopics    bool
-	DLQ         map[string]*string // config of the dead letter topic
-	Status      map[string]*string // config of the status topic
-	Timeout     time.Duration      // of the whole test; zero means four minutes
+	Brokers          []string // nil means the suite's
+	Partitions       int32    // of every topic; zero means 12
+	StatusPartitions int32    // of the status topic; zero means Partitions
+	Replication      int16    // zero means 1
+	NoTopics         bool
+	DLQ              map[string]*string // config of the dead letter topic
+	Status           map[string]*string // config of the status topic
+	Timeout          time.Duration      // of the whole test; zero means four minutes
 }
 
 // New makes topics of their own for a test.
@@ -102,7 +103,11 @@ func (s *Stage) CreateTopics(o Options) {
 		dlq = big
 	}
 	for topic, conf := range map[string]map[string]*string{s.Topic("request"): big, s.Topic("status"): o.Status, s.Topic("dlq"): dlq} {
-		if _, err := s.Admin.CreateTopic(s.Ctx, o.Partitions, cmp.Or(o.Replication, 1), conf, topic); err != nil {
+		partitions := o.Partitions
+		if topic == s.Topic("status") {
+			partitions = cmp.Or(o.StatusPartitions, partitions)
+		}
+		if _, err := s.Admin.CreateTopic(s.Ctx, partitions, cmp.Or(o.Replication, 1), conf, topic); err != nil {
 			s.t.Fatal(err)
 		}
 	}

@@ -1,0 +1,103 @@
+package e2e_test
+
+import (
+	"encoding/hex"
+	"errors"
+	"path/filepath"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"messaging-worker/internal/models"
+	"messaging-worker/test/stage"
+)
+
+// However a commit's word on the journal was lost or has become wrong, the
+// next owner finds what was done: nobody is called twice.
+func TestJournalIsFoundAgain(t *testing.T) {
+	t.Parallel()
+	other := "mw1,00000000000000000000000000000001,0,0"
+	for name, spoil := range map[string]func(t *testing.T, s *stage.Stage){
+		"no metadata":      func(t *testing.T, s *stage.Stage) { recommit(t, s, "") },
+		"foreign metadata": func(t *testing.T, s *stage.Stage) { recommit(t, s, "consumed by hand") },
+		"another topic id": func(t *testing.T, s *stage.Stage) { recommit(t, s, other) },
+		"behind the end":   func(t *testing.T, s *stage.Stage) { recommit(t, s, place(t, s, "999999")) },
+		"the offset is reset": func(t *testing.T, s *stage.Stage) {
+			responses, err := s.Admin.DeleteGroups(s.Ctx, s.Group())
+			if err = errors.Join(err, responses.Error()); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"more status partitions": func(t *testing.T, s *stage.Stage) {
+			responses, err := s.Admin.CreatePartitions(s.Ctx, 3, s.Topic("status"))
+			if err = errors.Join(err, responses.Error()); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := stage.New(t, models.SMS, stage.Options{Partitions: 2, StatusPartitions: 1})
+			ledger := filepath.Join(t.TempDir(), "ledger")
+			env := map[string]string{"MOCK_LEDGER_FILE": ledger}
+			// One message in each partition keeps the commit back.
+			for range 20 {
+				id := stage.NewID()
+				s.Put(id, stage.Request(s.Channel, id, stage.Hints("scenario", "rate_limited", "scenario_retry_after_ms", "600000")))
+			}
+			ids := s.PutMany(200)
+			first := s.Work(env)
+			s.Events(200)
+			first.Signal(sigTerm)
+			if code := first.Exit(); code != 0 {
+				t.Errorf("exit code %d, want 0", code)
+			}
+			spoil(t, s)
+			more := s.PutMany(50)
+			s.Work(env)
+			s.Events(250)
+			accepted := stage.LedgerIDs(t, ledger)
+			for id := range ids {
+				if accepted[id] != 1 {
+					t.Errorf("%s was accepted %d times, want once", id, accepted[id])
+				}
+			}
+			for id := range more {
+				if accepted[id] != 1 {
+					t.Errorf("%s, which came later, was accepted %d times, want once", id, accepted[id])
+				}
+			}
+		})
+	}
+}
+
+// recommit commits the same offsets with other metadata.
+func recommit(t *testing.T, s *stage.Stage, metadata string) {
+	t.Helper()
+	now, err := s.Admin.FetchOffsets(s.Ctx, s.Group())
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := kadm.Offsets{}
+	now.Each(func(o kadm.OffsetResponse) {
+		again.Add(kadm.Offset{Topic: o.Topic, Partition: o.Partition, At: o.At, LeaderEpoch: -1, Metadata: metadata})
+	})
+	if len(again) == 0 {
+		t.Fatal("nothing was committed")
+	}
+	responses, err := s.Admin.CommitOffsets(s.Ctx, s.Group(), again)
+	if err = errors.Join(err, responses.Error()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// place writes metadata of the status topic as it is, with another offset.
+func place(t *testing.T, s *stage.Stage, offset string) string {
+	t.Helper()
+	topics, err := s.Admin.Metadata(s.Ctx, s.Topic("status"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := topics.Topics[s.Topic("status")].ID
+	return "mw1," + hex.EncodeToString(id[:]) + ",0," + offset
+}
