@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/models"
 	"messaging-worker/test/stage"
@@ -24,12 +25,6 @@ func TestJournalIsFoundAgain(t *testing.T) {
 		"behind the end":   func(t *testing.T, s *stage.Stage) { recommit(t, s, place(t, s, "999999")) },
 		"the offset is reset": func(t *testing.T, s *stage.Stage) {
 			responses, err := s.Admin.DeleteGroups(s.Ctx, s.Group())
-			if err = errors.Join(err, responses.Error()); err != nil {
-				t.Fatal(err)
-			}
-		},
-		"more status partitions": func(t *testing.T, s *stage.Stage) {
-			responses, err := s.Admin.CreatePartitions(s.Ctx, 3, s.Topic("status"))
 			if err = errors.Join(err, responses.Error()); err != nil {
 				t.Fatal(err)
 			}
@@ -68,6 +63,43 @@ func TestJournalIsFoundAgain(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A status topic that got more partitions: what was done before lies in the
+// partition that the commit names, and what comes goes to another.
+func TestStatusTopicGrows(t *testing.T) {
+	t.Parallel()
+	s := stage.New(t, models.SMS, stage.Options{Partitions: 2, StatusPartitions: 1})
+	ledger := filepath.Join(t.TempDir(), "ledger")
+	env := map[string]string{"MOCK_LEDGER_FILE": ledger}
+	ids := map[string]bool{}
+	put := func(partition int32, edits map[string]any) string {
+		id := stage.NewID()
+		s.Produce(&kgo.Record{Partition: partition, Value: stage.Request(s.Channel, id, edits)})
+		return id
+	}
+	put(1, stage.Hints("scenario", "rate_limited", "scenario_retry_after_ms", "600000"))
+	for range 50 {
+		ids[put(1, nil)] = true
+	}
+	first := s.Work(env)
+	s.Events(50)
+	// Partition 0 needs nothing of what is behind this message.
+	ids[put(0, nil)] = true
+	s.Events(51)
+	first.Signal(sigTerm)
+	first.Exit()
+	responses, err := s.Admin.UpdatePartitions(s.Ctx, 3, s.Topic("status"))
+	if err = errors.Join(err, responses.Error()); err != nil {
+		t.Fatal(err)
+	}
+	ids[put(1, nil)] = true
+	s.Work(env)
+	s.Events(52)
+	stage.AllDelivered(t, ledger, ids)
+	if n := stage.Lines(ledger); n != 52 {
+		t.Errorf("%d deliveries of 52 messages", n)
 	}
 }
 
