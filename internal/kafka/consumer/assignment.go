@@ -36,6 +36,8 @@ type assignment struct {
 	fold      *journal.Fold  // what earlier owners did; nil once it is behind us
 	notes     *journal.Notes // nil until the journal is read, and with AtMostOnce
 	place     journal.Place  // where its reading began
+	before    *journal.Place // see journal.Found
+	found     int64          // the highest request that the journal had, or -1
 	kept      journal.Kept   // settled recipients of rounds that have not ended
 	keptAt    int            // counts the changes of kept
 	keptSaid  int            // the keptAt that Kafka has acknowledged
@@ -69,7 +71,8 @@ func (a *assignment) recovered(f journal.Found, committed bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.fold, a.place, a.kept = f.Fold, f.From, f.Kept
-	a.notes = journal.NewNotes(f.Start, f.From.Offset, f.Fold.Highest())
+	a.before, a.found = f.Before, f.Fold.Highest()
+	a.notes = journal.NewNotes(f.Start, f.From.Offset, a.found)
 	a.tracker.next = position{offset: f.Start, epoch: -1}
 	if committed {
 		a.committed = f.Start
@@ -168,6 +171,9 @@ func (a *assignment) metadata(offset int64) (string, int) {
 	}
 	commit := journal.Commit{Place: a.place, Kept: a.kept}
 	commit.Place.Offset = a.notes.At(offset)
+	if a.before != nil && offset <= a.found {
+		commit.Place = *a.before // the present partition is found by time
+	}
 	return commit.String(), a.keptAt
 }
 

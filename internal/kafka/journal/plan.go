@@ -86,13 +86,15 @@ func (p *plan) want(ctx context.Context, w Want, id [16]byte, partitions int32, 
 			return err
 		}
 	}
+	var before *Place
 	if ours && place.Partition != now { // the status topic got more partitions
+		before = &place
 		if oldLow, oldEnd, err := log.of(p.StatusTopic, place.Partition); err == nil {
 			p.add(place.Partition, max(oldLow, place.Offset), oldEnd)
 		}
 	}
 	p.add(now, from, end)
-	p.found[w.Partition] = Found{Start: w.Committed, Fold: NewFold(), Kept: commit.Kept, From: Place{Topic: id, Partition: now, Offset: from}}
+	p.found[w.Partition] = Found{Start: w.Committed, Fold: NewFold(), Kept: commit.Kept, Before: before, From: Place{Topic: id, Partition: now, Offset: from}}
 	return nil
 }
 

@@ -37,6 +37,11 @@ type Found struct {
 	Fold  *Fold // of the requests from Start on
 	Kept  Kept  // what the commit says beyond the events
 	From  Place // where reading began
+
+	// Before is the place in another partition that the commit named, from
+	// when the status topic had fewer; nil where there is none. Commits must
+	// go on to name it until they have passed all requests in the Fold.
+	Before *Place
 }
 
 // Read reads the journals of partitions that were just assigned: everything
