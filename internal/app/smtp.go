@@ -32,7 +32,7 @@ func relayOf(c *config.Config) (*smtp.Provider, error) {
 	}
 	p, err := smtp.New(o)
 	if err != nil {
-		return nil, setting("SMTP", err)
+		return nil, setting("SMTP_HELO_NAME", err) // all else was checked with the settings
 	}
 	return p, nil
 }

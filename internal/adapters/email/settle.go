@@ -24,7 +24,7 @@ func settled(receipt email.Receipt, recipients []int, limit time.Duration, own [
 		resp = accepted(receipt, models.StatusPartial, own)
 		resp.Raw = raw
 	}
-	note(&resp, receipt, recipients, own)
+	note(&resp, receipt, recipients, f, own)
 	return resp, f
 }
 
@@ -71,18 +71,22 @@ func join(receipt email.Receipt, recipients []int, f *common.Failure, limit time
 	return resp, rest
 }
 
-// note tells in meta how each recipient was refused, by its number: an
-// address has no place there.
-func note(resp *models.ProviderResponse, receipt email.Receipt, recipients []int, own []string) {
+// note tells in meta what each recipient was answered, by its number: an
+// address has no place there. Who was deferred may be accepted later on.
+func note(resp *models.ProviderResponse, receipt email.Receipt, recipients []int, f *common.Failure, own []string) {
 	if resp.Meta == nil {
 		resp.Meta = map[string]string{}
 	}
 	for _, refusal := range receipt.Refusals {
-		text := models.CutRunes(refusal.Reply.String()+" "+common.Clean(refusal.Reply.Message, own...), 200)
-		resp.Meta["refused."+strconv.Itoa(recipients[refusal.Recipient])] = text
+		key, i := "deferred.", recipients[refusal.Recipient]
+		if slices.Contains(f.Refused, i) {
+			key = "refused."
+		}
+		text := refusal.Reply.String() + " " + common.Clean(refusal.Reply.Message, own...)
+		resp.Meta[key+strconv.Itoa(i)] = models.CutRunes(text, 200)
 	}
 	resp.Meta["accepted"] = strconv.Itoa(len(recipients) - len(receipt.Refusals) - len(receipt.Failed))
-	resp.Meta["rejected"] = strconv.Itoa(len(receipt.Refusals))
+	resp.Meta["rejected"] = strconv.Itoa(len(f.Refused))
 }
 
 func accepted(receipt email.Receipt, status string, own []string) models.ProviderResponse {
