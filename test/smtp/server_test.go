@@ -119,7 +119,7 @@ func play(c net.Conn, script []string, config *tls.Config) error {
 			return fmt.Errorf("line %d: the client goes on with %q before it is answered %q", i+1, rest, text)
 		}
 		switch text {
-		case "<close>":
+		case "<close>", "<silence>":
 			return nil
 		case "<reset>":
 			return c.(*net.TCPConn).SetLinger(0)
