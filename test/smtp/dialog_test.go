@@ -52,7 +52,7 @@ func playFile(t *testing.T, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config, roots, _ := certificate(t)
+	config, roots := certificate(t)
 	o := options(section(archive, "options"))
 	if !strings.Contains(string(archive.Comment), "untrusted") {
 		o.RootCAs = roots

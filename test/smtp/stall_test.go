@@ -65,7 +65,7 @@ func stalls() []stall {
 // the silence on silent, and the hanging up on gone.
 func (s stall) start(t *testing.T, o smtp.Options) (p *smtp.Provider, silent, gone chan struct{}) {
 	t.Helper()
-	config, roots, _ := certificate(t)
+	config, roots := certificate(t)
 	silent, gone = make(chan struct{}), make(chan struct{})
 	srv := serve(t, func(n int, c net.Conn) {
 		if n > 0 {

@@ -120,4 +120,3 @@ func refused(reply *email.ReplyError, own []string) (models.ProviderResponse, *c
 		Unreachable: reply.Code == 421, Err: shortText(reply.Reply, own),
 	}
 }
-

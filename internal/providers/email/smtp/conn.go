@@ -105,9 +105,9 @@ func (c *conn) usable() bool { return !c.broken && c.in.Buffered() == 0 }
 // which may block on a server that stalls.
 func (c *conn) close() { _ = c.raw.Close() }
 
-// quit says goodbye and closes. It takes at most limit.
-func (c *conn) quit(limit time.Duration) {
-	_ = c.raw.SetDeadline(time.Now().Add(limit))
+// quit says goodbye and closes. It takes at most quitTimeout.
+func (c *conn) quit() {
+	_ = c.raw.SetDeadline(time.Now().Add(quitTimeout))
 	_, _ = c.ask("QUIT") // whatever comes of it, it is over
 	c.close()
 }

@@ -101,7 +101,7 @@ func (p *pool) retire(c *conn) {
 		return
 	}
 	p.wg.Go(func() {
-		c.quit(quitTimeout)
+		c.quit()
 		p.leave()
 	})
 }
@@ -135,7 +135,7 @@ func (p *pool) quit(c *conn) {
 	default:
 	}
 	p.wg.Go(func() {
-		c.quit(quitTimeout)
+		c.quit()
 		free()
 	})
 }
@@ -149,7 +149,7 @@ func (p *pool) close() {
 		p.timer.Stop()
 	}
 	for _, c := range p.idle {
-		p.wg.Go(func() { c.quit(quitTimeout) })
+		p.wg.Go(func() { c.quit() })
 	}
 	p.idle = nil
 	p.mu.Unlock()

@@ -150,7 +150,7 @@ func (p *Provider) Probe(ctx context.Context) error {
 		return err
 	}
 	defer context.AfterFunc(ctx, c.cut)()
-	c.quit(quitTimeout)
+	c.quit()
 	return nil
 }
 

@@ -108,23 +108,31 @@ func (t *transaction) envelope(ctx context.Context, limit limits) error {
 		if first == total-1 && len(t.accepted) == 0 {
 			return nil // DATA is yet unsaid
 		}
-		last := min(first+group, total)
-		for i := first; i < last; i++ {
-			t.say(i)
+		if err := t.group(ctx, limit, first, min(first+group, total)); err != nil {
+			return err
 		}
-		err := t.c.flush()
-		for i := first; i < last; i++ {
-			var r email.Reply
-			if err == nil {
-				r, err = t.c.hear()
-			}
-			if err != nil {
-				t.dead = i < t.before && !timedOut(ctx, err)
-				return t.c.lost(ctx, t.stage(i), limit.timeout, false, err)
-			}
-			if t.hear(i, r); t.c.broken {
-				return t.refused
-			}
+	}
+	return nil
+}
+
+// group says the commands from first up to last in one write and hears all
+// replies to them.
+func (t *transaction) group(ctx context.Context, limit limits, first, last int) error {
+	for i := first; i < last; i++ {
+		t.say(i)
+	}
+	err := t.c.flush()
+	for i := first; i < last; i++ {
+		var r email.Reply
+		if err == nil {
+			r, err = t.c.hear()
+		}
+		if err != nil {
+			t.dead = i < t.before && !timedOut(ctx, err)
+			return t.c.lost(ctx, t.stage(i), limit.timeout, false, err)
+		}
+		if t.hear(i, r); t.c.broken {
+			return t.refused
 		}
 	}
 	return nil
