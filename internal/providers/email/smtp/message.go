@@ -100,6 +100,9 @@ func writeMessage(w *bytes.Buffer, m *email.Message) error {
 	if prefersBase64(body) {
 		msg.SetEncoding(mail.EncodingB64)
 		body = canonical(body)
+	} else if strings.Contains(body, "\r") {
+		// The encoder remembers a bare CR for too long and loses an LF.
+		body = canonical(body)
 	}
 	msg.SetBodyString(kind, body)
 	if _, err := msg.WriteTo(w); err != nil {
