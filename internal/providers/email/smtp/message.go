@@ -53,11 +53,9 @@ func (ls *letters) write(m *email.Message) (*draft, error) {
 	}
 	d.letter = letter{
 		from: m.From, to: m.Recipients, wire: stuff(d.wire[:0], text), size: int64(len(text)),
-		eightBit: !isASCII(text), utf8: !isASCII(text) || !isASCII([]byte(m.From)),
+		eightBit: anyBeyondASCII(m.To) || anyBeyondASCII(m.CC) || anyBeyondASCII([]string{m.From, m.ReplyTo}),
 	}
-	for _, to := range m.Recipients {
-		d.utf8 = d.utf8 || !isASCII([]byte(to))
-	}
+	d.utf8 = d.eightBit || anyBeyondASCII(m.Recipients)
 	return d, nil
 }
 
@@ -197,7 +195,9 @@ func isPlainText(s string) bool {
 func prefersBase64(s string) bool {
 	odd := 0
 	for i := range len(s) {
-		if c := s[i]; c > '~' || c == '=' || c < ' ' && c != '\n' && c != '\r' && c != '\t' {
+		switch c := s[i]; {
+		case c >= ' ' && c <= '~' && c != '=', c == '\n', c == '\r', c == '\t':
+		default:
 			odd++
 		}
 	}
@@ -212,11 +212,13 @@ func canonical(s string) string {
 	return strings.ReplaceAll(s, "\n", "\r\n")
 }
 
-func isASCII(b []byte) bool {
-	for _, c := range b {
-		if c >= utf8.RuneSelf {
-			return false
+func anyBeyondASCII(list []string) bool {
+	for _, s := range list {
+		for i := range len(s) {
+			if s[i] >= utf8.RuneSelf {
+				return true
+			}
 		}
 	}
-	return true
+	return false
 }
