@@ -30,7 +30,7 @@ type sink struct {
 }
 
 func (s *sink) serve(_ int, c net.Conn) {
-	c.SetDeadline(time.Now().Add(patience))
+	c.SetDeadline(time.Now().Add(6 * patience))
 	in := bufio.NewReader(c)
 	say := func(text string) { io.WriteString(c, text+"\r\n") }
 	say("220 sink")
@@ -72,7 +72,7 @@ func (s *sink) count(command string) int64 {
 }
 
 // sendAll sends n messages from workers goroutines.
-func sendAll(t *testing.T, p *smtp.Provider, n, workers int) {
+func sendAll(t testing.TB, p *smtp.Provider, n, workers int) {
 	t.Helper()
 	work := make(chan int)
 	var wg sync.WaitGroup

@@ -37,7 +37,7 @@ type server struct {
 	open  int
 }
 
-func serve(t *testing.T, handle func(n int, c net.Conn)) *server {
+func serve(t testing.TB, handle func(n int, c net.Conn)) *server {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -187,7 +187,7 @@ func matches(pattern, text string) bool {
 
 // certificate makes one for 127.0.0.1 and localhost, and the pool that
 // trusts it.
-func certificate(t *testing.T) (*tls.Config, *x509.CertPool) {
+func certificate(t testing.TB) (*tls.Config, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
