@@ -54,9 +54,7 @@ func playFile(t *testing.T, file string) {
 	}
 	config, roots := certificate(t)
 	o := options(section(archive, "options"))
-	if !strings.Contains(string(archive.Comment), "untrusted") {
-		o.RootCAs = roots
-	}
+	o.RootCAs = roots
 	p, fault := scripted(t, archive, o, config)
 	messages, wants := sections(archive, "message"), sections(archive, "want")
 	if len(wants) != len(messages) {

@@ -72,15 +72,15 @@ func (s *sink) count(command string) int64 {
 }
 
 // sendAll sends n messages from workers goroutines.
-func sendAll(t testing.TB, p *smtp.Provider, n, workers int) {
-	t.Helper()
+func sendAll(tb testing.TB, p *smtp.Provider, n, workers int) {
+	tb.Helper()
 	work := make(chan int)
 	var wg sync.WaitGroup
 	for range workers {
 		wg.Go(func() {
 			for range work {
-				if _, err := p.Send(t.Context(), mailOf(request(""))); err != nil {
-					t.Errorf("Send: %v", err)
+				if _, err := p.Send(tb.Context(), mailOf(request(""))); err != nil {
+					tb.Errorf("Send: %v", err)
 				}
 			}
 		})

@@ -37,11 +37,16 @@ type server struct {
 	open  int
 }
 
-func serve(t testing.TB, handle func(n int, c net.Conn)) *server {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func serve(tb testing.TB, handle func(n int, c net.Conn)) *server {
+	tb.Helper()
+	return serveOn(tb, "127.0.0.1", handle)
+}
+
+func serveOn(tb testing.TB, host string, handle func(n int, c net.Conn)) *server {
+	tb.Helper()
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	s := &server{Listener: l}
 	s.wg.Go(func() {
@@ -57,7 +62,7 @@ func serve(t testing.TB, handle func(n int, c net.Conn)) *server {
 			})
 		}
 	})
-	t.Cleanup(s.stop)
+	tb.Cleanup(s.stop)
 	return s
 }
 
@@ -187,25 +192,30 @@ func matches(pattern, text string) bool {
 
 // certificate makes one for 127.0.0.1 and localhost, and the pool that
 // trusts it.
-func certificate(t testing.TB) (*tls.Config, *x509.CertPool) {
-	t.Helper()
+func certificate(tb testing.TB) (*tls.Config, *x509.CertPool) {
+	tb.Helper()
+	return certificateFor(tb, []string{"localhost"}, net.IPv4(127, 0, 0, 1))
+}
+
+func certificateFor(tb testing.TB, names []string, ips ...net.IP) (*tls.Config, *x509.CertPool) {
+	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "relay.test"},
-		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		DNSNames: names, IPAddresses: ips,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	pool := x509.NewCertPool()
 	pool.AddCert(cert)
