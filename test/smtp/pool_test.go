@@ -3,6 +3,7 @@ package smtp_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -230,8 +231,68 @@ func TestProbe(t *testing.T) {
 	if p, err = smtp.New(o); err != nil {
 		t.Fatal(err)
 	}
-	var setup *provider.SetupError
-	if err := p.Probe(t.Context()); fmt.Sprintf("%T", err) != fmt.Sprintf("%T", setup) {
-		t.Errorf("Probe without AUTH offered: %v, want a SetupError", err)
+	if _, ok := errors.AsType[*provider.SetupError](p.Probe(t.Context())); !ok {
+		t.Error("Probe without AUTH offered: want a SetupError")
+	}
+}
+
+// TestPanicLeavesTheSlot has a panic in the middle of a call, as a bug of ours
+// or of a library would make. The engine lives on, and so must the pool.
+func TestPanicLeavesTheSlot(t *testing.T) {
+	t.Parallel()
+	s := &sink{}
+	srv := serve(t, s.serve)
+	asked := 0
+	o := options("")
+	o.Port = srv.port()
+	o.Auth, o.Password = smtp.AuthPlain, func() (string, error) {
+		if asked++; asked == 1 {
+			panic("a bug")
+		}
+		return "secret", nil
+	}
+	p, err := smtp.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	func() {
+		defer func() { _ = recover() }()
+		_, _ = p.Send(t.Context(), mailOf(request("")))
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	_, err = p.Send(ctx, mailOf(request("")))
+	if _, ok := errors.AsType[*provider.SetupError](err); !ok {
+		t.Errorf("the call after a panic: %v, want one that got as far as AUTH", err)
+	}
+}
+
+func TestManyRecipients(t *testing.T) {
+	t.Parallel()
+	s := &sink{}
+	srv := serve(t, s.serve)
+	o := options("")
+	o.Port = srv.port()
+	p, err := smtp.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for _, n := range []int{247, 248, 249, 250, 600} { // about the size of a group, and beyond
+		var to []string
+		for i := range n {
+			to = append(to, fmt.Sprintf("user%d@example.com", i))
+		}
+		before := s.count("RCPT")
+		m := mailOf(request("to: " + strings.Join(to, " ")))
+		if r, err := p.Send(t.Context(), m); err != nil || r.Refusals != nil || r.Failed != nil {
+			t.Errorf("%d recipients: %+v, %v", n, r, err)
+		}
+		if got := s.count("RCPT") - before; got != int64(n) {
+			t.Errorf("%d RCPT for %d recipients", got, n)
+		}
+	}
+	if s.messages.Load() != 5 {
+		t.Errorf("%d messages, want 5", s.messages.Load())
 	}
 }

@@ -20,47 +20,50 @@ type session struct {
 	queued  []string // queue ids
 }
 
-// send takes the message to its recipients. The call's slot is left with the
-// connection, or here when there is none.
+// send takes the message to its recipients, and leaves the call's slot.
 func (s *session) send(ctx context.Context) {
+	ended := false
+	defer func() {
+		if s.c == nil {
+			s.p.pool.leave()
+			return
+		}
+		s.c.broken = s.c.broken || !ended // a panic: nobody knows where it stands
+		s.p.pool.give(s.c)
+	}()
 	rcpts := make([]int, len(s.l.to))
 	for i := range rcpts {
 		rcpts[i] = i
 	}
-	if s.c = s.p.pool.take(); s.c == nil && !s.connect(ctx) {
-		s.receipt.Failed = rcpts
-		return
+	s.c = s.p.pool.take()
+	for len(rcpts) > 0 && s.receipt.Err == nil {
+		rcpts = s.transact(ctx, rcpts)
+	}
+	ended = true
+}
+
+// transact makes one transaction and returns who is left for another.
+func (s *session) transact(ctx context.Context, rcpts []int) (left []int) {
+	if s.c == nil {
+		if s.c, s.receipt.Err = s.p.connect(ctx, s.limit.envelope); s.receipt.Err != nil {
+			s.receipt.Failed = rcpts
+			return nil
+		}
 	}
 	stop := context.AfterFunc(ctx, s.c.cut)
-	for len(rcpts) > 0 && s.receipt.Err == nil {
-		t := &transaction{c: s.c, l: s.l, rcpts: rcpts}
-		err := t.run(ctx, s.limit)
-		if err != nil && t.dead && s.c.reused {
-			// The server had closed it before it knew of the message: that is
-			// no failure of the message, and happens once.
-			stop()
-			s.c.close()
-			if !s.connect(ctx) {
-				s.receipt.Failed = rcpts
-				return
-			}
-			stop = context.AfterFunc(ctx, s.c.cut)
-			continue
-		}
-		rcpts = s.settle(t, rcpts, err)
-	}
+	t := &transaction{c: s.c, l: s.l, rcpts: rcpts}
+	err := t.run(ctx, s.limit)
 	if !stop() {
 		s.c.broken = true // its deadline may be set at any moment
 	}
-	s.p.pool.give(s.c)
-}
-
-// connect makes a new connection, or leaves the slot and says why not.
-func (s *session) connect(ctx context.Context) bool {
-	if s.c, s.receipt.Err = s.p.connect(ctx, s.limit.envelope); s.receipt.Err != nil {
-		s.p.pool.leave()
+	if err != nil && t.dead && s.c.reused {
+		// The server had closed it before it knew of the message: that is no
+		// failure of the message, and happens once.
+		s.c.close()
+		s.c = nil
+		return rcpts
 	}
-	return s.receipt.Err == nil
+	return s.settle(t, rcpts, err)
 }
 
 // settle notes how a transaction ended and returns who is left for another.
