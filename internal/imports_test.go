@@ -59,6 +59,7 @@ func rooms() []room {
 		{path: "internal/providers/mock", may: leaf},
 		{path: "internal/providers/api", may: []string{"internal/providers/mock"}},
 		{path: "internal/providers/email", may: []string{"internal/providers/mock"}},
+		{path: "internal/providers/email/smtp", may: []string{"internal/providers/email"}},
 		{path: "internal/providers/sms", may: []string{"internal/providers/api", "internal/providers/mock"}},
 		{path: "internal/providers/whatsapp", may: []string{"internal/providers/api", "internal/providers/mock"}},
 

@@ -33,6 +33,13 @@ func Builders() []Builder { return []Builder{Email(), SMS(), WhatsApp()} }
 // Email builds the email channel.
 func Email() Builder {
 	return Builder{models.Email, func(c *config.Config) (worker.Channel, io.Closer, error) {
+		if c.Provider.Name == "smtp" {
+			relay, err := relayOf(c)
+			if err != nil {
+				return nil, nil, err
+			}
+			return worker.Bind(email.New(relay, limits(c), c.Worker.ProviderTimeout)), relay, nil
+		}
 		m, err := mockOnly(c)
 		if err != nil {
 			return nil, nil, err

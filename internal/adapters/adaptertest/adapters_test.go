@@ -103,6 +103,9 @@ func TestEmail(t *testing.T) {
 		if code >= 500 {
 			class, status = models.FailurePermanent, models.StatusRejected
 		}
+		if code == 530 || code == 534 || code == 535 || code == 538 { // our credentials
+			class, status = models.FailureTransient, models.StatusUnavailable
+		}
 		list = append(list, adaptertest.Answer{
 			Name: fmt.Sprint("smtp ", code), Class: class, Status: status, Text: fmt.Sprintf("smtp %d", code),
 			Err: &email.ReplyError{Reply: email.Reply{Code: code, Message: "user@example.com said your code is 123456 in private subject"}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"syscall"
@@ -70,6 +71,8 @@ func ClassifyNetwork(err error, limit time.Duration) (models.ProviderResponse, *
 		return unreachable("connection refused")
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return unreachable("connection reset")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
+		return unreachable("connection lost")
 	}
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		return unreachable("host not found")
@@ -84,4 +87,12 @@ func unreachable(text string) (models.ProviderResponse, *Failure, bool) {
 	f := Transient(errors.New(text))
 	f.Unreachable = true
 	return models.ProviderResponse{Status: models.StatusUnavailable}, f, true
+}
+
+// MayHaveBeenAccepted marks a failure that leaves open whether the provider
+// took the message, and says so in its text.
+func MayHaveBeenAccepted(f *Failure) *Failure {
+	f.Ambiguous = true
+	f.Err = fmt.Errorf("%w (may have been accepted)", f.Err)
+	return f
 }

@@ -27,6 +27,11 @@ type Failure struct {
 	// Such a failure says nothing about the message and feeds the breaker.
 	Unreachable bool
 
+	// Ambiguous marks a call that the provider may have accepted: it ran out
+	// of time or was cut after the message was written. Class is transient or
+	// unknown.
+	Ambiguous bool
+
 	// RetryAfter is how long the provider asked to be left alone; zero means
 	// that it did not say.
 	RetryAfter time.Duration

@@ -12,8 +12,8 @@ import (
 	"messaging-worker/internal/util"
 )
 
-// Provider holds one mail conversation. Its errors are *email.ReplyError for
-// a message refused as a whole, and the network's or ctx's where no reply came.
+// Provider holds one mail conversation. Its errors are those of package email,
+// and mean that all recipients failed alike; or the network's or ctx's.
 type Provider interface {
 	Send(ctx context.Context, m email.Message) (email.Receipt, error)
 }
@@ -65,7 +65,7 @@ func (a *Adapter) Send(ctx context.Context, req *models.EmailRequest, call commo
 		ID: req.MessageID, Attempt: call.Attempt, From: req.From, To: req.To, CC: req.CC, BCC: req.BCC,
 		Indexes: call.Recipients, Last: unit[len(unit)-1],
 		Subject: req.Subject, HTML: req.Body.Type == models.BodyHTML, Body: req.Body.Content,
-		CreatedAt: req.CreatedAt, Meta: req.Meta,
+		CreatedAt: req.CreatedAt, ReplyTo: req.Meta[metaReplyTo], ListUnsubscribe: req.Meta[metaListUnsubscribe], Meta: req.Meta,
 	}
 	for _, i := range call.Recipients {
 		m.Recipients = append(m.Recipients, a.Recipient(req, i))
@@ -73,7 +73,8 @@ func (a *Adapter) Send(ctx context.Context, req *models.EmailRequest, call commo
 	receipt, err := a.provider.Send(ctx, m)
 	own := append([]string{req.From, req.Subject, req.Body.Content}, m.Recipients...)
 	if err != nil {
-		return refusedWhole(err, a.timeout, own)
+		resp, f := failed(err, a.timeout, own)
+		return resp, f
 	}
-	return settled(receipt, call.Recipients, own)
+	return settled(receipt, call.Recipients, a.timeout, own)
 }

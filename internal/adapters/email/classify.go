@@ -3,7 +3,6 @@ package email
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"messaging-worker/internal/adapters/common"
@@ -45,55 +44,79 @@ func response(r email.Reply, status string, own []string) models.ProviderRespons
 	return resp
 }
 
-// refusedWhole reads an error of the provider: no recipient has the mail.
-func refusedWhole(err error, limit time.Duration, own []string) (models.ProviderResponse, error) {
-	reply, ok := errors.AsType[*email.ReplyError](err)
-	if ok {
-		class, status := classOf(reply.Reply)
-		return response(reply.Reply, status, own), &common.Failure{
-			Class: class, RetryAfter: reply.RetryAfter,
-			Unreachable: reply.Code == 421, Err: shortText(reply.Reply, own),
-		}
+// notOurs reports a reply that refuses us and not the message: credentials
+// are wanted, wrong or too weak (RFC 4954, 6).
+func notOurs(r email.Reply) bool {
+	switch r.Code {
+	case 530, 534, 535, 538:
+		return true
 	}
-	if resp, failure, ok := common.ClassifyNetwork(err, limit); ok {
-		return resp, failure
-	}
-	return models.ProviderResponse{Status: models.StatusUnknown}, common.Unknown(errors.New("provider failed without a reply"))
+	return false
 }
 
-// settled reads a conversation in which each recipient had an answer of its
-// own.
-func settled(receipt email.Receipt, recipients []int, own []string) (models.ProviderResponse, error) {
-	if len(receipt.Refusals) == 0 {
-		return accepted(receipt, models.StatusOK, own), nil
+// noRelay reports that a server which refuses a recipient so may refuse
+// everybody's: 5.7.x is how a relay says that it does not relay for us
+// (RFC 3463, 3.8). When all recipients of a call are refused so, it does.
+func noRelay(r email.Reply) bool {
+	return notOurs(r) || (r.Code == 550 || r.Code == 554) && r.Enhanced[0] == 5 && r.Enhanced[1] == 7
+}
+
+// setUp is a failure of our way to the server: it waits for a mend, and says
+// nothing about the message.
+func setUp(err error) *common.Failure {
+	f := common.Transient(err)
+	f.Unreachable = true
+	return f
+}
+
+// failed reads an error of the provider. It is the same for every recipient
+// that it is about.
+func failed(err error, limit time.Duration, own []string) (models.ProviderResponse, *common.Failure) {
+	if reply, ok := errors.AsType[*email.ReplyError](err); ok {
+		return refused(reply, own)
 	}
-	f := &common.Failure{Class: models.FailurePermanent, Refused: []int{}, Open: []int{}}
-	worst := receipt.Refusals[0].Reply
-	for _, refusal := range receipt.Refusals {
-		class, _ := classOf(refusal.Reply)
-		if class == models.FailurePermanent {
-			f.Refused = append(f.Refused, recipients[refusal.Recipient])
-			continue
+	if broken, ok := errors.AsType[*email.SetupError](err); ok {
+		if broken.Err != nil {
+			text := models.CutRunes("smtp "+broken.Stage+": "+broken.Err.Error(), 200)
+			return models.ProviderResponse{Status: models.StatusUnavailable, Message: text}, setUp(errors.New(text))
 		}
-		// Open recipients decide what happens next, so theirs is the class.
-		f.Open, f.Class, worst = append(f.Open, recipients[refusal.Recipient]), class, refusal.Reply
+		return response(broken.Reply, models.StatusUnavailable, own), setUp(shortText(broken.Reply, own))
 	}
-	f.Err = shortText(worst, own)
-	if len(receipt.Refusals) == len(recipients) {
-		_, status := classOf(worst)
-		return response(worst, status, own), f
+	if unsendable, ok := errors.AsType[*email.UnsendableError](err); ok {
+		return models.ProviderResponse{Status: models.StatusRejected, Message: unsendable.Reason}, common.Permanent(unsendable)
 	}
-	resp := accepted(receipt, models.StatusPartial, own)
-	resp.Raw = common.Clean(worst.String()+" "+worst.Message, own...)
-	resp.Meta["rejected"] = strconv.Itoa(len(receipt.Refusals))
+	if odd, ok := errors.AsType[*email.ProtocolError](err); ok {
+		f := common.Unknown(errors.New("a reply outside the protocol"))
+		if odd.Ambiguous {
+			f = common.MayHaveBeenAccepted(f)
+		}
+		return models.ProviderResponse{Status: models.StatusUnknown}, f
+	}
+	line, isLine := errors.AsType[*email.LineError](err)
+	if isLine && line.Limit > 0 {
+		limit = line.Limit
+	}
+	resp, f, ok := common.ClassifyNetwork(err, limit)
+	switch {
+	case !ok && !isLine:
+		return models.ProviderResponse{Status: models.StatusUnknown}, common.Unknown(errors.New("provider failed without a reply"))
+	case !ok:
+		resp, f = models.ProviderResponse{Status: models.StatusUnavailable}, setUp(errors.New("network error"))
+	}
+	if isLine && line.Ambiguous {
+		f = common.MayHaveBeenAccepted(f)
+	}
 	return resp, f
 }
 
-func accepted(receipt email.Receipt, status string, own []string) models.ProviderResponse {
-	resp := response(receipt.Reply, status, own)
-	resp.Raw, resp.Meta = "", map[string]string{}
-	if receipt.QueueID != "" {
-		resp.Meta["queue_id"] = receipt.QueueID
+// refused reads a reply that refuses the message as a whole.
+func refused(reply *email.ReplyError, own []string) (models.ProviderResponse, *common.Failure) {
+	if notOurs(reply.Reply) {
+		return response(reply.Reply, models.StatusUnavailable, own), setUp(shortText(reply.Reply, own))
 	}
-	return resp
+	class, status := classOf(reply.Reply)
+	return response(reply.Reply, status, own), &common.Failure{
+		Class: class, RetryAfter: reply.RetryAfter,
+		Unreachable: reply.Code == 421, Err: shortText(reply.Reply, own),
+	}
 }

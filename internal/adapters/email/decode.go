@@ -2,6 +2,8 @@ package email
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/models"
@@ -9,6 +11,16 @@ import (
 )
 
 const wantMailbox = "an email address"
+
+// Entries of meta that become headers of the mail.
+const (
+	metaReplyTo         = "email.reply_to"
+	metaListUnsubscribe = "email.list_unsubscribe"
+)
+
+// maxURL keeps the header that a URL stands in below the longest line of a
+// mail, 998 octets (RFC 5322, 2.1.1).
+const maxURL = 900
 
 // Decode reads and checks a request of messages.email.request. Its only error
 // is *common.Violations.
@@ -55,5 +67,30 @@ func (a *Adapter) check(r *common.Reader, req *models.EmailRequest) {
 	if n := len(req.Body.Content); n > a.limits.BodyBytes {
 		r.Add("body.content", fmt.Sprintf("%d bytes, at most %d", n, a.limits.BodyBytes))
 	}
+	a.checkMeta(r, req.Meta)
 	req.Body.MediaType = "" // media is WhatsApp's
+}
+
+func (a *Adapter) checkMeta(r *common.Reader, meta map[string]string) {
+	if text, ok := meta[metaReplyTo]; ok && !util.IsMailbox(text) {
+		r.Add(metaPath(metaReplyTo), "not "+wantMailbox)
+	}
+	text, ok := meta[metaListUnsubscribe]
+	switch {
+	case !ok:
+	case !isHTTPS(text):
+		r.Add(metaPath(metaListUnsubscribe), "not an absolute https URL in printable ASCII")
+	case len(text) > maxURL:
+		r.Add(metaPath(metaListUnsubscribe), fmt.Sprintf("%d bytes, at most %d", len(text), maxURL))
+	}
+}
+
+func metaPath(key string) string { return "meta[" + strconv.Quote(key) + "]" }
+
+// isHTTPS reports whether a text is an https URL that can stand in a header
+// between angle brackets, in a list that commas part (RFC 2369, 2).
+func isHTTPS(text string) bool {
+	const scheme = "https://"
+	return len(text) > len(scheme) && strings.EqualFold(text[:len(scheme)], scheme) && util.IsHTTPURL(text) &&
+		!strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(`<>"\^`+"`{|}", c) })
 }

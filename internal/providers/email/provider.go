@@ -20,6 +20,10 @@ type Message struct {
 	Body        string
 	CreatedAt   time.Time
 
+	// ReplyTo is a mailbox, ListUnsubscribe an https URL in printable ASCII
+	// for one-click unsubscription (RFC 8058); empty where not wanted.
+	ReplyTo, ListUnsubscribe string
+
 	// Meta is the request's meta: hints for the mock.
 	Meta map[string]string
 }
@@ -30,19 +34,6 @@ type Reply struct {
 	Enhanced [3]int // zero where the server gave none
 	Message  string // its text, without the codes
 }
-
-// ReplyError is a reply that refuses the message as a whole.
-type ReplyError struct {
-	Reply
-
-	Stage string // the command that was refused: "MAIL", "DATA", "." and so on
-
-	// RetryAfter is for the mock alone: SMTP has no word for it.
-	RetryAfter time.Duration
-}
-
-// Error returns the code, and where there is one the enhanced code.
-func (e *ReplyError) Error() string { return e.String() }
 
 // String returns the code, and where there is one the enhanced code.
 func (r Reply) String() string {
@@ -59,9 +50,15 @@ type Refusal struct {
 }
 
 // Receipt is how a conversation ended that was not refused as a whole. Every
-// recipient without a refusal has the mail.
+// recipient that is neither in Refusals nor in Failed has the mail.
 type Receipt struct {
 	Reply    Reply // to the last line; zero when no recipient was accepted
 	Refusals []Refusal
-	QueueID  string // where the reply names one
+	QueueID  string // where the reply names one; comma-separated where several transactions were needed
+
+	// Failed are the positions of the recipients that had no answer of their
+	// own before the conversation failed with Err. Both are nil where it did
+	// not fail. Err is of the types that Send returns.
+	Failed []int
+	Err    error
 }

@@ -1,0 +1,175 @@
+package adaptertest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"messaging-worker/internal/adapters/adaptertest"
+	"messaging-worker/internal/adapters/common"
+	emailadapter "messaging-worker/internal/adapters/email"
+	"messaging-worker/internal/models"
+	"messaging-worker/internal/providers/email"
+)
+
+func smtpReply(code, class, subject, detail int) email.Reply {
+	return email.Reply{Code: code, Enhanced: [3]int{class, subject, detail}, Message: "words"}
+}
+
+// TestEmailFailuresAreClassed goes through the stages of a conversation: RFC
+// 5321, 4.2 and 4.3.2; RFC 3463; RFC 4954, 6.
+func TestEmailFailuresAreClassed(t *testing.T) {
+	t.Parallel()
+	const (
+		transient, permanent, unknown = models.FailureTransient, models.FailurePermanent, models.FailureUnknown
+		cut                           = " (may have been accepted)"
+	)
+	setup := func(stage string, r email.Reply) error { return &email.SetupError{Stage: stage, Reply: r} }
+	whole := func(stage string, r email.Reply) error { return &email.ReplyError{Stage: stage, Reply: r} }
+	line := func(stage string, ambiguous bool, err error) error {
+		return fmt.Errorf("wrapped: %w", &email.LineError{Stage: stage, Limit: 5 * time.Second, Ambiguous: ambiguous, Err: err})
+	}
+	refused := &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	reset := &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
+	unreachableHost := &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EHOSTUNREACH)}
+	tests := []struct {
+		name        string
+		err         error
+		class       models.FailureType
+		unreachable bool
+		ambiguous   bool
+		text        string // behind the class
+		status      string
+	}{
+		{"no such host", line("connect", false, &net.DNSError{Err: "no such host"}), transient, true, false, "host not found", models.StatusUnavailable},
+		{"refused", line("connect", false, refused), transient, true, false, "connection refused", models.StatusUnavailable},
+		{"no route", line("connect", false, unreachableHost), transient, true, false, "network error", models.StatusUnavailable},
+		{"connect times out", line("connect", false, context.DeadlineExceeded), transient, true, false, "timeout after 5s", models.StatusTimeout},
+		{"certificate", &email.SetupError{Stage: "TLS", Err: errors.New("x509: unknown authority")}, transient, true, false, "smtp TLS: x509: unknown authority", models.StatusUnavailable},
+		{"greeting 421", setup("greeting", smtpReply(421, 4, 3, 2)), transient, true, false, "smtp 421 words", models.StatusUnavailable},
+		{"greeting 554", setup("greeting", smtpReply(554, 5, 7, 1)), transient, true, false, "smtp 554 words", models.StatusUnavailable},
+		{"greeting 521", setup("greeting", smtpReply(521, 5, 3, 2)), transient, true, false, "smtp 521 words", models.StatusUnavailable},
+		{"EHLO 550", setup("EHLO", smtpReply(550, 5, 7, 1)), transient, true, false, "smtp 550 words", models.StatusUnavailable},
+		{"AUTH 535", setup("AUTH", smtpReply(535, 5, 7, 8)), transient, true, false, "smtp 535 words", models.StatusUnavailable},
+		{"AUTH 454", setup("AUTH", smtpReply(454, 4, 7, 0)), transient, true, false, "smtp 454 words", models.StatusUnavailable},
+
+		{"MAIL 421", whole("MAIL", smtpReply(421, 4, 3, 2)), transient, true, false, "smtp 421 words", models.StatusUnavailable},
+		{"MAIL 450", whole("MAIL", smtpReply(450, 4, 1, 8)), transient, false, false, "smtp 450 words", models.StatusUnavailable},
+		{"MAIL 451", whole("MAIL", smtpReply(451, 4, 7, 1)), transient, false, false, "smtp 451 words", models.StatusRateLimited},
+		{"MAIL 452", whole("MAIL", smtpReply(452, 4, 3, 1)), transient, false, false, "smtp 452 words", models.StatusUnavailable},
+		{"MAIL 530", whole("MAIL", smtpReply(530, 5, 7, 0)), transient, true, false, "smtp 530 words", models.StatusUnavailable},
+		{"MAIL 550", whole("MAIL", smtpReply(550, 5, 7, 1)), permanent, false, false, "smtp 550 words", models.StatusRejected},
+		{"MAIL 552", whole("MAIL", smtpReply(552, 5, 3, 4)), permanent, false, false, "smtp 552 words", models.StatusRejected},
+		{"MAIL 553", whole("MAIL", smtpReply(553, 5, 1, 7)), permanent, false, false, "smtp 553 words", models.StatusRejected},
+		{"MAIL 501", whole("MAIL", smtpReply(501, 5, 1, 7)), permanent, false, false, "smtp 501 words", models.StatusRejected},
+		{"MAIL 555", whole("MAIL", smtpReply(555, 5, 5, 4)), permanent, false, false, "smtp 555 words", models.StatusRejected},
+		{"DATA 451", whole("DATA", smtpReply(451, 4, 3, 0)), transient, false, false, "smtp 451 words", models.StatusUnavailable},
+		{"DATA 554", whole("DATA", smtpReply(554, 5, 6, 0)), permanent, false, false, "smtp 554 words", models.StatusRejected},
+		{"message 452", whole(".", smtpReply(452, 4, 3, 1)), transient, false, false, "smtp 452 words", models.StatusUnavailable},
+		{"message 421", whole(".", smtpReply(421, 4, 3, 2)), transient, true, false, "smtp 421 words", models.StatusUnavailable},
+		{"message 552", whole(".", smtpReply(552, 5, 3, 4)), permanent, false, false, "smtp 552 words", models.StatusRejected},
+		{"message 550", whole(".", smtpReply(550, 5, 7, 1)), permanent, false, false, "smtp 550 words", models.StatusRejected},
+		{"the codes disagree", whole(".", smtpReply(450, 5, 1, 1)), transient, false, false, "smtp 450 words", models.StatusUnavailable},
+
+		{"cut before the message", line("RCPT", false, io.EOF), transient, true, false, "connection lost", models.StatusUnavailable},
+		{"cut in the message", line("body", false, reset), transient, true, false, "connection reset", models.StatusUnavailable},
+		{"cut behind the message", line(".", true, io.EOF), transient, true, true, "connection lost" + cut, models.StatusUnavailable},
+		{"time-out behind the message", line(".", true, os.ErrDeadlineExceeded), transient, true, true, "timeout after 5s" + cut, models.StatusTimeout},
+		{"no SMTP", &email.ProtocolError{Stage: "RCPT"}, unknown, false, false, "a reply outside the protocol", models.StatusUnknown},
+		{"no SMTP behind the message", &email.ProtocolError{Stage: ".", Ambiguous: true}, unknown, false, true, "a reply outside the protocol" + cut, models.StatusUnknown},
+		{"3yz to MAIL", whole("MAIL", email.Reply{Code: 354}), unknown, false, false, "smtp 354", models.StatusUnknown},
+		{"unsendable", &email.UnsendableError{Reason: "it needs what is not there"}, permanent, false, false, "it needs what is not there", models.StatusRejected},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			a := emailadapter.New(reply{err: tt.err}, common.Limits{}, adaptertest.Limit)
+			resp, err := a.Send(t.Context(), emailRequest(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
+			f := common.Classify(err)
+			if f.Class != tt.class || f.Unreachable != tt.unreachable || f.Ambiguous != tt.ambiguous || f.Err.Error() != tt.text || resp.Status != tt.status {
+				t.Errorf("%+v, %+v, want %+v", resp, f, tt)
+			}
+		})
+	}
+}
+
+func TestEmailRecipientsRefusedForUsAll(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		reply email.Reply
+		setup bool
+	}{
+		{"authentication required", smtpReply(530, 5, 7, 0), true},
+		{"relaying denied", smtpReply(550, 5, 7, 1), true},
+		{"relay access denied", smtpReply(554, 5, 7, 1), true},
+		{"unknown user", smtpReply(550, 5, 1, 1), false},
+		{"no enhanced code", email.Reply{Code: 550}, false},
+		{"mailbox full", smtpReply(552, 5, 2, 2), false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			all := []email.Refusal{{Recipient: 0, Reply: tt.reply}, {Recipient: 1, Reply: tt.reply}, {Recipient: 2, Reply: tt.reply}}
+			send := func(refusals []email.Refusal) *common.Failure {
+				a := emailadapter.New(reply{receipt: email.Receipt{Reply: email.Reply{Code: 250}, Refusals: refusals}}, common.Limits{}, time.Second)
+				_, err := a.Send(t.Context(), emailRequest(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
+				return common.Classify(err)
+			}
+			if f := send(all); (f.Class == models.FailureTransient && f.Unreachable && f.Refused == nil) != tt.setup {
+				t.Errorf("all refused: %+v, want set-up %v", f, tt.setup)
+			}
+			if f := send(all[:2]); f.Class != models.FailurePermanent || f.Unreachable || !slices.Equal(f.Refused, []int{0, 1}) {
+				t.Errorf("two of three refused: %+v, want permanent for these", f)
+			}
+		})
+	}
+}
+
+func TestEmailConversationThatFailsHalfWay(t *testing.T) {
+	t.Parallel()
+	gone, later := smtpReply(550, 5, 1, 1), smtpReply(450, 4, 2, 1)
+	tests := []struct {
+		name              string
+		refusals          []email.Refusal
+		failed            []int
+		err               error
+		class             models.FailureType
+		wantRefused, open []int
+	}{
+		{"cut", []email.Refusal{{Recipient: 1, Reply: gone}}, []int{0, 2}, &email.LineError{Stage: ".", Ambiguous: true, Err: io.EOF}, models.FailureTransient, []int{1}, []int{0, 2}},
+		{"refused", []email.Refusal{{Recipient: 1, Reply: gone}}, []int{0, 2}, &email.ReplyError{Reply: smtpReply(554, 5, 6, 0)}, models.FailurePermanent, []int{0, 1, 2}, nil},
+		{"refused, one deferred", []email.Refusal{{Recipient: 1, Reply: later}}, []int{0, 2}, &email.ReplyError{Reply: smtpReply(554, 5, 6, 0)}, models.FailureTransient, []int{0, 2}, []int{1}},
+		{"one delivered", nil, []int{2}, &email.ReplyError{Reply: smtpReply(451, 4, 3, 0)}, models.FailureTransient, nil, []int{2}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := reply{receipt: email.Receipt{Refusals: tt.refusals, Failed: tt.failed, Err: tt.err}}
+			_, err := emailadapter.New(p, common.Limits{}, time.Second).Send(t.Context(), emailRequest(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
+			f := common.Classify(err)
+			if f == nil || f.Class != tt.class || !slices.Equal(f.Refused, tt.wantRefused) || !slices.Equal(f.Open, tt.open) {
+				t.Errorf("%+v, want %s refused %v open %v", f, tt.class, tt.wantRefused, tt.open)
+			}
+		})
+	}
+}
+
+func TestEmailMetaBecomesHeaders(t *testing.T) {
+	t.Parallel()
+	var m email.Message
+	req := emailRequest()
+	req.Meta = map[string]string{"email.reply_to": "help@example.com", "email.list_unsubscribe": "https://example.com/u"}
+	_, err := emailadapter.New(reply{receipt: email.Receipt{Reply: email.Reply{Code: 250}}, got: &m}, common.Limits{}, time.Second).
+		Send(t.Context(), req, common.Call{Attempt: 1, Recipients: []int{0}})
+	if err != nil || m.ReplyTo != "help@example.com" || m.ListUnsubscribe != "https://example.com/u" {
+		t.Errorf("%+v, %v", m, err)
+	}
+}

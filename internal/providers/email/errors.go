@@ -1,0 +1,76 @@
+package email
+
+import (
+	"fmt"
+	"time"
+)
+
+// ReplyError is a reply that refuses the message as a whole.
+type ReplyError struct {
+	Reply
+
+	Stage string // the command that was refused: "MAIL", "RCPT", "DATA", or "." for the message itself
+
+	// RetryAfter is for the mock alone: SMTP has no word for it.
+	RetryAfter time.Duration
+}
+
+// Error returns the code, and where there is one the enhanced code.
+func (e *ReplyError) Error() string { return e.String() }
+
+// SetupError says that the way to the server is not in order: TLS, the
+// greeting, EHLO, or our credentials. It happens before the message is spoken
+// of, so it says nothing about the message.
+type SetupError struct {
+	Stage string // "TLS", "greeting", "EHLO", "STARTTLS", "AUTH", "DKIM"
+	Reply Reply  // what the server answered; zero where it is not an answer
+	Err   error  // what is wrong where no reply says it; else nil. It holds no secret
+}
+
+// Error names the stage, and the reply's codes or what is wrong.
+func (e *SetupError) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("smtp %s: %v", e.Stage, e.Err)
+	}
+	return e.Stage + ": " + e.Reply.String()
+}
+
+// Unwrap returns what is wrong where no reply says it.
+func (e *SetupError) Unwrap() error { return e.Err }
+
+// LineError is a connection that could not be made, broke, or ran out of time.
+type LineError struct {
+	Stage string // as for ReplyError and SetupError, or "connect", or "body"
+
+	// Limit is the time limit that a time-out ran into, as it was set; zero
+	// where the caller's context alone limited it.
+	Limit time.Duration
+
+	// Ambiguous says that the message's last line was written and no reply
+	// to it came: the server may have accepted the message.
+	Ambiguous bool
+
+	Err error // the network's error, io.EOF, or the context's
+}
+
+// Error names the stage and the cause.
+func (e *LineError) Error() string { return fmt.Sprintf("smtp %s: %v", e.Stage, e.Err) }
+
+// Unwrap returns the cause.
+func (e *LineError) Unwrap() error { return e.Err }
+
+// ProtocolError is a reply that is not SMTP.
+type ProtocolError struct {
+	Stage     string
+	Ambiguous bool // as for LineError
+}
+
+// Error names the stage.
+func (e *ProtocolError) Error() string { return "smtp " + e.Stage + ": a reply outside the protocol" }
+
+// UnsendableError is a message that needs what this server does not have. No
+// server was asked to take it.
+type UnsendableError struct{ Reason string }
+
+// Error returns the reason.
+func (e *UnsendableError) Error() string { return e.Reason }

@@ -1,0 +1,173 @@
+package smtp
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"messaging-worker/internal/providers/email"
+)
+
+// connect makes a connection that is ready for MAIL, or fails by deadline.
+// The error is *email.LineError or *email.SetupError.
+func (p *Provider) connect(ctx context.Context, deadline time.Time) (*conn, error) {
+	dialing, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	raw, err := (&net.Dialer{}).DialContext(dialing, "tcp", p.address)
+	if err != nil {
+		return nil, &email.LineError{Stage: "connect", Limit: p.timeout, Err: dialError(dialing, err)}
+	}
+	c := newConn(raw)
+	stop := context.AfterFunc(ctx, c.cut)
+	c.until(ctx, deadline)
+	err = p.open(dialing, c)
+	if !stop() && err == nil {
+		err = &email.LineError{Stage: "connect", Err: ctx.Err()}
+	}
+	if err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// dialError prefers the context's word: the dialer has its own for a deadline.
+func dialError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// open brings a fresh connection to where messages can be sent.
+func (p *Provider) open(ctx context.Context, c *conn) error {
+	if p.opts.TLS == TLSImplicit {
+		if err := p.handshake(ctx, c, "TLS"); err != nil {
+			return err
+		}
+	}
+	greeting, err := c.hear()
+	if err = p.granted(ctx, c, "greeting", greeting, err); err != nil {
+		return err
+	}
+	if err := p.hello(ctx, c); err != nil {
+		return err
+	}
+	if p.opts.TLS == TLSStart {
+		if err := p.startTLS(ctx, c); err != nil {
+			return err
+		}
+	}
+	return p.authenticate(ctx, c)
+}
+
+// granted turns what came in answer to a step of the set-up into its error:
+// nil for a positive reply.
+func (p *Provider) granted(ctx context.Context, c *conn, stage string, r email.Reply, err error) error {
+	switch {
+	case errors.Is(err, errProtocol):
+		return &email.SetupError{Stage: stage, Err: errProtocol}
+	case err != nil:
+		return c.lost(ctx, stage, p.timeout, false, err)
+	case !positive(r):
+		return &email.SetupError{Stage: stage, Reply: r}
+	}
+	return nil
+}
+
+// hello says EHLO, and HELO to a server that does not know it (RFC 5321,
+// 4.1.4: 500 or 502).
+func (p *Provider) hello(ctx context.Context, c *conn) error {
+	c.offers = offers{}
+	c.say("EHLO ", p.helo)
+	err := c.flush()
+	var r email.Reply
+	if err == nil {
+		first := true
+		r, err = readReply(c.in, func(text []byte) {
+			if !first { // the first line is the server's name
+				c.offers.add(string(text))
+			}
+			first = false
+		})
+	}
+	if err == nil && (r.Code == 500 || r.Code == 502) {
+		c.offers = offers{}
+		r, err = c.ask("HELO ", p.helo)
+	}
+	return p.granted(ctx, c, "EHLO", r, err)
+}
+
+// add notes one EHLO keyword with its parameters.
+func (o *offers) add(text string) {
+	keyword, rest, _ := strings.Cut(strings.ToUpper(strings.TrimSpace(text)), " ")
+	switch keyword {
+	case "PIPELINING":
+		o.pipelining = true
+	case "8BITMIME":
+		o.eightBitMIME = true
+	case "SMTPUTF8":
+		o.smtpUTF8 = true
+	case "STARTTLS":
+		o.startTLS = true
+	case "SIZE":
+		// RFC 1870, 3: without a number, or with 0, there is no fixed limit.
+		if n, err := strconv.ParseInt(rest, 10, 64); err == nil && n > 0 {
+			o.size = n
+		}
+	case "AUTH":
+		o.auth = append(o.auth, strings.Fields(rest)...)
+	}
+	if mechanisms, old := strings.CutPrefix(keyword, "AUTH="); old { // from before RFC 2554
+		o.auth = append(append(o.auth, mechanisms), strings.Fields(rest)...)
+	}
+}
+
+// startTLS puts the connection under TLS or fails: there is no going on in
+// clear text.
+func (p *Provider) startTLS(ctx context.Context, c *conn) error {
+	const stage = "STARTTLS"
+	if !c.offers.startTLS {
+		return &email.SetupError{Stage: stage, Err: errors.New("the server does not offer STARTTLS")}
+	}
+	r, err := c.ask(stage)
+	if err := p.granted(ctx, c, stage, r, err); err != nil {
+		return err
+	}
+	if c.in.Buffered() > 0 {
+		// Somebody between us put replies in, to be taken for what the server
+		// says under TLS.
+		return &email.SetupError{Stage: stage, Err: errors.New("clear text behind the reply to STARTTLS")}
+	}
+	if err := p.handshake(ctx, c, stage); err != nil {
+		return err
+	}
+	return p.hello(ctx, c) // what was offered in clear text is forgotten (RFC 3207, 4.2)
+}
+
+func (p *Provider) handshake(ctx context.Context, c *conn, stage string) error {
+	secured := tls.Client(c.raw, p.tls)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		if ctx.Err() != nil || brokeOff(err) {
+			return c.lost(ctx, stage, p.timeout, false, err)
+		}
+		return &email.SetupError{Stage: stage, Err: err}
+	}
+	c.line, c.secure = secured, true
+	c.in = bufio.NewReaderSize(secured, maxLine)
+	return nil
+}
+
+// brokeOff reports an error of the network and not of TLS.
+func brokeOff(err error) bool {
+	var netErr net.Error
+	return errors.As(err, &netErr) && netErr.Timeout() || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}

@@ -1,0 +1,224 @@
+package smtp
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/wneessen/go-mail"
+
+	"messaging-worker/internal/providers/email"
+)
+
+// keepBuffer is the largest message whose buffers are kept for the next one.
+const keepBuffer = 256 << 10
+
+// letters writes messages, in buffers that it lends out. The zero letters
+// works and signs nothing.
+type letters struct {
+	dkim *DKIM // nil for none
+	pool sync.Pool
+}
+
+// draft is a letter and the buffers that it lies in.
+type draft struct {
+	letter
+
+	plain  bytes.Buffer // as written
+	signed bytes.Buffer // the same behind its signature
+}
+
+// write makes the letter of m. It must be given back with free.
+func (ls *letters) write(m *email.Message) (*draft, error) {
+	d, ok := ls.pool.Get().(*draft)
+	if !ok {
+		d = &draft{}
+	}
+	d.plain.Reset()
+	if err := writeMessage(&d.plain, m); err != nil {
+		// Nothing that a valid request holds can be the reason.
+		return nil, &email.UnsendableError{Reason: "the message cannot be written"}
+	}
+	text := d.plain.Bytes()
+	if ls.dkim != nil {
+		d.signed.Reset()
+		if err := ls.dkim.sign(&d.signed, text); err != nil {
+			return nil, &email.SetupError{Stage: "DKIM", Err: errors.New("the message cannot be signed")}
+		}
+		text = d.signed.Bytes()
+	}
+	d.letter = letter{
+		from: m.From, to: m.Recipients, wire: stuff(d.wire[:0], text), size: int64(len(text)),
+		eightBit: anyBeyondASCII(m.To) || anyBeyondASCII(m.CC) || anyBeyondASCII([]string{m.From, m.ReplyTo}),
+	}
+	d.utf8 = d.eightBit || anyBeyondASCII(m.Recipients)
+	return d, nil
+}
+
+// free takes a letter back.
+func (ls *letters) free(d *draft) {
+	if cap(d.wire) <= keepBuffer {
+		d.from, d.to = "", nil
+		ls.pool.Put(d)
+	}
+}
+
+// writeMessage writes m with all lines ended by CR LF. The body is encoded, so
+// that only a mailbox beyond ASCII makes an octet above 127 (RFC 6532), and no
+// line of the body is longer than 76.
+func writeMessage(w *bytes.Buffer, m *email.Message) error {
+	// The mailboxes are written here, as they were given: the library would
+	// quote quoted ones again, and not know address literals.
+	writeMailboxes(w, "From", m.From)
+	writeMailboxes(w, "To", m.To...)
+	writeMailboxes(w, "Cc", m.CC...)
+	if m.ReplyTo != "" {
+		writeMailboxes(w, "Reply-To", m.ReplyTo)
+	}
+	msg := mail.NewMsg(mail.WithNoDefaultUserAgent())
+	msg.SetDateWithValue(m.CreatedAt)
+	setVerbatim(msg, mail.HeaderMessageID, "<"+m.ID+"@"+domainOf(m.From)+">")
+	if m.Subject != "" {
+		msg.Subject(encodeWords(m.Subject))
+	}
+	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834, 5
+	if m.ListUnsubscribe != "" {
+		msg.SetGenHeader(mail.HeaderListUnsubscribe, "<"+m.ListUnsubscribe+">")
+		msg.SetGenHeader(mail.HeaderListUnsubscribePost, "List-Unsubscribe=One-Click")
+	}
+	kind := mail.TypeTextPlain
+	if m.HTML {
+		kind = mail.TypeTextHTML
+	}
+	body := m.Body
+	if prefersBase64(body) {
+		msg.SetEncoding(mail.EncodingB64)
+		body = canonical(body)
+	} else if strings.Contains(body, "\r") {
+		// The encoder remembers a bare CR for too long and loses an LF.
+		body = canonical(body)
+	}
+	msg.SetBodyString(kind, body)
+	if _, err := msg.WriteTo(w); err != nil {
+		return fmt.Errorf("write message: %w", err)
+	}
+	if !bytes.HasSuffix(w.Bytes(), []byte("\r\n")) {
+		w.WriteString("\r\n")
+	}
+	return nil
+}
+
+// setVerbatim sets a header whose value is not to be encoded. The library
+// encodes what is beyond ASCII, which is wrong in an id (RFC 6532, 3.3).
+func setVerbatim(msg *mail.Msg, name mail.Header, value string) {
+	msg.SetGenHeader(name, "")
+	msg.GetGenHeader(name)[0] = value
+}
+
+// writeMailboxes writes a header of mailboxes, a line for each after the
+// first; nothing when there are none.
+func writeMailboxes(w *bytes.Buffer, name string, mailboxes ...string) {
+	for i, m := range mailboxes {
+		if i == 0 {
+			w.WriteString(name + ": <")
+		} else {
+			w.WriteString(",\r\n <")
+		}
+		w.WriteString(m)
+		w.WriteString(">")
+	}
+	if len(mailboxes) > 0 {
+		w.WriteString("\r\n")
+	}
+}
+
+// domainOf returns what is behind the last @: a quoted local part may have
+// one too, a domain may not.
+func domainOf(mailbox string) string { return mailbox[strings.LastIndexByte(mailbox, '@')+1:] }
+
+// wordBytes is how much text an encoded word holds: 75 characters at most
+// (RFC 2047, 2), of which 12 are not text.
+const wordBytes = 45
+
+// encodeWords returns a header text as it is, where it reads as meant, else as
+// encoded words (RFC 2047). White space in a row is encoded too: folding could
+// leave a line of nothing else, which some readers take for the header's end.
+func encodeWords(s string) string {
+	if isPlainText(s) {
+		return s
+	}
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	var b strings.Builder
+	for len(s) > 0 {
+		n := min(wordBytes, len(s))
+		for n < len(s) && !utf8.RuneStart(s[n]) { // a word holds whole characters
+			n--
+		}
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString("=?utf-8?b?" + base64.StdEncoding.EncodeToString([]byte(s[:n])) + "?=")
+		s = s[n:]
+	}
+	return b.String()
+}
+
+// isPlainText reports whether s survives folding at single spaces, and is not
+// taken for an encoded word.
+func isPlainText(s string) bool {
+	if strings.HasPrefix(s, " ") || strings.HasSuffix(s, " ") || strings.Contains(s, "  ") || strings.Contains(s, "=?") {
+		return false
+	}
+	word := 0
+	for i := range len(s) {
+		switch {
+		case s[i] == ' ':
+			word = 0
+		case s[i] < ' ' || s[i] > '~':
+			return false
+		default:
+			word++
+		}
+		if word > 60 {
+			return false
+		}
+	}
+	return true
+}
+
+// prefersBase64 reports whether base64 (four octets for three) is shorter than
+// quoted-printable (three octets for one that is not plain).
+func prefersBase64(s string) bool {
+	odd := 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= ' ' && c <= '~' && c != '=', c == '\n', c == '\r', c == '\t':
+		default:
+			odd++
+		}
+	}
+	return odd*6 > len(s)
+}
+
+// canonical returns a text with CR LF at the end of each line (RFC 2045, 6.8),
+// however its lines ended; the same that quoted-printable makes of it.
+func canonical(s string) string {
+	s = strings.ReplaceAll(s, "\r\n", "\n")
+	s = strings.ReplaceAll(s, "\r", "\n")
+	return strings.ReplaceAll(s, "\n", "\r\n")
+}
+
+func anyBeyondASCII(list []string) bool {
+	for _, s := range list {
+		for i := range len(s) {
+			if s[i] >= utf8.RuneSelf {
+				return true
+			}
+		}
+	}
+	return false
+}

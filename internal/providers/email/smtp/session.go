@@ -1,0 +1,108 @@
+package smtp
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"messaging-worker/internal/providers/email"
+)
+
+// session is one call: the transactions that one message needs.
+type session struct {
+	p     *Provider
+	l     *letter
+	limit limits
+
+	c       *conn
+	receipt email.Receipt
+	queued  []string // queue ids
+}
+
+// send takes the message to its recipients, and leaves the call's slot.
+func (s *session) send(ctx context.Context) {
+	ended := false
+	defer func() {
+		if s.c == nil {
+			s.p.pool.leave()
+			return
+		}
+		s.c.broken = s.c.broken || !ended // a panic: nobody knows where it stands
+		s.p.pool.give(s.c)
+	}()
+	rcpts := make([]int, len(s.l.to))
+	for i := range rcpts {
+		rcpts[i] = i
+	}
+	s.c = s.p.pool.take()
+	for len(rcpts) > 0 && s.receipt.Err == nil {
+		rcpts = s.transact(ctx, rcpts)
+	}
+	ended = true
+}
+
+// transact makes one transaction and returns who is left for another.
+func (s *session) transact(ctx context.Context, rcpts []int) (left []int) {
+	if s.c == nil {
+		if s.c, s.receipt.Err = s.p.connect(ctx, s.limit.envelope); s.receipt.Err != nil {
+			s.receipt.Failed = rcpts
+			return nil
+		}
+	}
+	stop := context.AfterFunc(ctx, s.c.cut)
+	t := &transaction{c: s.c, l: s.l, rcpts: rcpts}
+	err := t.run(ctx, s.limit)
+	if !stop() {
+		s.c.broken = true // its deadline may be set at any moment
+	}
+	if err != nil && t.dead && s.c.reused {
+		// The server had closed it before it knew of the message: that is no
+		// failure of the message, and happens once.
+		s.c.close()
+		s.c = nil
+		return rcpts
+	}
+	return s.settle(t, rcpts, err)
+}
+
+// settle notes how a transaction ended and returns who is left for another.
+func (s *session) settle(t *transaction, rcpts []int, err error) (left []int) {
+	s.receipt.Refusals = append(s.receipt.Refusals, t.refusals...)
+	if err != nil {
+		s.receipt.Err = err
+		s.receipt.Failed = slices.DeleteFunc(slices.Clone(rcpts), func(i int) bool {
+			return slices.ContainsFunc(t.refusals, func(r email.Refusal) bool { return r.Recipient == i })
+		})
+		if len(s.receipt.Failed) == 0 {
+			s.receipt.Err = nil // everybody had an answer before
+		}
+		return nil
+	}
+	if len(t.accepted) == 0 {
+		return nil
+	}
+	s.c.served++
+	s.c.reused = true // the server knows of the message now
+	s.receipt.Reply = t.reply
+	if id := queueID(t.reply.Message); id != "" {
+		s.queued = append(s.queued, id)
+	}
+	// Each transaction has the time of a call: they are calls of their own
+	// but for their price.
+	s.limit.envelope = time.Now().Add(s.limit.timeout)
+	for _, r := range t.surplus {
+		left = append(left, r.Recipient)
+	}
+	return left
+}
+
+// end puts the receipt together for a message with n recipients.
+func (s *session) end(n int) (email.Receipt, error) {
+	r := s.receipt
+	if len(r.Failed) == n {
+		return email.Receipt{}, r.Err
+	}
+	r.QueueID = strings.Join(s.queued, ",")
+	return r, nil
+}

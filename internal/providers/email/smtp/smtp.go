@@ -1,0 +1,161 @@
+// Package smtp delivers mail through a relay. It speaks SMTP (RFC 5321) with
+// pipelining (RFC 2920) over connections that it keeps.
+package smtp
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"messaging-worker/internal/providers/email"
+)
+
+// Values of Options.TLS.
+const (
+	TLSStart    = "starttls" // STARTTLS, and nothing without it
+	TLSImplicit = "tls"      // TLS from the first byte
+	TLSNone     = "none"
+)
+
+// Values of Options.Auth.
+const (
+	AuthAuto    = "auto" // the best that the server offers
+	AuthPlain   = "plain"
+	AuthLogin   = "login"
+	AuthCRAMMD5 = "cram-md5"
+	AuthXOAUTH2 = "xoauth2" // the password is an access token
+	AuthNone    = "none"
+)
+
+// Options tell how to reach the relay. Host, Port, TLS, Auth, Connections and
+// Timeout are required.
+type Options struct {
+	Host     string // also the name that the server's certificate must have
+	Port     int
+	TLS      string         // one of the TLS constants
+	RootCAs  *x509.CertPool // nil means the system's
+	HeloName string         // empty means the host's name
+
+	Auth     string                 // one of the Auth constants
+	Username string                 // unless AuthNone
+	Password func() (string, error) // asked for each connection; unless AuthNone
+
+	Connections int           // at once, at most
+	Timeout     time.Duration // of a call, up to the message's last line
+	DataTimeout time.Duration // wait for the reply to the last line; zero means Timeout
+	IdleTimeout time.Duration // zero means 25 s
+
+	DKIM *DKIM // nil means that mail is not signed
+}
+
+// Provider is the relay. It is safe for concurrent use.
+type Provider struct {
+	opts    Options
+	address string
+	helo    string
+	tls     *tls.Config
+	timeout time.Duration
+	pool    *pool
+	letters letters
+}
+
+// New makes a provider. It does not connect.
+func New(o Options) (*Provider, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	p := &Provider{
+		opts: o, address: net.JoinHostPort(o.Host, strconv.Itoa(o.Port)), helo: o.HeloName, timeout: o.Timeout,
+		tls: &tls.Config{
+			ServerName: o.Host, RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12,
+			ClientSessionCache: tls.NewLRUClientSessionCache(o.Connections),
+		},
+	}
+	if p.opts.DataTimeout == 0 {
+		p.opts.DataTimeout = o.Timeout
+	}
+	idle := o.IdleTimeout
+	if idle == 0 {
+		idle = maxIdle
+	}
+	p.pool = newPool(o.Connections, idle)
+	if p.helo == "" {
+		p.helo = hostName()
+	}
+	p.letters.dkim = o.DKIM
+	return p, nil
+}
+
+func (o *Options) validate() error {
+	switch {
+	case o.Host == "":
+		return errors.New("smtp: no host")
+	case !slices.Contains([]string{TLSStart, TLSImplicit, TLSNone}, o.TLS):
+		return fmt.Errorf("smtp: tls %q", o.TLS)
+	case !slices.Contains([]string{AuthAuto, AuthPlain, AuthLogin, AuthCRAMMD5, AuthXOAUTH2, AuthNone}, o.Auth):
+		return fmt.Errorf("smtp: auth %q", o.Auth)
+	case o.Auth != AuthNone && o.Password == nil:
+		return errors.New("smtp: no password")
+	case o.Connections < 1 || o.Timeout <= 0:
+		return errors.New("smtp: connections and timeout must be above zero")
+	case strings.ContainsFunc(o.HeloName, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
+		return errors.New("smtp: the name for EHLO is not printable ASCII")
+	}
+	return nil
+}
+
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		return "localhost"
+	}
+	return name
+}
+
+// Send holds one conversation for m.Recipients, in further transactions where
+// one takes too few of them. Its errors are *email.ReplyError,
+// *email.SetupError, *email.LineError, *email.ProtocolError and
+// *email.UnsendableError, and mean that no recipient is known to have the mail
+// and that all failed alike. Send returns soon after ctx ends.
+func (p *Provider) Send(ctx context.Context, m email.Message) (email.Receipt, error) {
+	l, err := p.letters.write(&m)
+	if err != nil {
+		return email.Receipt{}, err
+	}
+	defer p.letters.free(l)
+	if err := p.pool.enter(ctx); err != nil {
+		return email.Receipt{}, err
+	}
+	s := session{
+		p: p, l: &l.letter,
+		limit: limits{envelope: time.Now().Add(p.timeout), timeout: p.timeout, data: p.opts.DataTimeout},
+	}
+	s.send(ctx)
+	return s.end(len(m.Recipients))
+}
+
+// Probe connects, greets, authenticates and quits. Its errors are
+// *email.SetupError and *email.LineError.
+func (p *Provider) Probe(ctx context.Context) error {
+	c, err := p.connect(ctx, time.Now().Add(p.timeout))
+	if err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, c.cut)()
+	c.quit()
+	return nil
+}
+
+// Close quits the idle connections, within a second.
+func (p *Provider) Close() error {
+	p.pool.close()
+	return nil
+}

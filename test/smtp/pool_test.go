@@ -1,0 +1,298 @@
+package smtp_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"messaging-worker/internal/models"
+	provider "messaging-worker/internal/providers/email"
+	"messaging-worker/internal/providers/email/smtp"
+)
+
+// mailOf is what the adapter makes of a request.
+func mailOf(r *models.EmailRequest) provider.Message {
+	return provider.Message{ID: r.MessageID, From: r.From, To: r.To, Recipients: r.To, Subject: r.Subject, Body: r.Body.Content, CreatedAt: r.CreatedAt}
+}
+
+// sink takes every message. After each one it asks whether to hang up.
+type sink struct {
+	messages atomic.Int64
+	commands sync.Map // by their first word, how many there were
+	hangUp   func() bool
+}
+
+func (s *sink) serve(_ int, c net.Conn) {
+	c.SetDeadline(time.Now().Add(6 * patience))
+	in := bufio.NewReader(c)
+	say := func(text string) { io.WriteString(c, text+"\r\n") }
+	say("220 sink")
+	for {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return
+		}
+		word, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+		n, _ := s.commands.LoadOrStore(word, &atomic.Int64{})
+		n.(*atomic.Int64).Add(1)
+		switch word {
+		case "EHLO":
+			say("250-sink\r\n250 PIPELINING")
+		case "DATA":
+			say("354 go on")
+			for line != ".\r\n" && err == nil {
+				line, err = in.ReadString('\n')
+			}
+			say("250 2.0.0 Ok")
+			s.messages.Add(1)
+			if s.hangUp != nil && s.hangUp() {
+				return
+			}
+		case "QUIT":
+			say("221 bye")
+			return
+		default:
+			say("250 ok")
+		}
+	}
+}
+
+func (s *sink) count(command string) int64 {
+	if n, ok := s.commands.Load(command); ok {
+		return n.(*atomic.Int64).Load()
+	}
+	return 0
+}
+
+// sendAll sends n messages from workers goroutines.
+func sendAll(tb testing.TB, p *smtp.Provider, n, workers int) {
+	tb.Helper()
+	work := make(chan int)
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for range work {
+				if _, err := p.Send(tb.Context(), mailOf(request(""))); err != nil {
+					tb.Errorf("Send: %v", err)
+				}
+			}
+		})
+	}
+	for i := range n {
+		work <- i
+	}
+	close(work)
+	wg.Wait()
+}
+
+func TestConnectionsAreFewAndUsedAgain(t *testing.T) {
+	t.Parallel()
+	s := &sink{}
+	srv := serve(t, s.serve)
+	o := options("")
+	o.Port, o.Connections = srv.port(), 10
+	p, err := smtp.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sendAll(t, p, 200, 10)
+	p.Close()
+	if total, peak := srv.count(); total > 12 || peak > 10 || s.messages.Load() != 200 {
+		t.Errorf("%d messages on %d connections, %d at once, want 200 on at most 12, 10 at once", s.messages.Load(), total, peak)
+	}
+	if n := s.count("RSET") + s.count("NOOP"); n != 0 {
+		t.Errorf("%d RSET and NOOP between good messages", n)
+	}
+	if total, _ := srv.count(); s.count("QUIT") != int64(total) {
+		t.Errorf("%d QUIT on %d connections", s.count("QUIT"), total)
+	}
+}
+
+func TestConnectionServesSoManyMessages(t *testing.T) {
+	t.Parallel()
+	s := &sink{}
+	srv := serve(t, s.serve)
+	o := options("")
+	o.Port = srv.port()
+	p, err := smtp.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sendAll(t, p, 250, 1)
+	p.Close()
+	if total, _ := srv.count(); total != 3 || s.messages.Load() != 250 {
+		t.Errorf("%d messages on %d connections, want 250 on 3", s.messages.Load(), total)
+	}
+}
+
+// TestServerThatClosesIdleConnections closes each after its message, when the
+// client takes it for usable.
+func TestServerThatClosesIdleConnections(t *testing.T) {
+	t.Parallel()
+	s := &sink{hangUp: func() bool { return true }}
+	srv := serve(t, s.serve)
+	o := options("")
+	o.Port, o.Connections = srv.port(), 5
+	p, err := smtp.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sendAll(t, p, 100, 5)
+	p.Close()
+	if s.messages.Load() != 100 {
+		t.Errorf("%d messages arrived, want 100, each once", s.messages.Load())
+	}
+}
+
+func TestIdleConnectionsAreQuit(t *testing.T) {
+	t.Parallel()
+	s := &sink{}
+	gone := make(chan struct{}, 8)
+	srv := serve(t, func(n int, c net.Conn) {
+		s.serve(n, c)
+		gone <- struct{}{}
+	})
+	o := options("")
+	o.Port, o.Connections, o.IdleTimeout = srv.port(), 4, brief/10
+	p, err := smtp.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	sendAll(t, p, 8, 4)
+	total, _ := srv.count()
+	for range total {
+		wait(t, "quit", gone)
+	}
+	if s.count("QUIT") != int64(total) {
+		t.Errorf("%d QUIT on %d connections", s.count("QUIT"), total)
+	}
+}
+
+func TestWaitForASlotHeedsTheContext(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	s := &sink{hangUp: func() bool { <-release; return true }}
+	reached := make(chan struct{})
+	srv := serve(t, func(n int, c net.Conn) {
+		close(reached)
+		<-release
+		s.serve(n, c)
+	})
+	o := options("")
+	o.Port = srv.port()
+	p, err := smtp.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func() {
+		_, err := p.Send(t.Context(), mailOf(request("")))
+		done <- err
+	}()
+	<-reached
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := p.Send(ctx, mailOf(request(""))); err == nil {
+		t.Error("a second call had no slot and no error")
+	}
+	close(release)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	p.Close()
+}
+
+func TestProbe(t *testing.T) {
+	t.Parallel()
+	s := &sink{}
+	srv := serve(t, s.serve)
+	o := options("")
+	o.Port = srv.port()
+	p, err := smtp.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Probe(t.Context()); err != nil {
+		t.Errorf("Probe: %v", err)
+	}
+	if s.count("QUIT") != 1 || s.count("MAIL") != 0 {
+		t.Errorf("%d QUIT, %d MAIL, want one QUIT and no MAIL", s.count("QUIT"), s.count("MAIL"))
+	}
+	o.Auth = smtp.AuthPlain
+	if p, err = smtp.New(o); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := errors.AsType[*provider.SetupError](p.Probe(t.Context())); !ok {
+		t.Error("Probe without AUTH offered: want a SetupError")
+	}
+}
+
+// TestPanicLeavesTheSlot has a panic in the middle of a call, as a bug of ours
+// or of a library would make. The engine lives on, and so must the pool.
+func TestPanicLeavesTheSlot(t *testing.T) {
+	t.Parallel()
+	s := &sink{}
+	srv := serve(t, s.serve)
+	asked := 0
+	o := options("")
+	o.Port = srv.port()
+	o.Auth, o.Password = smtp.AuthPlain, func() (string, error) {
+		if asked++; asked == 1 {
+			panic("a bug")
+		}
+		return "secret", nil
+	}
+	p, err := smtp.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	func() {
+		defer func() { _ = recover() }()
+		_, _ = p.Send(t.Context(), mailOf(request("")))
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	_, err = p.Send(ctx, mailOf(request("")))
+	if _, ok := errors.AsType[*provider.SetupError](err); !ok {
+		t.Errorf("the call after a panic: %v, want one that got as far as AUTH", err)
+	}
+}
+
+func TestManyRecipients(t *testing.T) {
+	t.Parallel()
+	s := &sink{}
+	srv := serve(t, s.serve)
+	o := options("")
+	o.Port = srv.port()
+	p, err := smtp.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for _, n := range []int{247, 248, 249, 250, 600} { // about the size of a group, and beyond
+		var to []string
+		for i := range n {
+			to = append(to, fmt.Sprintf("user%d@example.com", i))
+		}
+		before := s.count("RCPT")
+		m := mailOf(request("to: " + strings.Join(to, " ")))
+		if r, err := p.Send(t.Context(), m); err != nil || r.Refusals != nil || r.Failed != nil {
+			t.Errorf("%d recipients: %+v, %v", n, r, err)
+		}
+		if got := s.count("RCPT") - before; got != int64(n) {
+			t.Errorf("%d RCPT for %d recipients", got, n)
+		}
+	}
+	if s.messages.Load() != 5 {
+		t.Errorf("%d messages, want 5", s.messages.Load())
+	}
+}
