@@ -56,9 +56,12 @@ func notOurs(r email.Reply) bool {
 
 // noRelay reports that a server which refuses a recipient so may refuse
 // everybody's: 5.7.x is how a relay says that it does not relay for us
-// (RFC 3463, 3.8). When all recipients of a call are refused so, it does.
-func noRelay(r email.Reply) bool {
-	return notOurs(r) || (r.Code == 550 || r.Code == 554) && r.Enhanced[0] == 5 && r.Enhanced[1] == 7
+// (RFC 3463, 3.8). When all recipients of a call are refused so, it does. One
+// recipient alone may be refused with 550 by a policy of its own; 554 is for
+// when there is no service at all (RFC 5321, 4.2.3).
+func noRelay(r email.Reply, several bool) bool {
+	policy := r.Enhanced[0] == 5 && r.Enhanced[1] == 7
+	return notOurs(r) || policy && (r.Code == 554 || r.Code == 550 && several)
 }
 
 // setUp is a failure of our way to the server: it waits for a mend, and says

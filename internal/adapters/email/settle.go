@@ -35,7 +35,8 @@ func answers(receipt email.Receipt, recipients []int, own []string) (models.Prov
 		return models.ProviderResponse{}, f
 	}
 	worst := receipt.Refusals[0].Reply
-	if len(receipt.Refusals) == len(recipients) && !slices.ContainsFunc(receipt.Refusals, func(r email.Refusal) bool { return !noRelay(r.Reply) }) {
+	relays := func(r email.Refusal) bool { return !noRelay(r.Reply, len(recipients) > 1) }
+	if len(receipt.Refusals) == len(recipients) && !slices.ContainsFunc(receipt.Refusals, relays) {
 		return response(worst, models.StatusUnavailable, own), setUp(shortText(worst, own))
 	}
 	for _, refusal := range receipt.Refusals {
