@@ -34,11 +34,18 @@ type hint []string
 
 // fill produces n requests of some 300 bytes; hints gives those of number i.
 func (b *bench) fill(ctx context.Context, topic string, n int, hints func(i int) hint) error {
+	return b.produce(ctx, n, func(i int) *kgo.Record {
+		id, value := request(i, hints)
+		return &kgo.Record{Topic: topic, Key: []byte(id), Value: value}
+	})
+}
+
+// produce writes n records and waits for them.
+func (b *bench) produce(ctx context.Context, n int, record func(i int) *kgo.Record) error {
 	var mu sync.Mutex
 	var failed error
 	for i := range n {
-		id, value := request(i, hints)
-		b.client.Produce(ctx, &kgo.Record{Topic: topic, Key: []byte(id), Value: value}, func(_ *kgo.Record, err error) {
+		b.client.Produce(ctx, record(i), func(_ *kgo.Record, err error) {
 			if err != nil {
 				mu.Lock()
 				failed = err

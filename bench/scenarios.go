@@ -33,6 +33,7 @@ const (
 	most      = "ms 99th percentile"
 	read      = "journal records/s"
 	records   = "journal records"
+	ofSource  = "of smtp-source -d"
 	next      = "s from start to next delivery"
 )
 
@@ -62,6 +63,7 @@ func scenarios() []scenario {
 		{"grow-3", "W1 on 3 partitions", 0, backlog(load{messages: 200_000, env: w1, partitions: 3})},
 		{"grow-12", "W1 on 12 partitions", 0, backlog(load{messages: 200_000, env: w1})},
 		{"grow-2x", "W1 on 12 partitions, two workers", 0, backlog(load{messages: 200_000, env: w1, workers: 2})},
+		{"mail", "email, Kafka to SMTP, 50 connections, 50,000 messages of 1 KiB", 0, mail},
 		{"crash", "kill -9 behind a 120 s backoff at 4,000 messages/s for 30 s, same instance id", 0, crash},
 	}
 }
@@ -228,7 +230,9 @@ func atRest(ctx context.Context, b *bench) (figures, error) {
 		return nil, err
 	}
 	slices.Sort(latencies)
-	at := func(q float64) float64 { return float64(latencies[int(q*float64(len(latencies)-1))].Microseconds()) / 1000 }
+	at := func(q float64) float64 {
+		return float64(latencies[int(q*float64(len(latencies)-1))].Microseconds()) / 1000
+	}
 	return figures{median: at(0.5), most: at(0.99)}, p.end(syscall.SIGTERM)
 }
 
