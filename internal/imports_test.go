@@ -60,8 +60,11 @@ func rooms() []room {
 		{path: "internal/providers/api", may: []string{"internal/providers/mock"}},
 		{path: "internal/providers/email", may: []string{"internal/providers/mock"}},
 		{path: "internal/providers/email/smtp", may: []string{"internal/providers/email"}},
-		{path: "internal/providers/sms", may: []string{"internal/providers/api", "internal/providers/mock"}},
-		{path: "internal/providers/whatsapp", may: []string{"internal/providers/api", "internal/providers/mock"}},
+		{path: "internal/providers/twilio", may: []string{"internal/providers/api"}},
+		{path: "internal/providers/meta", may: []string{"internal/providers/api"}},
+		{path: "internal/providers/fake", may: leaf},
+		{path: "internal/providers/sms", may: []string{"internal/providers/api", "internal/providers/mock", "internal/providers/twilio"}},
+		{path: "internal/providers/whatsapp", may: []string{"internal/providers/api", "internal/providers/meta", "internal/providers/mock", "internal/providers/twilio"}},
 
 		{path: "test/kafka", may: leaf, client: true},
 		{path: "test/stage", may: []string{"internal/models", "test/kafka"}, client: true},

@@ -3,9 +3,7 @@
 package app
 
 import (
-	"fmt"
 	"io"
-	"strings"
 
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/adapters/email"
@@ -33,49 +31,69 @@ func Builders() []Builder { return []Builder{Email(), SMS(), WhatsApp()} }
 // Email builds the email channel.
 func Email() Builder {
 	return Builder{models.Email, func(c *config.Config) (worker.Channel, io.Closer, error) {
+		var provider email.Provider
+		var closer io.Closer
 		if c.Provider.Name == "smtp" {
 			relay, err := relayOf(c)
 			if err != nil {
 				return nil, nil, err
 			}
-			return worker.Bind(email.New(relay, limits(c), c.Worker.ProviderTimeout)), relay, nil
+			provider, closer = relay, relay
+		} else {
+			m, err := mockOf(c)
+			if err != nil {
+				return nil, nil, err
+			}
+			provider, closer = emailprovider.NewMock(m), m
 		}
-		m, err := mockOnly(c)
-		if err != nil {
-			return nil, nil, err
-		}
-		return worker.Bind(email.New(emailprovider.NewMock(m), limits(c), c.Worker.ProviderTimeout)), m, nil
+		return worker.Bind(email.New(provider, limits(c), c.Worker.ProviderTimeout)), closer, nil
 	}}
 }
 
 // SMS builds the SMS channel.
 func SMS() Builder {
 	return Builder{models.SMS, func(c *config.Config) (worker.Channel, io.Closer, error) {
-		m, err := mockOnly(c)
-		if err != nil {
-			return nil, nil, err
+		var provider sms.Provider
+		var closer io.Closer
+		if c.Provider.Name == "twilio" {
+			client := twilioOf(c)
+			provider, closer = smsprovider.NewTwilio(client), client
+		} else {
+			m, err := mockOf(c)
+			if err != nil {
+				return nil, nil, err
+			}
+			provider, closer = smsprovider.NewMock(m), m
 		}
-		return worker.Bind(sms.New(smsprovider.NewMock(m), limits(c), c.Worker.ProviderTimeout)), m, nil
+		return worker.Bind(sms.New(provider, limits(c), c.Worker.ProviderTimeout)), closer, nil
 	}}
 }
 
 // WhatsApp builds the WhatsApp channel.
 func WhatsApp() Builder {
 	return Builder{models.WhatsApp, func(c *config.Config) (worker.Channel, io.Closer, error) {
-		m, err := mockOnly(c)
-		if err != nil {
-			return nil, nil, err
+		var provider whatsapp.Provider
+		var closer io.Closer
+		switch c.Provider.Name {
+		case "twilio":
+			client := twilioOf(c)
+			provider, closer = whatsappprovider.NewTwilio(client, c.Twilio.ContentSIDs), client
+		case "meta":
+			client := metaOf(c)
+			provider, closer = whatsappprovider.NewMeta(client), client
+		default:
+			m, err := mockOf(c)
+			if err != nil {
+				return nil, nil, err
+			}
+			provider, closer = whatsappprovider.NewMock(m), m
 		}
-		return worker.Bind(whatsapp.New(whatsappprovider.NewMock(m), limits(c), c.Worker.ProviderTimeout)), m, nil
+		return worker.Bind(whatsapp.New(provider, limits(c), c.Worker.ProviderTimeout)), closer, nil
 	}}
 }
 
-// mockOnly makes the mock provider and refuses the others: they are valid
-// settings, but this version does not have them.
-func mockOnly(c *config.Config) (*mock.Mock, error) {
-	if c.Provider.Name != "mock" {
-		return nil, setting(strings.ToUpper(c.Channel)+"_PROVIDER", fmt.Errorf("%s is not part of this version; use mock", c.Provider.Name))
-	}
+// mockOf makes the mock provider of the settings.
+func mockOf(c *config.Config) (*mock.Mock, error) {
 	m, err := mock.New(mock.Options{Latency: c.Mock.Latency, Ledger: c.Mock.LedgerFile})
 	if err != nil {
 		return nil, setting("MOCK_LEDGER_FILE", err)

@@ -106,8 +106,11 @@ func failed(err error, limit time.Duration, own []string) (models.ProviderRespon
 	case !ok:
 		resp, f = models.ProviderResponse{Status: models.StatusUnavailable}, setUp(errors.New("network error"))
 	}
-	if isLine && line.Ambiguous {
+	switch {
+	case isLine && line.Ambiguous:
 		f = common.MayHaveBeenAccepted(f)
+	case !isLine && resp.Status == models.StatusTimeout:
+		f.Ambiguous = true // of the mock, which has no last line
 	}
 	return resp, f
 }

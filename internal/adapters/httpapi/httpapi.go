@@ -39,19 +39,84 @@ func Result(to string, receipt api.Receipt, err error, limit time.Duration, own 
 		}, nil
 	}
 	if answer, ok := errors.AsType[*api.Error](err); ok {
-		status, failure := common.ClassifyHTTP(common.HTTPAnswer{
-			Status: answer.Status, RetryAfter: answer.RetryAfter, Unreadable: answer.Unreadable,
-		})
+		status, failure := classify(answer)
 		return models.ProviderResponse{
 			Status: status, Code: answer.Status,
 			Message: common.Clean(message(answer), own...),
 			Raw:     common.Clean(answer.Raw, own...),
+			Meta:    requestID(answer),
 		}, failure
 	}
-	if resp, failure, ok := common.ClassifyNetwork(err, limit); ok {
-		return resp, failure
+	return noAnswer(err, limit)
+}
+
+// noAnswer reads a call that ended without one. What was written whole may
+// have been accepted.
+func noAnswer(err error, limit time.Duration) (models.ProviderResponse, error) {
+	line, isLine := errors.AsType[*api.LineError](err)
+	resp, failure, ok := common.ClassifyNetwork(err, limit)
+	switch {
+	case !ok && !isLine:
+		return models.ProviderResponse{Status: models.StatusUnknown}, common.Unknown(errors.New("provider failed without an answer"))
+	case !ok: // a certificate, a reply that is no HTTP
+		resp, failure = models.ProviderResponse{Status: models.StatusUnavailable}, common.Transient(errors.New("no HTTP connection"))
+		failure.Unreachable = true
 	}
-	return models.ProviderResponse{Status: models.StatusUnknown}, common.Unknown(errors.New("provider failed without an answer"))
+	switch {
+	case isLine && line.Sent:
+		failure = common.MayHaveBeenAccepted(failure)
+	case !isLine && resp.Status == models.StatusTimeout:
+		failure.Ambiguous = true // of the mock, which has nothing to be written
+	}
+	return resp, failure
+}
+
+// classify goes by the provider's own code where its table knows that, else by
+// the HTTP status.
+func classify(e *api.Error) (string, *common.Failure) {
+	status, f := common.ClassifyHTTP(common.HTTPAnswer{Status: e.Status, RetryAfter: e.RetryAfter, Unreadable: e.Unreadable})
+	if e.Class != "" {
+		status = byClass(e, f)
+	}
+	if e.Status == 0 && e.Class != "" {
+		f.Err = errors.New(e.Message) // it was never asked
+	}
+	if e.Status >= 500 {
+		f.Ambiguous = true
+		if e.Provider != mockName {
+			f = common.MayHaveBeenAccepted(f)
+		}
+	}
+	return status, f
+}
+
+// mockName is the provider of mocks, which says what it means in fewer words.
+const mockName = "Mock"
+
+// byClass puts what the provider's table says into f.
+func byClass(e *api.Error, f *common.Failure) (status string) {
+	f.Accepted, f.Unreachable = false, e.Status >= 500
+	switch e.Class {
+	case api.Permanent:
+		f.Class, f.Unreachable = models.FailurePermanent, false
+		return models.StatusRejected
+	case api.Throttled:
+		f.Class = models.FailureTransient
+		return models.StatusRateLimited
+	case api.SetUp:
+		f.Class, f.Unreachable = models.FailureTransient, true
+	case api.Transient:
+		f.Class = models.FailureTransient
+	}
+	return models.StatusUnavailable
+}
+
+// requestID is what the provider's support asks for.
+func requestID(e *api.Error) map[string]string {
+	if e.RequestID == "" {
+		return nil
+	}
+	return map[string]string{"request_id": models.CutRunes(e.RequestID, 128)}
 }
 
 // message is the provider's own words behind its name and code.

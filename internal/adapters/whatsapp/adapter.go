@@ -44,7 +44,7 @@ func (a *Adapter) Send(ctx context.Context, req *models.WhatsAppRequest, call co
 	units := httpapi.Units(req.To)
 	receipt, err := a.provider.Send(ctx, whatsapp.Message{
 		ID: req.MessageID, Attempt: call.Attempt, From: req.From, To: req.To[i],
-		Index: i, Last: units[len(units)-1][0], Body: req.Body.Content,
+		Index: i, CreatedAt: req.CreatedAt, Last: units[len(units)-1][0], Body: req.Body.Content,
 		Kind: req.Body.Type, MIME: req.Body.MediaType, Meta: req.Meta,
 	})
 	return httpapi.Result(req.To[i], receipt, err, a.timeout, req.To[i], req.From, req.Body.Content)

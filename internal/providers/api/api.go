@@ -14,6 +14,11 @@ type Error struct {
 	Message    string        // the provider's own words
 	Raw        string        // the start of the answer's body
 	RetryAfter time.Duration // zero when the provider did not say
+	RequestID  string        // the provider's name for the call, for its support
+
+	// Class is what the provider's table says of Code; empty for a code that
+	// it does not know: then Status decides.
+	Class Class
 
 	// Unreadable marks an acceptance (2xx) whose body says nothing that can
 	// be understood.

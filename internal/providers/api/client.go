@@ -1,0 +1,124 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// maxAnswer is how much of an answer is read. Providers answer in a few
+// hundred bytes; what a gateway between says may be a page, and a server that
+// never ends must cost nothing.
+const maxAnswer = 64 << 10
+
+// Client makes calls to an HTTP provider. It keeps a connection for each call
+// that may be under way, follows no redirect, and never makes a call twice. It
+// is safe for concurrent use.
+type Client struct{ http *http.Client }
+
+// NewClient makes a client for that many calls at once.
+func NewClient(concurrency int) *Client {
+	t := &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConns:          concurrency,
+		MaxIdleConnsPerHost:   concurrency,
+		IdleConnTimeout:       50 * time.Second, // below the usual minute of load balancers
+		TLSHandshakeTimeout:   10 * time.Second,
+		ExpectContinueTimeout: 0,
+		DisableCompression:    true, // answers are small
+	}
+	return &Client{&http.Client{
+		Transport: t,
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse // a POST that goes elsewhere is not ours to make
+		},
+	}}
+}
+
+// Close lets the kept connections go.
+func (c *Client) Close() error {
+	c.http.CloseIdleConnections()
+	return nil
+}
+
+// Answer is what an HTTP provider said.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte // at most 64 KiB of it
+}
+
+// LineError is a call that got no answer.
+type LineError struct {
+	// Sent says that the request was written whole: the provider may have
+	// acted on it.
+	Sent bool
+	Err  error
+}
+
+// Error returns the cause's text. It may hold an address: not for a log.
+func (e *LineError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *LineError) Unwrap() error { return e.Err }
+
+// Do makes one call. Body is nil for a GET. Its error is a *LineError; an
+// answer that breaks off after its status counts as one with the body so far.
+func (c *Client) Do(ctx context.Context, method, url string, body []byte, prepare func(*http.Request)) (*Answer, error) {
+	var sent atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteRequest: func(info httptrace.WroteRequestInfo) { sent.Store(info.Err == nil) },
+	})
+	// The transport begins a POST anew on another connection only where
+	// nothing of it was written; with an idempotency header it would do so
+	// later too, so there is none.
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
+	if err != nil {
+		return nil, &LineError{Err: errors.New("the request cannot be built")}
+	}
+	prepare(req)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, &LineError{Sent: sent.Load(), Err: err}
+	}
+	defer resp.Body.Close()
+	// A body that breaks off leaves what was read of it: the status has
+	// decided, and an acceptance that cannot be read is known as such.
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil && len(text) == 0 {
+		text = []byte{}
+	}
+	// The rest is drained so that the connection can be kept, as far as that
+	// is cheaper than a new one.
+	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer)
+	return &Answer{Status: resp.StatusCode, Header: resp.Header, Body: text}, nil
+}
+
+// RetryAfter returns how long the answer asks to be left alone (RFC 9110,
+// 10.2.3: seconds or a date), and zero where it does not.
+func (a *Answer) RetryAfter() time.Duration {
+	text := a.Header.Get("Retry-After")
+	if seconds, err := strconv.ParseInt(text, 10, 32); err == nil {
+		return max(0, time.Duration(seconds)*time.Second)
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		return max(0, time.Until(at))
+	}
+	return 0
+}
+
+// Raw returns the start of the body, for a person to look at.
+func (a *Answer) Raw() string { return string(a.Body[:min(len(a.Body), 4096)]) }
+
+// String names the answer by its status.
+func (a *Answer) String() string { return fmt.Sprintf("http %d", a.Status) }

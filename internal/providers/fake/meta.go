@@ -1,0 +1,109 @@
+package fake
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+)
+
+// metaFields are those of Meta's OpenAPI description of the Cloud API's
+// messages (version 23.0) that the workers may use, with nested ones joined
+// by dots and numbers of lists left out.
+func metaFields() []field {
+	link := regexp.MustCompile(`^https?://[^/]+`)
+	fields := []field{
+		{name: "messaging_product", pattern: regexp.MustCompile(`^whatsapp$`), required: true},
+		{name: "recipient_type", pattern: regexp.MustCompile(`^individual$`), required: true},
+		{name: "to", pattern: regexp.MustCompile(`^\+?[1-9][0-9]{1,14}$`), required: true},
+		{name: "type", pattern: regexp.MustCompile(`^(text|template|image|video|audio|document|sticker)$`), required: true},
+		{name: "biz_opaque_callback_data", longest: 512},
+		{name: "text.body", longest: 4096},
+		{name: "text.preview_url", pattern: regexp.MustCompile(`^(true|false)$`)},
+		{name: "template.name", longest: 512},
+		{name: "template.language.policy", pattern: regexp.MustCompile(`^deterministic$`)},
+		{name: "template.language.code", pattern: regexp.MustCompile(`^[a-z]{2,3}(_[A-Za-z]{2,4})?$`)},
+		{name: "template.components.type", pattern: regexp.MustCompile(`^body$`)},
+		{name: "template.components.parameters.type", pattern: regexp.MustCompile(`^text$`)},
+		{name: "template.components.parameters.text", longest: 32768},
+		{name: "template.components.parameters.parameter_name", pattern: regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)},
+	}
+	for _, kind := range []string{"image", "video", "audio", "document", "sticker"} {
+		fields = append(fields, field{name: kind + ".link", pattern: link})
+		if kind != "audio" && kind != "sticker" {
+			fields = append(fields, field{name: kind + ".caption", longest: 1024})
+		}
+	}
+	return fields
+}
+
+// Meta makes a fake Cloud API with one phone number or several.
+func Meta(version, token string, phoneNumberIDs ...string) *Server {
+	s := &Server{created: http.StatusOK, newID: func(n int) string { return fmt.Sprintf("wamid.%016X", n) }}
+	s.check = func(r *http.Request) (request, *refusal) {
+		if r.Header.Get("Authorization") != "Bearer "+token {
+			return request{}, &refusal{401, 190, "Invalid OAuth access token"}
+		}
+		id, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"+version+"/"), "/")
+		known := false
+		for _, own := range phoneNumberIDs {
+			known = known || own == id
+		}
+		switch {
+		case !known:
+			return request{}, &refusal{400, 33, "Unsupported request. Object does not exist"}
+		case r.Method == http.MethodGet && rest == "":
+			return request{}, nil
+		case r.Method != http.MethodPost || rest != "messages":
+			return request{}, &refusal{400, 100, "Unsupported request"}
+		}
+		var body map[string]any
+		if err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, 1<<20)).Decode(&body); err != nil {
+			return request{}, &refusal{400, 100, "The parameters are no JSON"}
+		}
+		got := map[string]string{}
+		flatten(got, "", body)
+		if wrong := unfit(metaFields(), got); wrong != "" {
+			return request{}, &refusal{400, 100, wrong}
+		}
+		if _, there := body[got["type"]]; !there {
+			return request{}, &refusal{400, 131008, got["type"] + " is missing"}
+		}
+		return request{got["to"], got}, nil
+	}
+	s.accept = func(id string, r request) any {
+		return map[string]any{
+			"messaging_product": "whatsapp",
+			"contacts":          []any{map[string]string{"input": r.to, "wa_id": strings.TrimPrefix(r.to, "+")}},
+			"messages":          []any{map[string]string{"id": id, "message_status": "accepted"}},
+		}
+	}
+	s.refuse = func(r *refusal) any {
+		codes := map[int]int{429: 130429, 500: 131000, 401: 190}
+		if r.code == 0 {
+			r.code, r.message = codes[r.status], http.StatusText(r.status)
+		}
+		return map[string]any{"error": map[string]any{
+			"message": fmt.Sprintf("(#%d) %s", r.code, r.message), "type": "OAuthException", "code": r.code, "fbtrace_id": "AFake",
+		}}
+	}
+	return s
+}
+
+// flatten names nested members by their path. Lists are taken as their last
+// element, which is enough to check names and patterns one by one.
+func flatten(into map[string]string, path string, value any) {
+	switch v := value.(type) {
+	case map[string]any:
+		for name, member := range v {
+			flatten(into, strings.TrimPrefix(path+"."+name, "."), member)
+		}
+	case []any:
+		for _, element := range v {
+			flatten(into, path, element)
+		}
+	default:
+		into[path] = fmt.Sprint(v)
+	}
+}

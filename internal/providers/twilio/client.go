@@ -1,0 +1,193 @@
+// Package twilio speaks to Twilio's Messages API, for SMS and for WhatsApp.
+//
+// Source: Twilio's OpenAPI description of the 2010-04-01 API, and
+// twilio.com/docs/messaging/api/message-resource.
+package twilio
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"messaging-worker/internal/providers/api"
+)
+
+// name is the provider's, as people write it.
+const name = "Twilio"
+
+// Options of a Client. AccountSID, BaseURL, Password and Concurrency are
+// required; Username empty means AccountSID.
+type Options struct {
+	BaseURL     string
+	AccountSID  string
+	Username    string                 // an API key's SID
+	Password    func() (string, error) // the account's token or the key's secret; asked for each call
+	Concurrency int
+
+	MessagingServiceSID string        // empty for none
+	StatusCallbackURL   string        // empty for none
+	MaxAge              time.Duration // how old a request may become; zero for no limit
+}
+
+// Client is one Twilio account. It is safe for concurrent use.
+type Client struct {
+	http  *api.Client
+	opts  Options
+	codes api.Codes
+}
+
+// New makes a client. It does not connect.
+func New(o Options) *Client {
+	if o.Username == "" {
+		o.Username = o.AccountSID
+	}
+	return &Client{http: api.NewClient(o.Concurrency), opts: o, codes: Codes()}
+}
+
+// Close lets the kept connections go.
+func (c *Client) Close() error { return c.http.Close() }
+
+// Message is what all channels tell of a message besides its content.
+type Message struct {
+	ID        string
+	Index     int // number of the recipient
+	From, To  string
+	CreatedAt time.Time
+}
+
+// Send creates a message with the content's fields. Its errors are *api.Error
+// for an answer and *api.LineError where none came.
+func (c *Client) Send(ctx context.Context, m Message, content url.Values) (api.Receipt, error) {
+	content.Set("To", m.To)
+	content.Set("From", m.From)
+	if sid := c.opts.MessagingServiceSID; sid != "" {
+		content.Set("MessagingServiceSid", sid)
+	}
+	if c.opts.StatusCallbackURL != "" {
+		content.Set("StatusCallback", callback(c.opts.StatusCallbackURL, m))
+	}
+	if seconds := c.validity(m.CreatedAt); seconds > 0 {
+		content.Set("ValidityPeriod", strconv.Itoa(seconds))
+	}
+	answer, err := c.call(ctx, http.MethodPost, "/Messages.json", []byte(content.Encode()))
+	if err != nil {
+		return api.Receipt{}, err
+	}
+	return c.read(answer)
+}
+
+// Probe reads the account, which costs nothing and shows whether we are let
+// in.
+func (c *Client) Probe(ctx context.Context) error {
+	answer, err := c.call(ctx, http.MethodGet, ".json", nil)
+	if err != nil {
+		return err
+	}
+	if answer.Status == http.StatusOK {
+		return nil
+	}
+	return c.refusal(answer)
+}
+
+func (c *Client) call(ctx context.Context, method, path string, body []byte) (*api.Answer, error) {
+	password, err := c.opts.Password()
+	if err != nil {
+		return nil, &api.Error{Provider: name, Message: "the credentials cannot be read", Class: api.SetUp}
+	}
+	target := c.opts.BaseURL + "/2010-04-01/Accounts/" + url.PathEscape(c.opts.AccountSID) + path
+	return c.http.Do(ctx, method, target, body, func(r *http.Request) {
+		r.SetBasicAuth(c.opts.Username, password)
+		r.Header.Set("Accept", "application/json")
+		if body != nil {
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		}
+	})
+}
+
+// callback adds to the URL what tells whose status it is that Twilio reports.
+func callback(base string, m Message) string {
+	u, err := url.Parse(base)
+	if err != nil {
+		return base
+	}
+	q := u.Query()
+	q.Set("message_id", m.ID)
+	q.Set("recipient", strconv.Itoa(m.Index))
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// Bounds of ValidityPeriod, in seconds.
+const (
+	minValidity = 1
+	maxValidity = 36000
+)
+
+// validity is how long Twilio may keep the message in its queue: what is left
+// of its age, or 0 where there is no limit.
+func (c *Client) validity(created time.Time) int {
+	if c.opts.MaxAge <= 0 {
+		return 0
+	}
+	left := c.opts.MaxAge - time.Since(created)
+	return int(min(max(left/time.Second, minValidity), maxValidity))
+}
+
+// resource is a message as Twilio tells of it, or an error.
+type resource struct {
+	SID          string `json:"sid"`
+	Status       any    `json:"status"` // a word of a message, a number of an error
+	ErrorCode    *int   `json:"error_code"`
+	ErrorMessage string `json:"error_message"`
+	Code         int    `json:"code"`
+	Message      string `json:"message"`
+}
+
+// read turns an answer into a receipt or an *api.Error.
+func (c *Client) read(a *api.Answer) (api.Receipt, error) {
+	if a.Status < 200 || a.Status > 299 {
+		return api.Receipt{}, c.refusal(a)
+	}
+	var r resource
+	status, ok := "", json.Unmarshal(a.Body, &r) == nil && r.SID != ""
+	if ok {
+		status, ok = r.Status.(string)
+	}
+	if !ok {
+		return api.Receipt{}, &api.Error{Provider: name, Status: a.Status, Raw: a.Raw(), RequestID: requestID(a), Unreadable: true}
+	}
+	if status == "failed" || status == "undelivered" || status == "canceled" {
+		code := 0
+		if r.ErrorCode != nil {
+			code = *r.ErrorCode
+		}
+		e := c.error(a, code, r.ErrorMessage)
+		if e.Class == "" {
+			e.Class = api.Permanent // created and failed at once: it would again
+		}
+		return api.Receipt{}, e
+	}
+	return api.Receipt{Status: a.Status, Kind: "sid", ID: r.SID, Message: status}, nil
+}
+
+func (c *Client) refusal(a *api.Answer) *api.Error {
+	var r resource
+	_ = json.Unmarshal(a.Body, &r) // what a gateway says is no JSON: then the status has to do
+	return c.error(a, r.Code, r.Message)
+}
+
+func (c *Client) error(a *api.Answer, code int, message string) *api.Error {
+	e := &api.Error{
+		Provider: name, Status: a.Status, Code: code, Message: message, Raw: a.Raw(),
+		RetryAfter: a.RetryAfter(), RequestID: requestID(a),
+	}
+	if line, known := c.codes.Find(code); known {
+		e.Class = line.Class
+	}
+	return e
+}
+
+func requestID(a *api.Answer) string { return a.Header.Get("Twilio-Request-Id") }

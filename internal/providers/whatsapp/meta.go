@@ -1,0 +1,90 @@
+package whatsapp
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"messaging-worker/internal/providers/api"
+	"messaging-worker/internal/providers/meta"
+)
+
+// Meta delivers WhatsApp messages through Meta's Cloud API.
+type Meta struct{ client *meta.Client }
+
+// NewMeta makes a provider of a client.
+func NewMeta(c *meta.Client) *Meta { return &Meta{c} }
+
+// Send makes one call. Its errors are *api.Error and *api.LineError.
+func (p *Meta) Send(ctx context.Context, m Message) (api.Receipt, error) {
+	out := meta.Message{ID: m.ID, Index: m.Index, From: m.From, To: m.To}
+	switch m.Kind {
+	case "template":
+		out.Template = template(m)
+	case "media":
+		out.Media = &meta.Media{Kind: mediaKind(m.MIME), Link: m.Body}
+		if out.Media.Kind != "audio" && out.Media.Kind != "sticker" { // these take none
+			out.Media.Caption = m.Meta[metaCaption]
+		}
+	default:
+		out.Text = m.Body
+	}
+	return p.client.Send(ctx, out)
+}
+
+// Probe asks whether Meta is there and lets us in.
+func (p *Meta) Probe(ctx context.Context) error { return p.client.Probe(ctx) }
+
+// template fills a template's body: with numbered variables in their order,
+// or with named ones where any has a name.
+func template(m Message) *meta.Template {
+	t := &meta.Template{Name: m.Body, Language: m.Meta[metaLanguage]}
+	if t.Language == "" {
+		t.Language = "en_US"
+	}
+	variables := m.variables()
+	names := slices.SortedFunc(maps.Keys(variables), byNumber)
+	named := slices.ContainsFunc(names, func(name string) bool { return !isNumber(name) })
+	for _, name := range names {
+		p := meta.Parameter{Text: variables[name]}
+		if named {
+			p.Name = name
+		}
+		t.Body = append(t.Body, p)
+	}
+	return t
+}
+
+// mediaKind is what Meta calls a MIME type's kind.
+func mediaKind(mime string) string {
+	mime, _, _ = strings.Cut(strings.ToLower(mime), ";")
+	switch kind, _, _ := strings.Cut(strings.TrimSpace(mime), "/"); {
+	case strings.TrimSpace(mime) == "image/webp":
+		return "sticker"
+	case kind == "image", kind == "video", kind == "audio":
+		return kind
+	}
+	return "document"
+}
+
+func isNumber(s string) bool {
+	_, err := strconv.ParseUint(s, 10, 31)
+	return err == nil
+}
+
+// byNumber sorts "2" before "10", and numbers before names.
+func byNumber(a, b string) int {
+	x, errX := strconv.Atoi(a)
+	y, errY := strconv.Atoi(b)
+	switch {
+	case errX == nil && errY == nil:
+		return x - y
+	case errX == nil:
+		return -1
+	case errY == nil:
+		return 1
+	}
+	return strings.Compare(a, b)
+}
