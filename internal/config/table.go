@@ -48,7 +48,7 @@ func table(c *Config) []section {
 			{name: "MESSAGE_MAX_AGE_SECONDS", fallback: "0", meaning: "a request older than this is not sent any more; 0 means no limit", parse: duration(&c.Worker.MaxAge), later: true},
 			{name: "PROVIDER_TIMEOUT_SECONDS", fallback: "30", meaning: "hard limit of one provider call", parse: seconds(&c.Worker.ProviderTimeout, 1e-9, aDecade)},
 			{name: "RETRY_AFTER_MAX_SECONDS", fallback: "600", meaning: "a provider's Retry-After is honoured up to this", parse: duration(&c.Worker.RetryAfterMax)},
-			{name: "AMBIGUOUS_OUTCOME", fallback: "retry", meaning: "a call that may have been accepted: retry, or dlq", parse: oneOf(&c.Worker.AmbiguousOutcome, "retry", "dlq"), later: true},
+			{name: "AMBIGUOUS_OUTCOME", fallback: "retry", meaning: "a call that may have been accepted: retry, or dlq", parse: oneOf(&c.Worker.AmbiguousOutcome, "retry", "dlq")},
 			{name: "PROVIDER_RATE_PER_SECOND", fallback: "0", meaning: "provider calls started per second in the process; 0 means no limit", parse: rate(&c.Provider.RatePerSecond), later: true},
 			{name: "SENDER_RATE_PER_SECOND", fallback: "0", meaning: "the same for each from", parse: rate(&c.Provider.SenderRatePerSecond), later: true},
 			{name: "GROUP_RATE_PER_SECOND", fallback: "0", meaning: "the same for the whole consumer group", parse: rate(&c.Provider.GroupRatePerSec), later: true},

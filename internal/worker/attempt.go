@@ -19,6 +19,7 @@ type result struct {
 	recipients []int
 	response   models.ProviderResponse
 	failure    *common.Failure // nil: all recipients were accepted
+	assumed    bool            // who was not told anything is taken for accepted
 	notStarted bool
 }
 
@@ -105,7 +106,13 @@ func (e *Engine) call(ctx, calls context.Context, m *message, recipients []int) 
 	ctx, cancel := context.WithTimeout(calls, e.opts.CallTimeout)
 	defer cancel()
 	response, err := e.send(ctx, m, common.Call{Attempt: m.attempt, Recipients: recipients})
-	return result{recipients: recipients, response: response, failure: common.Classify(err)}
+	r := result{recipients: recipients, response: response, failure: common.Classify(err)}
+	if f := r.failure; f != nil && f.Ambiguous && e.opts.AmbiguousToDLQ && calls.Err() == nil {
+		unknown := *f
+		unknown.Class = models.FailureUnknown
+		r.failure, r.assumed = &unknown, true
+	}
+	return r
 }
 
 // start takes a slot while the record is ours for certain.

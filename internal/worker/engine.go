@@ -65,8 +65,9 @@ type Options struct {
 	MaxAttempts int // the first included
 	Backoff     Backoff
 	CallTimeout time.Duration // hard limit of one provider call
-	// AmbiguousToDLQ ends a message whose last call was cut by a crash, instead
-	// of repeating it: for senders to whom a second copy is worse than none.
+	// AmbiguousToDLQ repeats no call that may have been accepted, be it cut by
+	// a crash or by its time limit: for senders to whom a second copy is worse
+	// than none.
 	AmbiguousToDLQ bool
 
 	RetryAfterMax time.Duration // how much of a provider's Retry-After is honoured

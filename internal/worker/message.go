@@ -143,6 +143,14 @@ func (m *message) settleBy(r *result) {
 	default:
 		m.settle(r.recipients, open)
 	}
+	if !r.assumed {
+		return
+	}
+	for _, i := range r.recipients {
+		if m.fates[i] == isOpen || m.fates[i] == isUnsettled {
+			m.fates[i] = isAssumed
+		}
+	}
 }
 
 // note keeps what the provider told about its recipients.
