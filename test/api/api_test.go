@@ -450,7 +450,15 @@ func TestBadServersLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	opened := 0
+	const good, bad = 50, 200
+	faults := []fake.Fault{fake.Flood, fake.Lie, fake.Cut, fake.Gateway}
 	f := fake.Twilio(account, account, secret)
+	f.Next = func(call int) fake.Fault {
+		if call > good && call <= good+bad {
+			return faults[call%len(faults)]
+		}
+		return ""
+	}
 	server := httptest.NewUnstartedServer(f)
 	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
 		if s == http.StateNew {
@@ -462,22 +470,20 @@ func TestBadServersLeaveNothingBehind(t *testing.T) {
 	server.Start()
 	t.Cleanup(server.Close)
 	c := smsVia(twilioAt(t, server.URL, nil))
-	for range 50 {
+	for range good {
 		if _, failure := once(t, c, request("sms", 1, text, "")); failure != nil {
 			t.Fatal(failure)
 		}
 	}
 	mu.Lock()
 	if opened != 1 {
-		t.Errorf("%d connections for 50 calls one after the other, want one", opened)
+		t.Errorf("%d connections for %d calls one after the other, want one", opened, good)
 	}
 	mu.Unlock()
-	faults := []fake.Fault{fake.Flood, fake.Lie, fake.Cut, fake.Gateway}
-	f.Next = func(call int) fake.Fault { return faults[call%len(faults)] }
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	for range 200 {
+	for range bad {
 		if _, failure := once(t, c, request("sms", 1, text, "")); failure == nil {
 			t.Fatal("a fault went through")
 		}
@@ -485,9 +491,8 @@ func TestBadServersLeaveNothingBehind(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 4<<20 {
-		t.Errorf("the heap has grown by %d bytes over 200 faults", grown)
+		t.Errorf("the heap has grown by %d bytes over %d faults", grown, bad)
 	}
-	f.Next = nil
 	if _, failure := once(t, c, request("sms", 1, text, "")); failure != nil {
 		t.Errorf("afterwards: %v", failure)
 	}
