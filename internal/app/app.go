@@ -84,7 +84,7 @@ func (a *App) connect(channel worker.Channel, b Builder, name string) error {
 	})
 	a.poll, a.commit = a.health.Watch("poll", stuckAfter), a.health.Watch("commit", stuckAfter)
 	a.consumer, err = consumer.New(consumer.Options{
-		Kafka: options, Topic: c.Kafka.RequestTopic, StatusTopic: c.Kafka.StatusTopic, Acked: a.publisher.Acked, Group: c.Kafka.Group, InstanceID: c.Kafka.InstanceID,
+		Kafka: options, Topic: c.Kafka.RequestTopic, StatusTopic: c.Kafka.StatusTopic, Acked: a.publisher.Acked, Settled: a.publisher.Settled, Group: c.Kafka.Group, InstanceID: c.Kafka.InstanceID,
 		SessionTimeout: c.Kafka.SessionTimeout, CommitInterval: c.Kafka.CommitInterval, LongestCall: c.LongestCall(),
 		MaxAtWork:          1000 + 4*c.Worker.Concurrency, // more than what calls and acknowledgements can hold up
 		MaxPendingMessages: c.Worker.MaxPendingMessages, MaxPendingBytes: int64(c.Worker.MaxPendingBytes),

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -135,6 +136,45 @@ func refused(t *testing.T, refusal *kerr.Error) {
 		ctx, end := context.WithCancel(s.Ctx)
 		refuse(ctx, broker, s.Topic("status"), refusal)
 		time.Sleep(2 * time.Second) // the outage itself
+		end()
+	}
+	untouched(t, s, w, ledger, ids)
+}
+
+// The group forgets the worker while outcomes wait for the broker, as after an
+// outage of all of it. The worker gets its partitions back, and reads their
+// journal only once what it had to say is written there.
+func TestForgottenWithOutcomesUnderWay(t *testing.T) {
+	t.Parallel()
+	r := chance(t)
+	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.BrokerConfigs(map[string]string{"group.initial.rebalance.delay.ms": "0"}))
+	check(t, err)
+	defer broker.Close()
+	s := stage.New(t, models.SMS, stage.Options{Brokers: broker.ListenAddrs(), Partitions: 4, Timeout: timeout()})
+	ledger := filepath.Join(t.TempDir(), "ledger")
+	w := s.Work(steady(ledger))
+	w.WaitReady(http.StatusOK)
+	ids := putMixed(s, pick(1000, 5000), r.IntN)
+	for range pick(1, 5) {
+		delivers(t, w, ledger, stage.Lines(ledger))
+		ctx, end := context.WithCancel(s.Ctx)
+		refuse(ctx, broker, s.Topic("status"), kerr.NotEnoughReplicas)
+		lost := strings.Count(w.Logs(), "partitions lost")
+		broker.ControlKey(int16(kmsg.Heartbeat), func(request kmsg.Request) (kmsg.Response, error, bool) {
+			resp, ok := request.ResponseKind().(*kmsg.HeartbeatResponse)
+			if !ok {
+				return nil, nil, false
+			}
+			resp.ErrorCode = kerr.UnknownMemberID.Code
+			return resp, nil, true
+		})
+		stage.Eventually(t, func() string {
+			if strings.Count(w.Logs(), "partitions lost") == lost {
+				return "the worker has not noticed that it was forgotten"
+			}
+			return ""
+		})
+		time.Sleep(2 * time.Second) // time to read a journal that lacks the outcomes
 		end()
 	}
 	untouched(t, s, w, ledger, ids)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -144,6 +145,19 @@ func (c *Cluster) Logs() string {
 	for _, n := range c.nodes {
 		data, _ := os.ReadFile(n.logFile())
 		fmt.Fprintf(&b, "--- %s\n%s\n", n.logFile(), tail(string(data)))
+	}
+	return b.String()
+}
+
+// Complaints returns the latest warnings and errors in the nodes' logs.
+func (c *Cluster) Complaints() string {
+	var b strings.Builder
+	for _, n := range c.nodes {
+		data, _ := os.ReadFile(n.logFile())
+		lines := slices.DeleteFunc(strings.Split(string(data), "\n"), func(line string) bool {
+			return !strings.Contains(line, "] WARN ") && !strings.Contains(line, "] ERROR ")
+		})
+		fmt.Fprintf(&b, "--- %s\n%s\n", n.logFile(), strings.Join(lines[max(0, len(lines)-10):], "\n"))
 	}
 	return b.String()
 }

@@ -29,7 +29,7 @@ func Start(tb testing.TB, o Options) *Cluster {
 			tb.Error(err)
 		}
 		if tb.Failed() {
-			tb.Logf("Kafka's logs are kept in %s\n%s", dir, c.Logs())
+			tb.Logf("Kafka's logs are kept in %s\n%s", dir, c.Complaints())
 			return
 		}
 		_ = os.RemoveAll(dir)
@@ -39,11 +39,11 @@ func Start(tb testing.TB, o Options) *Cluster {
 
 // Broker is either kind.
 type Broker struct {
-	Addresses []string
-	Real      bool   // Apache Kafka
-	Why       string // it is not real
-	Close     func()
-	Logs      func() string
+	Addresses  []string
+	Real       bool   // Apache Kafka
+	Why        string // it is not real
+	Close      func()
+	Complaints func() string
 }
 
 // LaunchAny starts Apache Kafka with one node in dir, or where that cannot be
@@ -51,7 +51,7 @@ type Broker struct {
 func LaunchAny(ctx context.Context, dir string) (*Broker, error) {
 	c, err := Launch(ctx, dir, Options{})
 	if err == nil {
-		return &Broker{Addresses: c.Brokers(), Real: true, Close: func() { _ = c.Close() }, Logs: c.Logs}, nil
+		return &Broker{Addresses: c.Brokers(), Real: true, Close: func() { _ = c.Close() }, Complaints: c.Complaints}, nil
 	}
 	if !errors.Is(err, ErrUnavailable) {
 		return nil, err
@@ -60,5 +60,5 @@ func LaunchAny(ctx context.Context, dir string) (*Broker, error) {
 	if fakeErr != nil {
 		return nil, errors.Join(err, fakeErr)
 	}
-	return &Broker{Addresses: fake.ListenAddrs(), Why: err.Error(), Close: fake.Close, Logs: func() string { return "" }}, nil
+	return &Broker{Addresses: fake.ListenAddrs(), Why: err.Error(), Close: fake.Close, Complaints: func() string { return "" }}, nil
 }

@@ -46,7 +46,8 @@ func Header(r *kgo.Record, key string) string {
 	return ""
 }
 
-// Follow reads a topic from its start until enough says so.
+// Follow reads a topic from its start until enough says so. It gives up when
+// nothing more comes.
 func (s *Stage) Follow(topic string, enough func(r *kgo.Record) bool) {
 	s.t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(s.Brokers...), kgo.ConsumeTopics(topic))
@@ -54,14 +55,19 @@ func (s *Stage) Follow(topic string, enough func(r *kgo.Record) bool) {
 		s.t.Fatal(err)
 	}
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(s.Ctx, Patience)
-	defer cancel()
+	read := 0
 	for done := false; !done; {
+		ctx, cancel := context.WithTimeout(s.Ctx, Patience)
 		fetches := client.PollFetches(ctx)
-		if ctx.Err() != nil {
-			s.t.Fatalf("waited %v for %s", Patience, topic)
+		gone := ctx.Err() != nil
+		cancel()
+		if gone {
+			s.t.Fatalf("waited %v for more of %s than its %d records; %v", Patience, topic, read, fetches.Err())
 		}
-		fetches.EachRecord(func(r *kgo.Record) { done = enough(r) || done })
+		fetches.EachRecord(func(r *kgo.Record) {
+			read++
+			done = enough(r) || done
+		})
 	}
 }
 

@@ -42,7 +42,7 @@ func Main(m *testing.M, name string) int {
 	}
 	code := m.Run()
 	if code != 0 {
-		fmt.Fprintln(os.Stderr, Suite.Broker.Logs())
+		fmt.Fprintln(os.Stderr, Suite.Broker.Complaints())
 	}
 	Suite.Broker.Close()
 	if code == 0 {

@@ -56,7 +56,7 @@ func (s *Stage) Work(extra map[string]string) *Worker {
 		_ = p.cmd.Process.Kill()
 		if s.t.Failed() {
 			logs := p.Logs()
-			s.t.Logf("the worker's log:\n%s", logs[max(0, len(logs)-6000):])
+			s.t.Logf("the worker's log:\n%s", logs[max(0, len(logs)-4000):])
 		}
 	})
 	return p

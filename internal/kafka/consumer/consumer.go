@@ -54,6 +54,10 @@ type Options struct {
 	// known to be written, or -1.
 	Acked func(partition int32) int64
 
+	// Settled waits until all events that were handed over for records of a
+	// request partition are written, or for ctx.
+	Settled func(ctx context.Context, partition int32) error
+
 	// PollBeat and CommitBeat are called at least every few seconds while
 	// their loop moves. Nil means that nobody watches.
 	PollBeat, CommitBeat func()
@@ -81,7 +85,8 @@ type Consumer struct {
 
 	mu         sync.Mutex
 	owned      map[int32]*assignment
-	fetchErr   error // the latest error of reading the topic
+	lately     map[int32]*assignment // the latest that was forgotten of a partition
+	fetchErr   error                 // the latest error of reading the topic
 	fetchErrAt time.Time
 }
 
@@ -104,6 +109,7 @@ func New(o Options, handler Handler) (*Consumer, error) {
 		lease:   newLease(o.SessionTimeout - leaseSlack),
 		started: make(chan struct{}),
 		owned:   map[int32]*assignment{},
+		lately:  map[int32]*assignment{},
 	}, nil
 }
 

@@ -145,6 +145,7 @@ func (c *Consumer) forget(assignments []*assignment) {
 		a.close()
 		if c.owned[a.partition] == a {
 			delete(c.owned, a.partition)
+			c.lately[a.partition] = a
 		}
 	}
 }

@@ -10,6 +10,9 @@ import (
 	"messaging-worker/internal/kafka/journal"
 )
 
+// readTimeout bounds one try to read the journal.
+const readTimeout = time.Minute
+
 // wants reads from an answer of the group where each partition was committed,
 // and what the commits say of the journal.
 func wants(resp *kmsg.OffsetFetchResponse, topic string) []journal.Want {
@@ -86,6 +89,9 @@ func (c *Consumer) readJournal(ctx context.Context, list []journal.Want, byParti
 	if len(open) == 0 {
 		return nil
 	}
+	if err := c.settle(ctx, open); err != nil {
+		return err
+	}
 	client, err := c.opts.Kafka.Client(c.log)
 	if err != nil {
 		return fmt.Errorf("connect to Kafka: %w", err)
@@ -94,10 +100,32 @@ func (c *Consumer) readJournal(ctx context.Context, list []journal.Want, byParti
 	return c.takeJournal(ctx, reader, open, byPartition)
 }
 
+// settle waits until this process has written what it still had to say of
+// partitions that it lost and has got back: after an outage the events of
+// finished calls may be on their way, and the journal must have them before it
+// is read.
+func (c *Consumer) settle(ctx context.Context, list []journal.Want) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	for _, w := range list {
+		c.mu.Lock()
+		before := c.lately[w.Partition]
+		c.mu.Unlock()
+		if before == nil {
+			continue
+		}
+		before.handlers.Wait() // they were told to end at once
+		if err := c.opts.Settled(ctx, w.Partition); err != nil {
+			return fmt.Errorf("wait for our own events of partition %d: %w", w.Partition, err)
+		}
+	}
+	return nil
+}
+
 func (c *Consumer) takeJournal(
 	ctx context.Context, reader *journal.Reader, open []journal.Want, byPartition map[int32]*assignment,
 ) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	begun := time.Now()
 	found, records, err := reader.Read(ctx, open)

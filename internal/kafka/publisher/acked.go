@@ -1,31 +1,49 @@
 package publisher
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
+
+	"messaging-worker/internal/kafka/producer"
 )
 
-// acked holds the highest acknowledged offset of each partition. It is asked
-// for every message, so reading takes no exclusive lock.
-type acked struct {
-	mu      sync.RWMutex
-	offsets []*atomic.Int64 // by partition; the value is the offset plus one
+// table holds a cell for each partition, made when it is first asked for. It
+// is asked for every message, so reading takes no exclusive lock.
+type table[T any] struct {
+	mu    sync.RWMutex
+	cells []*T // by partition
 }
 
-func (a *acked) of(partition int32) *atomic.Int64 {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	if int(partition) < len(a.offsets) {
-		return a.offsets[partition]
+// look returns the partition's cell, or nil where none was made.
+func (t *table[T]) look(partition int32) *T {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if int(partition) < len(t.cells) {
+		return t.cells[partition]
 	}
 	return nil
 }
 
+// of returns the partition's cell.
+func (t *table[T]) of(partition int32) *T {
+	if cell := t.look(partition); cell != nil {
+		return cell
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for int(partition) >= len(t.cells) {
+		t.cells = append(t.cells, new(T))
+	}
+	return t.cells[partition]
+}
+
+// acked holds the highest acknowledged offset of each partition: the value is
+// the offset plus one.
+type acked struct{ table[atomic.Int64] }
+
 func (a *acked) raise(partition int32, offset int64) {
 	v := a.of(partition)
-	if v == nil {
-		v = a.grow(partition)
-	}
 	for {
 		old := v.Load()
 		if offset+1 <= old || v.CompareAndSwap(old, offset+1) {
@@ -34,18 +52,33 @@ func (a *acked) raise(partition int32, offset int64) {
 	}
 }
 
-func (a *acked) grow(partition int32) *atomic.Int64 {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for int(partition) >= len(a.offsets) {
-		a.offsets = append(a.offsets, new(atomic.Int64))
-	}
-	return a.offsets[partition]
-}
-
 func (a *acked) get(partition int32) int64 {
-	if v := a.of(partition); v != nil {
+	if v := a.look(partition); v != nil {
 		return v.Load() - 1
 	}
 	return -1
+}
+
+// lane hands the events of one request partition over in an order that last
+// knows.
+type lane struct {
+	mu   sync.Mutex
+	last *producer.Ack // of the latest event; nil before the first
+}
+
+func (l *lane) produce(hand func() *producer.Ack) *producer.Ack {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last = hand()
+	return l.last
+}
+
+func (l *lane) wait(ctx context.Context) error {
+	l.mu.Lock()
+	last := l.last
+	l.mu.Unlock()
+	if last == nil {
+		return nil
+	}
+	return last.Wait(ctx)
 }

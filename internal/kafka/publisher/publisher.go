@@ -36,6 +36,7 @@ type Publisher struct {
 	dlqTopic    string
 	worker      []byte
 	acked       acked
+	lanes       table[lane] // by request partition
 	log         zerolog.Logger
 }
 
@@ -93,11 +94,18 @@ func (p *Publisher) Status(src *models.Record, ev *models.StatusEvent) models.Ac
 	if err != nil { // only a time beyond year 9999 could do this
 		return unwritable{err}
 	}
-	return p.producer.Produce(&kgo.Record{
+	r := &kgo.Record{
 		Topic: p.statusTopic, Partition: src.Partition,
 		Key: []byte(ev.MessageID), Value: value,
 		Headers: p.headers(src, ev.TenantID, 0),
-	})
+	}
+	return p.lanes.of(src.Partition).produce(func() *producer.Ack { return p.producer.Produce(r) })
+}
+
+// Settled waits until the events that Status was given of a request partition
+// are written, so that who reads the journal now finds them.
+func (p *Publisher) Settled(ctx context.Context, partition int32) error {
+	return p.lanes.of(partition).wait(ctx)
 }
 
 // unwritable is the answer to an event that has no wire form.
