@@ -107,12 +107,24 @@ func (e *Engine) call(ctx, calls context.Context, m *message, recipients []int) 
 	defer cancel()
 	response, err := e.send(ctx, m, common.Call{Attempt: m.attempt, Recipients: recipients})
 	r := result{recipients: recipients, response: response, failure: common.Classify(err)}
+	e.heed(r.failure)
 	if f := r.failure; f != nil && f.Ambiguous && e.opts.AmbiguousToDLQ && calls.Err() == nil {
 		unknown := *f
 		unknown.Class = models.FailureUnknown
 		r.failure, r.assumed = &unknown, true
 	}
 	return r
+}
+
+// heed has all calls wait where the provider finds us too fast: the others
+// would be answered like this one.
+func (e *Engine) heed(f *common.Failure) {
+	switch {
+	case f == nil:
+		e.throttle.accepted()
+	case f.Throttle:
+		e.gate.Hold(e.throttle.answered(min(f.RetryAfter, e.opts.RetryAfterMax)))
+	}
 }
 
 // start takes a slot while the record is ours for certain.

@@ -80,12 +80,13 @@ type Engine struct {
 	channel   Channel
 	publisher Publisher
 	gate      *Gate
+	throttle  *throttle
 	opts      Options
 }
 
 // New makes an engine of its parts.
 func New(channel Channel, publisher Publisher, gate *Gate, opts Options) *Engine {
-	return &Engine{channel: channel, publisher: publisher, gate: gate, opts: opts}
+	return &Engine{channel: channel, publisher: publisher, gate: gate, throttle: &throttle{}, opts: opts}
 }
 
 // grace is how long a message goes on after the stop signal when its attempt

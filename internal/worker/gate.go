@@ -21,8 +21,10 @@ type Gate struct {
 	concurrency int
 
 	mu     sync.Mutex
-	slots  queue // provider calls under way
-	ahead  queue // calls whose attempt is published and that have no slot yet
+	held   time.Time   // no call starts before
+	open   *time.Timer // opens the gate then; nil before the first Hold
+	slots  queue       // provider calls under way
+	ahead  queue       // calls whose attempt is published and that have no slot yet
 	starts rate
 	ends   forecast
 	look   *time.Timer // looks again when a forecast comes near; nil before the first
@@ -71,6 +73,26 @@ func (g *Gate) Release(t Ticket) {
 	g.grant()
 }
 
+// Hold lets no call start and no attempt be published before then, where that
+// is later than what was said before. Calls under way go on.
+func (g *Gate) Hold(until time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !until.After(g.held) {
+		return
+	}
+	g.held = until
+	if g.open != nil {
+		g.open.Reset(time.Until(until))
+		return
+	}
+	g.open = time.AfterFunc(time.Until(until), func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.grant()
+	})
+}
+
 // InFlight returns how many provider calls are under way.
 func (g *Gate) InFlight() int {
 	g.mu.Lock()
@@ -108,6 +130,9 @@ func (g *Gate) wait(ctx context.Context, q *queue, n int) (*waiter, error) {
 
 // grant hands out what is free. It is called with g.mu held.
 func (g *Gate) grant() {
+	if time.Now().Before(g.held) {
+		return
+	}
 	for g.slots.head() != nil && g.slots.held < g.concurrency {
 		now := time.Now()
 		g.slots.head().ticket = Ticket{started: now, due: g.ends.expect(now)}

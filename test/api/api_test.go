@@ -241,7 +241,7 @@ func TestFaults(t *testing.T) {
 					t.Fatalf("%s: no failure", name)
 				}
 				if failure.Class != tt.class || resp.Status != tt.status || !strings.Contains(failure.Err.Error(), tt.text) ||
-					failure.Unreachable != tt.unreach || failure.Ambiguous != tt.ambiguous || failure.RetryAfter != tt.after {
+					failure.Throttle != (tt.fault == fake.Throttle) || failure.Unreachable != tt.unreach || failure.Ambiguous != tt.ambiguous || failure.RetryAfter != tt.after {
 					t.Errorf("%s: %+v with %q, want %+v", name, *failure, failure.Err, tt)
 				}
 				if strings.Contains(failure.Error()+resp.Message+resp.Raw, "+1555") || strings.Contains(resp.Raw, secret) {

@@ -433,3 +433,53 @@ func TestBeginComesBeforeTheFirstCall(t *testing.T) {
 		}
 	})
 }
+
+// A provider that finds us too fast is left alone by all, for as long as it
+// says, or else for a time that doubles while it is too short.
+func TestThrottleHoldsEverybody(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		after  time.Duration // what the provider says, zero for nothing
+		least  []time.Duration
+		others bool // the failure is one recipient's own
+	}{
+		{"as it says", 2 * time.Second, []time.Duration{2 * time.Second, 2 * time.Second, 2 * time.Second}, false},
+		{"it does not say", 0, []time.Duration{time.Second, 2 * time.Second, 4 * time.Second}, false},
+		{"one recipient only", 2 * time.Second, []time.Duration{0, 0, 0}, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var mu sync.Mutex
+				var at []time.Time
+				b := newBench(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+					mu.Lock()
+					defer mu.Unlock()
+					at = append(at, time.Now())
+					if len(at) > len(tt.least) {
+						return accepted()
+					}
+					f := transient()
+					f.Throttle, f.RetryAfter = !tt.others, tt.after
+					return fails(f)
+				}}, 1)
+				var wg sync.WaitGroup
+				for range 20 {
+					wg.Go(func() {
+						if err := b.engine.Handle(t.Context(), t.Context(), record(), models.Progress{}, &claim{}); err != nil {
+							t.Errorf("Handle = %v, want nil", err)
+						}
+					})
+				}
+				wg.Wait()
+				for i, least := range tt.least {
+					if pause := at[i+1].Sub(at[i]); pause < least || tt.others && pause > 0 {
+						t.Errorf("call %d came %v after the one before it, want %v", i+2, pause, least)
+					}
+				}
+			})
+		})
+	}
+}

@@ -16,7 +16,9 @@ import (
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/providers/api"
 	"messaging-worker/internal/providers/email"
+	"messaging-worker/internal/providers/meta"
 	"messaging-worker/internal/providers/sms"
+	"messaging-worker/internal/providers/twilio"
 	"messaging-worker/internal/providers/whatsapp"
 )
 
@@ -63,6 +65,18 @@ func httpAnswers() []adaptertest.Answer {
 			Name: fmt.Sprint("http ", status), Class: class, Text: fmt.Sprint("http ", status),
 			Err: &api.Error{Provider: "Twilio", Status: status, Code: 21211, Message: text, Raw: text, Unreadable: status < 300},
 		})
+	}
+	for name, codes := range map[string]api.Codes{"Twilio": twilio.Codes(), "Meta": meta.Codes()} {
+		for _, line := range codes {
+			class := models.FailureTransient
+			if line.Class == api.Permanent {
+				class = models.FailurePermanent
+			}
+			list = append(list, adaptertest.Answer{
+				Name: fmt.Sprint(name, " ", line.Code), Class: class, Text: "http 400",
+				Err: &api.Error{Provider: name, Status: 400, Code: line.Code, Class: line.Class, Scope: line.Scope, Message: "your code is 123456"},
+			})
+		}
 	}
 	return append(list, adaptertest.Answer{
 		Name: "outside the protocol", Class: models.FailureUnknown, Err: &api.Error{Provider: "Twilio"},

@@ -32,6 +32,11 @@ type Failure struct {
 	// unknown.
 	Ambiguous bool
 
+	// Throttle marks the answer of a provider that finds us too fast as a
+	// whole: until RetryAfter no call to it has a chance. One that finds us
+	// too fast for a single recipient or sender is not marked.
+	Throttle bool
+
 	// RetryAfter is how long the provider asked to be left alone; zero means
 	// that it did not say.
 	RetryAfter time.Duration

@@ -44,9 +44,9 @@ func response(r email.Reply, status string, own []string) models.ProviderRespons
 	return resp
 }
 
-// notOurs reports a reply that refuses us and not the message: credentials
+// NotOurs reports a reply that refuses us and not the message: credentials
 // are wanted, wrong or too weak (RFC 4954, 6).
-func notOurs(r email.Reply) bool {
+func NotOurs(r email.Reply) bool {
 	switch r.Code {
 	case 530, 534, 535, 538:
 		return true
@@ -61,8 +61,12 @@ func notOurs(r email.Reply) bool {
 // when there is no service at all (RFC 5321, 4.2.3).
 func noRelay(r email.Reply, several bool) bool {
 	policy := r.Enhanced[0] == 5 && r.Enhanced[1] == 7
-	return notOurs(r) || policy && (r.Code == 554 || r.Code == 550 && several)
+	return NotOurs(r) || policy && (r.Code == 554 || r.Code == 550 && several)
 }
+
+// throttles reports a reply that finds all of us too fast: 421 for a policy
+// and 454, not the 45y of a grey list, which is about one message.
+func throttles(r email.Reply) bool { return r.Code == 421 && r.Enhanced[1] == 7 || r.Code == 454 }
 
 // setUp is a failure of our way to the server: it waits for a mend, and says
 // nothing about the message.
@@ -83,7 +87,9 @@ func failed(err error, limit time.Duration, own []string) (models.ProviderRespon
 			text := models.CutRunes("smtp "+broken.Stage+": "+broken.Err.Error(), 200)
 			return models.ProviderResponse{Status: models.StatusUnavailable, Message: text}, setUp(errors.New(text))
 		}
-		return response(broken.Reply, models.StatusUnavailable, own), setUp(shortText(broken.Reply, own))
+		f := setUp(shortText(broken.Reply, own))
+		f.Throttle = throttles(broken.Reply)
+		return response(broken.Reply, models.StatusUnavailable, own), f
 	}
 	if unsendable, ok := errors.AsType[*email.UnsendableError](err); ok {
 		return models.ProviderResponse{Status: models.StatusRejected, Message: unsendable.Reason}, common.Permanent(unsendable)
@@ -117,12 +123,17 @@ func failed(err error, limit time.Duration, own []string) (models.ProviderRespon
 
 // refused reads a reply that refuses the message as a whole.
 func refused(reply *email.ReplyError, own []string) (models.ProviderResponse, *common.Failure) {
-	if notOurs(reply.Reply) {
-		return response(reply.Reply, models.StatusUnavailable, own), setUp(shortText(reply.Reply, own))
+	status, f := Classify(reply.Reply)
+	f.Err, f.RetryAfter = shortText(reply.Reply, own), reply.RetryAfter
+	return response(reply.Reply, status, own), f
+}
+
+// Classify returns the status word and the failure of a reply that refuses a
+// message.
+func Classify(r email.Reply) (string, *common.Failure) {
+	if NotOurs(r) {
+		return models.StatusUnavailable, setUp(shortText(r, nil))
 	}
-	class, status := classOf(reply.Reply)
-	return response(reply.Reply, status, own), &common.Failure{
-		Class: class, RetryAfter: reply.RetryAfter,
-		Unreachable: reply.Code == 421, Err: shortText(reply.Reply, own),
-	}
+	class, status := classOf(r)
+	return status, &common.Failure{Class: class, Unreachable: r.Code == 421, Throttle: throttles(r), Err: shortText(r, nil)}
 }

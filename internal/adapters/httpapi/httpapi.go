@@ -5,6 +5,7 @@ package httpapi
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"messaging-worker/internal/adapters/common"
@@ -75,8 +76,10 @@ func noAnswer(err error, limit time.Duration) (models.ProviderResponse, error) {
 // the HTTP status.
 func classify(e *api.Error) (string, *common.Failure) {
 	status, f := common.ClassifyHTTP(common.HTTPAnswer{Status: e.Status, RetryAfter: e.RetryAfter, Unreadable: e.Unreadable})
+	f.Throttle = e.Status == http.StatusTooManyRequests && e.Provider != mockName
 	if e.Class != "" {
 		status = byClass(e, f)
+		f.Throttle = e.Class == api.Throttled && (e.Scope == "account" || e.Scope == "provider")
 	}
 	if e.Status == 0 && e.Class != "" {
 		f.Err = errors.New(e.Message) // it was never asked

@@ -19,6 +19,7 @@ type Error struct {
 	// Class is what the provider's table says of Code; empty for a code that
 	// it does not know: then Status decides.
 	Class Class
+	Scope string // what the table says that Code is about; see Code
 
 	// Unreadable marks an acceptance (2xx) whose body says nothing that can
 	// be understood.

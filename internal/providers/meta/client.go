@@ -196,7 +196,7 @@ func (c *Client) refusal(a *api.Answer) *api.Error {
 	e.Code = *r.Error.Code
 	switch line, known := c.codes.Find(e.Code); {
 	case known:
-		e.Class = line.Class
+		e.Class, e.Scope = line.Class, line.Scope
 	case e.Code >= 200 && e.Code < 300: // permissions, all of them
 		e.Class = api.SetUp
 	case r.Error.Transient:

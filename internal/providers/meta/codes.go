@@ -21,7 +21,7 @@ func Codes() api.Codes {
 		{Code: 190, Class: api.SetUp, Scope: "account", Note: "access token expired or invalid", Source: source},
 		{Code: 368, Class: api.SetUp, Scope: "account", Note: "account blocked for violating a policy", Source: source},
 		{Code: 80007, Class: api.Throttled, Scope: "account", Note: "rate limit of the business account", Source: source},
-		{Code: 130429, Class: api.Throttled, Scope: "sender", Note: "throughput of the number exceeded", Source: source},
+		{Code: 130429, Class: api.Throttled, Scope: "account", Note: "throughput of the number exceeded", Source: source},
 		{Code: 130472, Class: api.Permanent, Scope: "recipient", Note: "recipient is part of an experiment", Source: source},
 		{Code: 130497, Class: api.Permanent, Scope: "recipient", Note: "country not allowed", Source: source},
 		{Code: 131000, Class: api.Transient, Scope: "provider", Note: "something went wrong", Source: source},

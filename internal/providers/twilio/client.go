@@ -185,7 +185,7 @@ func (c *Client) error(a *api.Answer, code int, message string) *api.Error {
 		RetryAfter: a.RetryAfter(), RequestID: requestID(a),
 	}
 	if line, known := c.codes.Find(code); known {
-		e.Class = line.Class
+		e.Class, e.Scope = line.Class, line.Scope
 	}
 	return e
 }
