@@ -30,7 +30,7 @@ func rooms() []room {
 		{path: "cmd/email-worker", may: []string{"internal/app"}},
 		{path: "cmd/sms-worker", may: []string{"internal/app"}},
 		{path: "cmd/whatsapp-worker", may: []string{"internal/app"}},
-		{path: "cmd/msgctl", may: []string{"internal/app", "internal/ops"}},
+		{path: "cmd/msgctl", may: []string{"internal/adapters/explain", "internal/app", "internal/ops", "internal/providers/fake"}},
 		{path: "internal/app", may: []string{"internal/..."}},
 		{path: "internal/ops", may: []string{"internal/config", "internal/kafka", "internal/models", "internal/util"}, client: true},
 
@@ -55,6 +55,8 @@ func rooms() []room {
 		{path: "internal/adapters/email", may: []string{"internal/adapters/common", "internal/models", "internal/util", "internal/providers/email"}},
 		{path: "internal/adapters/sms", may: []string{"internal/adapters/common", "internal/adapters/httpapi", "internal/models", "internal/util", "internal/providers/api", "internal/providers/sms"}},
 		{path: "internal/adapters/whatsapp", may: []string{"internal/adapters/common", "internal/adapters/httpapi", "internal/models", "internal/util", "internal/providers/api", "internal/providers/whatsapp"}},
+
+		{path: "internal/adapters/explain", may: []string{"internal/adapters/common", "internal/adapters/email", "internal/models", "internal/providers/api", "internal/providers/email", "internal/providers/meta", "internal/providers/twilio"}},
 
 		{path: "internal/providers/mock", may: leaf},
 		{path: "internal/providers/api", may: []string{"internal/providers/mock"}},

@@ -33,6 +33,6 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	cmd.AddCommand(dev())
+	cmd.AddCommand(dev(), explainCommand(), fakeProvider())
 	return cmd
 }

@@ -51,17 +51,20 @@ type Server struct {
 	Latency    time.Duration        // of each answer
 	RetryAfter string               // of Throttle; empty means 2 seconds
 	Next       func(call int) Fault // what the call of that number, from 1, suffers; nil means nothing
-	OnAccept   func(Accepted)       // nil for nobody
-	check      func(*http.Request) (request, *refusal)
-	accept     func(id string, r request) any
-	refuse     func(*refusal) any
-	created    int
-	newID      func(n int) string
+	OnAccept   func(Accepted)       // told of each acceptance, from several goroutines; nil for nobody
+	Discard    bool                 // keep no ledger: only OnAccept is told
+
+	check   func(*http.Request) (request, *refusal)
+	accept  func(id string, r request) any
+	refuse  func(*refusal) any
+	created int
+	newID   func(n int) string
 
 	mu       sync.Mutex
 	calls    int
 	under    int
 	most     int
+	made     int
 	accepted []Accepted
 }
 
@@ -182,9 +185,10 @@ func (s *Server) refusalOf(f Fault, w http.ResponseWriter) *refusal {
 // take accepts a message, and answers as the fault lets it.
 func (s *Server) take(w http.ResponseWriter, r *http.Request, req request, f Fault) {
 	s.mu.Lock()
-	id := s.newID(len(s.accepted) + 1)
+	s.made++
+	id := s.newID(s.made)
 	a := Accepted{At: time.Now(), To: req.to, ID: id, Sent: req.fields}
-	if f != FailAtOnce {
+	if f != FailAtOnce && !s.Discard {
 		s.accepted = append(s.accepted, a)
 	}
 	s.mu.Unlock()

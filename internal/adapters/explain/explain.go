@@ -1,0 +1,199 @@
+// Package explain tells a person what a provider's code means and what the
+// workers make of it. It asks the same tables and functions that the workers
+// ask.
+package explain
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"messaging-worker/internal/adapters/common"
+	emailadapter "messaging-worker/internal/adapters/email"
+	"messaging-worker/internal/models"
+	"messaging-worker/internal/providers/api"
+	"messaging-worker/internal/providers/email"
+	"messaging-worker/internal/providers/meta"
+	"messaging-worker/internal/providers/twilio"
+)
+
+// Explanation is what is known of one code.
+type Explanation struct {
+	Provider string `json:"provider"` // twilio, meta, smtp or http
+	Code     string `json:"code"`
+	Class    string `json:"class"`           // see the classes in package api, or unknown, accepted, by http status
+	Scope    string `json:"scope,omitempty"` // what it is about; empty where the code does not say
+	Meaning  string `json:"meaning"`
+	Action   string `json:"action"` // what the worker does
+	Source   string `json:"source"` // where the meaning is written
+}
+
+// Classes that are no class of a provider's table.
+const (
+	unknown  = "unknown"
+	accepted = "accepted"
+	byStatus = "by http status"
+)
+
+// Providers are the names that Code takes.
+func Providers() []string { return []string{"twilio", "meta", "smtp", "http"} }
+
+// Code explains a provider's code. Its error says what is wrong with the
+// question; a code that is in no table has an explanation too.
+func Code(provider, code string) (Explanation, error) {
+	e := Explanation{Provider: provider, Code: code}
+	switch provider {
+	case "twilio":
+		return e.byTable(twilio.Codes(), "twilio.com/docs/api/errors")
+	case "meta":
+		return e.byTable(meta.Codes(), "developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes")
+	case "http":
+		return e.byHTTP()
+	case "smtp":
+		return e.bySMTP()
+	}
+	return e, fmt.Errorf("no provider %q: one of %s", provider, strings.Join(Providers(), ", "))
+}
+
+func (e Explanation) byTable(codes api.Codes, source string) (Explanation, error) {
+	number, err := strconv.Atoi(e.Code)
+	if err != nil || number < 0 {
+		return e, fmt.Errorf("%q is no code of %s: it is a number such as %d", e.Code, e.Provider, codes[len(codes)/2].Code)
+	}
+	line, known := codes.Find(number)
+	if !known {
+		e.Class, e.Source = byStatus, source
+		e.Meaning = "not in the workers' table"
+		e.Action = "The HTTP status of the answer decides: 401, 403, 408, 429 and 5xx are transient, any other 4xx is permanent. `msgctl explain http STATUS` tells more."
+		return e, nil
+	}
+	e.Class, e.Scope, e.Meaning, e.Source = string(line.Class), line.Scope, line.Note, line.Source
+	e.Action = action(line.Class, line.Scope)
+	return e, nil
+}
+
+// action says what the worker does with a class.
+func action(c api.Class, scope string) string {
+	switch c {
+	case api.Permanent:
+		if scope == "recipient" {
+			return "The recipient is refused for good and not called again. The message ends failed, with a dead letter of failure type permanent."
+		}
+		return "The message is refused for good and not tried again. It ends failed, with a dead letter of failure type permanent."
+	case api.Throttled:
+		return "The attempt's status is rate_limited. It is tried again after Retry-After (up to RETRY_AFTER_MAX_SECONDS) or the usual backoff, up to MAX_ATTEMPTS."
+	case api.SetUp:
+		return "It waits for a mend of credentials, account or sender: tried again with backoff, up to MAX_ATTEMPTS, and counted as a failure of the provider, not of the message."
+	case api.Transient:
+		return "It is tried again with backoff, up to MAX_ATTEMPTS, then ends failed with a dead letter of failure type transient."
+	}
+	return ""
+}
+
+// Actions of what is in no table.
+const (
+	actionAccepted   = "It is delivered: the message ends sent."
+	actionUnreadable = "It is taken for accepted and never repeated. If the body cannot be read, the message ends failed with failure type unknown, for a person to look at."
+	actionUnknown    = "It is outside the protocol: not repeated, and the message ends failed with failure type unknown."
+	ambiguous        = " It may have been accepted: AMBIGUOUS_OUTCOME=dlq ends the message instead of repeating it."
+)
+
+// classOf names a failure as the tables do.
+func classOf(status string, f *common.Failure) api.Class {
+	switch {
+	case f.Class == models.FailurePermanent:
+		return api.Permanent
+	case status == models.StatusRateLimited:
+		return api.Throttled
+	case f.Class == models.FailureTransient:
+		return api.Transient
+	}
+	return ""
+}
+
+func (e Explanation) byHTTP() (Explanation, error) {
+	status, err := strconv.Atoi(e.Code)
+	if err != nil || status < 100 || status > 599 {
+		return e, fmt.Errorf("%q is no HTTP status: it is a number from 100 to 599", e.Code)
+	}
+	e.Meaning, e.Source = strings.ToLower(http.StatusText(status)), fmt.Sprintf("RFC 9110, 15.%d", status/100+1)
+	if e.Meaning == "" {
+		e.Meaning = "no status of the standard"
+	}
+	word, f := common.ClassifyHTTP(common.HTTPAnswer{Status: status})
+	class := classOf(word, f)
+	switch {
+	case f.Accepted:
+		e.Class, e.Action = accepted, actionUnreadable
+	case class == "":
+		e.Class, e.Action = unknown, actionUnknown
+	case class == api.Transient && f.Unreachable && status < 500:
+		e.Class, e.Scope, e.Action = string(api.SetUp), "account", action(api.SetUp, "")
+	default:
+		e.Class, e.Action = string(class), action(class, "")
+	}
+	if status >= 500 {
+		e.Scope = "provider"
+		e.Action += ambiguous
+	}
+	return e, nil
+}
+
+// reply is how people write what a mail server says: 550, 5.1.1 or both.
+var reply = regexp.MustCompile(`^([2-5][0-9][0-9])?[ -]?(?:([245])\.([0-9]{1,3})\.([0-9]{1,3}))?$`)
+
+// mostly is the basic code that an enhanced one mostly stands behind (RFC
+// 5248, 2.4; RFC 4954, 6).
+func mostly(enhanced [3]int) int {
+	switch enhanced {
+	case [3]int{5, 7, 8}:
+		return 535
+	case [3]int{5, 7, 9}:
+		return 534
+	case [3]int{5, 7, 11}:
+		return 538
+	}
+	return map[int]int{2: 250, 4: 450, 5: 550}[enhanced[0]]
+}
+
+func (e Explanation) bySMTP() (Explanation, error) {
+	parts := reply.FindStringSubmatch(e.Code)
+	if parts == nil || parts[0] == "" {
+		return e, fmt.Errorf("%q is no SMTP reply: write 550, 5.1.1 or \"550 5.1.1\"", e.Code)
+	}
+	var r email.Reply
+	r.Code, _ = strconv.Atoi(parts[1])
+	for i := range r.Enhanced {
+		r.Enhanced[i], _ = strconv.Atoi(parts[2+i])
+	}
+	if r.Code != 0 && parts[2] != "" && r.Code/100 != r.Enhanced[0] {
+		return e, errors.New("the two codes disagree; the workers go by the first, so leave the second out")
+	}
+	e.Meaning, e.Source = email.Meaning(r)
+	if r.Code == 0 {
+		r.Code = mostly(r.Enhanced)
+	}
+	if r.Code < 300 {
+		e.Class, e.Action = accepted, actionAccepted
+		return e, nil
+	}
+	word, f := emailadapter.Classify(r)
+	switch class := classOf(word, f); {
+	case f.Unreachable && emailadapter.NotOurs(r):
+		e.Class, e.Scope, e.Action = string(api.SetUp), "account", action(api.SetUp, "")
+	case class == "":
+		e.Class, e.Action = unknown, actionUnknown
+	case class == api.Permanent && r.Enhanced[0] == 5 && r.Enhanced[1] == 7:
+		e.Class, e.Scope = string(class), "recipient"
+		e.Action = action(class, "recipient") + " Where a server answers so to all of several recipients, or with 554, it does not relay for us: that is taken for set-up, and waits for a mend."
+	default:
+		e.Class, e.Action = string(class), action(class, "")
+		if r.Enhanced[1] == 1 || r.Enhanced[1] == 2 {
+			e.Scope, e.Action = "recipient", action(class, "recipient")
+		}
+	}
+	return e, nil
+}
