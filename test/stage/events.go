@@ -50,7 +50,7 @@ func Header(r *kgo.Record, key string) string {
 // nothing more comes.
 func (s *Stage) Follow(topic string, enough func(r *kgo.Record) bool) {
 	s.t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(s.Brokers...), kgo.ConsumeTopics(topic))
+	client, err := kgo.NewClient(kgo.SeedBrokers(s.Brokers...), kgo.ConsumeTopics(topic), kgo.FetchMaxBytes(1<<20))
 	if err != nil {
 		s.t.Fatal(err)
 	}
