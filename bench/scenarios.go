@@ -63,6 +63,8 @@ func scenarios() []scenario {
 		{"grow-3", "W1 on 3 partitions", 0, backlog(load{messages: 200_000, env: w1, partitions: 3})},
 		{"grow-12", "W1 on 12 partitions", 0, backlog(load{messages: 200_000, env: w1})},
 		{"grow-2x", "W1 on 12 partitions, two workers", 0, backlog(load{messages: 200_000, env: w1, workers: 2})},
+		{"twilio", "as W2, over HTTP to a fake Twilio", 4000, overHTTP(load{messages: 40_000, env: w2})},
+		{"faults", "a fake Twilio that floods, hangs, lies and cuts in turn, concurrency 200", 0, misbehaving},
 		{"mail", "email, Kafka to SMTP, 50 connections, 50,000 messages of 1 KiB", 0, mail},
 		{"crash", "kill -9 behind a 120 s backoff at 4,000 messages/s for 30 s, same instance id", 0, crash},
 	}

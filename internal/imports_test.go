@@ -70,7 +70,7 @@ func rooms() []room {
 
 		{path: "test/kafka", may: leaf, client: true},
 		{path: "test/stage", may: []string{"internal/models", "test/kafka"}, client: true},
-		{path: "bench", may: []string{"internal/models", "test/kafka"}, client: true},
+		{path: "bench", may: []string{"internal/models", "internal/providers/fake", "test/kafka"}, client: true},
 	}
 }
 

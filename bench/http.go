@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+
+	"messaging-worker/internal/providers/fake"
+)
+
+// Credentials of the fake Twilio.
+const (
+	twilioAccount = "AC00000000000000000000000000000001"
+	twilioToken   = "bench-token"
+)
+
+// serveTwilio plays Twilio in this process and returns the settings that point
+// a worker at it, and what ends it.
+func serveTwilio(ctx context.Context, latency time.Duration, next func(call int) fake.Fault) (map[string]string, func(), error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, nil, fmt.Errorf("serve Twilio: %w", err)
+	}
+	f := fake.Twilio(twilioAccount, twilioAccount, twilioToken)
+	f.Latency, f.Discard, f.Next = latency, true, next
+	s := &http.Server{Handler: f, ReadHeaderTimeout: time.Minute}
+	go func() { _ = s.Serve(l) }() // it ends by Close
+	return map[string]string{
+		"SMS_PROVIDER": "twilio", "TWILIO_BASE_URL": "http://" + l.Addr().String(),
+		"TWILIO_ACCOUNT_SID": twilioAccount, "TWILIO_AUTH_TOKEN": twilioToken,
+	}, func() { _ = s.Close() }, nil
+}
+
+// overHTTP measures a load whose calls go over HTTP.
+func overHTTP(l load) func(context.Context, *bench) (figures, error) {
+	return func(ctx context.Context, b *bench) (figures, error) {
+		settings, end, err := serveTwilio(ctx, 50*time.Millisecond, nil)
+		if err != nil {
+			return nil, err
+		}
+		defer end()
+		l := l
+		l.env = maps.Clone(l.env)
+		maps.Copy(l.env, settings)
+		return backlog(l)(ctx, b)
+	}
+}
+
+// misbehaving measures memory behind a provider that floods, hangs, lies, and
+// cuts connections in turn, without end.
+func misbehaving(ctx context.Context, b *bench) (figures, error) {
+	ctx, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
+	faults := []fake.Fault{fake.Flood, fake.HangBefore, fake.HangAfter, fake.Lie, fake.Cut, fake.Gateway}
+	settings, end, err := serveTwilio(ctx, 10*time.Millisecond, func(call int) fake.Fault { return faults[call%len(faults)] })
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	t, err := b.newTopics(ctx, 12)
+	if err != nil {
+		return nil, err
+	}
+	defer b.drop(t)
+	if err := b.fill(ctx, t.requests, max(int(200_000*b.scale), 20_000), nil); err != nil {
+		return nil, err
+	}
+	maps.Copy(settings, map[string]string{
+		"WORKER_CONCURRENCY": "200", "PROVIDER_TIMEOUT_SECONDS": "1", "BREAKER_FAILURES": "0",
+		"BASE_BACKOFF_SECONDS": "0.1", "MAX_BACKOFF_SECONDS": "1", "LOG_LEVEL": "error",
+	})
+	p, err := b.startWorker(t, settings)
+	if err != nil {
+		return nil, err
+	}
+	if err := wait(ctx, 15*time.Second); err != nil {
+		return nil, err
+	}
+	begin := len(p.samples)
+	if err := wait(ctx, time.Duration(60*min(1, b.scale))*time.Second+time.Second); err != nil {
+		return nil, err
+	}
+	first, last := p.samples[begin], p.samples[len(p.samples)-1]
+	if err := p.end(syscall.SIGTERM); err != nil {
+		return nil, fmt.Errorf("the worker did not outlive its provider: %w", err)
+	}
+	return figures{
+		memory: mib(p.peak()),
+		growth: (mib(last.rss) - mib(first.rss)) / last.at.Sub(first.at).Minutes(),
+	}, nil
+}
