@@ -121,7 +121,7 @@ func run(ctx context.Context, o options) error {
 		fmt.Print(report)
 		return nil
 	}
-	return os.WriteFile(o.out, []byte(report), 0o644) //nolint:gosec // a report for everybody
+	return os.WriteFile(o.out, []byte(report), 0o644)
 }
 
 // choose returns the scenarios of a list of names.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"strconv"
@@ -147,9 +148,7 @@ func (b *bench) startWorker(t topics, env map[string]string) (*process, error) {
 		"KAFKA_BROKERS": strings.Join(b.brokers, ","), "KAFKA_SMS_REQUEST_TOPIC": t.requests,
 		"KAFKA_SMS_STATUS_TOPIC": t.status, "KAFKA_SMS_DLQ_TOPIC": t.dlq, "SMS_CONSUMER_GROUP": t.group,
 	}
-	for name, value := range env {
-		all[name] = value
-	}
+	maps.Copy(all, env)
 	return start(b.worker, all)
 }
 

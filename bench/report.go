@@ -79,6 +79,7 @@ func command(o options) string {
 // machine describes what matters of it.
 func machine() string {
 	text := fmt.Sprintf("%s/%s, %d cores", runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+	software := ", " + runtime.Version() + ", Apache Kafka " + kafka.Version
 	if data, err := os.ReadFile("/proc/meminfo"); err == nil {
 		var kib int
 		if _, err := fmt.Sscanf(string(data), "MemTotal: %d kB", &kib); err == nil {
@@ -88,10 +89,9 @@ func machine() string {
 	if data, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		for line := range bytes.Lines(data) {
 			if name, model, ok := strings.Cut(string(line), ":"); ok && strings.TrimSpace(name) == "model name" {
-				text += ", " + strings.TrimSpace(model)
-				break
+				return text + ", " + strings.TrimSpace(model) + software
 			}
 		}
 	}
-	return text + ", " + runtime.Version() + ", Apache Kafka " + kafka.Version
+	return text + software
 }

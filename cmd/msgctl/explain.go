@@ -1,10 +1,11 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/spf13/cobra"
 
 	"messaging-worker/internal/adapters/explain"
@@ -36,9 +37,7 @@ what the workers do about it: they go by the same tables.`,
 			out := cmd.OutOrStdout()
 			switch output {
 			case "json":
-				enc := json.NewEncoder(out)
-				enc.SetIndent("", "  ")
-				return enc.Encode(e)
+				return json.MarshalWrite(out, e, jsontext.WithIndent("  "))
 			case "table":
 				class := e.Class
 				if e.Scope != "" {

@@ -70,7 +70,7 @@ message is printed. --fault misbehaves: ` + strings.Join(names, ", ") + `.`,
 }
 
 func (o *fakeOptions) serve(ctx context.Context, provider string, out io.Writer) error {
-	l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", o.port))
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", fmt.Sprint("127.0.0.1:", o.port))
 	if err != nil {
 		return fmt.Errorf("%w (--port takes another)", err)
 	}

@@ -85,12 +85,18 @@ func (e *StatusEvent) Encode() ([]byte, error) {
 	return data, nil
 }
 
+// plain reports whether encodePlain may try.
+func (e *StatusEvent) plain() bool {
+	r := e.ProviderResponse
+	return e.Error == "" && len(e.TraceID) <= MaxTextRunes && (r == nil || r.Raw == "" && len(r.Message) <= MaxTextRunes)
+}
+
 // encodePlain is Encode for an event that tells of no trouble, as nearly all
 // do: each message has three, and the encoder for everything takes a fifth of
 // a fast worker's time. It reports false where the event is not that plain.
 func (e *StatusEvent) encodePlain() ([]byte, bool) {
 	r := e.ProviderResponse
-	if e.Error != "" || len(e.TraceID) > MaxTextRunes || r != nil && (r.Raw != "" || len(r.Message) > MaxTextRunes) {
+	if !e.plain() {
 		return nil, false
 	}
 	size := 180 + len(e.MessageID) + len(e.TraceID)

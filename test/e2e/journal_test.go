@@ -19,11 +19,12 @@ func TestJournalIsFoundAgain(t *testing.T) {
 	t.Parallel()
 	other := "mw1,00000000000000000000000000000001,0,0"
 	for name, spoil := range map[string]func(t *testing.T, s *stage.Stage){
-		"no metadata":      func(t *testing.T, s *stage.Stage) { recommit(t, s, "") },
-		"foreign metadata": func(t *testing.T, s *stage.Stage) { recommit(t, s, "consumed by hand") },
-		"another topic id": func(t *testing.T, s *stage.Stage) { recommit(t, s, other) },
-		"behind the end":   func(t *testing.T, s *stage.Stage) { recommit(t, s, place(t, s, "999999")) },
+		"no metadata":      func(t *testing.T, s *stage.Stage) { t.Helper(); recommit(t, s, "") },
+		"foreign metadata": func(t *testing.T, s *stage.Stage) { t.Helper(); recommit(t, s, "consumed by hand") },
+		"another topic id": func(t *testing.T, s *stage.Stage) { t.Helper(); recommit(t, s, other) },
+		"behind the end":   func(t *testing.T, s *stage.Stage) { t.Helper(); recommit(t, s, place(t, s, "999999")) },
 		"the offset is reset": func(t *testing.T, s *stage.Stage) {
+			t.Helper()
 			responses, err := s.Admin.DeleteGroups(s.Ctx, s.Group())
 			if err = errors.Join(err, responses.Error()); err != nil {
 				t.Fatal(err)

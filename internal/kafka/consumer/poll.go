@@ -183,7 +183,7 @@ func record(r *kgo.Record) *models.Record {
 	}
 	if r.Key != nil {
 		both = append(both, r.Key...)
-		rec.Key = both[:len(both):len(both)]
+		rec.Key = slices.Clip(both)
 	}
 	if r.Value != nil {
 		both = append(both, r.Value...)

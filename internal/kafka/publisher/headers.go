@@ -37,6 +37,7 @@ func (p *Publisher) headers(src *models.Record, tenant string, extra int) []kgo.
 	return out
 }
 
+//nolint:gochecknoglobals // a constant, if bytes could be one: each record has it
 var contentType = []byte("application/json")
 
 // values cuts header values from one buffer, whose capacity must hold them.

@@ -12,6 +12,9 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // maxAnswer is how much of an answer is read. Providers answer in a few
@@ -115,6 +118,16 @@ func (a *Answer) RetryAfter() time.Duration {
 		return max(0, time.Until(at))
 	}
 	return 0
+}
+
+// Read puts the body's JSON into v. It is forgiving: an acceptance must not be
+// taken for a failure because of a name that is there twice.
+func (a *Answer) Read(v any) error {
+	err := json.Unmarshal(a.Body, v, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	return nil
 }
 
 // Raw returns the start of the body, for a person to look at.

@@ -5,7 +5,6 @@
 package fake
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,6 +13,8 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
 )
 
 // Fault is a way to misbehave.
@@ -178,6 +179,7 @@ func (s *Server) refusalOf(f Fault, w http.ResponseWriter) *refusal {
 		return &refusal{status: http.StatusInternalServerError}
 	case Unauthorize:
 		return &refusal{status: http.StatusUnauthorized}
+	case Gateway, HangBefore, HangAfter, Cut, Flood, Lie, FailAtOnce: // no refusals
 	}
 	return nil
 }
@@ -211,7 +213,7 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, req request, f Fau
 func answer(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // the client may be gone
+	_ = json.MarshalWrite(w, body, json.Deterministic(true)) // the client may be gone
 }
 
 // flood answers until the client has had enough.

@@ -1,11 +1,12 @@
 package fake
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
+
+	"github.com/go-json-experiment/json"
 )
 
 // metaFields are those of Meta's OpenAPI description of the Cloud API's
@@ -59,7 +60,7 @@ func Meta(version, token string, phoneNumberIDs ...string) *Server {
 			return request{}, &refusal{400, 100, "Unsupported request"}
 		}
 		var body map[string]any
-		if err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, 1<<20)).Decode(&body); err != nil {
+		if err := json.UnmarshalRead(http.MaxBytesReader(nil, r.Body, 1<<20), &body); err != nil {
 			return request{}, &refusal{400, 100, "The parameters are no JSON"}
 		}
 		got := map[string]string{}

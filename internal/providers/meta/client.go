@@ -6,10 +6,11 @@ package meta
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
+
+	"github.com/go-json-experiment/json"
 
 	"messaging-worker/internal/providers/api"
 )
@@ -68,7 +69,7 @@ type Media struct{ Kind, Link, Caption string }
 // Send makes one call. Its errors are *api.Error for an answer and
 // *api.LineError where none came.
 func (c *Client) Send(ctx context.Context, m Message) (api.Receipt, error) {
-	body, err := json.Marshal(c.payload(m))
+	body, err := json.Marshal(c.payload(m), json.Deterministic(true))
 	if err != nil {
 		return api.Receipt{}, &api.Error{Provider: name, Message: "the message cannot be written", Class: api.Permanent}
 	}
@@ -166,7 +167,7 @@ func (c *Client) read(a *api.Answer) (api.Receipt, error) {
 			Status string `json:"message_status"`
 		} `json:"messages"`
 	}
-	if json.Unmarshal(a.Body, &r) != nil || len(r.Messages) == 0 || r.Messages[0].ID == "" {
+	if a.Read(&r) != nil || len(r.Messages) == 0 || r.Messages[0].ID == "" {
 		return api.Receipt{}, &api.Error{Provider: name, Status: a.Status, Raw: a.Raw(), Unreadable: true}
 	}
 	status := r.Messages[0].Status
@@ -185,7 +186,7 @@ func (c *Client) refusal(a *api.Answer) *api.Error {
 			Trace     string `json:"fbtrace_id"`
 		} `json:"error"`
 	}
-	_ = json.Unmarshal(a.Body, &r) // what a gateway says is no JSON: then the status has to do
+	_ = a.Read(&r) // what a gateway says is no JSON: then the status has to do
 	e := &api.Error{
 		Provider: name, Status: a.Status, Message: r.Error.Message, Raw: a.Raw(),
 		RetryAfter: a.RetryAfter(), RequestID: r.Error.Trace,

@@ -6,7 +6,6 @@ package twilio
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -152,7 +151,7 @@ func (c *Client) read(a *api.Answer) (api.Receipt, error) {
 		return api.Receipt{}, c.refusal(a)
 	}
 	var r resource
-	status, ok := "", json.Unmarshal(a.Body, &r) == nil && r.SID != ""
+	status, ok := "", a.Read(&r) == nil && r.SID != ""
 	if ok {
 		status, ok = r.Status.(string)
 	}
@@ -175,7 +174,7 @@ func (c *Client) read(a *api.Answer) (api.Receipt, error) {
 
 func (c *Client) refusal(a *api.Answer) *api.Error {
 	var r resource
-	_ = json.Unmarshal(a.Body, &r) // what a gateway says is no JSON: then the status has to do
+	_ = a.Read(&r) // what a gateway says is no JSON: then the status has to do
 	return c.error(a, r.Code, r.Message)
 }
 

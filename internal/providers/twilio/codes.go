@@ -7,6 +7,8 @@ import "messaging-worker/internal/providers/api"
 //
 // A sender that does not exist or may not send is refused for good where the
 // request names it, and waits for a mend where the account is at fault.
+//
+//nolint:funlen // a table
 func Codes() api.Codes {
 	return api.Codes{
 		{Code: 14107, Class: api.Throttled, Scope: "sender", Note: "send rate exceeded", Source: "twilio.com/docs/api/errors/14107"},

@@ -2,9 +2,10 @@ package whatsapp
 
 import (
 	"context"
-	"encoding/json"
 	"net/url"
 	"regexp"
+
+	"github.com/go-json-experiment/json"
 
 	"messaging-worker/internal/providers/api"
 	"messaging-worker/internal/providers/twilio"
@@ -48,7 +49,7 @@ func (p *Twilio) content(m Message) (url.Values, error) {
 		}
 		content := url.Values{"ContentSid": {sid}}
 		if variables := m.variables(); len(variables) > 0 {
-			text, err := json.Marshal(variables)
+			text, err := json.Marshal(variables, json.Deterministic(true))
 			if err != nil {
 				return nil, &api.Error{Provider: "Twilio", Message: "the template's variables cannot be written", Class: api.Permanent}
 			}
