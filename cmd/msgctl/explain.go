@@ -37,7 +37,11 @@ what the workers do about it: they go by the same tables.`,
 			out := cmd.OutOrStdout()
 			switch output {
 			case "json":
-				return json.MarshalWrite(out, e, jsontext.WithIndent("  "))
+				if err := json.MarshalWrite(out, e, jsontext.WithIndent("  ")); err != nil {
+					return fmt.Errorf("print: %w", err)
+				}
+				_, err := fmt.Fprintln(out)
+				return err
 			case "table":
 				class := e.Class
 				if e.Scope != "" {

@@ -34,6 +34,9 @@ type App struct {
 	listener  net.Listener
 	health    health.Health
 	provider  io.Closer
+	probe     func(ctx context.Context) error // nil: nothing to probe
+	breaker   *worker.Breaker
+	pace      *worker.Pace
 	publisher *publisher.Publisher
 	consumer  *consumer.Consumer
 	poll      *health.Loop
@@ -44,13 +47,13 @@ type App struct {
 // A *config.Error means that settings are wrong. Name is the binary's name.
 func New(ctx context.Context, c *config.Config, b Builder, name string, log zerolog.Logger) (*App, error) {
 	a := &App{config: c, log: log.With().Str("channel", c.Channel).Logger()}
-	channel, provider, err := b.build(c)
+	parts, err := b.build(c)
 	if err != nil {
 		return nil, err
 	}
-	a.provider = provider
+	a.provider, a.probe = parts.provider, parts.probe
 	a.beginUnready()
-	if err := a.connect(channel, b, name); err != nil {
+	if err := a.connect(parts.channel, b, name); err != nil {
 		return nil, errors.Join(err, a.close())
 	}
 	address := net.JoinHostPort(c.Host, strconv.Itoa(c.Port))
@@ -74,7 +77,15 @@ func (a *App) connect(channel worker.Channel, b Builder, name string) error {
 	if err != nil {
 		return setting("KAFKA", err)
 	}
-	engine := worker.New(channel, a.publisher, worker.NewGate(c.Worker.Concurrency), worker.Options{
+	gate := worker.NewGate(c.Worker.Concurrency)
+	a.breaker = worker.NewBreaker(worker.BreakerOptions{
+		Gate: gate, Failures: c.Breaker.Failures, OpenFor: c.Breaker.Open, CallTimeout: c.Worker.ProviderTimeout,
+		Probe: a.probe, OnChange: a.breakerChanged, Log: a.log,
+	})
+	a.pace = worker.NewPace(worker.PaceOptions{
+		Provider: c.Provider.RatePerSecond, Sender: c.Provider.SenderRatePerSecond, Group: c.Provider.GroupRatePerSec,
+	})
+	engine := worker.New(channel, a.publisher, gate, worker.Options{
 		Channel:        b.Channel,
 		MaxAttempts:    c.Worker.MaxAttempts,
 		Backoff:        worker.Backoff{Base: c.Worker.BaseBackoff, Max: c.Worker.MaxBackoff},
@@ -84,7 +95,9 @@ func (a *App) connect(channel worker.Channel, b Builder, name string) error {
 	})
 	a.poll, a.commit = a.health.Watch("poll", stuckAfter), a.health.Watch("commit", stuckAfter)
 	a.consumer, err = consumer.New(consumer.Options{
-		Kafka: options, Topic: c.Kafka.RequestTopic, StatusTopic: c.Kafka.StatusTopic, Acked: a.publisher.Acked, Settled: a.publisher.Settled, Group: c.Kafka.Group, InstanceID: c.Kafka.InstanceID,
+		Kafka: options, Topic: c.Kafka.RequestTopic, StatusTopic: c.Kafka.StatusTopic,
+		Acked: a.publisher.Acked, Settled: a.publisher.Settled, Share: a.pace.Share,
+		Group: c.Kafka.Group, InstanceID: c.Kafka.InstanceID,
 		SessionTimeout: c.Kafka.SessionTimeout, CommitInterval: c.Kafka.CommitInterval, LongestCall: c.LongestCall(),
 		MaxAtWork:          1000 + 4*c.Worker.Concurrency, // more than what calls and acknowledgements can hold up
 		MaxPendingMessages: c.Worker.MaxPendingMessages, MaxPendingBytes: int64(c.Worker.MaxPendingBytes),
@@ -127,6 +140,8 @@ func (a *App) Run(ctx context.Context) error {
 		}
 	})
 	side.Go(func() { a.monitor(serving) })
+	side.Go(func() { a.breaker.Run(serving) })
+	side.Go(func() { a.watchProvider(serving) })
 	a.log.Info().Str("http", a.Addr()).Strs("brokers", a.config.Kafka.Brokers).
 		Str("topic", a.config.Kafka.RequestTopic).Str("group", a.config.Kafka.Group).
 		Str("provider", a.config.Provider.Name).Str("version", Version()).Msg("started")

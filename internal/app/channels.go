@@ -3,10 +3,13 @@
 package app
 
 import (
+	"context"
 	"io"
+	"time"
 
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/adapters/email"
+	"messaging-worker/internal/adapters/httpapi"
 	"messaging-worker/internal/adapters/sms"
 	"messaging-worker/internal/adapters/whatsapp"
 	"messaging-worker/internal/config"
@@ -22,7 +25,22 @@ import (
 // here.
 type Builder struct {
 	Channel models.Channel
-	build   func(c *config.Config) (worker.Channel, io.Closer, error)
+	build   func(c *config.Config) (parts, error)
+}
+
+// parts are what a builder makes.
+type parts struct {
+	channel  worker.Channel
+	provider io.Closer
+	probe    func(ctx context.Context) error // nil: there is nothing to probe
+}
+
+// probing makes a probe of a provider's own, whose errors reading turns into
+// ones for the log.
+func probing(
+	ask func(context.Context) error, reading func(error, time.Duration) error, limit time.Duration,
+) func(context.Context) error {
+	return func(ctx context.Context) error { return reading(ask(ctx), limit) }
 }
 
 // Builders returns the builder of every channel.
@@ -30,65 +48,72 @@ func Builders() []Builder { return []Builder{Email(), SMS(), WhatsApp()} }
 
 // Email builds the email channel.
 func Email() Builder {
-	return Builder{models.Email, func(c *config.Config) (worker.Channel, io.Closer, error) {
+	return Builder{models.Email, func(c *config.Config) (parts, error) {
+		var p parts
 		var provider email.Provider
-		var closer io.Closer
 		if c.Provider.Name == "smtp" {
 			relay, err := relayOf(c)
 			if err != nil {
-				return nil, nil, err
+				return p, err
 			}
-			provider, closer = relay, relay
+			provider, p.provider = relay, relay
+			p.probe = probing(relay.Probe, email.Probed, c.Worker.ProviderTimeout)
 		} else {
 			m, err := mockOf(c)
 			if err != nil {
-				return nil, nil, err
+				return p, err
 			}
-			provider, closer = emailprovider.NewMock(m), m
+			provider, p.provider = emailprovider.NewMock(m), m
 		}
-		return worker.Bind(email.New(provider, limits(c), c.Worker.ProviderTimeout)), closer, nil
+		p.channel = worker.Bind(email.New(provider, limits(c), c.Worker.ProviderTimeout))
+		return p, nil
 	}}
 }
 
 // SMS builds the SMS channel.
 func SMS() Builder {
-	return Builder{models.SMS, func(c *config.Config) (worker.Channel, io.Closer, error) {
+	return Builder{models.SMS, func(c *config.Config) (parts, error) {
+		var p parts
 		var provider sms.Provider
-		var closer io.Closer
 		if c.Provider.Name == "twilio" {
 			client := twilioOf(c)
-			provider, closer = smsprovider.NewTwilio(client), client
+			provider, p.provider = smsprovider.NewTwilio(client), client
+			p.probe = probing(client.Probe, httpapi.Probed, c.Worker.ProviderTimeout)
 		} else {
 			m, err := mockOf(c)
 			if err != nil {
-				return nil, nil, err
+				return p, err
 			}
-			provider, closer = smsprovider.NewMock(m), m
+			provider, p.provider = smsprovider.NewMock(m), m
 		}
-		return worker.Bind(sms.New(provider, limits(c), c.Worker.ProviderTimeout)), closer, nil
+		p.channel = worker.Bind(sms.New(provider, limits(c), c.Worker.ProviderTimeout))
+		return p, nil
 	}}
 }
 
 // WhatsApp builds the WhatsApp channel.
 func WhatsApp() Builder {
-	return Builder{models.WhatsApp, func(c *config.Config) (worker.Channel, io.Closer, error) {
+	return Builder{models.WhatsApp, func(c *config.Config) (parts, error) {
+		var p parts
 		var provider whatsapp.Provider
-		var closer io.Closer
 		switch c.Provider.Name {
 		case "twilio":
 			client := twilioOf(c)
-			provider, closer = whatsappprovider.NewTwilio(client, c.Twilio.ContentSIDs), client
+			provider, p.provider = whatsappprovider.NewTwilio(client, c.Twilio.ContentSIDs), client
+			p.probe = probing(client.Probe, httpapi.Probed, c.Worker.ProviderTimeout)
 		case "meta":
 			client := metaOf(c)
-			provider, closer = whatsappprovider.NewMeta(client), client
+			provider, p.provider = whatsappprovider.NewMeta(client), client
+			p.probe = probing(client.Probe, httpapi.Probed, c.Worker.ProviderTimeout)
 		default:
 			m, err := mockOf(c)
 			if err != nil {
-				return nil, nil, err
+				return p, err
 			}
-			provider, closer = whatsappprovider.NewMock(m), m
+			provider, p.provider = whatsappprovider.NewMock(m), m
 		}
-		return worker.Bind(whatsapp.New(provider, limits(c), c.Worker.ProviderTimeout)), closer, nil
+		p.channel = worker.Bind(whatsapp.New(provider, limits(c), c.Worker.ProviderTimeout))
+		return p, nil
 	}}
 }
 

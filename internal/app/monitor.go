@@ -3,7 +3,10 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
+
+	"messaging-worker/internal/worker"
 )
 
 // monitorInterval is how often readiness is looked at. The answers over HTTP
@@ -50,8 +53,49 @@ func (a *App) warnOfJournal(ctx context.Context) {
 // beginUnready states the checks before the first look.
 func (a *App) beginUnready() {
 	a.health.Set("breaker", nil)
+	a.health.Set("provider", nil)
+	if a.config.HealthProbe && a.probe != nil {
+		a.health.Set("provider", errors.New("not asked yet"))
+	}
 	a.health.Set("kafka", errors.New("not connected yet"))
 	a.health.Set("topics", errors.New("not known yet"))
+}
+
+// probeInterval is how often readiness asks the provider, where it does.
+const probeInterval = 15 * time.Second
+
+// watchProvider keeps the provider's check true until ctx ends.
+func (a *App) watchProvider(ctx context.Context) {
+	if !a.config.HealthProbe || a.probe == nil {
+		return
+	}
+	for {
+		ask, cancel := context.WithTimeout(ctx, a.config.Worker.ProviderTimeout)
+		err := a.probe(ask)
+		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		a.health.Set("provider", err)
+		select {
+		case <-time.After(probeInterval):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// breakerChanged keeps the breaker's check true.
+func (a *App) breakerChanged(s worker.BreakerState, reason string) {
+	if s == worker.Closed {
+		a.health.Set("breaker", nil)
+		a.health.Set("provider", nil)
+		if a.config.HealthProbe && a.probe != nil {
+			a.health.Set("provider", errors.New("not asked yet"))
+		}
+		return
+	}
+	a.health.Set("breaker", fmt.Errorf("%s: %s", s, reason))
 }
 
 // look sets the checks and logs what is new to say.

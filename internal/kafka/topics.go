@@ -44,3 +44,23 @@ func MissingTopics(ctx context.Context, cl *kgo.Client, topics ...string) ([]err
 	}
 	return missing, nil
 }
+
+// Partitions asks the brokers how many partitions a topic has.
+func Partitions(ctx context.Context, cl *kgo.Client, topic string) (int, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	req.AllowAutoTopicCreation = false
+	t := kmsg.NewMetadataRequestTopic()
+	t.Topic = new(topic)
+	req.Topics = append(req.Topics, t)
+	resp, err := req.RequestWith(ctx, cl)
+	if err != nil {
+		return 0, fmt.Errorf("brokers do not answer: %w", err)
+	}
+	if len(resp.Topics) != 1 {
+		return 0, fmt.Errorf("topic %s: no answer", topic)
+	}
+	if err := kerr.ErrorForCode(resp.Topics[0].ErrorCode); err != nil {
+		return 0, fmt.Errorf("topic %s: %w", topic, err)
+	}
+	return len(resp.Topics[0].Partitions), nil
+}

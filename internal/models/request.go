@@ -58,3 +58,12 @@ type WhatsAppRequest struct {
 	To   []string
 	Body Body
 }
+
+// Sender returns who the message is from, as given.
+func (r *EmailRequest) Sender() string { return r.From }
+
+// Sender returns who the message is from, as given.
+func (r *SMSRequest) Sender() string { return r.From }
+
+// Sender returns who the message is from, as given.
+func (r *WhatsAppRequest) Sender() string { return r.From }

@@ -28,15 +28,15 @@ type result struct {
 // is stopping; then no call is under way any more.
 func (e *Engine) attempt(ctx, calls context.Context, m *message) error {
 	units := m.openUnits()
-	err := m.claim.Hold(ctx)
-	if err == nil {
-		err = e.gate.Ahead(ctx, len(units))
+	places := len(units)
+	if e.opts.Pace.PerSender() {
+		places = 1 // the others come as their sender's rate lets them
 	}
-	if err != nil {
+	if err := e.admit(ctx, m, places); err != nil {
 		return errors.Join(err, m.flush(calls))
 	}
 	if err := e.announce(ctx, calls, m); err != nil {
-		e.gate.Withdraw(len(units))
+		e.gate.Withdraw(places)
 		return err
 	}
 	results := e.run(ctx, calls, m, units)
@@ -47,6 +47,33 @@ func (e *Engine) attempt(ctx, calls context.Context, m *message) error {
 	}
 	m.absorb(results)
 	return nil
+}
+
+// admit waits until an attempt with that many calls may be published: the
+// record is ours for certain, the sender and the provider may be called, and
+// so many calls may be ahead. Its error is the cause of ctx's end, or
+// errExpired.
+func (e *Engine) admit(ctx context.Context, m *message, calls int) error {
+	ctx, cancel := e.untilExpiry(ctx, m)
+	defer cancel()
+	if e.opts.Pace.PerSender() {
+		wait := func() error { return e.opts.Pace.Sender(ctx, m.delivery.Sender()) }
+		if err := m.claim.Aside(wait); err != nil {
+			return err //nolint:wrapcheck // the cause of ctx's end
+		}
+	}
+	for {
+		if err := m.claim.Hold(ctx); err != nil {
+			return err //nolint:wrapcheck // the cause of ctx's end
+		}
+		err := e.gate.Ahead(ctx, calls)
+		if !errors.Is(err, errShut) {
+			return err
+		}
+		if err := m.claim.Aside(func() error { return e.gate.Opened(ctx) }); err != nil {
+			return err //nolint:wrapcheck // the cause of ctx's end
+		}
+	}
 }
 
 // announce publishes the attempt and waits for its acknowledgement: no call
@@ -71,7 +98,7 @@ func (e *Engine) announce(ctx, calls context.Context, m *message) error {
 func (e *Engine) run(ctx, calls context.Context, m *message, units [][]int) []result {
 	results := make([]result, len(units))
 	if len(units) == 1 {
-		results[0] = e.call(ctx, calls, m, units[0])
+		results[0] = e.call(ctx, calls, m, units[0], false)
 		m.settleBy(&results[0])
 		return results
 	}
@@ -82,7 +109,7 @@ func (e *Engine) run(ctx, calls context.Context, m *message, units [][]int) []re
 	)
 	for i, unit := range units {
 		wg.Go(func() {
-			r := e.call(ctx, calls, m, unit)
+			r := e.call(ctx, calls, m, unit, i > 0 && e.opts.Pace.PerSender())
 			mu.Lock()
 			defer mu.Unlock()
 			results[i] = r
@@ -96,18 +123,23 @@ func (e *Engine) run(ctx, calls context.Context, m *message, units [][]int) []re
 	return results
 }
 
-// call makes one provider call in a slot of its own.
-func (e *Engine) call(ctx, calls context.Context, m *message, recipients []int) result {
-	ticket, err := e.start(ctx, calls, m)
+// call makes one provider call in a slot of its own. Later says that its place
+// ahead is still to be had.
+func (e *Engine) call(ctx, calls context.Context, m *message, recipients []int, later bool) result {
+	ticket, err := e.start(ctx, calls, m, later)
 	if err != nil {
 		return result{recipients: recipients, failure: common.Transient(errNotStarted), notStarted: true}
 	}
 	defer e.gate.Release(ticket)
+	turn := e.opts.Breaker.begin()
 	ctx, cancel := context.WithTimeout(calls, e.opts.CallTimeout)
 	defer cancel()
 	response, err := e.send(ctx, m, common.Call{Attempt: m.attempt, Recipients: recipients})
 	r := result{recipients: recipients, response: response, failure: common.Classify(err)}
-	e.heed(r.failure)
+	if calls.Err() == nil { // else we have cut it
+		e.heed(r.failure)
+		e.opts.Breaker.end(turn, r.failure, m.attempt == e.opts.MaxAttempts-1)
+	}
 	if f := r.failure; f != nil && f.Ambiguous && e.opts.AmbiguousToDLQ && calls.Err() == nil {
 		unknown := *f
 		unknown.Class = models.FailureUnknown
@@ -127,26 +159,53 @@ func (e *Engine) heed(f *common.Failure) {
 	}
 }
 
-// start takes a slot while the record is ours for certain.
-func (e *Engine) start(ctx, calls context.Context, m *message) (ticket Ticket, err error) {
+// start takes a slot while the record is ours for certain, the provider may be
+// called, and the rates allow one more.
+func (e *Engine) start(ctx, calls context.Context, m *message, later bool) (ticket Ticket, err error) {
+	ctx, cancel := e.untilExpiry(ctx, m)
+	defer cancel()
 	patiently := lastChance
 	if m.attempt >= e.opts.MaxAttempts {
 		// After the last attempt there is no retry that could take this one's
 		// place: it waits for its slot as long as calls may last.
 		patiently = func(_, calls context.Context, wait func(context.Context) error) error { return wait(calls) }
 	}
-	err = patiently(ctx, calls, func(ctx context.Context) (err error) {
-		ticket, err = e.gate.Slot(ctx)
+	waiting, cancelWaiting := e.untilExpiry(calls, m)
+	defer cancelWaiting()
+	if later {
+		if err := patiently(ctx, waiting, func(ctx context.Context) error { return e.admit(ctx, m, 1) }); err != nil {
+			return ticket, err
+		}
+	}
+	err = patiently(ctx, waiting, func(ctx context.Context) (err error) {
+		ticket, err = e.slot(ctx, m)
 		return err
 	})
 	if err != nil {
 		e.gate.Withdraw(1)
-		return ticket, err
-	}
-	if err = patiently(ctx, calls, m.claim.Hold); err != nil {
-		e.gate.Release(ticket)
 	}
 	return ticket, err
+}
+
+// slot waits for all that a call needs at the moment that it starts. What it
+// was given before it had to wait for the rest may be gone by then.
+func (e *Engine) slot(ctx context.Context, m *message) (Ticket, error) {
+	for {
+		ticket, err := e.gate.Slot(ctx)
+		if err != nil {
+			return ticket, err
+		}
+		if err = e.opts.Pace.Call(ctx); err == nil {
+			err = m.claim.Hold(ctx)
+		}
+		if err == nil && !e.gate.Shut() {
+			return ticket, nil
+		}
+		e.gate.Return(ticket)
+		if err != nil {
+			return ticket, err
+		}
+	}
 }
 
 // send turns a panic of adapter or provider into an unknown outcome.

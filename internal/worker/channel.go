@@ -24,6 +24,10 @@ type Delivery interface {
 	// must not reach a log.
 	Recipient(i int) string
 
+	// Sender returns the address or number that the delivery is from. It must
+	// not reach a log.
+	Sender() string
+
 	// Units splits the delivery into provider calls: each unit lists the
 	// recipients of one call, ascending. A repeated recipient appears once.
 	Units() [][]int
@@ -36,7 +40,10 @@ type Delivery interface {
 }
 
 // Request is what the bridge needs of a request type: its common fields.
-type Request interface{ Common() *models.Envelope }
+type Request interface {
+	Common() *models.Envelope
+	Sender() string
+}
 
 // Adapter is one channel in terms of its own request type R.
 type Adapter[R Request] interface {
@@ -66,6 +73,7 @@ type delivery[R Request] struct {
 
 func (d delivery[R]) Envelope() *models.Envelope { return d.req.Common() }
 func (d delivery[R]) Recipient(i int) string     { return d.adapter.Recipient(d.req, i) }
+func (d delivery[R]) Sender() string             { return d.req.Sender() }
 func (d delivery[R]) Units() [][]int             { return d.adapter.Units(d.req) }
 
 func (d delivery[R]) Send(ctx context.Context, call common.Call) (models.ProviderResponse, error) {

@@ -71,6 +71,9 @@ type Options struct {
 	AmbiguousToDLQ bool
 
 	RetryAfterMax time.Duration // how much of a provider's Retry-After is honoured
+	MaxAge        time.Duration // how old a request may be at an attempt; zero for no limit
+	Breaker       *Breaker      // nil for none
+	Pace          *Pace         // nil for no limits
 	Log           zerolog.Logger
 }
 
@@ -86,6 +89,12 @@ type Engine struct {
 
 // New makes an engine of its parts.
 func New(channel Channel, publisher Publisher, gate *Gate, opts Options) *Engine {
+	if opts.Breaker == nil {
+		opts.Breaker = NewBreaker(BreakerOptions{Gate: gate})
+	}
+	if opts.Pace == nil {
+		opts.Pace = NewPace(PaceOptions{})
+	}
 	return &Engine{channel: channel, publisher: publisher, gate: gate, throttle: &throttle{}, opts: opts}
 }
 
@@ -121,16 +130,22 @@ func (e *Engine) Handle(
 		return err
 	}
 	for {
-		if err := e.attempt(ctx, calls, m); err != nil {
-			return err
-		}
+		err := e.attempt(ctx, calls, m)
 		switch {
+		case errors.Is(err, errExpired):
+			return e.expired(calls, m)
+		case err != nil:
+			return err
 		case m.delivered():
 			return e.sent(calls, m)
-		case !m.open(), m.attempt >= e.opts.MaxAttempts:
+		case !m.open(), m.attempt >= e.opts.MaxAttempts && (!m.notStarted || !e.tooOld(m, time.Now())):
 			return e.failed(calls, m)
 		}
-		if err := e.backOff(ctx, m); err != nil {
+		err = e.backOff(ctx, m)
+		if errors.Is(err, errExpired) {
+			return e.expired(calls, m)
+		}
+		if err != nil {
 			if claim.AtMostOnce() && calls.Err() == nil {
 				return e.failed(calls, m)
 			}
@@ -185,16 +200,43 @@ func (e *Engine) refuse(ctx context.Context, rec *models.Record, v *common.Viola
 }
 
 // backOff publishes the retry and waits until the next attempt is due. The
-// wait holds no slot and no other message.
+// wait holds no slot and no other message. A retry that would come too late is
+// none: then the error is errExpired.
 func (e *Engine) backOff(ctx context.Context, m *message) error {
 	wait := max(e.opts.Backoff.Wait(m.attempt), min(m.retryAfter, e.opts.RetryAfterMax))
 	if m.notStarted {
 		wait = 0
 	}
-	m.retry(time.Now().Add(wait))
+	next := time.Now().Add(wait)
+	if e.tooOld(m, next) {
+		return errExpired
+	}
+	m.retry(next)
 	e.opts.Log.Debug().Str("message_id", m.envelope.MessageID).Int("attempt", m.attempt).
 		Str("error", m.failureText()).Dur("wait", wait).Msg("retry")
 	return m.claim.Aside(func() error { return sleep(ctx, wait) })
+}
+
+// errExpired ends a message that got too old before its next attempt.
+var errExpired = errors.New("message expired")
+
+// tooOld reports whether the request may not be attempted any more at a time.
+func (e *Engine) tooOld(m *message, at time.Time) bool {
+	return e.opts.MaxAge > 0 && !at.Before(m.envelope.CreatedAt.Add(e.opts.MaxAge))
+}
+
+// untilExpiry returns a context that ends with errExpired when the message
+// gets too old.
+func (e *Engine) untilExpiry(ctx context.Context, m *message) (context.Context, context.CancelFunc) {
+	if e.opts.MaxAge <= 0 {
+		return ctx, func() {}
+	}
+	return context.WithDeadlineCause(ctx, m.envelope.CreatedAt.Add(e.opts.MaxAge), errExpired)
+}
+
+func (e *Engine) expired(ctx context.Context, m *message) error {
+	m.expire()
+	return e.failed(ctx, m)
 }
 
 func (e *Engine) sent(ctx context.Context, m *message) error {

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -20,27 +21,40 @@ const lookAhead = 20 * time.Millisecond
 type Gate struct {
 	concurrency int
 
-	mu     sync.Mutex
-	held   time.Time   // no call starts before
-	open   *time.Timer // opens the gate then; nil before the first Hold
-	slots  queue       // provider calls under way
-	ahead  queue       // calls whose attempt is published and that have no slot yet
-	starts rate
+	mu      sync.Mutex
+	allowed int           // how many slots may be taken, old ones not counted
+	stage   int           // raised when allowed becomes 0
+	old     int           // slots taken in an earlier stage: their calls may hang
+	held    time.Time     // no call starts before
+	open    *time.Timer   // opens the gate then; nil before the first Hold
+	shut    chan struct{} // closed when the gate opens; nil while it is open
+
+	slots  queue // provider calls under way
+	ahead  queue // calls whose attempt is published and that have no slot yet
+	starts tally
 	ends   forecast
 	look   *time.Timer // looks again when a forecast comes near; nil before the first
 }
 
 // NewGate makes a gate of that many slots, at least one.
-func NewGate(concurrency int) *Gate { return &Gate{concurrency: max(1, concurrency)} }
+func NewGate(concurrency int) *Gate {
+	concurrency = max(1, concurrency)
+	return &Gate{concurrency: concurrency, allowed: concurrency}
+}
+
+// Concurrency returns how many slots there are.
+func (g *Gate) Concurrency() int { return g.concurrency }
 
 // Ticket is a slot that is taken.
 type Ticket struct {
 	started time.Time
 	due     int64 // the bucket in which the call was expected to end
+	stage   int
 }
 
 // Ahead waits until an attempt with that many provider calls may be published.
-// Each call then takes a Slot; calls that are given up go back by Withdraw.
+// Each call then takes a Slot; calls that are given up go back by Withdraw. It
+// returns errShut while the gate is shut.
 func (g *Gate) Ahead(ctx context.Context, calls int) error {
 	_, err := g.wait(ctx, &g.ahead, calls)
 	return err
@@ -69,9 +83,12 @@ func (g *Gate) Release(t Ticket) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.ends.ended(t.due, length)
-	g.slots.held--
+	g.vacate(t)
 	g.grant()
 }
+
+// errShut means that no attempt may be published: wait for Opened.
+var errShut = errors.New("the provider is paused")
 
 // Hold lets no call start and no attempt be published before then, where that
 // is later than what was said before. Calls under way go on.
@@ -82,15 +99,82 @@ func (g *Gate) Hold(until time.Time) {
 		return
 	}
 	g.held = until
-	if g.open != nil {
+	if g.open == nil {
+		g.open = time.AfterFunc(time.Until(until), func() {
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			g.turn()
+		})
+	} else {
 		g.open.Reset(time.Until(until))
-		return
 	}
-	g.open = time.AfterFunc(time.Until(until), func() {
-		g.mu.Lock()
-		defer g.mu.Unlock()
+	g.turn()
+}
+
+// Limit lets at most that many calls be under way, and for 0 no attempt be
+// published. What is under way at 0 goes on, and does not count later, but
+// against the concurrency.
+func (g *Gate) Limit(calls int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if calls == 0 {
+		g.stage++
+		g.old = g.slots.held
+	}
+	g.allowed = min(calls, g.concurrency)
+	g.turn()
+}
+
+// turn shuts or opens the gate as its limits say. It is called with g.mu held.
+func (g *Gate) turn() {
+	shut := g.allowed == 0 || time.Now().Before(g.held)
+	switch {
+	case shut && g.shut == nil:
+		g.shut = make(chan struct{})
+		g.ahead.turnAway()
+	case !shut && g.shut != nil:
+		close(g.shut)
+		g.shut = nil
+	}
+	if !shut {
 		g.grant()
-	})
+	}
+}
+
+// Opened returns nil once attempts may be published, or the cause of ctx's
+// end.
+func (g *Gate) Opened(ctx context.Context) error {
+	for {
+		g.mu.Lock()
+		shut := g.shut
+		g.mu.Unlock()
+		if shut == nil {
+			return nil
+		}
+		select {
+		case <-shut:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// Shut reports whether no call may start.
+func (g *Gate) Shut() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.shut != nil
+}
+
+// Return gives back the slot of a call that was not made, which is ahead
+// again.
+func (g *Gate) Return(t Ticket) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ends.never(t.due)
+	g.vacate(t)
+	g.ahead.held++
+	g.grant()
 }
 
 // InFlight returns how many provider calls are under way.
@@ -105,6 +189,10 @@ func (g *Gate) wait(ctx context.Context, q *queue, n int) (*waiter, error) {
 		return nil, context.Cause(ctx)
 	}
 	g.mu.Lock()
+	if q == &g.ahead && g.shut != nil {
+		g.mu.Unlock()
+		return nil, errShut
+	}
 	w := q.join(n)
 	g.grant()
 	if w.granted {
@@ -115,6 +203,9 @@ func (g *Gate) wait(ctx context.Context, q *queue, n int) (*waiter, error) {
 	g.mu.Unlock()
 	select {
 	case <-w.ready:
+		if !w.granted {
+			return nil, errShut
+		}
 		return w, nil
 	case <-ctx.Done():
 	}
@@ -130,12 +221,12 @@ func (g *Gate) wait(ctx context.Context, q *queue, n int) (*waiter, error) {
 
 // grant hands out what is free. It is called with g.mu held.
 func (g *Gate) grant() {
-	if time.Now().Before(g.held) {
+	if g.shut != nil {
 		return
 	}
-	for g.slots.head() != nil && g.slots.held < g.concurrency {
+	for g.slots.head() != nil && g.free() > 0 {
 		now := time.Now()
-		g.slots.head().ticket = Ticket{started: now, due: g.ends.expect(now)}
+		g.slots.head().ticket = Ticket{started: now, due: g.ends.expect(now), stage: g.stage}
 		g.slots.pop()
 		g.ahead.held--
 		g.starts.add(now)
@@ -150,6 +241,19 @@ func (g *Gate) grant() {
 	}
 }
 
+// free is how many slots may be taken now.
+func (g *Gate) free() int {
+	return min(g.concurrency-g.slots.held, g.allowed-(g.slots.held-g.old))
+}
+
+// vacate gives a slot back.
+func (g *Gate) vacate(t Ticket) {
+	g.slots.held--
+	if t.stage != g.stage {
+		g.old--
+	}
+}
+
 // limit is how many calls may be ahead now: those that can start at once, and
 // those that probably can in lookAhead, at least a quarter of the concurrency.
 //
@@ -158,14 +262,14 @@ func (g *Gate) grant() {
 // when most others did: calls that began together end together, and behind
 // them all places ahead are needed at once.
 func (g *Gate) limit() int {
-	free, now := g.concurrency-g.slots.held, time.Now()
+	free, now := g.free(), time.Now()
 	soon := 0
 	if g.ends.typical < lookAhead {
 		soon = g.starts.recent(now)
 	} else {
 		soon = g.ends.soon(now)
 	}
-	return max(free+soon, g.concurrency/4, 1)
+	return max(free+soon, g.allowed/4, 1)
 }
 
 // lookAgain has the gate look once more when time alone may have raised the
@@ -207,9 +311,12 @@ func (f *forecast) expect(now time.Time) (due int64) {
 	return due
 }
 
+// never notes that an expected call was not made.
+func (f *forecast) never(due int64) { f.buckets[due%forecasts]-- }
+
 // ended notes that an expected call has ended after that time.
 func (f *forecast) ended(due int64, length time.Duration) {
-	f.buckets[due%forecasts]--
+	f.never(due)
 	// Up and down by the same share: the value where as many calls are longer
 	// as are shorter. A few calls that hang do not move it.
 	step := max(f.typical/16, 10*time.Microsecond)
@@ -271,6 +378,17 @@ func (q *queue) head() *waiter {
 	return nil
 }
 
+// turnAway lets all waiters go without what they wish.
+func (q *queue) turnAway() {
+	for w := q.head(); w != nil; w = q.head() {
+		w.gone = true
+		if w.ready != nil {
+			close(w.ready)
+		}
+		q.skip()
+	}
+}
+
 // pop grants the head's wish.
 func (q *queue) pop() {
 	w := q.waiting[q.first]
@@ -294,26 +412,26 @@ func (q *queue) skip() {
 	}
 }
 
-// rate counts events of the last lookAhead in four buckets.
-type rate struct {
+// tally counts events of the last lookAhead in four buckets.
+type tally struct {
 	counts [4]int
 	bucket int64 // number of the newest bucket since the zero time of the clock
 }
 
 const bucketLength = lookAhead / 4
 
-func (r *rate) add(now time.Time) {
+func (r *tally) add(now time.Time) {
 	r.turn(now)
 	r.counts[r.bucket%4]++
 }
 
-func (r *rate) recent(now time.Time) int {
+func (r *tally) recent(now time.Time) int {
 	r.turn(now)
 	return r.counts[0] + r.counts[1] + r.counts[2] + r.counts[3]
 }
 
 // turn empties the buckets that time has passed over.
-func (r *rate) turn(now time.Time) {
+func (r *tally) turn(now time.Time) {
 	bucket := now.UnixNano() / int64(bucketLength)
 	if bucket-r.bucket >= 4 || bucket < r.bucket { // long ago, or the clock was set back
 		r.counts, r.bucket = [4]int{}, bucket

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/models"
 )
 
@@ -183,6 +184,21 @@ func (m *message) keep() {
 	if n := len(s.Accepted) + len(s.Refused) + len(s.Assumed); n > m.kept {
 		m.kept = n
 		m.claim.Settled(s)
+	}
+}
+
+// expire ends the message for the recipients that are still open.
+func (m *message) expire() {
+	m.settle(m.with(isOpen, isUnsettled), isRefused)
+	m.trouble = nil
+	m.refusal = &result{
+		response: models.ProviderResponse{Status: models.StatusRejected}, failure: common.Permanent(errExpired),
+	}
+	if m.lastAttempt.IsZero() {
+		m.lastAttempt = time.Now().UTC()
+	}
+	if m.firstFailed.IsZero() {
+		m.firstFailed = m.lastAttempt
 	}
 }
 

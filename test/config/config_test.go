@@ -247,11 +247,11 @@ func TestSecretsHideAndRotate(t *testing.T) {
 
 func TestSettingsWithoutEffectAreNamed(t *testing.T) {
 	t.Parallel()
-	c, problems := load(t, "sms", map[string]string{"SMS_GROUP_RATE_PER_SECOND": "5", "BREAKER_FAILURES": "5"})
+	c, problems := load(t, "sms", map[string]string{"PPROF_ENABLED": "true", "BREAKER_FAILURES": "5"})
 	if problems != nil {
 		t.Fatal(problems)
 	}
-	if got, want := c.NotYetInEffect(), []string{"SMS_GROUP_RATE_PER_SECOND"}; !slices.Equal(got, want) {
+	if got, want := c.NotYetInEffect(), []string{"PPROF_ENABLED"}; !slices.Equal(got, want) {
 		t.Errorf("NotYetInEffect() = %v, want %v", got, want)
 	}
 }

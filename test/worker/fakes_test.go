@@ -82,6 +82,9 @@ type script struct {
 	send       func(ctx context.Context, call common.Call) (models.ProviderResponse, error)
 }
 
+// Sender is who all messages are from.
+func (s script) Sender() string { return "sender" }
+
 func (s script) Decode(*models.Record) (worker.Delivery, error) {
 	if s.invalid != nil {
 		return nil, s.invalid
@@ -123,12 +126,13 @@ func transient() *common.Failure { return common.Transient(errors.New("http 503"
 type bench struct {
 	*ledger
 
-	gate   *worker.Gate
-	engine *worker.Engine
+	channel worker.Channel
+	gate    *worker.Gate
+	engine  *worker.Engine
 }
 
 func newBench(c worker.Channel, concurrency int) *bench {
-	b := &bench{ledger: &ledger{}, gate: worker.NewGate(concurrency)}
+	b := &bench{ledger: &ledger{}, channel: c, gate: worker.NewGate(concurrency)}
 	b.engine = worker.New(c, b.ledger, b.gate, worker.Options{
 		Channel: models.SMS, MaxAttempts: 3, Backoff: worker.Backoff{Base: 10 * time.Second, Max: time.Minute},
 		CallTimeout: 30 * time.Second, RetryAfterMax: 10 * time.Minute,

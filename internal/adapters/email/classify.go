@@ -76,6 +76,15 @@ func setUp(err error) *common.Failure {
 	return f
 }
 
+// Probed reads the error of a probe. It returns nil or a *common.Failure.
+func Probed(err error, limit time.Duration) error {
+	if err == nil {
+		return nil
+	}
+	_, failure := failed(err, limit, nil)
+	return failure
+}
+
 // failed reads an error of the provider. It is the same for every recipient
 // that it is about.
 func failed(err error, limit time.Duration, own []string) (models.ProviderResponse, *common.Failure) {

@@ -84,14 +84,24 @@ func action(c api.Class, scope string) string {
 		}
 		return "The message is refused for good and not tried again. It ends failed, with a dead letter of failure type permanent."
 	case api.Throttled:
-		return "The attempt's status is rate_limited. It is tried again after Retry-After (up to RETRY_AFTER_MAX_SECONDS) or the usual backoff, up to MAX_ATTEMPTS."
+		if scope == "account" || scope == "provider" {
+			return "The attempt's status is rate_limited. No call at all is made until Retry-After (up to RETRY_AFTER_MAX_SECONDS), or for a growing time where the provider does not say; then it is tried again, up to MAX_ATTEMPTS."
+		}
+		return "The attempt's status is rate_limited. It alone waits for Retry-After (up to RETRY_AFTER_MAX_SECONDS) or the usual backoff, and is tried again, up to MAX_ATTEMPTS."
 	case api.SetUp:
-		return "It waits for a mend of credentials, account or sender: tried again with backoff, up to MAX_ATTEMPTS, and counted as a failure of the provider, not of the message."
+		return "It waits for a mend of credentials, account or sender: tried again with backoff, up to MAX_ATTEMPTS." + pauses
 	case api.Transient:
-		return "It is tried again with backoff, up to MAX_ATTEMPTS, then ends failed with a dead letter of failure type transient."
+		text := "It is tried again with backoff, up to MAX_ATTEMPTS, then ends failed with a dead letter of failure type transient."
+		if scope == "provider" {
+			text += pauses
+		}
+		return text
 	}
 	return ""
 }
+
+// pauses is what failures on the provider's side come to.
+const pauses = " BREAKER_FAILURES of such in a row pause all calls until a probe succeeds."
 
 // Actions of what is in no table.
 const (
@@ -133,10 +143,12 @@ func (e Explanation) byHTTP() (Explanation, error) {
 	case class == api.Transient && f.Unreachable && status < 500:
 		e.Class, e.Scope, e.Action = string(api.SetUp), "account", action(api.SetUp, "")
 	default:
-		e.Class, e.Action = string(class), action(class, "")
+		if status >= 500 || class == api.Throttled {
+			e.Scope = "provider"
+		}
+		e.Class, e.Action = string(class), action(class, e.Scope)
 	}
 	if status >= 500 {
-		e.Scope = "provider"
 		e.Action += ambiguous
 	}
 	return e, nil
@@ -190,10 +202,13 @@ func (e Explanation) bySMTP() (Explanation, error) {
 		e.Class, e.Scope = string(class), "recipient"
 		e.Action = action(class, "recipient") + " Where a server answers so to all of several recipients, or with 554, it does not relay for us: that is taken for set-up, and waits for a mend."
 	default:
-		e.Class, e.Action = string(class), action(class, "")
-		if r.Enhanced[1] == 1 || r.Enhanced[1] == 2 {
-			e.Scope, e.Action = "recipient", action(class, "recipient")
+		switch {
+		case f.Throttle, f.Unreachable:
+			e.Scope = "provider"
+		case r.Enhanced[1] == 1, r.Enhanced[1] == 2:
+			e.Scope = "recipient"
 		}
+		e.Class, e.Action = string(class), action(class, e.Scope)
 	}
 	return e, nil
 }

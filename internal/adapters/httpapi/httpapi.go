@@ -51,6 +51,19 @@ func Result(to string, receipt api.Receipt, err error, limit time.Duration, own 
 	return noAnswer(err, limit)
 }
 
+// Probed reads the error of a probe. It returns nil or a *common.Failure.
+func Probed(err error, limit time.Duration) error {
+	if err == nil {
+		return nil
+	}
+	if answer, ok := errors.AsType[*api.Error](err); ok {
+		_, failure := classify(answer)
+		return failure
+	}
+	_, failure := noAnswer(err, limit)
+	return failure
+}
+
 // noAnswer reads a call that ended without one. What was written whole may
 // have been accepted.
 func noAnswer(err error, limit time.Duration) (models.ProviderResponse, error) {

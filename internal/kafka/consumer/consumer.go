@@ -58,6 +58,11 @@ type Options struct {
 	// request partition are written, or for ctx.
 	Settled func(ctx context.Context, partition int32) error
 
+	// Share, where it is not nil, is told which part of the topic's partitions
+	// is ours, 0 to 1: a smaller part before partitions are given up, a larger
+	// one after they were assigned.
+	Share func(part float64)
+
 	// PollBeat and CommitBeat are called at least every few seconds while
 	// their loop moves. Nil means that nobody watches.
 	PollBeat, CommitBeat func()
@@ -85,6 +90,8 @@ type Consumer struct {
 
 	mu         sync.Mutex
 	owned      map[int32]*assignment
+	total      int                   // partitions of the topic; 0 while it is not known
+	leaving    int                   // how many of the owned are about to be given up
 	lately     map[int32]*assignment // the latest that was forgotten of a partition
 	fetchErr   error                 // the latest error of reading the topic
 	fetchErrAt time.Time

@@ -7,6 +7,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"messaging-worker/internal/kafka"
 )
 
 // handOverSlack is what a hand-over may take beyond its longest provider
@@ -77,6 +79,7 @@ type groupErrors func(error)
 func (f groupErrors) OnGroupManageError(err error) { f(err) }
 
 func (c *Consumer) assigned(hard context.Context, partitions []int32) {
+	defer c.count(hard)
 	if len(partitions) == 0 {
 		return
 	}
@@ -102,6 +105,7 @@ func (c *Consumer) revoked(hard context.Context, partitions []int32) {
 	if len(leaving) == 0 {
 		return
 	}
+	c.leave(len(leaving))
 	bound, cancel := context.WithTimeout(hard, c.opts.LongestCall+handOverSlack)
 	defer cancel()
 	if !drain(bound, leaving, errHandedOver) {
@@ -109,6 +113,7 @@ func (c *Consumer) revoked(hard context.Context, partitions []int32) {
 	}
 	c.commit(context.WithoutCancel(hard), leaving)
 	c.forget(leaving)
+	c.leave(-len(leaving))
 	c.log.Info().Ints32("partitions", partitions).Msg("partitions revoked")
 }
 
@@ -117,12 +122,52 @@ func (c *Consumer) revoked(hard context.Context, partitions []int32) {
 func (c *Consumer) lost(partitions []int32) {
 	gone := c.pick(partitions)
 	c.forget(gone)
+	c.leave(0)
 	for _, a := range gone {
 		a.abandon(errHandedOver)
 		a.halt(errHandedOver)
 	}
 	if len(gone) > 0 {
 		c.log.Warn().Ints32("partitions", partitions).Msg("partitions lost")
+	}
+}
+
+// count asks how many partitions the topic has by now, and tells our share of
+// them. It returns at once.
+func (c *Consumer) count(ctx context.Context) {
+	if c.opts.Share == nil {
+		return
+	}
+	go func() {
+		<-c.started
+		for ctx.Err() == nil {
+			total, err := kafka.Partitions(ctx, c.client, c.opts.Topic)
+			if err == nil {
+				c.mu.Lock()
+				c.total = total
+				c.mu.Unlock()
+				c.leave(0)
+				return
+			}
+			select {
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+			}
+		}
+	}()
+}
+
+// leave notes that so many more partitions are about to be given up, and tells
+// which part of the topic is ours without them.
+func (c *Consumer) leave(more int) {
+	if c.opts.Share == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.leaving += more
+	if c.total > 0 {
+		c.opts.Share(float64(max(0, len(c.owned)-c.leaving)) / float64(c.total))
 	}
 }
 

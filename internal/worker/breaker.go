@@ -1,0 +1,211 @@
+package worker
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"messaging-worker/internal/adapters/common"
+)
+
+// BreakerState is whether provider calls may start. The numbers are those of
+// the metric.
+type BreakerState int
+
+// The states.
+const (
+	Closed   BreakerState = 0 // calls start as usual
+	HalfOpen BreakerState = 1 // the provider answers again: few calls at once, more with each success
+	Open     BreakerState = 2 // no call starts; the provider is probed
+)
+
+// String returns the state's name.
+func (s BreakerState) String() string {
+	return [...]string{"closed", "half open", "open"}[s]
+}
+
+// BreakerOptions of a Breaker. Gate is required.
+type BreakerOptions struct {
+	Gate        *Gate
+	Failures    int           // in a row, after which it opens; zero turns the breaker off
+	OpenFor     time.Duration // between the starts of probes
+	CallTimeout time.Duration // hard limit of a probe
+
+	// Probe asks whether the provider is there and lets us in, and spends no
+	// message. Its error's text is for the log. Nil turns the breaker off.
+	Probe func(ctx context.Context) error
+
+	// OnChange, where it is not nil, is told of each change of state and of
+	// what keeps it from being Closed. It must not call the breaker.
+	OnChange func(s BreakerState, reason string)
+
+	Log zerolog.Logger
+}
+
+// Breaker pauses the calls to a provider that fails on its own side, so that
+// an outage costs time and not the attempts of messages. It is safe for
+// concurrent use.
+type Breaker struct {
+	opts BreakerOptions
+
+	mu      sync.Mutex
+	state   BreakerState
+	turn    int // raised with each change to or from Open: calls that began before say nothing
+	row     int // failures in a row
+	allowed int // calls at once while half open
+	since   time.Time
+	reason  string
+	opened  chan struct{} // holds a token from opening until Run sees it
+	first   time.Duration // how long Run waits before its first probe
+}
+
+// NewBreaker makes a breaker. It does nothing without Run.
+func NewBreaker(o BreakerOptions) *Breaker {
+	return &Breaker{opts: o, opened: make(chan struct{}, 1)}
+}
+
+// State returns the state, since when it holds, and the failure that opened
+// the breaker, "" while it is closed.
+func (b *Breaker) State() (s BreakerState, since time.Time, reason string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.state, b.since, b.reason
+}
+
+// begin is asked when a call starts; end wants the answer back.
+func (b *Breaker) begin() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.turn
+}
+
+// end is told how a call ended. Critical says that its message has one
+// attempt left.
+func (b *Breaker) end(turn int, f *common.Failure, critical bool) {
+	if b.opts.Failures == 0 || b.opts.Probe == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if turn != b.turn {
+		return // it began before an outage, or in one
+	}
+	if f == nil || !f.Unreachable {
+		b.row = 0
+		b.grow()
+		return
+	}
+	b.row++
+	switch {
+	case b.state == HalfOpen:
+		b.open(f, b.opts.OpenFor)
+	case b.state == Closed && (b.row >= b.opts.Failures || critical):
+		b.open(f, 0)
+	}
+}
+
+// open is called with b.mu held.
+func (b *Breaker) open(f *common.Failure, wait time.Duration) {
+	b.reason, b.first = f.Err.Error(), wait
+	b.change(Open)
+	b.turn++
+	b.opts.Gate.Limit(0)
+	b.opened <- struct{}{} // Run has taken the last one: it is what left Open
+	b.opts.Log.Warn().Str("error", b.reason).Int("failures", b.row).
+		Msg("the provider fails: no call starts until a probe succeeds")
+}
+
+// grow lets more calls in after a success. It is called with b.mu held.
+func (b *Breaker) grow() {
+	if b.state != HalfOpen {
+		return
+	}
+	b.allowed *= 2
+	b.opts.Gate.Limit(b.allowed)
+	if b.allowed < b.opts.Gate.Concurrency() {
+		return
+	}
+	b.reason = ""
+	b.change(Closed)
+	b.opts.Log.Info().Msg("the provider is back: calls start as usual")
+}
+
+// change is called with b.mu held.
+func (b *Breaker) change(s BreakerState) {
+	b.state, b.since = s, time.Now()
+	if b.opts.OnChange != nil {
+		b.opts.OnChange(s, b.reason)
+	}
+}
+
+// Run probes the provider while the breaker is open, until ctx ends.
+func (b *Breaker) Run(ctx context.Context) {
+	for {
+		select {
+		case <-b.opened:
+		case <-ctx.Done():
+			return
+		}
+		b.mu.Lock()
+		first := b.first
+		b.mu.Unlock()
+		if !b.probe(ctx, first) {
+			return
+		}
+		b.mu.Lock()
+		paused := time.Since(b.since)
+		b.change(HalfOpen)
+		b.turn++
+		b.row, b.allowed = 0, 1
+		b.opts.Gate.Limit(1)
+		b.mu.Unlock()
+		b.opts.Log.Info().Dur("paused", paused).Msg("the provider answers: calls start again, one at a time")
+	}
+}
+
+// maxProbes bounds the probes that are under way at once: where a provider
+// hangs, each waits for its time limit.
+const maxProbes = 4
+
+// probe returns true when the provider has answered well, and false when ctx
+// ends. A probe that hangs keeps no later one from being made, so that the
+// provider's return is noticed as soon as if it had refused; and a provider
+// that is slow is still given the time of a call.
+func (b *Breaker) probe(ctx context.Context, first time.Duration) bool {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	answers := make(chan error, maxProbes)
+	under := 0
+	due := time.NewTimer(first)
+	defer due.Stop()
+	for {
+		select {
+		case <-due.C:
+			due.Reset(b.opts.OpenFor)
+			if under == maxProbes {
+				continue
+			}
+			under++
+			go func() {
+				ctx, cancel := context.WithTimeout(ctx, b.opts.CallTimeout)
+				defer cancel()
+				answers <- b.opts.Probe(ctx)
+			}()
+		case err := <-answers:
+			under--
+			if err == nil {
+				return true
+			}
+			if ctx.Err() == nil {
+				b.opts.Log.Debug().Str("error", err.Error()).Msg("the provider still fails")
+				b.mu.Lock()
+				b.reason = err.Error()
+				b.mu.Unlock()
+			}
+		case <-ctx.Done():
+			return false
+		}
+	}
+}

@@ -1,0 +1,425 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/models"
+	"messaging-worker/internal/worker"
+)
+
+// provider is one whose outage a test sets. It is used in a bubble.
+type provider struct {
+	downUntil time.Time
+	hangs     bool          // instead of refusing
+	latency   time.Duration // of a call that succeeds
+
+	mu     sync.Mutex
+	calls  []time.Time // that were started
+	sent   []time.Time // that succeeded
+	under  int
+	most   map[int]int // the most calls under way, by how many had succeeded since the outage
+	probes int
+}
+
+func (p *provider) answer(ctx context.Context) error {
+	if time.Now().Before(p.downUntil) {
+		if p.hangs {
+			<-ctx.Done()
+		}
+		f := transient()
+		f.Unreachable = true
+		return f
+	}
+	select {
+	case <-time.After(p.latency):
+		return nil
+	case <-ctx.Done():
+		f := transient()
+		f.Unreachable = true
+		return f
+	}
+}
+
+func (p *provider) send(ctx context.Context, _ common.Call) (models.ProviderResponse, error) {
+	p.mu.Lock()
+	p.calls = append(p.calls, time.Now())
+	fresh := time.Now().After(p.downUntil) // one from before may still hang
+	if fresh {
+		p.under++
+		p.most[len(p.sent)] = max(p.most[len(p.sent)], p.under)
+	}
+	p.mu.Unlock()
+	err := p.answer(ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if fresh {
+		p.under--
+	}
+	if err == nil {
+		p.sent = append(p.sent, time.Now())
+		return accepted()
+	}
+	return models.ProviderResponse{Status: models.StatusUnavailable}, err
+}
+
+func (p *provider) probe(ctx context.Context) error {
+	p.mu.Lock()
+	p.probes++
+	p.mu.Unlock()
+	return p.answer(ctx)
+}
+
+// outage runs messages that come every so often through a worker with a
+// breaker, and returns its ledger.
+func outage(t *testing.T, p *provider, messages int, every time.Duration, o worker.Options, failures int) *ledger {
+	t.Helper()
+	const concurrency = 16
+	p.most = map[int]int{}
+	l, gate := &ledger{}, worker.NewGate(concurrency)
+	breaker := worker.NewBreaker(worker.BreakerOptions{
+		Gate: gate, Failures: failures, OpenFor: 5 * time.Second, CallTimeout: 30 * time.Second, Probe: p.probe,
+	})
+	o.Channel, o.MaxAttempts, o.Breaker = models.SMS, 3, breaker
+	o.Backoff = worker.Backoff{Base: 10 * time.Second, Max: 2 * time.Minute}
+	o.CallTimeout, o.RetryAfterMax = 30*time.Second, 10*time.Minute
+	e := worker.New(script{recipients: []string{"a"}, send: p.send}, l, gate, o)
+	ctx, stop := context.WithCancel(t.Context())
+	var running, wg sync.WaitGroup
+	running.Go(func() { breaker.Run(ctx) })
+	for range messages {
+		wg.Go(func() {
+			if err := e.Handle(t.Context(), t.Context(), record(), models.Progress{}, &claim{}); err != nil {
+				t.Errorf("Handle = %v, want nil", err)
+			}
+		})
+		time.Sleep(every)
+	}
+	wg.Wait()
+	if s, _, reason := breaker.State(); s == worker.Closed && reason != "" {
+		t.Errorf("closed, and the reason is %q", reason)
+	}
+	stop()
+	running.Wait()
+	return l
+}
+
+// With the default attempts an outage of a minute costs time and no message,
+// whatever way the provider fails and however much comes.
+func TestOutageCostsNoMessage(t *testing.T) {
+	t.Parallel()
+	for _, hangs := range []bool{false, true} {
+		for name, every := range map[string]time.Duration{"busy": 10 * time.Millisecond, "one every five seconds": 5 * time.Second} {
+			t.Run(fmt.Sprintf("%s, hangs %v", name, hangs), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					p := &provider{downUntil: time.Now().Add(time.Minute), hangs: hangs, latency: 50 * time.Millisecond}
+					messages := int(80 * time.Second / every)
+					l := outage(t, p, messages, every, worker.Options{}, 5)
+					if len(l.letters) != 0 || len(p.sent) != messages {
+						t.Errorf("%d of %d sent, %d dead letters", len(p.sent), messages, len(l.letters))
+					}
+					if first := p.sent[0].Sub(p.downUntil); first > 7*time.Second {
+						t.Errorf("the first delivery came %v after the provider's return, want at most 7s", first)
+					}
+					// A call alone, then two, four, eight: a provider that comes
+					// back is not flattened.
+					for sent, most := range map[int]int{0: 1, 1: 2, 2: 4, 3: 8} {
+						if p.most[sent] > most {
+							t.Errorf("after %d successes %d calls were under way, want at most %d", sent, p.most[sent], most)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// Without a breaker the same outage costs messages: what the test above shows
+// is the breaker's.
+func TestOutageWithoutBreaker(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := &provider{downUntil: time.Now().Add(time.Minute), latency: 50 * time.Millisecond}
+		if l := outage(t, p, 1000, 60*time.Millisecond, worker.Options{}, 0); len(l.letters) < 100 {
+			t.Errorf("%d dead letters of 1000 messages, want hundreds", len(l.letters))
+		}
+	})
+}
+
+// While the breaker is open nothing is attempted; a failure while few calls
+// are let in opens it again, and the next probe comes after the open time.
+func TestBreakerOpensAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		var calls []time.Duration
+		var mu sync.Mutex
+		gate := worker.NewGate(8)
+		var states []string
+		b := worker.NewBreaker(worker.BreakerOptions{
+			Gate: gate, Failures: 2, OpenFor: 5 * time.Second, CallTimeout: time.Second,
+			Probe:    func(context.Context) error { return nil }, // it answers, and takes no message
+			OnChange: func(s worker.BreakerState, reason string) { states = append(states, s.String()+" "+reason) },
+		})
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go b.Run(ctx)
+		e := worker.New(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			calls = append(calls, time.Since(start))
+			if len(calls) > 4 {
+				return accepted()
+			}
+			f := transient()
+			f.Unreachable = true
+			return fails(f)
+		}}, &ledger{}, gate, worker.Options{Channel: models.SMS, MaxAttempts: 100, Backoff: worker.Backoff{}, CallTimeout: time.Second, Breaker: b})
+		if err := e.Handle(t.Context(), t.Context(), record(), models.Progress{}, &claim{}); err != nil {
+			t.Fatal(err)
+		}
+		// Two failures open it; the probe at once lets one call in, whose
+		// failure opens it for five seconds; so does the next one's.
+		want := []time.Duration{0, 0, 0, 5 * time.Second, 10 * time.Second}
+		for i, at := range want {
+			if i >= len(calls) || calls[i] != at {
+				t.Fatalf("calls at %v, want %v", calls, want)
+			}
+		}
+		if len(states) < 6 || states[0] != "open http 503" || states[1] != "half open http 503" {
+			t.Errorf("states %q", states)
+		}
+	})
+}
+
+// A call that began before the outage says nothing about the provider's
+// return.
+func TestStaleFailureOpensNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		gate := worker.NewGate(8)
+		b := worker.NewBreaker(worker.BreakerOptions{
+			Gate: gate, Failures: 1, OpenFor: 5 * time.Second, CallTimeout: time.Second, Probe: func(context.Context) error { return nil },
+		})
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go b.Run(ctx)
+		unreachable := func() (models.ProviderResponse, error) {
+			f := transient()
+			f.Unreachable = true
+			return fails(f)
+		}
+		first := true
+		slow := script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+			if first {
+				first = false
+				time.Sleep(2 * time.Second)
+				return unreachable()
+			}
+			return accepted()
+		}}
+		calls := 0
+		quick := script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+			calls++
+			if calls == 1 {
+				return unreachable()
+			}
+			return accepted()
+		}}
+		o := worker.Options{Channel: models.SMS, MaxAttempts: 10, CallTimeout: time.Minute, Breaker: b}
+		var wg sync.WaitGroup
+		for _, s := range []script{slow, quick} {
+			e := worker.New(s, &ledger{}, gate, o)
+			wg.Go(func() {
+				if err := e.Handle(t.Context(), t.Context(), record(), models.Progress{}, &claim{}); err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait()
+		}
+		wg.Wait()
+		if s, since, _ := b.State(); s != worker.HalfOpen || time.Since(since) < time.Second {
+			t.Errorf("%v since %v, want half open since before the slow call ended", s, time.Since(since))
+		}
+	})
+}
+
+// A message gets too old while the breaker is open, while it backs off, or
+// before it is looked at: it ends when that is known, and not later.
+func TestExpiry(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		age     time.Duration // when it is read
+		down    bool
+		entries string
+		after   time.Duration
+	}{
+		{"before it is read", 2 * time.Minute, false, "queued 0, dlq permanent 1, failed 0", 0},
+		{"young enough", 59 * time.Second, false, "queued 0, attempt 1, sent 1", 0},
+		{"while the provider is away", 50 * time.Second, true, "queued 0, dlq permanent 1, failed 0", 10 * time.Second},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				b := newBench(aged{script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) { return accepted() }}, start.Add(-tt.age)}, 1)
+				b.engine = worker.New(b.channel, b.ledger, b.gate, worker.Options{Channel: models.SMS, MaxAttempts: 3, MaxAge: time.Minute, CallTimeout: time.Second})
+				if tt.down {
+					b.gate.Limit(0)
+				}
+				b.handle(t)
+				b.want(t, tt.entries)
+				if took := time.Since(start); took != tt.after {
+					t.Errorf("ended after %v, want %v", took, tt.after)
+				}
+				if len(b.letters) > 0 && b.letters[0].LastError != "permanent error: message expired" {
+					t.Errorf("last error %q", b.letters[0].LastError)
+				}
+			})
+		})
+	}
+}
+
+// A retry that could only come too late is none.
+func TestRetryBeyondExpiry(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		b := newBench(aged{script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+			f := transient()
+			f.RetryAfter = 2 * time.Minute
+			return fails(f)
+		}}, start}, 1)
+		b.engine = worker.New(b.channel, b.ledger, b.gate, worker.Options{
+			Channel: models.SMS, MaxAttempts: 3, MaxAge: time.Minute, CallTimeout: time.Second, RetryAfterMax: time.Hour,
+		})
+		b.handle(t)
+		b.want(t, "queued 0", "attempt 1", "dlq permanent 1", "failed 1")
+		if took := time.Since(start); took != 0 {
+			t.Errorf("ended after %v, want at once", took)
+		}
+	})
+}
+
+// aged is a channel whose requests were made at a time.
+type aged struct {
+	script
+
+	created time.Time
+}
+
+func (a aged) Decode(*models.Record) (worker.Delivery, error) { return a, nil }
+
+func (a aged) Envelope() *models.Envelope {
+	e := a.script.Envelope()
+	e.CreatedAt = a.created
+	return e
+}
+
+var errStop = errors.New("stop")
+
+// Rates bound how many calls start: in the process, and of each sender, whom
+// another one's does not slow down.
+func TestRates(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		pace    worker.PaceOptions
+		share   float64
+		senders int
+		want    int // calls within ten seconds
+	}{
+		{"none", worker.PaceOptions{}, 0, 1, 1000},
+		{"process", worker.PaceOptions{Provider: 10}, 0, 2, 110},
+		{"sender", worker.PaceOptions{Sender: 10}, 0, 2, 220},
+		{"group, all of it", worker.PaceOptions{Group: 10}, 1, 1, 100},
+		{"group, a part", worker.PaceOptions{Group: 10}, 0.3, 1, 30},
+		{"group, nothing yet", worker.PaceOptions{Group: 10}, 0, 1, 0},
+		{"the least wins", worker.PaceOptions{Provider: 10, Group: 5}, 1, 1, 50},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				pace := worker.NewPace(tt.pace)
+				pace.Share(tt.share)
+				var mu sync.Mutex
+				calls := 0
+				gate, l := worker.NewGate(5), &ledger{}
+				ctx, stop := context.WithCancelCause(t.Context())
+				var wg sync.WaitGroup
+				for i := range 1000 {
+					e := worker.New(from{script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+						mu.Lock()
+						defer mu.Unlock()
+						calls++
+						return accepted()
+					}}, fmt.Sprint("sender ", i%tt.senders)}, l, gate, worker.Options{Channel: models.SMS, MaxAttempts: 3, CallTimeout: time.Second, Pace: pace})
+					wg.Go(func() { _ = e.Handle(ctx, ctx, record(), models.Progress{}, &claim{}) })
+				}
+				time.Sleep(10*time.Second + time.Millisecond)
+				mu.Lock()
+				if calls != tt.want {
+					t.Errorf("%d calls in ten seconds, want %d", calls, tt.want)
+				}
+				mu.Unlock()
+				stop(errStop)
+				wg.Wait()
+			})
+		})
+	}
+}
+
+// A share that is lowered holds for those who wait already.
+func TestShareIsLowered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		pace := worker.NewPace(worker.PaceOptions{Group: 100})
+		pace.Share(1)
+		ctx, stop := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		calls := 0
+		for range 1000 {
+			wg.Go(func() {
+				if pace.Call(ctx) == nil {
+					mu.Lock()
+					calls++
+					mu.Unlock()
+				}
+			})
+		}
+		time.Sleep(time.Second + time.Millisecond)
+		pace.Share(0.1)
+		mu.Lock()
+		before := calls
+		mu.Unlock()
+		time.Sleep(time.Second)
+		mu.Lock()
+		if after := calls - before; before < 95 || before > 105 || after < 9 || after > 11 {
+			t.Errorf("%d calls in a second of the whole rate and %d in one of a tenth, want 100 and 10", before, after)
+		}
+		mu.Unlock()
+		stop()
+		wg.Wait()
+	})
+}
+
+// from is a channel whose messages have one sender.
+type from struct {
+	script
+
+	sender string
+}
+
+func (f from) Decode(*models.Record) (worker.Delivery, error) { return f, nil }
+func (f from) Sender() string                                 { return f.sender }
