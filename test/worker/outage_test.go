@@ -338,7 +338,7 @@ func TestRates(t *testing.T) {
 		senders int
 		want    int // calls within ten seconds
 	}{
-		{"none", worker.PaceOptions{}, 0, 1, 1000},
+		{"none", worker.PaceOptions{}, 0, 1, 240},
 		{"process", worker.PaceOptions{Provider: 10}, 0, 2, 110},
 		{"sender", worker.PaceOptions{Sender: 10}, 0, 2, 220},
 		{"group, all of it", worker.PaceOptions{Group: 10}, 1, 1, 100},
@@ -357,7 +357,9 @@ func TestRates(t *testing.T) {
 				gate, l := worker.NewGate(5), &ledger{}
 				ctx, stop := context.WithCancelCause(t.Context())
 				var wg sync.WaitGroup
-				for i := range 1000 {
+				// Above some 255 goroutines in one bubble the race detector's own
+				// runtime fails now and then (CHECK failed: tsan_rtl.cpp).
+				for i := range 240 {
 					e := worker.New(from{script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
 						mu.Lock()
 						defer mu.Unlock()
