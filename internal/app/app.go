@@ -91,6 +91,7 @@ func (a *App) connect(channel worker.Channel, b Builder, name string) error {
 		Backoff:        worker.Backoff{Base: c.Worker.BaseBackoff, Max: c.Worker.MaxBackoff},
 		AmbiguousToDLQ: c.Worker.AmbiguousOutcome == "dlq",
 		CallTimeout:    c.LongestCall(), RetryAfterMax: c.Worker.RetryAfterMax,
+		Breaker: a.breaker, Pace: a.pace,
 		Log: a.log,
 	})
 	a.poll, a.commit = a.health.Watch("poll", stuckAfter), a.health.Watch("commit", stuckAfter)

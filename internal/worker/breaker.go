@@ -100,15 +100,15 @@ func (b *Breaker) end(turn int, f *common.Failure, critical bool) {
 	b.row++
 	switch {
 	case b.state == HalfOpen:
-		b.open(f, b.opts.OpenFor)
+		b.open(f.Err, b.opts.OpenFor)
 	case b.state == Closed && (b.row >= b.opts.Failures || critical):
-		b.open(f, 0)
+		b.open(f.Err, 0)
 	}
 }
 
 // open is called with b.mu held.
-func (b *Breaker) open(f *common.Failure, wait time.Duration) {
-	b.reason, b.first = f.Err.Error(), wait
+func (b *Breaker) open(err error, wait time.Duration) {
+	b.reason, b.first = err.Error(), wait
 	b.change(Open)
 	b.turn++
 	b.opts.Gate.Limit(0)
@@ -140,7 +140,7 @@ func (b *Breaker) change(s BreakerState) {
 	}
 }
 
-// Run probes the provider while the breaker is open, until ctx ends.
+// Run probes the provider while the breaker is not closed, until ctx ends.
 func (b *Breaker) Run(ctx context.Context) {
 	for {
 		select {
@@ -148,20 +148,68 @@ func (b *Breaker) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		b.mu.Lock()
-		first := b.first
-		b.mu.Unlock()
-		if !b.probe(ctx, first) {
-			return
+		for again := true; again; again = b.watch(ctx) {
+			b.mu.Lock()
+			first := b.first
+			b.mu.Unlock()
+			if !b.probe(ctx, first) {
+				return
+			}
+			b.halfOpen()
+		}
+	}
+}
+
+func (b *Breaker) halfOpen() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	paused := time.Since(b.since)
+	b.change(HalfOpen)
+	b.turn++
+	b.row, b.allowed = 0, 1
+	b.opts.Gate.Limit(1)
+	b.opts.Log.Info().Dur("paused", paused).Msg("the provider answers: calls start again, one at a time")
+}
+
+// watch waits until the breaker leaves HalfOpen, and returns true when it has
+// opened again. While nobody calls, a good probe counts as a success, or the
+// breaker of a channel without traffic would never close.
+func (b *Breaker) watch(ctx context.Context) (opened bool) {
+	tick := time.NewTicker(b.opts.OpenFor)
+	defer tick.Stop()
+	for {
+		select {
+		case <-b.opened:
+			return true
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
 		}
 		b.mu.Lock()
-		paused := time.Since(b.since)
-		b.change(HalfOpen)
-		b.turn++
-		b.row, b.allowed = 0, 1
-		b.opts.Gate.Limit(1)
+		s, turn := b.state, b.turn
 		b.mu.Unlock()
-		b.opts.Log.Info().Dur("paused", paused).Msg("the provider answers: calls start again, one at a time")
+		if s == Closed {
+			return false
+		}
+		if s == HalfOpen && b.opts.Gate.InFlight() == 0 {
+			b.ask(ctx, turn)
+		}
+	}
+}
+
+// ask makes one probe that counts as a call of that turn.
+func (b *Breaker) ask(ctx context.Context, turn int) {
+	limited, cancel := context.WithTimeout(ctx, b.opts.CallTimeout)
+	defer cancel()
+	err := b.opts.Probe(limited)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case turn != b.turn || b.state != HalfOpen || ctx.Err() != nil:
+	case err == nil:
+		b.grow()
+	default:
+		b.open(err, b.opts.OpenFor)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -195,6 +196,46 @@ func TestBreakerOpensAgain(t *testing.T) {
 		}
 		if len(states) < 6 || states[0] != "open http 503" || states[1] != "half open http 503" {
 			t.Errorf("states %q", states)
+		}
+	})
+}
+
+// A channel without traffic closes its breaker by probes alone, and opens it
+// again when one fails.
+func TestBreakerWithoutTraffic(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		gate := worker.NewGate(8)
+		var states []string
+		b := worker.NewBreaker(worker.BreakerOptions{
+			Gate: gate, Failures: 1, OpenFor: 5 * time.Second, CallTimeout: time.Second,
+			Probe: func(context.Context) error {
+				if time.Since(start) == 15*time.Second {
+					return errors.New("http 503")
+				}
+				return nil
+			},
+			OnChange: func(s worker.BreakerState, _ string) {
+				states = append(states, fmt.Sprint(time.Since(start), " ", s))
+			},
+		})
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go b.Run(ctx)
+		e := worker.New(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+			f := transient()
+			f.Unreachable = true
+			return fails(f)
+		}}, &ledger{}, gate, worker.Options{Channel: models.SMS, MaxAttempts: 2, Backoff: worker.Backoff{Base: time.Hour, Max: time.Hour}, CallTimeout: time.Second, Breaker: b})
+		handled, end := context.WithCancel(t.Context())
+		go func() { _ = e.Handle(handled, handled, record(), models.Progress{}, &claim{}) }()
+		defer end()
+		time.Sleep(time.Minute)
+		b.State() // after the last OnChange, for the race detector
+		want := []string{"0s open", "0s half open", "15s open", "20s half open", "35s closed"}
+		if !slices.Equal(states, want) {
+			t.Errorf("states %q, want %q", states, want)
 		}
 	})
 }

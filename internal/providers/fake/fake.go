@@ -24,6 +24,7 @@ type Fault string
 const (
 	Throttle    Fault = "throttle"     // 429 with Retry-After
 	Broken      Fault = "broken"       // 500 with the provider's error
+	Unavailable Fault = "unavailable"  // 503 with the provider's error, to probes too
 	Gateway     Fault = "gateway"      // 502 with a page of HTML
 	HangBefore  Fault = "hang-before"  // looks at nothing, answers nothing
 	HangAfter   Fault = "hang-after"   // accepts, and answers nothing
@@ -36,7 +37,7 @@ const (
 
 // Faults lists them, for a command line.
 func Faults() []Fault {
-	return []Fault{Throttle, Broken, Gateway, HangBefore, HangAfter, Cut, Flood, Lie, FailAtOnce, Unauthorize}
+	return []Fault{Throttle, Broken, Unavailable, Gateway, HangBefore, HangAfter, Cut, Flood, Lie, FailAtOnce, Unauthorize}
 }
 
 // Accepted is one message in the ledger.
@@ -177,6 +178,8 @@ func (s *Server) refusalOf(f Fault, w http.ResponseWriter) *refusal {
 		return &refusal{status: http.StatusTooManyRequests}
 	case Broken:
 		return &refusal{status: http.StatusInternalServerError}
+	case Unavailable:
+		return &refusal{status: http.StatusServiceUnavailable}
 	case Unauthorize:
 		return &refusal{status: http.StatusUnauthorized}
 	case Gateway, HangBefore, HangAfter, Cut, Flood, Lie, FailAtOnce: // no refusals

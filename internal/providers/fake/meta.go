@@ -81,7 +81,7 @@ func Meta(version, token string, phoneNumberIDs ...string) *Server {
 		}
 	}
 	s.refuse = func(r *refusal) any {
-		codes := map[int]int{429: 130429, 500: 131000, 401: 190}
+		codes := map[int]int{429: 130429, 500: 131000, 503: 131016, 401: 190}
 		if r.code == 0 {
 			r.code, r.message = codes[r.status], http.StatusText(r.status)
 		}

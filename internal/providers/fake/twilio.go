@@ -90,7 +90,7 @@ func Twilio(accountSID, username, password string) *Server {
 		}
 	}
 	s.refuse = func(r *refusal) any {
-		codes := map[int]int{429: 20429, 500: 20500, 401: 20003}
+		codes := map[int]int{429: 20429, 500: 20500, 503: 20503, 401: 20003}
 		if r.code == 0 {
 			r.code, r.message = codes[r.status], http.StatusText(r.status)
 		}
