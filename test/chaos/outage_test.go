@@ -62,9 +62,7 @@ func (f *twilio) settings(extra map[string]string) map[string]string {
 	} else {
 		env["BREAKER_OPEN_SECONDS"] = "1"
 	}
-	for name, value := range extra {
-		env[name] = value
-	}
+	maps.Copy(env, extra)
 	return env
 }
 
