@@ -104,14 +104,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		hang(w)
 		return
 	}
+	due := time.Now().Add(s.Latency)
+	req, refused := s.check(r)
 	if s.Latency > 0 {
 		select {
-		case <-time.After(s.Latency):
+		case <-time.After(time.Until(due)):
 		case <-r.Context().Done():
 			return
 		}
 	}
-	req, refused := s.check(r)
 	if refused == nil {
 		refused = s.refusalOf(fault, w)
 	}

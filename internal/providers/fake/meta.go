@@ -42,6 +42,7 @@ func metaFields() []field {
 // Meta makes a fake Cloud API with one phone number or several.
 func Meta(version, token string, phoneNumberIDs ...string) *Server {
 	s := &Server{created: http.StatusOK, newID: func(n int) string { return fmt.Sprintf("wamid.%016X", n) }}
+	fields := metaFields()
 	s.check = func(r *http.Request) (request, *refusal) {
 		if r.Header.Get("Authorization") != "Bearer "+token {
 			return request{}, &refusal{401, 190, "Invalid OAuth access token"}
@@ -65,7 +66,7 @@ func Meta(version, token string, phoneNumberIDs ...string) *Server {
 		}
 		got := map[string]string{}
 		flatten(got, "", body)
-		if wrong := unfit(metaFields(), got); wrong != "" {
+		if wrong := unfit(fields, got); wrong != "" {
 			return request{}, &refusal{400, 100, wrong}
 		}
 		if _, there := body[got["type"]]; !there {

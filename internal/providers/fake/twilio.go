@@ -53,6 +53,7 @@ func magic(from, to string) *refusal {
 // Twilio makes a fake Twilio with one account.
 func Twilio(accountSID, username, password string) *Server {
 	s := &Server{created: http.StatusCreated, newID: func(n int) string { return fmt.Sprintf("SM%032x", n) }}
+	fields := twilioFields()
 	s.check = func(r *http.Request) (request, *refusal) {
 		base := "/2010-04-01/Accounts/" + accountSID
 		user, pass, ok := r.BasicAuth()
@@ -72,7 +73,7 @@ func Twilio(accountSID, username, password string) *Server {
 		for name, values := range r.PostForm {
 			got[name] = values[0]
 		}
-		if wrong := unfit(twilioFields(), got); wrong != "" {
+		if wrong := unfit(fields, got); wrong != "" {
 			return request{}, &refusal{400, 20001, wrong}
 		}
 		if got["From"] == "" && got["MessagingServiceSid"] == "" {
