@@ -47,6 +47,7 @@ func rooms() []room {
 		{path: "internal/kafka/producer", may: []string{"internal/kafka"}, client: true},
 		{path: "internal/kafka/publisher", may: []string{"internal/kafka", "internal/kafka/producer", "internal/models"}, client: true},
 
+		{path: "internal/telemetry", may: []string{"internal/adapters/common", "internal/models", "internal/worker"}},
 		{path: "internal/worker", may: []string{"internal/adapters/common", "internal/models"}},
 
 		{path: "internal/adapters/common", may: []string{"internal/models", "internal/util"}},

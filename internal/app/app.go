@@ -19,6 +19,7 @@ import (
 	"messaging-worker/internal/kafka/consumer"
 	"messaging-worker/internal/kafka/publisher"
 	"messaging-worker/internal/models"
+	"messaging-worker/internal/telemetry"
 	"messaging-worker/internal/worker"
 )
 
@@ -35,8 +36,14 @@ type App struct {
 	health    health.Health
 	provider  io.Closer
 	probe     func(ctx context.Context) error // nil: nothing to probe
+	metrics   *telemetry.Metrics
+	traces    *telemetry.Traces // nil: off
+	gate      *worker.Gate
+	engine    *worker.Engine
 	breaker   *worker.Breaker
 	pace      *worker.Pace
+	pending   *worker.Pending // nil: nobody may look
+	debug     net.Listener    // nil: no profiles
 	publisher *publisher.Publisher
 	consumer  *consumer.Consumer
 	poll      *health.Loop
@@ -47,12 +54,16 @@ type App struct {
 // A *config.Error means that settings are wrong. Name is the binary's name.
 func New(ctx context.Context, c *config.Config, b Builder, name string, log zerolog.Logger) (*App, error) {
 	a := &App{config: c, log: log.With().Str("channel", c.Channel).Logger()}
+	a.metrics = telemetry.NewMetrics(b.Channel, Version())
 	parts, err := b.build(c)
 	if err != nil {
 		return nil, err
 	}
 	a.provider, a.probe = parts.provider, parts.probe
 	a.beginUnready()
+	if err := a.follow(ctx, b.Channel, name); err != nil {
+		return nil, errors.Join(err, a.close())
+	}
 	if err := a.connect(parts.channel, b, name); err != nil {
 		return nil, errors.Join(err, a.close())
 	}
@@ -60,6 +71,10 @@ func New(ctx context.Context, c *config.Config, b Builder, name string, log zero
 	if a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", address); err != nil {
 		return nil, errors.Join(fmt.Errorf("listen for http: %w; choose another APP_PORT", err), a.close())
 	}
+	if a.debug, err = a.listenDebug(ctx); err != nil {
+		return nil, errors.Join(err, a.close())
+	}
+	a.metrics.Watch(a.state)
 	return a, nil
 }
 
@@ -71,29 +86,33 @@ func (a *App) connect(channel worker.Channel, b Builder, name string) error {
 		host = "unknown"
 	}
 	options := kafkaOptions(c, name)
+	options.Hook = kafka.Metrics(a.metrics.Registerer(), "producer")
 	a.publisher, err = publisher.New(publisher.Options{
 		Kafka: options, StatusTopic: c.Kafka.StatusTopic, DLQTopic: c.Kafka.DLQTopic, Host: host, Log: a.log,
 	})
 	if err != nil {
 		return setting("KAFKA", err)
 	}
-	gate := worker.NewGate(c.Worker.Concurrency)
+	options.Hook = kafka.Metrics(a.metrics.Registerer(), "consumer")
+	a.gate = worker.NewGate(c.Worker.Concurrency)
 	a.breaker = worker.NewBreaker(worker.BreakerOptions{
-		Gate: gate, Failures: c.Breaker.Failures, OpenFor: c.Breaker.Open, CallTimeout: c.Worker.ProviderTimeout,
+		Gate: a.gate, Failures: c.Breaker.Failures, OpenFor: c.Breaker.Open, CallTimeout: c.Worker.ProviderTimeout,
 		Probe: a.probe, OnChange: a.breakerChanged, Log: a.log,
 	})
 	a.pace = worker.NewPace(worker.PaceOptions{
 		Provider: c.Provider.RatePerSecond, Sender: c.Provider.SenderRatePerSecond, Group: c.Provider.GroupRatePerSec,
 	})
-	engine := worker.New(channel, a.publisher, gate, worker.Options{
+	channel, events, handle := a.observed(channel, a.publisher)
+	a.engine = worker.New(channel, events, a.gate, worker.Options{
 		Channel:        b.Channel,
 		MaxAttempts:    c.Worker.MaxAttempts,
 		Backoff:        worker.Backoff{Base: c.Worker.BaseBackoff, Max: c.Worker.MaxBackoff},
 		AmbiguousToDLQ: c.Worker.AmbiguousOutcome == "dlq",
 		CallTimeout:    c.LongestCall(), RetryAfterMax: c.Worker.RetryAfterMax,
-		Breaker: a.breaker, Pace: a.pace,
+		Breaker: a.breaker, Pace: a.pace, Pending: a.pending,
 		Log: a.log,
 	})
+	run := handle(a.engine.Handle)
 	a.poll, a.commit = a.health.Watch("poll", stuckAfter), a.health.Watch("commit", stuckAfter)
 	a.consumer, err = consumer.New(consumer.Options{
 		Kafka: options, Topic: c.Kafka.RequestTopic, StatusTopic: c.Kafka.StatusTopic,
@@ -105,7 +124,7 @@ func (a *App) connect(channel worker.Channel, b Builder, name string) error {
 		AtMostOnce: !c.Kafka.CommitOnSuccessOnly,
 		PollBeat:   a.poll.Beat, CommitBeat: a.commit.Beat, Log: a.log,
 	}, func(ctx, calls context.Context, rec *models.Record, progress models.Progress, claim *consumer.Claim) error {
-		return engine.Handle(ctx, calls, rec, progress, claim)
+		return run(ctx, calls, rec, progress, claim)
 	})
 	if err != nil {
 		return setting("KAFKA", err)
@@ -136,10 +155,16 @@ func (a *App) Run(ctx context.Context) error {
 	defer fail(nil)
 	var side sync.WaitGroup
 	side.Go(func() {
-		if err := health.Serve(serving, a.listener, a.health.Handler()); err != nil {
+		if err := health.Serve(serving, a.listener, a.handler()); err != nil {
 			fail(err)
 		}
 	})
+	side.Go(func() {
+		if err := a.serveDebug(serving); err != nil {
+			fail(err)
+		}
+	})
+	side.Go(func() { a.summarize(serving) })
 	side.Go(func() { a.monitor(serving) })
 	side.Go(func() { a.breaker.Run(serving) })
 	side.Go(func() { a.watchProvider(serving) })
@@ -154,6 +179,7 @@ func (a *App) Run(ctx context.Context) error {
 	err = errors.Join(err, a.flush(hard))
 	stopServing()
 	side.Wait()
+	a.closeTraces(context.WithoutCancel(ctx))
 	if err = errors.Join(err, a.close()); err == nil {
 		a.log.Info().Msg("stopped")
 	}
@@ -175,6 +201,9 @@ func (a *App) close() error {
 	a.closeClients()
 	if a.listener != nil {
 		_ = a.listener.Close() // the server has closed it already when it ran
+	}
+	if a.debug != nil {
+		_ = a.debug.Close()
 	}
 	if a.provider == nil {
 		return nil

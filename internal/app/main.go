@@ -66,9 +66,6 @@ func start(name string, b Builder, envFile string, errOut io.Writer) error {
 	for _, w := range warnings {
 		log.Warn().Msg(w)
 	}
-	for _, name := range c.NotYetInEffect() {
-		log.Warn().Str("setting", name).Msg("this setting is checked but has no effect in this version")
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	// From the first signal on, a second one ends the process at once.

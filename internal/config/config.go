@@ -29,10 +29,19 @@ type Config struct {
 	ShutdownTimeout time.Duration
 	HealthProbe     bool
 	Pprof           bool
-	OTLPEndpoint    string
-
-	later []string // see NotYetInEffect
+	OTel            OTel
 }
+
+// OTel says where traces go.
+type OTel struct {
+	Endpoint       string // base URL; empty means none
+	TracesEndpoint string // full URL; wins over Endpoint
+	Protocol       string
+	Disabled       bool
+}
+
+// On reports whether traces are wanted.
+func (o *OTel) On() bool { return !o.Disabled && (o.Endpoint != "" || o.TracesEndpoint != "") }
 
 // Kafka is the connection, and the topics and group of the worker's channel.
 type Kafka struct {
@@ -152,10 +161,6 @@ func (c *Config) LongestCall() time.Duration {
 	}
 	return c.Worker.ProviderTimeout + c.SMTP.DataTimeout
 }
-
-// NotYetInEffect names the settings that were given a value other than their
-// default and that this version checks but does not act on.
-func (c *Config) NotYetInEffect() []string { return c.later }
 
 // Error is all that is wrong with the settings.
 type Error struct {

@@ -39,6 +39,14 @@ func Environment(path string) (Lookup, []string, error) {
 		}
 	}
 	slices.Sort(warnings)
+	for name, value := range values {
+		if _, set := os.LookupEnv(name); !set && strings.HasPrefix(name, "OTEL_") {
+			// The OpenTelemetry SDK reads these by itself, and no file.
+			if err := os.Setenv(name, value); err != nil {
+				return nil, nil, &Error{Problems: []string{fmt.Sprintf("%s: %s: %v", path, name, err)}}
+			}
+		}
+	}
 	return func(name string) (string, bool) {
 		if value, ok := os.LookupEnv(name); ok {
 			return value, true

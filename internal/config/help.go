@@ -29,7 +29,7 @@ that is set to nothing counts as not set.
 		fmt.Fprintf(&b, "\n%s\n", s.title)
 		for _, row := range s.rows {
 			fmt.Fprintf(&b, "  %s%s\n", row.name, defaultText(row))
-			for _, line := range wrap(row.meaning+laterText(row), 92) {
+			for _, line := range wrap(row.meaning, 92) {
 				fmt.Fprintf(&b, "      %s\n", line)
 			}
 		}
@@ -46,13 +46,6 @@ func defaultText(row setting) string {
 		return " (required)"
 	case row.fallback != "":
 		return " (" + row.fallback + ")"
-	}
-	return ""
-}
-
-func laterText(row setting) string {
-	if row.later {
-		return " [checked, not yet in effect]"
 	}
 	return ""
 }

@@ -69,9 +69,6 @@ func (l *loader) read(row setting) {
 		if err := row.parse(value); err != nil {
 			l.problem(name, "%v", err)
 		}
-		if row.later && value != row.fallback {
-			l.config.later = append(l.config.later, name)
-		}
 		return
 	}
 	switch {

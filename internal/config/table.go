@@ -12,7 +12,6 @@ type setting struct {
 	secret   *Secret // the secret's place; it may also be given as NAME_FILE
 	fixed    bool    // cannot be set per channel: the name says the channel already
 	required bool
-	later    bool // checked, but without effect in this version
 }
 
 // section groups rows for people.
@@ -31,8 +30,11 @@ func table(c *Config) []section {
 			{name: "LOG_LEVEL", fallback: "info", meaning: "trace, debug, info, warn, error, fatal, panic or disabled", parse: oneOf(&c.LogLevel, "trace", "debug", "info", "warn", "error", "fatal", "panic", "disabled")},
 			{name: "SHUTDOWN_TIMEOUT_SECONDS", meaning: "how long a drain may take after a signal (default: the longest a provider call may take, plus 5)", parse: duration(&c.ShutdownTimeout)},
 			{name: "HEALTH_ENABLE_PROVIDER_PROBE", fallback: "false", meaning: "readiness also asks the provider", parse: boolean(&c.HealthProbe)},
-			{name: "PPROF_ENABLED", fallback: "false", meaning: "profiles on a loopback port", parse: boolean(&c.Pprof), later: true},
-			{name: "OTEL_EXPORTER_OTLP_ENDPOINT", meaning: "where traces go, with the other standard OTEL_ variables; empty turns them off", parse: baseURL(&c.OTLPEndpoint), later: true},
+			{name: "PPROF_ENABLED", fallback: "false", meaning: "profiles and the list of unfinished messages on a loopback port: 6060, or a free one, which is logged", parse: boolean(&c.Pprof)},
+			{name: "OTEL_EXPORTER_OTLP_ENDPOINT", meaning: "base URL of the collector that traces go to, over HTTP; the SDK reads the other standard OTEL_ variables; empty turns traces off", parse: baseURL(&c.OTel.Endpoint)},
+			{name: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", meaning: "the same with its full path, for traces alone", parse: baseURL(&c.OTel.TracesEndpoint)},
+			{name: "OTEL_EXPORTER_OTLP_PROTOCOL", fallback: "http/protobuf", meaning: "the only one there is", parse: oneOf(&c.OTel.Protocol, "http/protobuf")},
+			{name: "OTEL_SDK_DISABLED", fallback: "false", meaning: "true turns traces off", parse: boolean(&c.OTel.Disabled)},
 		}},
 		kafkaSection(c),
 		topicSection(c),

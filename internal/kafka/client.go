@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -28,6 +29,10 @@ type Options struct {
 	Compression string // none, gzip, snappy, lz4, zstd; empty means none
 	TLS         *TLS   // nil means plain text
 	SASL        *SASL  // nil means no credentials
+
+	// Hook watches the client that does the work, for metrics; nil for none.
+	// A hook may belong to one client alone, so Client leaves it out.
+	Hook kgo.Hook
 }
 
 // TLS names the PEM files of an encrypted connection. CAFile empty means the
@@ -59,11 +64,10 @@ func (o Options) Client(log zerolog.Logger) ([]kgo.Opt, error) {
 		kgo.RetryBackoffFn(backoff),
 	}
 	if o.TLS != nil {
-		conf, err := o.TLS.config()
-		if err != nil {
+		if _, err := o.TLS.config(); err != nil {
 			return nil, err
 		}
-		opts = append(opts, kgo.DialTLSConfig(conf))
+		opts = append(opts, kgo.Dialer(o.TLS.dial))
 	}
 	if o.SASL != nil {
 		mechanism, err := o.SASL.mechanism()
@@ -73,6 +77,14 @@ func (o Options) Client(log zerolog.Logger) ([]kgo.Opt, error) {
 		opts = append(opts, kgo.SASL(mechanism))
 	}
 	return opts, nil
+}
+
+// Watched returns the option that lets Hook watch a client.
+func (o Options) Watched() kgo.Opt {
+	if o.Hook == nil {
+		return kgo.WithHooks()
+	}
+	return kgo.WithHooks(o.Hook)
 }
 
 // Codec returns the producer's compression, or an error for an unknown name.
@@ -97,6 +109,24 @@ func (o Options) Codec() (kgo.CompressionCodec, error) {
 func backoff(fails int) time.Duration {
 	return min(100*time.Millisecond<<min(fails, 5), 2*time.Second)
 }
+
+// dial connects with the files as they are now, so that renewed certificates
+// are taken up without a restart.
+func (t *TLS) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conf, err := t.config()
+	if err != nil {
+		return nil, err
+	}
+	d := tls.Dialer{NetDialer: &net.Dialer{Timeout: dialTimeout}, Config: conf}
+	conn, err := d.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s over TLS: %w", address, err)
+	}
+	return conn, nil
+}
+
+// dialTimeout bounds a connection's beginning, handshake included.
+const dialTimeout = 10 * time.Second
 
 func (t *TLS) config() (*tls.Config, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}

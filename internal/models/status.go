@@ -58,6 +58,10 @@ type StatusEvent struct {
 
 	// TenantID travels as a header, not in the payload.
 	TenantID string `json:"-"`
+
+	// FailureType is why a message has failed, for those who count. Its dead
+	// letter says it; the event does not.
+	FailureType FailureType `json:"-"`
 }
 
 // Ack is the promise that a published event will be in Kafka.

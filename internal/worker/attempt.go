@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/models"
@@ -39,6 +40,7 @@ func (e *Engine) attempt(ctx, calls context.Context, m *message) error {
 		e.gate.Withdraw(places)
 		return err
 	}
+	m.say(calling, time.Time{})
 	results := e.run(ctx, calls, m, units)
 	for _, r := range results {
 		if r.failure != nil && calls.Err() != nil {
@@ -56,6 +58,7 @@ func (e *Engine) attempt(ctx, calls context.Context, m *message) error {
 func (e *Engine) admit(ctx context.Context, m *message, calls int) error {
 	ctx, cancel := e.untilExpiry(ctx, m)
 	defer cancel()
+	m.say(waiting, time.Time{})
 	if e.opts.Pace.PerSender() {
 		wait := func() error { return e.opts.Pace.Sender(ctx, m.delivery.Sender()) }
 		if err := m.claim.Aside(wait); err != nil {

@@ -10,6 +10,7 @@ import (
 	"path"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -74,6 +75,7 @@ type Options struct {
 	MaxAge        time.Duration // how old a request may be at an attempt; zero for no limit
 	Breaker       *Breaker      // nil for none
 	Pace          *Pace         // nil for no limits
+	Pending       *Pending      // lists what is at work; nil for nobody who would look
 	Log           zerolog.Logger
 }
 
@@ -84,6 +86,8 @@ type Engine struct {
 	publisher Publisher
 	gate      *Gate
 	throttle  *throttle
+	failures  *failureLog
+	waiting   atomic.Int64 // messages that back off
 	opts      Options
 }
 
@@ -95,8 +99,11 @@ func New(channel Channel, publisher Publisher, gate *Gate, opts Options) *Engine
 	if opts.Pace == nil {
 		opts.Pace = NewPace(PaceOptions{})
 	}
-	return &Engine{channel: channel, publisher: publisher, gate: gate, throttle: &throttle{}, opts: opts}
+	return &Engine{channel: channel, publisher: publisher, gate: gate, throttle: &throttle{}, failures: &failureLog{}, opts: opts}
 }
+
+// BackingOff returns how many messages wait for their next attempt.
+func (e *Engine) BackingOff() int { return int(e.waiting.Load()) }
 
 // grace is how long a message goes on after the stop signal when its attempt
 // is published and its call is not made yet. Making the call then is cheaper
@@ -121,6 +128,8 @@ func (e *Engine) Handle(
 		return e.refuse(calls, rec, violations)
 	}
 	m := newMessage(rec, delivery, e.publisher, claim)
+	m.view = e.opts.Pending.add(m)
+	defer e.opts.Pending.remove(m.view)
 	// Queued goes out before the first attempt, so that a crash in between
 	// leaves a trace. Kafka keeps the order, so nobody waits for it yet.
 	if !progress.Queued {
@@ -191,11 +200,12 @@ func (e *Engine) refuse(ctx context.Context, rec *models.Record, v *common.Viola
 	}
 	// A key that stands for the id may be anything, an address too: the log
 	// names the record by its place.
-	e.opts.Log.Warn().Str("message_id", v.MessageID).Str("source", rec.Place()).
-		Str("failure_type", string(letter.FailureType)).Str("error", letter.LastError).Msg("failed")
+	e.failures.line(e.opts.Log).Str("message_id", v.MessageID).Str("source", rec.Place()).
+		Func(traced(trace, v.TenantID)).Str("failure_type", string(letter.FailureType)).Str("error", letter.LastError).Msg("failed")
 	return e.publisher.Status(rec, &models.StatusEvent{
 		MessageID: id, Channel: e.opts.Channel, EventType: models.EventFailed,
 		Error: letter.LastError, TraceID: trace, TenantID: v.TenantID, Timestamp: time.Now().UTC(),
+		FailureType: letter.FailureType,
 	}).Wait(ctx)
 }
 
@@ -212,9 +222,16 @@ func (e *Engine) backOff(ctx context.Context, m *message) error {
 		return errExpired
 	}
 	m.retry(next)
-	e.opts.Log.Debug().Str("message_id", m.envelope.MessageID).Int("attempt", m.attempt).
-		Str("error", m.failureText()).Dur("wait", wait).Msg("retry")
-	return m.claim.Aside(func() error { return sleep(ctx, wait) })
+	e.debug(m).Str("error", m.failureText()).Dur("wait", wait).Msg("retry")
+	return e.waitAside(ctx, m, next)
+}
+
+// waitAside waits until the next attempt is due.
+func (e *Engine) waitAside(ctx context.Context, m *message, next time.Time) error {
+	e.waiting.Add(1)
+	defer e.waiting.Add(-1)
+	m.say(backingOff, next)
+	return m.claim.Aside(func() error { return sleep(ctx, time.Until(next)) })
 }
 
 // errExpired ends a message that got too old before its next attempt.
@@ -241,13 +258,15 @@ func (e *Engine) expired(ctx context.Context, m *message) error {
 
 func (e *Engine) sent(ctx context.Context, m *message) error {
 	m.publish(models.EventSent, m.response(), "")
-	e.opts.Log.Debug().Str("message_id", m.envelope.MessageID).Int("attempt", m.attempt).Msg("sent")
+	m.say(ending, time.Time{})
+	e.debug(m).Msg("sent")
 	return m.flush(ctx)
 }
 
 // failed writes the dead letter first. A crash between the two then repeats a
 // dead letter, which readers can tell; the other order would lose it.
 func (e *Engine) failed(ctx context.Context, m *message) error {
+	m.say(ending, time.Time{})
 	letter := m.deadLetter(e.opts.Channel)
 	if err := m.flush(ctx); err != nil {
 		return err
@@ -255,9 +274,9 @@ func (e *Engine) failed(ctx context.Context, m *message) error {
 	if err := e.publisher.DLQ(ctx, m.record, letter); err != nil {
 		return fmt.Errorf("publish dead letter: %w", err)
 	}
+	m.givenUp = letter.FailureType
 	m.publish(models.EventFailed, m.response(), letter.LastError)
-	e.opts.Log.Warn().Str("message_id", m.envelope.MessageID).Int("attempt", m.attempt).
-		Str("failure_type", string(letter.FailureType)).Str("error", letter.LastError).Msg("failed")
+	m.log(e.failures.line(e.opts.Log)).Str("failure_type", string(letter.FailureType)).Str("error", letter.LastError).Msg("failed")
 	return m.flush(ctx)
 }
 

@@ -32,7 +32,8 @@ type message struct {
 	traceID   string
 	unacked   []Ack // events not known to be in Kafka yet
 
-	attempt     int // rounds of provider calls made or announced
+	attempt     int   // rounds of provider calls made or announced
+	view        *view // for an operator; nil where nobody looks
 	units       [][]int
 	recipients  []int             // all that units reach, ascending
 	fates       []fate            // by recipient number
@@ -46,6 +47,7 @@ type message struct {
 	notStarted  bool              // the last round was kept from being made, in part or whole
 	firstFailed time.Time
 	lastAttempt time.Time // when the last round ended
+	givenUp     models.FailureType
 }
 
 func newMessage(rec *models.Record, d Delivery, p Publisher, c Claim) *message {
@@ -85,6 +87,7 @@ func (m *message) publish(event models.EventType, resp *models.ProviderResponse,
 		MessageID: m.envelope.MessageID, Channel: m.envelope.Channel, EventType: event,
 		Attempt: m.attempt, ProviderResponse: resp, Error: errText,
 		TraceID: m.traceID, TenantID: m.envelope.TenantID, Timestamp: time.Now().UTC(),
+		FailureType: m.givenUp,
 	}))
 }
 

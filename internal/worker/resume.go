@@ -37,8 +37,7 @@ func (e *Engine) resume(ctx, calls context.Context, m *message, p models.Progres
 	case p.UnderWay:
 		return false, nil
 	}
-	wait := func() error { return sleep(ctx, time.Until(p.NextAt)) }
-	if err := m.claim.Aside(wait); err != nil {
+	if err := e.waitAside(ctx, m, p.NextAt); err != nil {
 		return true, errors.Join(err, m.flush(calls))
 	}
 	return false, nil

@@ -90,9 +90,6 @@ func TestDefaults(t *testing.T) {
 			t.Errorf("%s = %v, want %v", tt.name, tt.got, tt.want)
 		}
 	}
-	if later := c.NotYetInEffect(); len(later) != 0 {
-		t.Errorf("NotYetInEffect() = %v with defaults, want none", later)
-	}
 }
 
 func TestMistakesNameTheirVariable(t *testing.T) {
@@ -242,17 +239,6 @@ func TestSecretsHideAndRotate(t *testing.T) {
 	env["TWILIO_AUTH_TOKEN"] = "hunter2"
 	if _, problems = load(t, "sms", env); len(problems) != 1 || !strings.HasPrefix(problems[0], "TWILIO_AUTH_TOKEN: ") || strings.Contains(problems[0], "hunter2") {
 		t.Errorf("both given: problems %q, want one for TWILIO_AUTH_TOKEN without its value", problems)
-	}
-}
-
-func TestSettingsWithoutEffectAreNamed(t *testing.T) {
-	t.Parallel()
-	c, problems := load(t, "sms", map[string]string{"PPROF_ENABLED": "true", "BREAKER_FAILURES": "5"})
-	if problems != nil {
-		t.Fatal(problems)
-	}
-	if got, want := c.NotYetInEffect(), []string{"PPROF_ENABLED"}; !slices.Equal(got, want) {
-		t.Errorf("NotYetInEffect() = %v, want %v", got, want)
 	}
 }
 

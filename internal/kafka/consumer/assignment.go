@@ -25,6 +25,7 @@ type assignment struct {
 	start     func(*models.Record, models.Progress) // runs the handler of an admitted record in a goroutine
 	kick      func(late bool)                       // asks for a commit
 	crew      *crew
+	tally     *tally
 	stop      context.CancelCauseFunc
 	abandon   context.CancelCauseFunc
 	handlers  sync.WaitGroup
@@ -44,6 +45,7 @@ type assignment struct {
 	moved     chan struct{}  // closed and replaced when committed moves
 	stopped   bool           // nothing more is admitted
 	closed    bool           // nor committed
+	end       int64          // the partition's end, as far as it is known; -1 for not at all
 }
 
 // newAssignment makes the assignment of a partition. Everything it starts
@@ -53,8 +55,8 @@ func (c *Consumer) newAssignment(hard context.Context, partition int32) *assignm
 	ctx, stop := context.WithCancelCause(calls)
 	a := &assignment{
 		partition: partition, stop: stop, abandon: abandon,
-		tracker: newTracker(), begun: position{offset: -1, epoch: -1}, committed: -1,
-		moved: make(chan struct{}), kept: journal.Kept{}, kick: c.askForCommit, crew: c.crew,
+		tracker: newTracker(), begun: position{offset: -1, epoch: -1}, committed: -1, end: -1,
+		moved: make(chan struct{}), kept: journal.Kept{}, kick: c.askForCommit, crew: c.crew, tally: &c.tally,
 	}
 	a.start = func(rec *models.Record, progress models.Progress) {
 		c.crew.start(task{a, func() {
@@ -89,7 +91,7 @@ func (a *assignment) recovered(f journal.Found, committed bool) {
 func (a *assignment) admit(r *kgo.Record, acked func(int32) int64) (progress models.Progress, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.stopped || !a.tracker.admit(r.Offset, r.LeaderEpoch) {
+	if a.stopped || !a.tracker.admit(r.Offset, r.LeaderEpoch, r.Timestamp) {
 		return progress, false
 	}
 	if a.notes != nil {
@@ -101,9 +103,15 @@ func (a *assignment) admit(r *kgo.Record, acked func(int32) int64) (progress mod
 		if progress, finished = a.fold.Look(key); finished {
 			delete(a.kept, key)
 			a.tracker.finish(r.Offset)
+			a.tally.finished.Add(1)
 			return progress, false
 		}
 		progress.Settled = a.kept[key]
+		if progress.Queued {
+			a.tally.resumed.Add(1)
+		} else {
+			a.tally.fresh.Add(1)
+		}
 		if r.Offset >= a.fold.Highest() {
 			a.fold = nil // nothing behind this has a past
 		}

@@ -84,21 +84,29 @@ func (c *Consumer) commit(ctx context.Context, assignments []*assignment) {
 	defer cancel()
 	refused, err := c.sendCommit(ctx, offsets, metadata)
 	if err != nil {
+		c.tally.commitFailures.Add(1)
 		if ctx.Err() == nil || errors.Is(err, context.DeadlineExceeded) {
 			c.log.Warn().Err(err).Msg("commit offsets: will be tried again")
 		}
 		return
 	}
+	failed := false
 	for _, a := range assignments {
 		pos, sent := offsets[a.partition]
 		if !sent {
 			continue
 		}
 		if err := refused[a.partition]; err != nil {
+			failed = true
 			c.log.Warn().Err(err).Int32("partition", a.partition).Msg("commit offset: will be tried again")
 			continue
 		}
 		a.setCommitted(pos.Offset, keptAt[a.partition])
+	}
+	if failed {
+		c.tally.commitFailures.Add(1)
+	} else {
+		c.tally.commits.Add(1)
 	}
 }
 

@@ -79,6 +79,7 @@ type Consumer struct {
 	pending *pending
 	lease   *lease
 	crew    *crew
+	tally   tally
 
 	kick, kickLate chan struct{} // see askForCommit; they hold one token
 
@@ -143,6 +144,7 @@ func (c *Consumer) Run(ctx, hard context.Context) error {
 	committing, stopCommits := context.WithCancel(hard)
 	var commits sync.WaitGroup
 	commits.Go(func() { c.commitLoop(committing) })
+	commits.Go(func() { c.measureLoop(committing) })
 	c.pollLoop(ctx, hard)
 
 	cause := context.Cause(ctx)

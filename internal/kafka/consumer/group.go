@@ -60,6 +60,7 @@ func (c *Consumer) clientOptions(hard, reading context.Context, fail context.Can
 		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
 			c.lost(parts[c.opts.Topic])
 		}),
+		c.opts.Kafka.Watched(),
 		kgo.WithHooks(c.lease, groupErrors(func(err error) {
 			if isFatal(err) {
 				fail(fmt.Errorf("another worker runs with the same KAFKA_GROUP_INSTANCE_ID %q: %w", c.opts.InstanceID, err))

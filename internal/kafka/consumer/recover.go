@@ -139,6 +139,7 @@ func (c *Consumer) takeJournal(
 		byPartition[w.Partition].recovered(f, w.Committed >= 0)
 		c.resume(w.Partition, byPartition[w.Partition])
 	}
+	c.tally.journalRecords.Add(uint64(max(0, records)))
 	c.askForCommit(false)
 	c.log.Info().Int("partitions", len(open)).Int("records", records).Int("requests", requests).
 		Dur("took", time.Since(begun)).Msg("journal read")

@@ -1,6 +1,9 @@
 package consumer
 
-import "sort"
+import (
+	"sort"
+	"time"
+)
 
 // tracker knows which offsets of one partition are finished and how far the
 // offset may be committed: never past a record that is not finished. It is
@@ -20,6 +23,7 @@ type entry struct {
 	offset   int64
 	epoch    int32 // leader epoch of the record
 	finished bool
+	at       int64 // the record's own time, in milliseconds since 1970
 }
 
 // position is what a commit says: the offset to go on at, and the leader
@@ -35,12 +39,12 @@ func newTracker() *tracker {
 
 // admit notes a record that was read. It reports false, and notes nothing,
 // when offset does not lie above all before it: it was admitted already.
-func (t *tracker) admit(offset int64, epoch int32) bool {
+func (t *tracker) admit(offset int64, epoch int32, at time.Time) bool {
 	if offset <= t.last {
 		return false
 	}
 	t.last = offset
-	t.entries = append(t.entries, entry{offset: offset, epoch: epoch})
+	t.entries = append(t.entries, entry{offset: offset, epoch: epoch, at: at.UnixMilli()})
 	return true
 }
 
@@ -60,6 +64,26 @@ func (t *tracker) finish(offset int64) {
 	if len(t.entries) == 0 {
 		t.entries = nil // let go of the array that the slice has walked through
 	}
+}
+
+// oldest returns the record that keeps the offset from going on, and its
+// time; false while there is none.
+func (t *tracker) oldest() (offset int64, at time.Time, ok bool) {
+	if len(t.entries) == 0 {
+		return 0, at, false
+	}
+	return t.entries[0].offset, time.UnixMilli(t.entries[0].at), true
+}
+
+// unfinished counts the admitted records that are not finished.
+func (t *tracker) unfinished() int {
+	n := 0
+	for _, e := range t.entries {
+		if !e.finished {
+			n++
+		}
+	}
+	return n
 }
 
 // committable returns the position to commit, and false while there is none.

@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -18,7 +19,7 @@ func TestTrackerAgainstItsDefinition(t *testing.T) {
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			if len(admitted) == 0 || rapid.Bool().Draw(t, "admit") {
 				offset += rapid.Int64Range(1, 3).Draw(t, "gap") // compaction leaves gaps
-				if !tr.admit(offset, int32(offset%7)) {
+				if !tr.admit(offset, int32(offset%7), time.Time{}) {
 					t.Fatalf("admit(%d) = false above all before it", offset)
 				}
 				admitted = append(admitted, offset)
@@ -48,8 +49,8 @@ func TestTrackerAgainstItsDefinition(t *testing.T) {
 func TestTrackerIgnoresWhatItDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	tr := newTracker()
-	tr.admit(10, 0)
-	tr.admit(12, 0)
+	tr.admit(10, 0, time.Time{})
+	tr.admit(12, 0, time.Time{})
 	for _, offset := range []int64{9, 11, 13} {
 		tr.finish(offset)
 	}
@@ -57,7 +58,7 @@ func TestTrackerIgnoresWhatItDoesNotKnow(t *testing.T) {
 		t.Errorf("committable() = %v after foreign completions, want none", got)
 	}
 	for _, offset := range []int64{12, 10, 3} {
-		if tr.admit(offset, 0) {
+		if tr.admit(offset, 0, time.Time{}) {
 			t.Errorf("admit(%d) = true, want false: not above 12", offset)
 		}
 	}
@@ -67,7 +68,7 @@ func TestTrackerLetsGoOfPassedRecords(t *testing.T) {
 	t.Parallel()
 	tr := newTracker()
 	for offset := range int64(1000) {
-		tr.admit(offset, 0)
+		tr.admit(offset, 0, time.Time{})
 		tr.finish(offset)
 	}
 	if got := len(tr.entries); got != 0 {

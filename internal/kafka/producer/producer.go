@@ -101,7 +101,7 @@ func New(o Options) (*Producer, error) {
 	for _, topic := range o.GiveUpTooLarge {
 		p.giveUp[topic] = true
 	}
-	if p.client, err = kgo.NewClient(opts...); err != nil {
+	if p.client, err = kgo.NewClient(slices.Concat(opts, []kgo.Opt{o.Kafka.Watched()})...); err != nil {
 		return nil, fmt.Errorf("make producer: %w", err)
 	}
 	p.solo, err = kgo.NewClient(append(opts, kgo.ProducerLinger(0), kgo.ProducerBatchMaxBytes(soloMaxBytes))...)

@@ -25,23 +25,23 @@ func twilioFields() []field {
 }
 
 // Twilio's magic numbers for test credentials: what they are answered
-// (twilio.com/docs/iam/test-credentials).
+// (twilio.com/docs/iam/test-credentials). Like Twilio, the texts quote numbers.
 func magic(from, to string) *refusal {
 	switch strings.TrimPrefix(to, "whatsapp:") {
 	case "+15005550001":
-		return &refusal{400, 21211, "The 'To' number is not a valid phone number."}
+		return &refusal{400, 21211, "The 'To' number " + to + " is not a valid phone number."}
 	case "+15005550002":
-		return &refusal{400, 21612, "The 'To' number is not reachable from this 'From'."}
+		return &refusal{400, 21612, "The 'To' number " + to + " is not reachable from " + from + "."}
 	case "+15005550003":
 		return &refusal{400, 21408, "Permission to send to the region has not been enabled."}
 	case "+15005550004":
 		return &refusal{400, 21610, "Attempt to send to unsubscribed recipient."}
 	case "+15005550009":
-		return &refusal{400, 21614, "'To' number is not a valid mobile number."}
+		return &refusal{400, 21614, "'To' number is not a valid mobile number: " + to}
 	}
 	switch strings.TrimPrefix(from, "whatsapp:") {
 	case "+15005550001":
-		return &refusal{400, 21212, "The 'From' number is not a valid phone number."}
+		return &refusal{400, 21212, "The 'From' number " + from + " is not a valid phone number."}
 	case "+15005550007":
 		return &refusal{400, 21606, "The 'From' phone number is not a valid message-capable number."}
 	case "+15005550008":

@@ -1,0 +1,266 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/models"
+	"messaging-worker/internal/worker"
+)
+
+// TracesOptions say where spans go and what they tell of the worker.
+type TracesOptions struct {
+	Endpoint string // full URL of an OTLP/HTTP collector's traces
+
+	Service  string // the binary's name; OTEL_SERVICE_NAME wins
+	Version  string
+	Channel  models.Channel
+	Provider string // mock, smtp, twilio or meta
+	Group    string // consumer group
+
+	StatusTopic, DLQTopic string
+
+	// OnError is told what went wrong with the export.
+	OnError func(error)
+}
+
+// Traces follows messages through a worker: a span a message, continued from
+// its traceparent, with one for each provider call and each record written.
+// Spans hold no address, number, subject or body. It is safe for concurrent
+// use.
+type Traces struct {
+	opts     TracesOptions
+	provider *sdktrace.TracerProvider
+	tracer   trace.Tracer
+	context  propagation.TraceContext
+
+	spans sync.Map // *models.Record → context.Context with the message's span
+}
+
+// NewTraces begins to export. It does not connect; a collector that is away
+// costs spans and nothing else. The SDK reads the standard OTEL_ variables.
+func NewTraces(ctx context.Context, o TracesOptions) (*Traces, error) {
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(o.OnError))
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(o.Endpoint))
+	if err != nil {
+		return nil, fmt.Errorf("export traces: %w", err)
+	}
+	about, err := resource.New(
+		ctx,
+		resource.WithAttributes(semconv.ServiceName(o.Service), semconv.ServiceVersion(o.Version)),
+		resource.WithTelemetrySDK(), resource.WithHost(), resource.WithFromEnv(),
+	)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("describe the service for traces: %w", err), exporter.Shutdown(ctx))
+	}
+	t := &Traces{opts: o}
+	t.provider = sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about))
+	t.tracer = t.provider.Tracer("messaging-worker", trace.WithInstrumentationVersion(o.Version))
+	return t, nil
+}
+
+// Close exports what is left, or gives it up when ctx ends.
+func (t *Traces) Close(ctx context.Context) error {
+	if err := t.provider.Shutdown(ctx); err != nil {
+		return fmt.Errorf("export the last traces: %w", err)
+	}
+	return nil
+}
+
+// Handle takes one record to its outcome, as worker.Engine.Handle does.
+type Handle func(ctx, calls context.Context, rec *models.Record, p models.Progress, c worker.Claim) error
+
+// Handle gives each record that inner takes a span. Inner sees a copy of the
+// record that carries the span's traceparent.
+func (t *Traces) Handle(inner Handle) Handle {
+	return func(ctx, calls context.Context, rec *models.Record, p models.Progress, c worker.Claim) error {
+		headers := carrier(rec.Headers)
+		parent := t.context.Extract(context.WithoutCancel(ctx), &headers)
+		parent, span := t.tracer.Start(
+			parent, "process "+rec.Topic,
+			trace.WithSpanKind(trace.SpanKindConsumer),
+			trace.WithAttributes(
+				semconv.MessagingSystemKafka, semconv.MessagingOperationTypeProcess, semconv.MessagingOperationName("process"),
+				semconv.MessagingDestinationName(rec.Topic), semconv.MessagingConsumerGroupName(t.opts.Group),
+				semconv.MessagingDestinationPartitionID(strconv.Itoa(int(rec.Partition))),
+				semconv.MessagingKafkaOffset(int(rec.Offset)), semconv.MessagingMessageBodySize(len(rec.Value)),
+				attribute.String("messaging_worker.channel", string(t.opts.Channel)),
+			),
+		)
+		defer span.End()
+		own := t.within(parent, rec)
+		t.spans.Store(own, parent)
+		defer t.spans.Delete(own)
+		err := inner(trace.ContextWithSpan(ctx, span), trace.ContextWithSpan(calls, span), own, p, c)
+		if err != nil { // not an outcome: the record will be read again
+			span.SetStatus(codes.Error, "left unfinished")
+		}
+		return err
+	}
+}
+
+// within returns a copy of rec that is part of ctx's span.
+func (t *Traces) within(ctx context.Context, rec *models.Record) *models.Record {
+	own := *rec
+	headers := carrier(slices.Clone(rec.Headers))
+	t.context.Inject(ctx, &headers)
+	own.Headers = headers
+	return &own
+}
+
+// parent returns the context with the span of a record that Handle passed on.
+func (t *Traces) parent(ctx context.Context, rec *models.Record) context.Context {
+	if parent, ok := t.spans.Load(rec); ok {
+		return parent.(context.Context) //nolint:forcetypeassert // Handle stores nothing else
+	}
+	return ctx
+}
+
+// Channel gives each provider call of inner's deliveries a span.
+func (t *Traces) Channel(inner worker.Channel) worker.Channel { return tracedChannel{inner, t} }
+
+type tracedChannel struct {
+	worker.Channel
+
+	traces *Traces
+}
+
+func (c tracedChannel) Decode(rec *models.Record) (worker.Delivery, error) {
+	d, err := c.Channel.Decode(rec)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // only *common.Violations
+	}
+	trace.SpanFromContext(c.traces.parent(context.Background(), rec)).SetAttributes(semconv.MessagingMessageID(d.Envelope().MessageID))
+	return tracedDelivery{d, c.traces}, nil
+}
+
+type tracedDelivery struct {
+	worker.Delivery
+
+	traces *Traces
+}
+
+func (d tracedDelivery) Send(ctx context.Context, call common.Call) (models.ProviderResponse, error) {
+	ctx, span := d.traces.tracer.Start(
+		ctx, "deliver "+string(d.traces.opts.Channel),
+		trace.WithSpanKind(trace.SpanKindClient),
+		trace.WithAttributes(
+			attribute.String("messaging_worker.provider", d.traces.opts.Provider),
+			attribute.Int("messaging_worker.attempt", call.Attempt),
+			attribute.Int("messaging_worker.recipients", len(call.Recipients)),
+			semconv.MessagingMessageID(d.Envelope().MessageID),
+		),
+	)
+	defer span.End()
+	resp, err := d.Delivery.Send(ctx, call)
+	if resp.Code != 0 {
+		span.SetAttributes(attribute.Int("messaging_worker.provider_code", resp.Code))
+	}
+	if f := common.Classify(err); f != nil {
+		span.SetAttributes(semconv.ErrorTypeKey.String(string(f.Class)))
+		span.SetStatus(codes.Error, string(f.Class))
+	}
+	return resp, err //nolint:wrapcheck // the engine classes it
+}
+
+// Publisher gives each record that is written through inner a span, whose
+// traceparent it carries.
+func (t *Traces) Publisher(inner worker.Publisher) worker.Publisher { return tracedPublisher{inner, t} }
+
+type tracedPublisher struct {
+	inner  worker.Publisher
+	traces *Traces
+}
+
+func (p tracedPublisher) Status(src *models.Record, ev *models.StatusEvent) worker.Ack {
+	parent := p.traces.parent(context.Background(), src)
+	ctx, span := p.traces.publish(parent, p.traces.opts.StatusTopic, src)
+	span.SetAttributes(attribute.String("messaging_worker.event_type", string(ev.EventType)))
+	if ev.FailureType != "" {
+		of := trace.SpanFromContext(parent)
+		of.SetAttributes(semconv.ErrorTypeKey.String(string(ev.FailureType)))
+		of.SetStatus(codes.Error, "message failed: "+string(ev.FailureType))
+	}
+	return tracedAck{p.inner.Status(p.traces.within(ctx, src), ev), span}
+}
+
+func (p tracedPublisher) DLQ(ctx context.Context, src *models.Record, rec *models.DLQRecord) error {
+	at, span := p.traces.publish(p.traces.parent(ctx, src), p.traces.opts.DLQTopic, src)
+	defer span.End()
+	err := p.inner.DLQ(ctx, p.traces.within(at, src), rec)
+	if err != nil {
+		span.SetStatus(codes.Error, "not acknowledged")
+	}
+	return err //nolint:wrapcheck // the cause of ctx's end
+}
+
+func (t *Traces) publish(ctx context.Context, topic string, src *models.Record) (context.Context, trace.Span) {
+	return t.tracer.Start(
+		ctx, "send "+topic,
+		trace.WithSpanKind(trace.SpanKindProducer),
+		trace.WithAttributes(
+			semconv.MessagingSystemKafka, semconv.MessagingOperationTypeSend, semconv.MessagingOperationName("send"),
+			semconv.MessagingDestinationName(topic),
+			attribute.Int64("messaging_worker.source_offset", src.Offset),
+		),
+	)
+}
+
+// tracedAck ends the span once somebody knows what became of the event.
+type tracedAck struct {
+	worker.Ack
+
+	span trace.Span
+}
+
+func (a tracedAck) Wait(ctx context.Context) error {
+	err := a.Ack.Wait(ctx)
+	if err != nil {
+		a.span.SetStatus(codes.Error, "not acknowledged")
+	}
+	a.span.End()
+	return err //nolint:wrapcheck // the cause of ctx's end
+}
+
+// carrier lets the propagator read and write record headers.
+type carrier []models.Header
+
+// Get implements propagation.TextMapCarrier.
+func (c *carrier) Get(key string) string {
+	for _, h := range slices.Backward(*c) {
+		if h.Key == key {
+			return string(h.Value)
+		}
+	}
+	return ""
+}
+
+// Set implements propagation.TextMapCarrier.
+func (c *carrier) Set(key, value string) {
+	*c = slices.DeleteFunc(*c, func(h models.Header) bool { return h.Key == key })
+	*c = append(*c, models.Header{Key: key, Value: []byte(value)})
+}
+
+// Keys implements propagation.TextMapCarrier.
+func (c *carrier) Keys() []string {
+	var keys []string
+	for _, h := range *c {
+		keys = append(keys, h.Key)
+	}
+	return keys
+}

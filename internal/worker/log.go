@@ -1,0 +1,69 @@
+package worker
+
+import (
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// failuresASecond bounds the lines about failed messages: in a bad minute they
+// would otherwise be what the worker is busy with.
+const failuresASecond = 10
+
+// failureLog leaves lines out above failuresASecond, and tells with the next
+// one how many. The zero failureLog is ready for use.
+type failureLog struct {
+	mu      sync.Mutex
+	began   time.Time // of the present second
+	lines   int       // in it
+	leftOut int
+}
+
+// line returns a warning to fill in, or nil, which takes everything and writes
+// nothing.
+func (l *failureLog) line(log zerolog.Logger) *zerolog.Event {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if now.Sub(l.began) >= time.Second {
+		l.began, l.lines = now, 0
+	}
+	if l.lines == failuresASecond {
+		l.leftOut++
+		return nil
+	}
+	l.lines++
+	e := log.Warn() //nolint:zerologlint // the caller sends it
+	if l.leftOut > 0 {
+		e = e.Int("left_out_before", l.leftOut)
+		l.leftOut = 0
+	}
+	return e
+}
+
+// debug begins a line about a message that most operators do not want.
+func (e *Engine) debug(m *message) *zerolog.Event {
+	return m.log(e.opts.Log.Debug()) //nolint:zerologlint // the caller sends it
+}
+
+// log names the message in a line.
+func (m *message) log(e *zerolog.Event) *zerolog.Event {
+	if e == nil {
+		return nil // nobody listens, as in nearly all cases: it may cost nothing
+	}
+	return e.Str("message_id", m.envelope.MessageID).Int("attempt", m.attempt).
+		Func(traced(m.traceID, m.envelope.TenantID))
+}
+
+// traced adds what a request told of its sender and its trace.
+func traced(traceID, tenantID string) func(*zerolog.Event) {
+	return func(e *zerolog.Event) {
+		if traceID != "" {
+			e.Str("trace_id", traceID)
+		}
+		if tenantID != "" {
+			e.Str("tenant_id", tenantID)
+		}
+	}
+}

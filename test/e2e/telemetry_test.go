@@ -1,0 +1,482 @@
+package e2e_test
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	v1 "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	"messaging-worker/internal/models"
+	"messaging-worker/test/stage"
+)
+
+// receiver is an OTLP/HTTP collector that keeps the spans.
+type receiver struct {
+	URL string
+
+	mu    sync.Mutex
+	spans []*v1.Span
+	text  strings.Builder // everything, as JSON
+}
+
+func startReceiver(t *testing.T) *receiver {
+	t.Helper()
+	r := &receiver{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		body, err := io.ReadAll(req.Body)
+		var export collector.ExportTraceServiceRequest
+		if err == nil {
+			err = proto.Unmarshal(body, &export)
+		}
+		if err != nil || req.URL.Path != "/v1/traces" {
+			t.Errorf("%s to the collector: %v", req.URL.Path, err)
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.text.WriteString(protojson.Format(&export))
+		for _, resource := range export.GetResourceSpans() {
+			for _, scope := range resource.GetScopeSpans() {
+				r.spans = append(r.spans, scope.GetSpans()...)
+			}
+		}
+		w.Header().Set("Content-Type", "application/x-protobuf")
+	}))
+	t.Cleanup(server.Close)
+	r.URL = server.URL
+	return r
+}
+
+// of returns the spans of a trace by name, and the number of each.
+func (r *receiver) of(trace string) map[string][]*v1.Span {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	found := map[string][]*v1.Span{}
+	for _, s := range r.spans {
+		if hex.EncodeToString(s.GetTraceId()) == trace {
+			found[s.GetName()] = append(found[s.GetName()], s)
+		}
+	}
+	return found
+}
+
+// A message's span continues its request's trace and is the parent of one for
+// each provider call and each record written, which carry it on.
+func TestTraces(t *testing.T) {
+	t.Parallel()
+	r := startReceiver(t)
+	s := stage.New(t, models.SMS, stage.Options{Partitions: 1})
+	const trace, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+	good, bad, lone := stage.NewID(), stage.NewID(), stage.NewID()
+	with := func(id string, edits map[string]any) *kgo.Record {
+		return &kgo.Record{
+			Topic: s.Topic("request"), Key: []byte(id), Value: stage.Request(s.Channel, id, edits),
+			Headers: []kgo.RecordHeader{{Key: "traceparent", Value: []byte("00-" + trace + "-" + parent + "-01")}},
+		}
+	}
+	s.Produce(with(good, stage.Hints("scenario", "transient", "scenario_failures", "1")), with(bad, map[string]any{"to": nil}))
+	s.Put(lone, stage.Request(s.Channel, lone, nil))
+	w := s.Work(map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": r.URL, "OTEL_SERVICE_NAME": "codes", "OTEL_RESOURCE_ATTRIBUTES": "team=auth"})
+	events, letters := s.Events(3), s.Letters(1)
+	s.Committed()
+	w.Signal(syscall.SIGTERM)
+	if code := w.Exit(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+
+	spans := r.of(trace)
+	send, letter := "send "+s.Topic("status"), "send "+s.Topic("dlq")
+	want := map[string]int{"process " + s.Topic("request"): 2, "deliver sms": 2, send: 6, letter: 1}
+	for name, n := range want {
+		if len(spans[name]) != n {
+			t.Errorf("%d spans %q, want %d", len(spans[name]), name, n)
+		}
+	}
+	messages := map[string]bool{}
+	for _, m := range spans["process "+s.Topic("request")] {
+		messages[string(m.GetSpanId())] = true
+		if hex.EncodeToString(m.GetParentSpanId()) != parent || m.GetKind() != v1.Span_SPAN_KIND_CONSUMER {
+			t.Errorf("the message's span is %v below %x", m.GetKind(), m.GetParentSpanId())
+		}
+	}
+	kinds := map[string]v1.Span_SpanKind{"deliver sms": v1.Span_SPAN_KIND_CLIENT, send: v1.Span_SPAN_KIND_PRODUCER, letter: v1.Span_SPAN_KIND_PRODUCER}
+	written := map[string]bool{}
+	for name, kind := range kinds {
+		for _, span := range spans[name] {
+			if !messages[string(span.GetParentSpanId())] || span.GetKind() != kind {
+				t.Errorf("%s is %v below %x", name, span.GetKind(), span.GetParentSpanId())
+			}
+			written["00-"+trace+"-"+hex.EncodeToString(span.GetSpanId())+"-01"] = true
+		}
+	}
+	if failed := spans["deliver sms"]; len(failed) == 2 && failed[0].GetStatus().GetCode() == failed[1].GetStatus().GetCode() {
+		t.Errorf("both calls are %v, one of them failed", failed[0].GetStatus())
+	}
+	for id, records := range map[string][]stage.Event{good: events[good], bad: events[bad]} {
+		for _, e := range records {
+			if tp := stage.Header(e.Record, "traceparent"); !written[tp] || e.TraceID != trace {
+				t.Errorf("%s %s: traceparent %q, trace id %q", id, e.EventType, tp, e.TraceID)
+			}
+		}
+	}
+	if tp := stage.Header(letters[bad][0].Record, "traceparent"); !written[tp] {
+		t.Errorf("the dead letter's traceparent is %q", tp)
+	}
+	// A request without a trace begins one.
+	own := events[lone][0].TraceID
+	if spans := r.of(own); len(spans["process "+s.Topic("request")]) != 1 || len(spans[send]) != 3 {
+		t.Errorf("the trace %q of a request without one has %d spans", own, len(spans))
+	}
+	if !strings.Contains(r.text.String(), `"codes"`) || !strings.Contains(r.text.String(), `"auth"`) {
+		t.Error("the standard variables for service and resource are not heeded")
+	}
+	if !strings.Contains(w.Logs(), trace) {
+		t.Errorf("no line of the log names the trace: %s", w.Logs())
+	}
+}
+
+// A collector that is away costs spans and nothing else.
+func TestCollectorAway(t *testing.T) {
+	t.Parallel()
+	s := stage.New(t, models.SMS, stage.Options{Partitions: 2})
+	w := s.Work(map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + freeAddress(t), "OTEL_EXPORTER_OTLP_TIMEOUT": "500"})
+	ids := s.PutMany(200)
+	for id, events := range s.Events(len(ids)) {
+		if got := stage.Sequence(events); got != "queued 0, attempt 1, sent 1" {
+			t.Errorf("%s: %s", id, got)
+		}
+	}
+	w.Signal(syscall.SIGTERM)
+	if code := w.Exit(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// metrics reads /metrics: values by name and labels.
+func metrics(t *testing.T, w *stage.Worker) map[string]float64 {
+	t.Helper()
+	code, body := w.Get("/metrics")
+	if code != http.StatusOK {
+		t.Fatalf("/metrics: %d %s", code, body)
+	}
+	values := map[string]float64{}
+	for line := range strings.Lines(body) {
+		name, value, ok := strings.Cut(strings.TrimSpace(line), "} ")
+		if strings.HasPrefix(line, "#") || !ok {
+			continue
+		}
+		v, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			t.Errorf("%q: %v", line, err)
+		}
+		values[name+"}"] = v
+	}
+	return values
+}
+
+// What the metrics say is what lies in the topics.
+func TestMetrics(t *testing.T) {
+	t.Parallel()
+	s := stage.New(t, models.SMS, stage.Options{Partitions: 2})
+	scenarios := map[string]int{"success": 40, "transient": 3, "permanent": 5, "unknown": 2, "rate_limited": 1}
+	sum := 0
+	for scenario, n := range scenarios {
+		for range n {
+			id := stage.NewID()
+			s.Put(id, stage.Request(s.Channel, id, stage.Hints("scenario", scenario)))
+			sum++
+		}
+	}
+	for range 4 {
+		id := stage.NewID()
+		s.Put(id, stage.Request(s.Channel, id, map[string]any{"to": "nobody"}))
+		sum++
+	}
+	w := s.Work(map[string]string{"MAX_ATTEMPTS": "2", "COMMIT_INTERVAL_SECONDS": "3600"})
+	s.Events(sum)
+	count := map[string]int{}
+	for _, events := range s.SoFar() {
+		for _, e := range events {
+			count[string(e.EventType)]++
+		}
+	}
+	want := map[string]float64{
+		`messaging_messages_total{channel="sms",failure_type="",outcome="sent"}`:             40,
+		`messaging_messages_total{channel="sms",failure_type="transient",outcome="failed"}`:  4,
+		`messaging_messages_total{channel="sms",failure_type="permanent",outcome="failed"}`:  5,
+		`messaging_messages_total{channel="sms",failure_type="unknown",outcome="failed"}`:    2,
+		`messaging_messages_total{channel="sms",failure_type="validation",outcome="failed"}`: 4,
+		`messaging_dlq_published_total{channel="sms",failure_type="permanent"}`:              5,
+		`messaging_dlq_published_total{channel="sms",failure_type="validation"}`:             4,
+		`messaging_attempts_total{channel="sms",result="ok"}`:                                40,
+		`messaging_attempts_total{channel="sms",result="transient"}`:                         8,
+		`messaging_attempts_total{channel="sms",result="permanent"}`:                         5,
+		`messaging_provider_call_duration_seconds_count{channel="sms"}`:                      float64(count["attempt"]),
+		`messaging_message_duration_seconds_count{channel="sms"}`:                            float64(sum),
+		`messaging_events_published_total{channel="sms",event_type="queued"}`:                float64(count["queued"]),
+		`messaging_events_published_total{channel="sms",event_type="attempt"}`:               float64(count["attempt"]),
+		`messaging_events_published_total{channel="sms",event_type="retry"}`:                 float64(count["retry"]),
+		`messaging_events_published_total{channel="sms",event_type="failed"}`:                15,
+		`messaging_provider_calls_in_flight{channel="sms"}`:                                  0,
+		`messaging_messages_backing_off{channel="sms"}`:                                      0,
+		`messaging_pending_messages{channel="sms"}`:                                          0,
+		`messaging_pending_bytes{channel="sms"}`:                                             0,
+		`messaging_breaker_state{channel="sms"}`:                                             0,
+		`messaging_commits_total{channel="sms",result="error"}`:                              0,
+		`messaging_journal_records_read_total{channel="sms"}`:                                0,
+		`messaging_recovered_messages_total{channel="sms",state="finished"}`:                 0,
+		`messaging_oldest_unfinished_seconds{channel="sms",partition="0"}`:                   0,
+	}
+	stage.Eventually(t, func() string {
+		got, wrong := metrics(t, w), strings.Builder{}
+		for name, v := range want {
+			if at, there := got[name]; !there || at != v {
+				fmt.Fprintf(&wrong, "%s is %v (%v), want %v\n", name, at, there, v)
+			}
+		}
+		return wrong.String()
+	})
+	if _, body := w.Get("/metrics"); !strings.Contains(body, "messaging_build_info{") || !strings.Contains(body, "messaging_kafka_") {
+		t.Error("no build info, or nothing of the Kafka client")
+	}
+
+	// A worker that takes over tells what it read back, and how far behind it
+	// is, which is asked for every few seconds.
+	w.Kill()
+	w = s.Work(nil)
+	written := 0.0
+	for _, n := range count {
+		written += float64(n)
+	}
+	stage.Eventually(t, func() string {
+		got, wrong := metrics(t, w), strings.Builder{}
+		for name, v := range map[string]float64{
+			`messaging_journal_records_read_total{channel="sms"}`:                                           written,
+			`messaging_recovered_messages_total{channel="sms",state="finished"}`:                            float64(sum),
+			`messaging_recovered_messages_total{channel="sms",state="new"}`:                                 0,
+			`messaging_messages_total{channel="sms",failure_type="",outcome="sent"}`:                        0,
+			fmt.Sprintf(`messaging_consumer_lag{channel="sms",partition="1",topic=%q}`, s.Topic("request")): 0,
+		} {
+			if at, there := got[name]; !there || at != v {
+				fmt.Fprintf(&wrong, "%s is %v (%v), want %v\n", name, at, there, v)
+			}
+		}
+		return wrong.String()
+	})
+}
+
+// An operator sees what is unfinished, and why an offset does not go on.
+func TestDebugPending(t *testing.T) {
+	t.Parallel()
+	s := stage.New(t, models.SMS, stage.Options{Partitions: 1})
+	waits := stage.NewID()
+	s.Put(waits, stage.Request(s.Channel, waits, stage.Hints("scenario", "rate_limited", "scenario_retry_after_ms", "60000")))
+	s.PutMany(10)
+	w := s.Work(map[string]string{"PPROF_ENABLED": "true"})
+	s.Events(10)
+	var address string
+	stage.Eventually(t, func() string {
+		for line := range strings.Lines(w.Logs()) {
+			var l struct{ Debug string }
+			if json.Unmarshal([]byte(line), &l) == nil && l.Debug != "" {
+				address = l.Debug
+			}
+		}
+		if address == "" {
+			return "the worker does not say where"
+		}
+		return ""
+	})
+	if !strings.HasPrefix(address, "127.0.0.1:") {
+		t.Errorf("profiles at %s", address)
+	}
+	get := func(path string) string {
+		resp, err := http.Get("http://" + address + path)
+		if err != nil {
+			return err.Error()
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		return string(body)
+	}
+	stage.Eventually(t, func() string {
+		body := get("/debug/pending")
+		var report struct {
+			Partitions []struct {
+				Unfinished int
+				Pin        *int64 `json:"pinned_at_offset"`
+				By         *struct {
+					MessageID string `json:"message_id"`
+					Attempt   int
+					LastError string `json:"last_error"`
+					Next      string `json:"next_attempt_at"`
+					Stage     string
+				} `json:"pinned_by"`
+			}
+		}
+		if err := json.Unmarshal([]byte(body), &report); err != nil {
+			t.Fatalf("%v: %s", err, body)
+		}
+		if strings.Contains(body, "+1555") {
+			t.Fatalf("a number is shown: %s", body)
+		}
+		if len(report.Partitions) != 1 || report.Partitions[0].By == nil || report.Partitions[0].Unfinished != 1 {
+			return body
+		}
+		by := report.Partitions[0].By
+		if *report.Partitions[0].Pin != 0 || by.MessageID != waits || by.Attempt != 1 || by.LastError != "transient" || by.Next == "" || by.Stage != "backing off" {
+			return body
+		}
+		return ""
+	})
+	if body := get("/debug/pprof/"); !strings.Contains(body, "goroutine") {
+		t.Errorf("profiles: %s", body)
+	}
+	if code, _ := w.Get("/debug/pprof/"); code != http.StatusNotFound {
+		t.Errorf("profiles on the health checks' port: %d", code)
+	}
+}
+
+// Whatever fails, no address, number, subject, body or secret gets into log,
+// metrics or spans.
+func TestPrivacy(t *testing.T) {
+	t.Parallel()
+	const secret = "correct-horse-battery"
+	tests := []struct {
+		name     string
+		channel  models.Channel
+		args     []string // of a fake provider; nil means the mock
+		secrets  []string
+		requests []map[string]any
+		extra    map[string]string
+	}{
+		{
+			"email", models.Email, nil,
+			[]string{"jane.roe", "john.doe", "hidden.person", "Payslip", "salary is", "noreply@corp"},
+			[]map[string]any{
+				{"scenario": "success"},
+				{"scenario": "permanent"},
+				{"scenario": "transient"},
+				{"scenario": "unknown"},
+				{"scenario": "partial"},
+				{"scenario": "timeout"},
+				{"scenario": "panic"},
+				{"to": []string{"jane.roe@@example.com"}},
+				{"cc": "jane.roe@example.com"},
+				{"from": "Jane <jane.roe@example.com>"},
+				{"subject": "Payslip\n"},
+				{"message_id": "jane.roe@example.com"},
+			},
+			nil,
+		},
+		{
+			"sms over twilio", models.SMS,
+			[]string{"twilio", "--token", secret},
+			[]string{"5005550", "5557654321", "5551234567", "Your code is", secret},
+			[]map[string]any{
+				{},
+				{"to": []string{"+15005550001"}},
+				{"to": []string{"+15005550002"}},
+				{"to": []string{"+15005550009", "+15557654321"}},
+				{"from": "+15005550001"},
+				{"from": "+15005550007"},
+				{"from": "+15005550008"},
+				{"to": []string{"+1 555 7654321"}},
+				{"to": []string{"+15557654321", "15557654321"}},
+			},
+			nil,
+		},
+		{
+			"refused credentials", models.SMS,
+			[]string{"twilio", "--token", "another"},
+			[]string{"5557654321", "5551234567", "Your code is", secret},
+			[]map[string]any{{}, {}},
+			map[string]string{"TWILIO_AUTH_TOKEN": secret, "BREAKER_FAILURES": "0"},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := startReceiver(t)
+			s := stage.New(t, tt.channel, stage.Options{Partitions: 2})
+			settings := map[string]string{}
+			if tt.args != nil {
+				settings, _ = fakeProvider(t, tt.args...)
+			}
+			maps.Copy(settings, tt.extra)
+			settings["LOG_LEVEL"], settings["MAX_ATTEMPTS"], settings["PPROF_ENABLED"] = "info", "2", "true"
+			settings["OTEL_EXPORTER_OTLP_ENDPOINT"] = r.URL
+			for _, edits := range tt.requests {
+				id := stage.NewID()
+				all := map[string]any{"body": map[string]string{"content": "Your code is 123456"}}
+				if tt.channel == models.Email {
+					all["body"], all["subject"] = map[string]string{"content": "Your salary is 1"}, "Payslip"
+					all["from"], all["to"] = "noreply@corp.example", []string{"jane.roe@example.com", "john.doe@example.com"}
+					all["bcc"] = []string{"hidden.person@example.com"}
+				}
+				for name, value := range edits {
+					if name == "scenario" {
+						name, value = "meta", map[string]string{"scenario": value.(string)}
+					}
+					all[name] = value
+				}
+				value := stage.Request(s.Channel, id, all)
+				if _, given := edits["message_id"]; given {
+					id = "jane.roe@example.com" // the key too
+				}
+				s.Put(id, value)
+			}
+			// What is not even JSON has its words in no log either.
+			s.Put("jane.roe@example.com", []byte(`{"to":"jane.roe@example.com +15557654321 Payslip`))
+			w := s.Work(settings)
+			s.Events(len(tt.requests) + 1)
+			s.Committed()
+			_, exported := w.Get("/metrics")
+			w.Signal(syscall.SIGTERM)
+			w.Exit()
+			if len(r.spans) == 0 || !strings.Contains(w.Logs(), `"failed"`) || !strings.Contains(exported, "messaging_messages_total") {
+				t.Fatal("there is nothing to look at")
+			}
+			for where, text := range map[string]string{"log": w.Logs(), "metrics": exported, "spans": r.text.String()} {
+				for _, word := range append(tt.secrets, "jane.roe") {
+					if at := strings.Index(text, word); at >= 0 {
+						t.Errorf("%s holds %q: …%s…", where, word, text[max(0, at-200):min(len(text), at+80)])
+					}
+				}
+				if found := regexp.MustCompile(`[\w.]+@example\.com|\+1\d{10}`).FindString(text); found != "" {
+					t.Errorf("%s holds %q", where, found)
+				}
+			}
+		})
+	}
+}
