@@ -3,6 +3,7 @@
 package journal
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,7 +24,9 @@ type Key struct {
 // Invariants, for any interleaving of owners, repetitions and orders:
 //   - a request is finished if and only if a sent or failed was seen
 //   - no attempt that was seen is forgotten
-//   - recipients that the newest retry does not list as open are never open
+//   - a recipient that any retry does not list as open is not open, and stays
+//     refused or assumed where any says so: an owner's last words may land
+//     behind what its successor wrote without knowing them
 type Fold struct {
 	requests map[Key]*state
 	highest  int64 // the highest request offset seen, or -1
@@ -79,14 +82,28 @@ func (s *state) addRetry(e Event) {
 	if p.FirstError.IsZero() || e.Timestamp.Before(p.FirstError) {
 		p.FirstError = e.Timestamp
 	}
-	if e.Attempt < s.retry {
-		return
+	next, _ := time.Parse(time.RFC3339Nano, e.Meta[models.MetaNextAttemptAt]) // unreadable: due now
+	if e.Attempt > s.retry || e.Attempt == s.retry && next.After(p.NextAt) {
+		s.retry, p.NextAt = e.Attempt, next
 	}
-	s.retry = e.Attempt
-	p.NextAt, _ = time.Parse(time.RFC3339Nano, e.Meta[models.MetaNextAttemptAt]) // unreadable: due now
 	list, ok := e.Meta[models.MetaOpenRecipients]
-	p.Reached, p.Open = ok, indexes(list)
-	p.Refused, p.Assumed = indexes(e.Meta[models.MetaRefusedRecipients]), indexes(e.Meta[models.MetaAssumedRecipients])
+	if !ok {
+		return // there is but one recipient
+	}
+	open := indexes(list)
+	if p.Reached {
+		open = slices.DeleteFunc(open, func(i int) bool { return !slices.Contains(p.Open, i) })
+	}
+	p.Reached, p.Open = true, open
+	p.Refused = union(p.Refused, indexes(e.Meta[models.MetaRefusedRecipients]))
+	p.Assumed = union(p.Assumed, indexes(e.Meta[models.MetaAssumedRecipients]))
+}
+
+// union returns the numbers of both lists, ascending.
+func union(a, b []int) []int {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // indexes reads "0,4,17"; what is no number is left out.

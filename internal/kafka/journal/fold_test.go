@@ -2,6 +2,7 @@ package journal_test
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -225,4 +226,22 @@ func FuzzParseCommit(f *testing.F) {
 			t.Errorf("ParseCommit(%q) = %+v, which comes back as %+v", s, c, again)
 		}
 	})
+}
+
+// What a dead owner had sent may land behind a retry that its successor wrote
+// without having read it: who was settled for either is not called again.
+func TestLateRetryOpensNobody(t *testing.T) {
+	t.Parallel()
+	k := journal.Key{Offset: 1}
+	events := []journal.Event{attempt(1), attempt(2), retry(2, "1,2"), retry(1, "0,1")}
+	for range len(events) {
+		f := journal.NewFold()
+		for _, e := range events {
+			f.Add(k, e)
+		}
+		if p, _ := f.Look(k); !slices.Equal(p.Open, []int{1}) || p.Attempts != 2 || p.UnderWay {
+			t.Errorf("%v: %+v, want only recipient 1 open after attempt 2", events, p)
+		}
+		events = append(events[1:], events[0])
+	}
 }
