@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -46,6 +47,25 @@ func overHTTP(l load) func(context.Context, *bench) (figures, error) {
 		l := l
 		l.env = maps.Clone(l.env)
 		maps.Copy(l.env, settings)
+		return backlog(l)(ctx, b)
+	}
+}
+
+// traced measures a load whose messages are all traced.
+func traced(l load) func(context.Context, *bench) (figures, error) {
+	return func(ctx context.Context, b *bench) (figures, error) {
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("play a collector: %w", err)
+		}
+		s := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+		})}
+		go func() { _ = s.Serve(listener) }() // it ends by Close
+		defer s.Close()
+		l := l
+		l.env = maps.Clone(l.env)
+		l.env["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://" + listener.Addr().String()
 		return backlog(l)(ctx, b)
 	}
 }

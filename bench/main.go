@@ -36,6 +36,7 @@ type options struct {
 	scale float64
 	only  string
 	out   string
+	other string // worker binary of another build
 }
 
 // bench is what all scenarios share.
@@ -63,6 +64,7 @@ func main() {
 	flag.Float64Var(&o.scale, "scale", 1, "share of the messages; 1 is what the results mean")
 	flag.StringVar(&o.only, "only", "", "comma-separated scenarios; empty means all")
 	flag.StringVar(&o.out, "out", "", "file for the report; empty prints it")
+	flag.StringVar(&o.other, "against", "", "sms-worker of another build, for the scenario before")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, o)
@@ -74,7 +76,7 @@ func main() {
 }
 
 func run(ctx context.Context, o options) error {
-	chosen, err := choose(o.only)
+	chosen, err := choose(o.only, o.other)
 	if err != nil {
 		return err
 	}
@@ -124,16 +126,17 @@ func run(ctx context.Context, o options) error {
 	return os.WriteFile(o.out, []byte(report), 0o644)
 }
 
-// choose returns the scenarios of a list of names.
-func choose(only string) ([]scenario, error) {
-	all := scenarios()
+// choose returns the scenarios of a list of names, or all of them but the one
+// for another build where there is none.
+func choose(only, other string) ([]scenario, error) {
+	all := scenarios(other)
 	if only == "" {
-		return all, nil
+		return slices.DeleteFunc(all, func(s scenario) bool { return s.name == "before" && other == "" }), nil
 	}
 	var chosen []scenario
 	for name := range strings.SplitSeq(only, ",") {
 		i := slices.IndexFunc(all, func(s scenario) bool { return s.name == name })
-		if i < 0 {
+		if i < 0 || name == "before" && other == "" {
 			return nil, fmt.Errorf("no scenario %q", name)
 		}
 		chosen = append(chosen, all[i])

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -142,14 +143,14 @@ func (p *process) peak() int {
 }
 
 // startWorker runs our worker on the topics.
-func (b *bench) startWorker(t topics, env map[string]string) (*process, error) {
+func (b *bench) startWorker(t topics, env map[string]string, binary ...string) (*process, error) {
 	all := map[string]string{
 		"APP_ENV": "production", "APP_PORT": "0", "APP_HOST": "127.0.0.1", "LOG_LEVEL": "info",
 		"KAFKA_BROKERS": strings.Join(b.brokers, ","), "KAFKA_SMS_REQUEST_TOPIC": t.requests,
 		"KAFKA_SMS_STATUS_TOPIC": t.status, "KAFKA_SMS_DLQ_TOPIC": t.dlq, "SMS_CONSUMER_GROUP": t.group,
 	}
 	maps.Copy(all, env)
-	return start(b.worker, all)
+	return start(cmp.Or(append(binary, b.worker)...), all)
 }
 
 // startRaw runs the bare loop on the topics.

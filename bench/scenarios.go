@@ -48,12 +48,14 @@ func (f figures) String() string {
 // bound is how long one run may take.
 const bound = 10 * time.Minute
 
-func scenarios() []scenario {
+func scenarios(other string) []scenario {
 	w1 := map[string]string{"WORKER_CONCURRENCY": "100"}
 	w2 := map[string]string{"WORKER_CONCURRENCY": "200", "MOCK_LATENCY_SECONDS": "0.05", "BASE_BACKOFF_SECONDS": "2", "MAX_BACKOFF_SECONDS": "2"}
 	return []scenario{
 		{"raw", "the bare loop, 300,000 messages", 0, backlog(load{messages: 300_000, raw: true})},
 		{"W1", "no provider latency, concurrency 100, 300,000 messages", 0, backlog(load{messages: 300_000, env: w1})},
+		{"before", "W1 by the build that -against names", 0, backlog(load{messages: 300_000, env: w1, binary: other})},
+		{"traces", "W1 with every message traced, to a collector that drops all", 0, traced(load{messages: 300_000, env: w1})},
 		{"W2", "50 ms a call, concurrency 200, 40,000 messages", 4000, backlog(load{messages: 40_000, env: w2})},
 		{"W3", "as W2, 5 % fail once and back off up to 2 s", 3810, backlog(load{messages: 40_000, env: w2, every: 20, extra: 2, hints: hint{"scenario", "transient", "scenario_failures", "1"}})},
 		{"W4", "as W2, 0.1 % of the calls take 10 s", 3336, backlog(load{messages: 40_000, env: w2, every: 1000, hints: hint{"scenario_latency_ms", "10000"}})},
@@ -77,6 +79,7 @@ type load struct {
 	partitions int32 // zero means 12
 	workers    int   // zero means 1
 	raw        bool
+	binary     string // of the worker; empty means the present build
 	every      int // each of how many messages has the hints
 	hints      hint
 	extra      int // further events of such a message
@@ -148,7 +151,7 @@ func (b *bench) startOne(t topics, l load) (*process, error) {
 	if l.raw {
 		return b.startRaw(t)
 	}
-	return b.startWorker(t, l.env)
+	return b.startWorker(t, l.env, l.binary)
 }
 
 func mib(bytes int) float64 { return float64(bytes) / (1 << 20) }
