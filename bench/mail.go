@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -69,10 +70,16 @@ func startSink(ctx context.Context) (*process, string, error) {
 	}
 	address := l.Addr().String()
 	_ = l.Close()
-	p, err := start(path, nil, address, "1000")
+	args := []string{address, "1000"}
+	if os.Geteuid() == 0 { // smtp-sink runs as nobody else then
+		args = append([]string{"-u", "nobody"}, args...)
+	}
+	p, err := start(path, nil, args...)
 	if err != nil {
 		return nil, "", err
 	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
 	for {
 		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 		if err == nil {

@@ -80,7 +80,7 @@ type load struct {
 	workers    int   // zero means 1
 	raw        bool
 	binary     string // of the worker; empty means the present build
-	every      int // each of how many messages has the hints
+	every      int    // each of how many messages has the hints
 	hints      hint
 	extra      int // further events of such a message
 }

@@ -102,7 +102,7 @@ func (a *App) breakerChanged(s worker.BreakerState, reason string) {
 func (a *App) look(ctx context.Context, said string) string {
 	ask, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	missing, err := a.publisher.MissingTopics(ask, a.config.Kafka.RequestTopic)
+	missing, err := a.publisher.MissingTopics(ask, a.config.Kafka.RequestTopic, a.config.Kafka.CommitOnSuccessOnly)
 	if ctx.Err() != nil {
 		return said
 	}
@@ -122,6 +122,8 @@ func (a *App) kafkaState(unanswered error) error {
 		return unanswered
 	case state.Err != nil:
 		return state.Err
+	case a.publisher.Refused() != nil:
+		return a.publisher.Refused()
 	case !state.Joined:
 		return errors.New("has not joined the consumer group yet")
 	}

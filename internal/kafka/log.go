@@ -1,6 +1,10 @@
 package kafka
 
 import (
+	"strings"
+	"sync"
+	"time"
+
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -8,9 +12,39 @@ import (
 // bridge writes the client's own log lines one level lower than the client
 // would: what it calls an info is our debug, so that the log tells of
 // messages and not of metadata.
-type bridge struct{ log zerolog.Logger }
+type bridge struct {
+	log zerolog.Logger
 
-func (b bridge) Level() kgo.LogLevel {
+	mu   sync.Mutex
+	said map[string]time.Time // complaints, by their text
+}
+
+// repeatAfter is how long a complaint that comes again and again is said at
+// debug only: a client that cannot connect says so several times a second.
+const repeatAfter = 30 * time.Second
+
+// news reports whether a complaint was not said lately.
+func (b *bridge) news(msg string, keyvals []any) bool {
+	words := []string{msg}
+	for i := 0; i+1 < len(keyvals); i += 2 {
+		if err, ok := keyvals[i+1].(error); ok {
+			words = append(words, err.Error())
+		}
+	}
+	text := strings.Join(words, " ")
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if time.Since(b.said[text]) < repeatAfter {
+		return false
+	}
+	if b.said == nil || len(b.said) > 100 {
+		b.said = map[string]time.Time{}
+	}
+	b.said[text] = time.Now()
+	return true
+}
+
+func (b *bridge) Level() kgo.LogLevel {
 	switch b.log.GetLevel() {
 	case zerolog.TraceLevel:
 		return kgo.LogLevelDebug
@@ -23,7 +57,7 @@ func (b bridge) Level() kgo.LogLevel {
 	}
 }
 
-func (b bridge) Log(level kgo.LogLevel, msg string, keyvals ...any) {
+func (b *bridge) Log(level kgo.LogLevel, msg string, keyvals ...any) {
 	to := zerolog.WarnLevel
 	switch level {
 	case kgo.LogLevelDebug:
@@ -33,6 +67,12 @@ func (b bridge) Log(level kgo.LogLevel, msg string, keyvals ...any) {
 	case kgo.LogLevelWarn:
 		to = zerolog.InfoLevel
 	case kgo.LogLevelError, kgo.LogLevelNone:
+	}
+	if to >= zerolog.InfoLevel && !b.news(msg, keyvals) {
+		to = zerolog.DebugLevel
+	}
+	if to < b.log.GetLevel() {
+		return
 	}
 	b.log.WithLevel(to).Str("component", "kafka").Fields(keyvals).Msg(msg)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -11,15 +12,21 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
+// Need is a topic and what must be allowed there.
+type Need struct {
+	Topic       string
+	Read, Write bool
+}
+
 // MissingTopics asks the brokers for the topics and returns those that do not
-// exist or may not be seen, each with the reason. It creates none. The error
-// means that the brokers did not answer.
-func MissingTopics(ctx context.Context, cl *kgo.Client, topics ...string) ([]error, error) {
+// exist or may not be used as needed, each with the reason. It creates none.
+// The error means that the brokers did not answer.
+func MissingTopics(ctx context.Context, cl *kgo.Client, needs ...Need) ([]error, error) {
 	req := kmsg.NewPtrMetadataRequest()
-	req.AllowAutoTopicCreation = false
-	for _, topic := range topics {
+	req.AllowAutoTopicCreation, req.IncludeTopicAuthorizedOperations = false, true
+	for _, need := range needs {
 		t := kmsg.NewMetadataRequestTopic()
-		t.Topic = new(topic)
+		t.Topic = new(need.Topic)
 		req.Topics = append(req.Topics, t)
 	}
 	resp, err := req.RequestWith(ctx, cl)
@@ -32,7 +39,8 @@ func MissingTopics(ctx context.Context, cl *kgo.Client, topics ...string) ([]err
 		if t.Topic != nil {
 			name = *t.Topic
 		}
-		if !slices.Contains(topics, name) {
+		i := slices.IndexFunc(needs, func(n Need) bool { return n.Topic == name })
+		if i < 0 {
 			continue
 		}
 		switch err := kerr.ErrorForCode(t.ErrorCode); {
@@ -40,9 +48,30 @@ func MissingTopics(ctx context.Context, cl *kgo.Client, topics ...string) ([]err
 			missing = append(missing, fmt.Errorf("topic %s does not exist", name))
 		case err != nil && !kerr.IsRetriable(err):
 			missing = append(missing, fmt.Errorf("topic %s: %w", name, err))
+		case err == nil:
+			missing = append(missing, forbidden(needs[i], t.AuthorizedOperations)...)
 		}
 	}
 	return missing, nil
+}
+
+// forbidden returns what is needed and not allowed. Allowed has a bit for each
+// operation, or is the least number where the broker does not tell.
+func forbidden(n Need, allowed int32) []error {
+	if allowed == math.MinInt32 {
+		return nil
+	}
+	var list []error
+	for _, op := range []struct {
+		needed bool
+		name   string
+		bit    kmsg.ACLOperation
+	}{{n.Read, "Read", kmsg.ACLOperationRead}, {n.Write, "Write", kmsg.ACLOperationWrite}} {
+		if op.needed && allowed&(1<<op.bit) == 0 {
+			list = append(list, fmt.Errorf("topic %s: no permission to %s (ACL)", n.Topic, op.name))
+		}
+	}
+	return list
 }
 
 // Partitions asks the brokers how many partitions a topic has.

@@ -45,6 +45,7 @@ type Metrics struct {
 	life     prometheus.Histogram
 	events   map[models.EventType]prometheus.Counter
 	letters  *prometheus.CounterVec
+	success  prometheus.Counter // of messages, which nearly all are
 
 	sent, failed, called atomic.Uint64 // for Totals
 }
@@ -66,7 +67,7 @@ func NewMetrics(channel models.Channel, version string) *Metrics {
 	m.letters = m.counters("dlq_published_total", "Dead letters acknowledged by Kafka.", "failure_type")
 	m.calls = m.histogram("provider_call_duration_seconds", "How long provider calls take.", callBuckets())
 	m.life = m.histogram("message_duration_seconds", "From the request's record timestamp to its acknowledged final event.", lifeBuckets())
-	m.messages.WithLabelValues("sent", "")
+	m.success = m.messages.WithLabelValues("sent", "")
 	for _, f := range []models.FailureType{models.FailurePermanent, models.FailureTransient, models.FailureValidation, models.FailureUnknown} {
 		m.messages.WithLabelValues("failed", string(f)) // those that have not happened are zero, not absent
 		m.letters.WithLabelValues(string(f))
@@ -202,7 +203,7 @@ func (a *countedAck) Wait(ctx context.Context) error {
 	switch a.event {
 	case models.EventSent:
 		m.sent.Add(1)
-		m.messages.WithLabelValues("sent", "").Inc()
+		m.success.Inc()
 	case models.EventFailed:
 		m.failed.Add(1)
 		m.messages.WithLabelValues("failed", string(a.failure)).Inc()

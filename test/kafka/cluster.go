@@ -30,6 +30,10 @@ type Options struct {
 	// Advertise adds a second listener, see Cluster.Second, whose clients are
 	// sent to this address: that of a proxy before the one node.
 	Advertise string
+
+	// Listeners are the names of further ones, see Cluster.Listener, whose
+	// protocols the Properties say.
+	Listeners []string
 }
 
 // Cluster is a running Apache Kafka.
@@ -76,7 +80,14 @@ func launch(ctx context.Context, dir, libs string, o Options) (*Cluster, error) 
 		if err != nil {
 			return nil, err
 		}
+		more := map[string]int{}
+		for _, name := range o.Listeners {
+			if more[name], err = freePort(); err != nil {
+				return nil, err
+			}
+		}
 		c.nodes = append(c.nodes, &node{
+			more:   more,
 			second: second, advertise: o.Advertise,
 			id: id, dir: filepath.Join(dir, fmt.Sprint("node-", id)), libs: libs,
 			broker: broker, controller: controller, directory: uuid(),
@@ -113,6 +124,11 @@ func (c *Cluster) Brokers() []string {
 
 // Second returns where the second listener of the first node is.
 func (c *Cluster) Second() string { return fmt.Sprint("127.0.0.1:", c.nodes[0].second) }
+
+// Listener returns where the first node's listener of that name is.
+func (c *Cluster) Listener(name string) string {
+	return fmt.Sprint("127.0.0.1:", c.nodes[0].more[name])
+}
 
 // Controllable reports whether nodes can be stopped: a foreign cluster's
 // cannot.

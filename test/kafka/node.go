@@ -18,8 +18,9 @@ import (
 // node is one Kafka process, broker and controller in one.
 type node struct {
 	id, broker, controller int
-	second                 int    // port of the second listener
-	advertise              string // see Options.Advertise
+	second                 int            // port of the second listener
+	advertise              string         // see Options.Advertise
+	more                   map[string]int // ports by name of listener
 	dir, libs, directory   string
 
 	cmd  *exec.Cmd
@@ -74,6 +75,11 @@ func (n *node) properties(all []*node, extra map[string]string) string {
 		p["listeners"] += fmt.Sprintf(",SECOND://127.0.0.1:%d", n.second)
 		p["advertised.listeners"] += ",SECOND://" + n.advertise
 		p["listener.security.protocol.map"] = "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECOND:PLAINTEXT"
+	}
+	for _, name := range slices.Sorted(maps.Keys(n.more)) {
+		at := fmt.Sprintf(",%s://127.0.0.1:%d", name, n.more[name])
+		p["listeners"] += at
+		p["advertised.listeners"] += at
 	}
 	maps.Copy(p, extra)
 	var b strings.Builder

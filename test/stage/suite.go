@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"messaging-worker/test/kafka"
@@ -26,6 +27,7 @@ func Main(m *testing.M, name string) int {
 		return 1
 	}
 	build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "messaging-worker/cmd/...")
+	build.Dir = root() // the tests may be of another module
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the binaries: %v\n%s", err, out)
 		return 1
@@ -49,4 +51,10 @@ func Main(m *testing.M, name string) int {
 		_ = os.RemoveAll(dir)
 	}
 	return code
+}
+
+// root returns the folder of the product's module.
+func root() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Join(filepath.Dir(file), "..", "..")
 }

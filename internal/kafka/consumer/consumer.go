@@ -96,6 +96,8 @@ type Consumer struct {
 	lately     map[int32]*assignment // the latest that was forgotten of a partition
 	fetchErr   error                 // the latest error of reading the topic
 	fetchErrAt time.Time
+	groupErr   error // what ended the last group session; nil once partitions were assigned
+	journalErr error // why the journal cannot be read; nil while it can
 }
 
 // New makes a consumer. Errors are those of the options; it does not connect.
@@ -187,13 +189,13 @@ func (c *Consumer) shutDown(hard context.Context, cause error) bool {
 type State struct {
 	Joined     bool  // has joined the group, even if it was given no partition
 	Partitions int   // how many it owns
-	Err        error // why records of the topic cannot be read, or nil
+	Err        error // why requests or the journal cannot be read or the group be joined, or nil
 }
 
 // State returns the present state. It may be called at any time.
 func (c *Consumer) State() State {
 	c.mu.Lock()
-	s := State{Partitions: len(c.owned), Err: c.standing()}
+	s := State{Partitions: len(c.owned), Err: errors.Join(c.standing(), c.groupErr, c.journalErr)}
 	c.mu.Unlock()
 	if c.running() {
 		_, generation := c.client.GroupMetadata()

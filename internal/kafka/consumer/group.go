@@ -62,6 +62,7 @@ func (c *Consumer) clientOptions(hard, reading context.Context, fail context.Can
 		}),
 		c.opts.Kafka.Watched(),
 		kgo.WithHooks(c.lease, groupErrors(func(err error) {
+			c.setGroupErr(fmt.Errorf("consumer group %s: %w", c.opts.Group, err))
 			if isFatal(err) {
 				fail(fmt.Errorf("another worker runs with the same KAFKA_GROUP_INSTANCE_ID %q: %w", c.opts.InstanceID, err))
 			}
@@ -79,8 +80,16 @@ type groupErrors func(error)
 // OnGroupManageError implements kgo.HookGroupManageError.
 func (f groupErrors) OnGroupManageError(err error) { f(err) }
 
+// setGroupErr keeps what readiness says of the group; nil when all is well.
+func (c *Consumer) setGroupErr(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.groupErr = err
+}
+
 func (c *Consumer) assigned(hard context.Context, partitions []int32) {
 	defer c.count(hard)
+	c.setGroupErr(nil)
 	if len(partitions) == 0 {
 		return
 	}

@@ -61,6 +61,7 @@ func (c *Consumer) recover(ctx context.Context, list []journal.Want) {
 		said := ""
 		for {
 			err := c.readJournal(ctx, list, byPartition)
+			c.setJournalErr(err)
 			if err == nil || ctx.Err() != nil {
 				return
 			}
@@ -75,6 +76,17 @@ func (c *Consumer) recover(ctx context.Context, list []journal.Want) {
 			}
 		}
 	})
+}
+
+// setJournalErr keeps what readiness says of the journal. Of several readings
+// at once the last one counts; each is tried again until it succeeds.
+func (c *Consumer) setJournalErr(err error) {
+	if err != nil {
+		err = fmt.Errorf("the journal cannot be read: %w", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.journalErr = err
 }
 
 // readJournal returns nil when there is nothing left to do: the journals are

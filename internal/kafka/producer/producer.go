@@ -65,6 +65,7 @@ type Producer struct {
 	mu     sync.Mutex
 	lanes  map[string]*lane // by topic, made at the first refusal
 	closed bool
+	refuse error // why Kafka refuses what a lane sends; nil while it does not
 	done   chan struct{}
 	wg     sync.WaitGroup // lanes
 }
@@ -125,6 +126,20 @@ func (p partitioner) ForTopic(topic string) kgo.TopicPartitioner {
 		}).ForTopic(topic)
 	}
 	return p.byKey.ForTopic(topic)
+}
+
+// Refused returns why Kafka refuses records that are tried again and again, or
+// nil while it refuses none.
+func (p *Producer) Refused() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.refuse
+}
+
+func (p *Producer) setRefused(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refuse = err
 }
 
 // Client returns the client that fills batches, for metadata questions.

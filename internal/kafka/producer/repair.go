@@ -3,6 +3,7 @@ package producer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -96,6 +97,7 @@ func (p *Producer) sendAlone(r repair) error {
 		err := p.solo.ProduceSync(context.Background(), copied).FirstErr()
 		switch {
 		case err == nil:
+			p.setRefused(nil)
 			p.onAck(copied)
 			return nil
 		case errors.Is(err, kgo.ErrClientClosed):
@@ -103,6 +105,7 @@ func (p *Producer) sendAlone(r repair) error {
 		case tooLarge(err) && p.giveUp[r.record.Topic]:
 			return ErrTooLarge
 		}
+		p.setRefused(fmt.Errorf("topic %s refuses records: %w", r.record.Topic, err))
 		p.log.Error().Err(err).Str("topic", r.record.Topic).Int("try", try+1).
 			Msg("Kafka refuses a record; progress waits until it is accepted")
 		select {

@@ -63,11 +63,14 @@ func New(o Options) (*Publisher, error) {
 	return p, nil
 }
 
-// MissingTopics returns which of the publisher's topics and the given others
-// cannot be used, each with the reason. The error means that the brokers did
-// not answer.
-func (p *Publisher) MissingTopics(ctx context.Context, others ...string) ([]error, error) {
-	return kafka.MissingTopics(ctx, p.producer.Client(), append(others, p.statusTopic, p.dlqTopic)...)
+// MissingTopics returns which of the publisher's topics and the topic of the
+// requests cannot be used, each with the reason. Journal says that the status
+// topic is read too. The error means that the brokers did not answer.
+func (p *Publisher) MissingTopics(ctx context.Context, requests string, journal bool) ([]error, error) {
+	return kafka.MissingTopics(
+		ctx, p.producer.Client(), kafka.Need{Topic: requests, Read: true},
+		kafka.Need{Topic: p.statusTopic, Read: journal, Write: true}, kafka.Need{Topic: p.dlqTopic, Write: true},
+	)
 }
 
 // JournalFaults says what keeps the status topic from being the journal of the
@@ -75,6 +78,10 @@ func (p *Publisher) MissingTopics(ctx context.Context, others ...string) ([]erro
 func (p *Publisher) JournalFaults(ctx context.Context, requests string) ([]string, error) {
 	return kafka.JournalFaults(ctx, p.producer.Client(), requests, p.statusTopic)
 }
+
+// Refused returns why Kafka refuses what was published, or nil while it takes
+// everything.
+func (p *Publisher) Refused() error { return p.producer.Refused() }
 
 // Acked returns the highest offset of a status partition that this publisher
 // knows to be written, or -1 where it has written nothing there yet.

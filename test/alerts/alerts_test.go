@@ -1,0 +1,408 @@
+// Package alerts_test causes what each alert is about in a real worker, and
+// has Prometheus's engine evaluate the rules on what the worker exports.
+package alerts_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/histogram"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/rulefmt"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
+	"github.com/prometheus/prometheus/tsdb/chunks"
+	"github.com/prometheus/prometheus/util/annotations"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"messaging-worker/internal/models"
+	"messaging-worker/test/stage"
+)
+
+const folder = "../../deploy/observability/"
+
+func TestMain(m *testing.M) { os.Exit(stage.Main(m, "alerts")) }
+
+// history is what was scraped, a minute apart in the engine's time.
+type history struct {
+	series map[string]*series
+	now    time.Time // of the latest scrape
+}
+
+type series struct {
+	labels  labels.Labels
+	samples []chunks.Sample
+}
+
+type sample struct {
+	t int64
+	v float64
+}
+
+func newHistory() *history {
+	return &history{series: map[string]*series{}, now: time.Unix(1_800_000_000, 0)}
+}
+
+// scrape reads a worker's metrics as of the next minute.
+func (h *history) scrape(t *testing.T, w *stage.Worker) {
+	t.Helper()
+	h.now = h.now.Add(time.Minute)
+	code, body := w.Get("/metrics")
+	if code != http.StatusOK {
+		t.Fatalf("/metrics: %d", code)
+	}
+	reader := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := reader.TextToMetricFamilies(strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, family := range families {
+		for _, m := range family.GetMetric() {
+			b := labels.NewBuilder(labels.FromStrings("instance", "worker:8080"))
+			for _, l := range m.GetLabel() {
+				b.Set(l.GetName(), l.GetValue())
+			}
+			switch family.GetType() {
+			case dto.MetricType_COUNTER:
+				h.add(name, b, m.GetCounter().GetValue())
+			case dto.MetricType_GAUGE:
+				h.add(name, b, m.GetGauge().GetValue())
+			case dto.MetricType_HISTOGRAM:
+				h.add(name+"_count", b, float64(m.GetHistogram().GetSampleCount()))
+				h.add(name+"_sum", b, m.GetHistogram().GetSampleSum())
+				h.add(name+"_bucket", b, 0)
+			}
+		}
+	}
+}
+
+func (h *history) add(name string, b *labels.Builder, v float64) {
+	l := b.Set(labels.MetricName, name).Labels()
+	s, ok := h.series[l.String()]
+	if !ok {
+		s = &series{labels: l}
+		h.series[l.String()] = s
+	}
+	s.samples = append(s.samples, newSample(h.now.UnixMilli(), v))
+}
+
+// Querier implements storage.Queryable.
+func (h *history) Querier(_, _ int64) (storage.Querier, error) { return querier{h}, nil }
+
+type querier struct{ *history }
+
+func (q querier) LabelValues(context.Context, string, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+	return nil, nil, nil
+}
+
+func (q querier) LabelNames(context.Context, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+	return nil, nil, nil
+}
+
+func (q querier) Close() error { return nil }
+
+func (q querier) Select(_ context.Context, _ bool, _ *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
+	set := &found{}
+next:
+	for _, s := range q.series {
+		for _, m := range matchers {
+			if !m.Matches(s.labels.Get(m.Name)) {
+				continue next
+			}
+		}
+		set.list = append(set.list, storage.NewListSeries(s.labels, s.samples))
+	}
+	return set
+}
+
+// found is a set of series in no order.
+type found struct {
+	list []storage.Series
+	at   storage.Series
+}
+
+func (f *found) Next() bool {
+	if len(f.list) == 0 {
+		return false
+	}
+	f.at, f.list = f.list[0], f.list[1:]
+	return true
+}
+func (f *found) At() storage.Series                { return f.at }
+func (f *found) Err() error                        { return nil }
+func (f *found) Warnings() annotations.Annotations { return nil }
+
+// rules reads the alert rules, and fails where Prometheus would refuse them.
+func rules(t *testing.T) map[string]rulefmt.Rule {
+	t.Helper()
+	groups, errs := rulefmt.ParseFile(folder+"alerts.yml", false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	all := map[string]rulefmt.Rule{}
+	for _, g := range groups.Groups {
+		for _, r := range g.Rules {
+			all[r.Alert] = r
+		}
+	}
+	return all
+}
+
+// firing returns the alerts that would be sent: their expression has held for
+// their time, at each minute of it.
+func (h *history) firing(t *testing.T) map[string]bool {
+	t.Helper()
+	engine := promql.NewEngine(promql.EngineOpts{MaxSamples: 1e6, Timeout: time.Minute})
+	firing := map[string]bool{}
+	for name, r := range rules(t) {
+		held := true
+		for ago := time.Duration(0); ago <= time.Duration(r.For); ago += time.Minute {
+			q, err := engine.NewInstantQuery(t.Context(), h, nil, r.Expr, h.now.Add(-ago))
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			result := q.Exec(t.Context())
+			if result.Err != nil {
+				t.Fatalf("%s: %v", name, result.Err)
+			}
+			vector, err := result.Vector()
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			held = held && len(vector) > 0
+			q.Close()
+		}
+		firing[name] = held
+	}
+	return firing
+}
+
+// Each alert fires when its condition is caused, and no other does; none
+// fires while all is well.
+func TestAlerts(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		alert string // "" for none
+		play  func(t *testing.T, h *history)
+	}{
+		{"", func(t *testing.T, h *history) {
+			s := stage.New(t, models.SMS, stage.Options{Partitions: 2})
+			w := s.Work(map[string]string{"COMMIT_INTERVAL_SECONDS": "0.1"})
+			w.WaitReady(http.StatusOK)
+			for round := 1; round <= 16; round++ {
+				s.PutMany(5)
+				s.Events(5 * round)
+				s.Committed()
+				h.scrape(t, w)
+			}
+		}},
+		{"MessagingProviderPaused", func(t *testing.T, h *history) {
+			s := stage.New(t, models.SMS, stage.Options{Partitions: 2})
+			w := s.Work(map[string]string{
+				"SMS_PROVIDER": "twilio", "TWILIO_ACCOUNT_SID": "AC00000000000000000000000000000001", "TWILIO_AUTH_TOKEN": "t",
+				"TWILIO_BASE_URL": "http://127.0.0.1:9", "MAX_ATTEMPTS": "3",
+			})
+			w.WaitReady(http.StatusOK)
+			s.PutMany(5)
+			w.WaitReady(http.StatusServiceUnavailable)
+			for range 3 {
+				h.scrape(t, w)
+			}
+		}},
+		{"MessagingFailuresHigh", func(t *testing.T, h *history) {
+			s := stage.New(t, models.SMS, stage.Options{Partitions: 2})
+			w := s.Work(nil)
+			w.WaitReady(http.StatusOK)
+			for round := 1; round <= 12; round++ {
+				h.scrape(t, w)
+				for range 2 {
+					id := stage.NewID()
+					s.Put(id, stage.Request(s.Channel, id, stage.Hints("scenario", "permanent")))
+				}
+				s.PutMany(5)
+				s.Events(7 * round)
+			}
+		}},
+		{"MessagingInvalidRequests", func(t *testing.T, h *history) {
+			s := stage.New(t, models.SMS, stage.Options{Partitions: 2})
+			w := s.Work(nil)
+			w.WaitReady(http.StatusOK)
+			h.scrape(t, w)
+			s.Put("", []byte("{}"))
+			s.Events(1)
+			h.scrape(t, w)
+		}},
+		{"MessagingStandsStill", func(t *testing.T, h *history) {
+			s := stage.New(t, models.SMS, stage.Options{Partitions: 2})
+			id := stage.NewID()
+			s.Put(id, stage.Request(s.Channel, id, stage.Hints("scenario_latency_ms", "100000")))
+			w := s.Work(map[string]string{"PROVIDER_TIMEOUT_SECONDS": "120"})
+			stage.Eventually(t, func() string {
+				if _, body := w.Get("/metrics"); !regexp.MustCompile(`messaging_consumer_lag\{.*\} 1\n`).MatchString(body) {
+					return "no lag is told"
+				}
+				return ""
+			})
+			for range 20 {
+				h.scrape(t, w)
+			}
+		}},
+		{"MessagingOldestUnfinished", func(t *testing.T, h *history) {
+			s := stage.New(t, models.SMS, stage.Options{Partitions: 2})
+			w := s.Work(nil)
+			w.WaitReady(http.StatusOK)
+			id := stage.NewID()
+			s.Produce(&kgo.Record{
+				Topic: s.Topic("request"), Key: []byte(id), Timestamp: time.Now().Add(-time.Hour),
+				Value: stage.Request(s.Channel, id, stage.Hints("scenario", "rate_limited", "scenario_retry_after_ms", "300000")),
+			})
+			stage.Eventually(t, func() string {
+				if _, body := w.Get("/metrics"); !regexp.MustCompile(`messaging_oldest_unfinished_seconds\{.*\} 36\d\d`).MatchString(body) {
+					return "the old request is not told of"
+				}
+				return ""
+			})
+			for round := 1; round <= 8; round++ {
+				s.PutMany(1) // others go on
+				s.Events(round)
+				h.scrape(t, w)
+			}
+		}},
+		{"MessagingCommitsFail", func(t *testing.T, h *history) {
+			broker, err := kfake.NewCluster(kfake.NumBrokers(1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(broker.Close)
+			broker.ControlKey(kmsg.OffsetCommit.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
+				broker.KeepControl()
+				r := req.(*kmsg.OffsetCommitRequest)
+				resp := r.ResponseKind().(*kmsg.OffsetCommitResponse)
+				for _, topic := range r.Topics {
+					rt := kmsg.NewOffsetCommitResponseTopic()
+					rt.Topic, rt.TopicID = topic.Topic, topic.TopicID
+					for _, p := range topic.Partitions {
+						rp := kmsg.NewOffsetCommitResponseTopicPartition()
+						rp.Partition, rp.ErrorCode = p.Partition, kerr.OffsetMetadataTooLarge.Code
+						rt.Partitions = append(rt.Partitions, rp)
+					}
+					resp.Topics = append(resp.Topics, rt)
+				}
+				return resp, nil, true
+			})
+			s := stage.New(t, models.SMS, stage.Options{Partitions: 2, Brokers: broker.ListenAddrs()})
+			w := s.Work(map[string]string{"COMMIT_INTERVAL_SECONDS": "0.05"})
+			w.WaitReady(http.StatusOK)
+			for round := 1; round <= 16; round++ {
+				s.PutMany(1)
+				s.Events(round)
+				time.Sleep(200 * time.Millisecond) // commits come on an interval
+				h.scrape(t, w)
+			}
+		}},
+	}
+	all := rules(t)
+	for _, tt := range tests {
+		delete(all, tt.alert)
+		t.Run(tt.alert, func(t *testing.T) {
+			t.Parallel()
+			h := newHistory()
+			tt.play(t, h)
+			for name, fires := range h.firing(t) {
+				if fires != (name == tt.alert) {
+					t.Errorf("%s fires: %v", name, fires)
+				}
+			}
+		})
+	}
+	for name := range all {
+		t.Errorf("no test causes %s", name)
+	}
+}
+
+// Every query of the dashboard and the alerts names metrics that a worker
+// exports, and the engine can read it.
+func TestQueriesNameWhatIsExported(t *testing.T) {
+	t.Parallel()
+	s := stage.New(t, models.SMS, stage.Options{Partitions: 2})
+	w := s.Work(nil)
+	s.PutMany(5)
+	s.Events(5)
+	s.Committed()
+	stage.Eventually(t, func() string {
+		if _, body := w.Get("/metrics"); !strings.Contains(body, "messaging_consumer_lag") {
+			return "no lag is told yet"
+		}
+		return ""
+	})
+	h := newHistory()
+	h.scrape(t, w)
+	exported := map[string]bool{}
+	for _, s := range h.series {
+		exported[s.labels.Get(labels.MetricName)] = true
+	}
+	queries := map[string]string{}
+	for name, r := range rules(t) {
+		queries[name] = r.Expr
+	}
+	data, err := os.ReadFile(folder + "dashboard.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var board struct {
+		Panels []struct {
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal(data, &board); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range board.Panels {
+		for _, target := range p.Targets {
+			queries[p.Title+": "+target.Expr] = strings.NewReplacer("$__rate_interval", "1m", "$channel", ".*").Replace(target.Expr)
+		}
+	}
+	if len(queries) < 20 {
+		t.Errorf("only %d queries", len(queries))
+	}
+	for where, query := range queries {
+		expr, err := parser.NewParser(parser.Options{}).ParseExpr(query)
+		if err != nil {
+			t.Errorf("%s: %v", where, err)
+			continue
+		}
+		for _, selector := range parser.ExtractSelectors(expr) {
+			for _, m := range selector {
+				if m.Name == labels.MetricName && !exported[m.Value] {
+					t.Errorf("%s: no worker exports %s", where, m.Value)
+				}
+			}
+		}
+	}
+}
+
+func newSample(t int64, v float64) chunks.Sample { return sample{t, v} }
+
+func (s sample) T() int64                      { return s.t }
+func (s sample) ST() int64                     { return 0 }
+func (s sample) F() float64                    { return s.v }
+func (s sample) H() *histogram.Histogram       { return nil }
+func (s sample) FH() *histogram.FloatHistogram { return nil }
+func (s sample) Type() chunkenc.ValueType      { return chunkenc.ValFloat }
+func (s sample) Copy() chunks.Sample           { return s }

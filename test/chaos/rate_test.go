@@ -1,0 +1,70 @@
+package chaos_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"messaging-worker/internal/models"
+	"messaging-worker/test/stage"
+)
+
+// The limit of the whole group holds while workers join, leave and die, and
+// is used up nearly while there is work.
+func TestGroupRate(t *testing.T) {
+	t.Parallel()
+	const rate = 100
+	phase := time.Duration(pick(4, 30)) * time.Second
+	s := stage.New(t, models.SMS, stage.Options{Partitions: 12, Timeout: timeout()})
+	s.PutMany(rate * pick(60, 250)) // more than can be sent
+	c := &crew{t: t, s: s, dir: t.TempDir(), env: map[string]string{
+		"GROUP_RATE_PER_SECOND": "100", "WORKER_CONCURRENCY": "20", "LOG_LEVEL": "info",
+		"KAFKA_SESSION_TIMEOUT_SECONDS": "6", "COMMIT_INTERVAL_SECONDS": "0.2",
+	}}
+	var begun time.Time
+	var workers []*stage.Worker
+	work := func() { time.Sleep(phase) } // what is measured is a rate
+	for range 3 {
+		workers = append(workers, c.hire())
+		if begun.IsZero() {
+			begun = time.Now()
+		}
+		work()
+	}
+	workers[2].Kill()
+	killed := time.Now()
+	time.Sleep(15 * time.Second)
+	work()
+	c.leave(workers[1])
+	work()
+	ended := time.Now()
+	workers[0].Kill()
+
+	var calls []time.Time
+	for _, ledger := range c.ledgers {
+		for _, a := range readLedger(t, ledger) {
+			calls = append(calls, a.at)
+		}
+	}
+	slices.SortFunc(calls, time.Time.Compare)
+	most, counted, first := 0, 0, 0
+	for i, at := range calls {
+		for calls[first].Before(at.Add(-time.Second)) {
+			first++
+		}
+		most = max(most, i-first+1)
+		if at.After(begun) && at.Before(ended) && (at.Before(killed) || at.After(killed.Add(15*time.Second))) {
+			counted++
+		}
+	}
+	average := float64(counted) / (ended.Sub(begun) - 15*time.Second).Seconds()
+	t.Logf("%d calls; at most %d in a second, %.1f on average", len(calls), most, average)
+	// What is seen is when a call ended: a process that stands still for a
+	// moment brings more together than it let start.
+	if bound := pick(125, 105); most > bound {
+		t.Errorf("%d calls in one second, the limit is %d", most, rate)
+	}
+	if long() && average < 95 {
+		t.Errorf("%.1f calls a second on average, want 95", average)
+	}
+}
