@@ -14,7 +14,35 @@ type Lookup func(name string) (string, bool)
 // variable that is set to nothing, or to white space, counts as not set. The
 // error is an *Error that names everything that is wrong.
 func Load(lookup Lookup, channel string) (*Config, error) {
-	l := &loader{lookup: lookup, prefix: strings.ToUpper(channel) + "_", config: &Config{Channel: channel, ShutdownTimeout: -1}}
+	return load(&loader{lookup: lookup}, channel)
+}
+
+// LoadTool reads the same settings for a tool that looks at one channel from
+// outside. It differs from Load in what may be missing: a provider needs no
+// credentials, and topics and group fall back to messages.CHANNEL.request,
+// .status, .dlq and CHANNEL-workers.
+func LoadTool(lookup Lookup, channel string) (*Config, error) {
+	return load(&loader{lookup: withToolNames(lookup, channel), tool: true}, channel)
+}
+
+// withToolNames answers for the names of topics and group that are not set.
+func withToolNames(lookup Lookup, channel string) Lookup {
+	upper := strings.ToUpper(channel)
+	fallback := map[string]string{upper + "_CONSUMER_GROUP": channel + "-workers"}
+	for _, kind := range []string{"request", "status", "dlq"} {
+		fallback["KAFKA_"+upper+"_"+strings.ToUpper(kind)+"_TOPIC"] = "messages." + channel + "." + kind
+	}
+	return func(name string) (string, bool) {
+		if value, ok := lookup(name); ok && strings.TrimSpace(value) != "" {
+			return value, true
+		}
+		value, ok := fallback[name]
+		return value, ok
+	}
+}
+
+func load(l *loader, channel string) (*Config, error) {
+	l.prefix, l.config = strings.ToUpper(channel)+"_", &Config{Channel: channel, ShutdownTimeout: -1}
 	if !slices.Contains(channelNames(), strings.ToUpper(channel)) {
 		return nil, &Error{Problems: []string{fmt.Sprintf("channel %q: want email, sms or whatsapp", channel)}}
 	}
@@ -33,6 +61,7 @@ func Load(lookup Lookup, channel string) (*Config, error) {
 type loader struct {
 	lookup   Lookup
 	prefix   string
+	tool     bool // looks on from outside and delivers nothing
 	config   *Config
 	problems []string
 }
@@ -122,6 +151,9 @@ func (l *loader) check() {
 		c.ShutdownTimeout = c.LongestCall() + 5*time.Second
 	}
 	l.checkKafka(&c.Kafka)
+	if l.tool {
+		return
+	}
 	switch c.Provider.Name {
 	case "smtp":
 		l.checkSMTP(&c.SMTP)
