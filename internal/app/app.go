@@ -19,6 +19,7 @@ import (
 	"messaging-worker/internal/kafka/consumer"
 	"messaging-worker/internal/kafka/publisher"
 	"messaging-worker/internal/models"
+	"messaging-worker/internal/ops"
 	"messaging-worker/internal/telemetry"
 	"messaging-worker/internal/worker"
 )
@@ -85,7 +86,7 @@ func (a *App) connect(channel worker.Channel, b Builder, name string) error {
 	if err != nil {
 		host = "unknown"
 	}
-	options := kafkaOptions(c, name)
+	options := ops.KafkaOptions(c, name)
 	options.Hook = kafka.Metrics(a.metrics.Registerer(), "producer")
 	a.publisher, err = publisher.New(publisher.Options{
 		Kafka: options, StatusTopic: c.Kafka.StatusTopic, DLQTopic: c.Kafka.DLQTopic, Host: host, Log: a.log,
@@ -218,22 +219,4 @@ func (a *App) closeClients() {
 	if a.publisher != nil {
 		a.publisher.Close()
 	}
-}
-
-// kafkaOptions translates the settings for the Kafka rooms.
-func kafkaOptions(c *config.Config, name string) kafka.Options {
-	o := kafka.Options{Brokers: c.Kafka.Brokers, ClientID: c.Kafka.ClientID, Compression: c.Kafka.Compression}
-	if o.ClientID == "" {
-		o.ClientID = name
-	}
-	if c.Kafka.TLS() {
-		o.TLS = &kafka.TLS{CAFile: c.Kafka.TLSCAFile, CertFile: c.Kafka.TLSCertFile, KeyFile: c.Kafka.TLSKeyFile}
-	}
-	if c.Kafka.SASL() {
-		o.SASL = &kafka.SASL{
-			Mechanism: c.Kafka.SASLMechanism, Username: c.Kafka.SASLUsername, Password: c.Kafka.SASLPassword.Get,
-			Token: config.SecretFile(c.Kafka.SASLTokenFile).Get,
-		}
-	}
-	return o
 }

@@ -1,0 +1,67 @@
+package ops
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"messaging-worker/internal/config"
+	"messaging-worker/internal/kafka"
+)
+
+// KafkaOptions translates the settings for the Kafka rooms. Name is the
+// client id where the settings have none.
+func KafkaOptions(c *config.Config, name string) kafka.Options {
+	o := kafka.Options{Brokers: c.Kafka.Brokers, ClientID: c.Kafka.ClientID, Compression: c.Kafka.Compression}
+	if o.ClientID == "" {
+		o.ClientID = name
+	}
+	if c.Kafka.TLS() {
+		o.TLS = &kafka.TLS{CAFile: c.Kafka.TLSCAFile, CertFile: c.Kafka.TLSCertFile, KeyFile: c.Kafka.TLSKeyFile}
+	}
+	if c.Kafka.SASL() {
+		o.SASL = &kafka.SASL{
+			Mechanism: c.Kafka.SASLMechanism, Username: c.Kafka.SASLUsername, Password: c.Kafka.SASLPassword.Get,
+			Token: config.SecretFile(c.Kafka.SASLTokenFile).Get,
+		}
+	}
+	return o
+}
+
+// reachWithin is how long a person waits to hear that no broker answers.
+const reachWithin = 10 * time.Second
+
+// Connect makes a client of the settings and waits for a broker's first
+// answer, so that a wrong address or password is told at once and in words.
+// Opts are added to those of the settings. Close the client.
+func Connect(ctx context.Context, c *config.Config, opts ...kgo.Opt) (*kgo.Client, error) {
+	o := KafkaOptions(c, "msgctl")
+	shared, err := o.Client(zerolog.Nop())
+	if err != nil {
+		return nil, err
+	}
+	codec, err := o.Codec()
+	if err != nil {
+		return nil, err
+	}
+	shared = append(shared, kgo.ProducerBatchCompression(codec), kgo.UnknownTopicRetries(2))
+	client, err := kgo.NewClient(append(shared, opts...)...)
+	if err != nil {
+		return nil, fmt.Errorf("make Kafka client: %w", err)
+	}
+	asking, cancel := context.WithTimeout(ctx, reachWithin)
+	defer cancel()
+	if err := client.Ping(asking); err != nil {
+		client.Close()
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, fmt.Errorf("no broker of %s answers: %w; is Kafka running there? set KAFKA_BROKERS or --brokers",
+			strings.Join(c.Kafka.Brokers, ","), err)
+	}
+	return client, nil
+}
