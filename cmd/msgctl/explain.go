@@ -2,18 +2,16 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"strings"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/spf13/cobra"
 
 	"messaging-worker/internal/adapters/explain"
 )
 
-func explainCommand() *cobra.Command {
-	output := "table"
-	cmd := &cobra.Command{
+func explainCommand(s *session) *cobra.Command {
+	return &cobra.Command{
 		Use:   "explain " + strings.Join(explain.Providers(), "|") + " CODE",
 		Short: "Tell what a provider's code means and what the workers do about it",
 		Long: `Tell what a code of Twilio or Meta, an SMTP reply or an HTTP status means, and
@@ -34,26 +32,14 @@ what the workers do about it: they go by the same tables.`,
 			if err != nil {
 				return err
 			}
-			out := cmd.OutOrStdout()
-			switch output {
-			case "json":
-				if err := json.MarshalWrite(out, e, jsontext.WithIndent("  ")); err != nil {
-					return fmt.Errorf("print: %w", err)
-				}
-				_, err := fmt.Fprintln(out)
-				return err
-			case "table":
+			return s.print(cmd, e, func(w io.Writer) {
 				class := e.Class
 				if e.Scope != "" {
 					class += ", about the " + e.Scope
 				}
-				_, err = fmt.Fprintf(out, "%s %s\n  class    %s\n  meaning  %s\n  worker   %s\n  source   %s\n",
+				fmt.Fprintf(w, "%s %s\n  class    %s\n  meaning  %s\n  worker   %s\n  source   %s\n",
 					e.Provider, e.Code, class, e.Meaning, e.Action, e.Source)
-				return err
-			}
-			return fmt.Errorf("--output is table or json, not %q", output)
+			})
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", output, "table or json")
-	return cmd
 }

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -18,21 +19,58 @@ func main() {
 	// From the first signal on, a second one ends the process at once.
 	context.AfterFunc(ctx, stop)
 	err := root().ExecuteContext(ctx)
+	interrupted := ctx.Err() != nil
 	stop()
-	if err != nil {
+	switch {
+	case err == nil || err.Error() == "":
+	case interrupted && errors.Is(err, context.Canceled):
+		fmt.Fprintln(os.Stderr, "msgctl: interrupted")
+	default:
 		fmt.Fprintln(os.Stderr, "msgctl:", err)
-		os.Exit(1)
 	}
+	os.Exit(exitCode(err, interrupted))
 }
 
 func root() *cobra.Command {
+	s := &session{}
 	cmd := &cobra.Command{
-		Use:           "msgctl",
-		Short:         "Run and watch the Messaging Worker Service",
+		Use:   "msgctl",
+		Short: "Run, feed, watch and mend the Messaging Worker Service",
+		Long: `Everything a person does by hand around the workers. The settings are theirs:
+the environment, and what it does not set from .env or --env-file. Topics that
+are not set are messages.CHANNEL.request, .status and .dlq.
+
+Exit codes: 0 done; 1 it failed, or the answer is no; 2 wrong command line or
+settings; 130 interrupted.`,
 		Version:       app.Version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			return s.check()
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(dev(), explainCommand(), fakeProvider())
+	s.bind(cmd)
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+	})
+	cmd.AddCommand(dev(), explainCommand(s), fakeProvider())
+	asUsage(cmd)
 	return cmd
+}
+
+// asUsage has wrong arguments of every command end as a wrong command line.
+func asUsage(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+			}
+			return nil
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		asUsage(sub)
+	}
 }

@@ -119,8 +119,8 @@ func (s *Stage) Topic(kind string) string { return s.Name + "." + kind }
 // Group returns the consumer group.
 func (s *Stage) Group() string { return s.Name + "-group" }
 
-// env is a worker's settings; extra wins.
-func (s *Stage) env(extra map[string]string) []string {
+// Env is the environment of a worker or tool; extra wins.
+func (s *Stage) Env(extra map[string]string) []string {
 	upper := strings.ToUpper(string(s.Channel))
 	settings := map[string]string{
 		"APP_ENV": "production", "APP_PORT": "0", "APP_HOST": "127.0.0.1", "LOG_LEVEL": "debug",

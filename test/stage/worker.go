@@ -43,7 +43,7 @@ func (s *Stage) Work(extra map[string]string) *Worker {
 	s.t.Helper()
 	p := &Worker{t: s.t, done: make(chan struct{})}
 	p.cmd = exec.Command(filepath.Join(Suite.Bin, string(s.Channel)+"-worker"))
-	p.cmd.Env, p.cmd.Stderr, p.cmd.Stdout = s.env(extra), p, p
+	p.cmd.Env, p.cmd.Stderr, p.cmd.Stdout = s.Env(extra), p, p
 	p.cmd.Dir = s.t.TempDir()
 	if err := p.cmd.Start(); err != nil {
 		s.t.Fatal(err)

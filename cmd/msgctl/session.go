@@ -1,0 +1,148 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/spf13/cobra"
+
+	"messaging-worker/internal/config"
+	"messaging-worker/internal/models"
+)
+
+// session is what all commands share: the flags before them, and where
+// settings come from.
+type session struct {
+	envFile string
+	brokers string
+	output  string
+}
+
+// bind adds the shared flags to the root command.
+func (s *session) bind(cmd *cobra.Command) {
+	flags := cmd.PersistentFlags()
+	flags.StringVar(&s.envFile, "env-file", "", "file with settings that the environment does not set (default: .env where there is one)")
+	flags.StringVar(&s.brokers, "brokers", "", "comma-separated host:port, instead of KAFKA_BROKERS")
+	flags.StringVarP(&s.output, "output", "o", "table", "table or json")
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp)) // the flag is there: the line above made it
+}
+
+// check refuses shared flags that no command can obey.
+func (s *session) check() error {
+	if s.output != "table" && s.output != "json" {
+		return usageError{fmt.Errorf("--output is table or json, not %q", s.output)}
+	}
+	return nil
+}
+
+// lookup returns where settings come from: flags before the environment before
+// the file.
+func (s *session) lookup() (config.Lookup, error) {
+	lookup, _, err := config.Environment(s.envFile)
+	if err != nil {
+		return nil, err
+	}
+	return func(name string) (string, bool) {
+		if name == "KAFKA_BROKERS" && s.brokers != "" {
+			return s.brokers, true
+		}
+		return lookup(name)
+	}, nil
+}
+
+// settings returns those of one channel, as a tool reads them.
+func (s *session) settings(channel string) (*config.Config, error) {
+	if err := knownChannel(channel); err != nil {
+		return nil, err
+	}
+	lookup, err := s.lookup()
+	if err != nil {
+		return nil, err
+	}
+	return config.LoadTool(lookup, channel)
+}
+
+// allSettings returns those of the channels, or of every one where none is
+// named.
+func (s *session) allSettings(channels []string) ([]*config.Config, error) {
+	if len(channels) == 0 {
+		channels = channelNames()
+	}
+	var list []*config.Config
+	for _, channel := range channels {
+		c, err := s.settings(channel)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, c)
+	}
+	return list, nil
+}
+
+// print writes v as JSON where --output says so, else what table writes in
+// aligned columns.
+func (s *session) print(cmd *cobra.Command, v any, table func(w io.Writer)) error {
+	out := cmd.OutOrStdout()
+	if s.output == "json" {
+		if err := json.MarshalWrite(out, v, jsontext.WithIndent("  ")); err != nil {
+			return fmt.Errorf("print: %w", err)
+		}
+		_, err := fmt.Fprintln(out)
+		return err
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	table(w)
+	return w.Flush()
+}
+
+// channelNames lists the channels as words for flags and arguments.
+func channelNames() []string {
+	var names []string
+	for _, c := range models.Channels() {
+		names = append(names, string(c))
+	}
+	return names
+}
+
+func knownChannel(channel string) error {
+	if slices.Contains(channelNames(), channel) {
+		return nil
+	}
+	return usageError{fmt.Errorf("channel %q: want one of %s", channel, strings.Join(channelNames(), ", "))}
+}
+
+// The exit codes of msgctl.
+const (
+	exitFailed      = 1   // what was asked for did not succeed, or its answer is no
+	exitUsage       = 2   // the command line or the settings are wrong: nothing was done
+	exitInterrupted = 130 // Ctrl-C: 128 and the signal's number, as shells have it
+)
+
+// usageError is a command line that cannot be obeyed.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// errNo ends a command whose answer, already printed, is no.
+var errNo = errors.New("")
+
+// exitCode returns the code that an error ends the process with.
+func exitCode(err error, interrupted bool) int {
+	_, wrongSettings := errors.AsType[*config.Error](err)
+	_, wrongUsage := errors.AsType[usageError](err)
+	switch {
+	case err == nil:
+		return 0
+	case interrupted:
+		return exitInterrupted
+	case wrongSettings || wrongUsage:
+		return exitUsage
+	}
+	return exitFailed
+}
