@@ -226,8 +226,9 @@ func TestBreakerWithoutTraffic(t *testing.T) {
 		e := worker.New(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
 			f := transient()
 			f.Unreachable = true
+			f.RetryAfter = time.Hour // the jitter of a backoff may be short
 			return fails(f)
-		}}, &ledger{}, gate, worker.Options{Channel: models.SMS, MaxAttempts: 2, Backoff: worker.Backoff{Base: time.Hour, Max: time.Hour}, CallTimeout: time.Second, Breaker: b})
+		}}, &ledger{}, gate, worker.Options{Channel: models.SMS, MaxAttempts: 2, RetryAfterMax: time.Hour, CallTimeout: time.Second, Breaker: b})
 		handled, end := context.WithCancel(t.Context())
 		go func() { _ = e.Handle(handled, handled, record(), models.Progress{}, &claim{}) }()
 		defer end()
