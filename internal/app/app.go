@@ -109,7 +109,7 @@ func (a *App) connect(channel worker.Channel, b Builder, name string) error {
 		MaxAttempts:    c.Worker.MaxAttempts,
 		Backoff:        worker.Backoff{Base: c.Worker.BaseBackoff, Max: c.Worker.MaxBackoff},
 		AmbiguousToDLQ: c.Worker.AmbiguousOutcome == "dlq",
-		CallTimeout:    c.LongestCall(), RetryAfterMax: c.Worker.RetryAfterMax,
+		CallTimeout:    c.LongestCall(), RetryAfterMax: c.Worker.RetryAfterMax, MaxAge: c.Worker.MaxAge,
 		Breaker: a.breaker, Pace: a.pace, Pending: a.pending,
 		Log: a.log,
 	})

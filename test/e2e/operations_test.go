@@ -404,3 +404,35 @@ func TestFencedByATwin(t *testing.T) {
 		t.Errorf("events %s, want %s", got, want)
 	}
 }
+
+// A request that is too old is not attempted; its dead letter says why. One
+// whose only retry would come too late ends at once.
+func TestTooOld(t *testing.T) {
+	t.Parallel()
+	s := stage.New(t, models.SMS, stage.Options{Partitions: 1})
+	ledger := filepath.Join(t.TempDir(), "ledger")
+	s.Work(map[string]string{"MESSAGE_MAX_AGE_SECONDS": "60", "MOCK_LEDGER_FILE": ledger})
+	old, fresh, late := stage.NewID(), stage.NewID(), stage.NewID()
+	now := time.Now().UTC().Format(time.RFC3339)
+	s.Put(old, stage.Request(s.Channel, old, nil))
+	s.Put(fresh, stage.Request(s.Channel, fresh, map[string]any{"created_at": now}))
+	edits := stage.Hints("scenario", "rate_limited", "scenario_retry_after_ms", "120000")
+	edits["created_at"] = now
+	s.Put(late, stage.Request(s.Channel, late, edits))
+	events := s.Events(3)
+	for id, want := range map[string]string{
+		old: "queued 0, failed 0", fresh: "queued 0, attempt 1, sent 1", late: "queued 0, attempt 1, failed 1",
+	} {
+		if got := stage.Sequence(events[id]); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	for id, letters := range s.Letters(2) {
+		if l := letters[0]; l.Attempts != 1 || l.FailureType != models.FailurePermanent || l.LastError != "permanent error: message expired" {
+			t.Errorf("%s: dead letter %s after %d attempts: %s", id, l.FailureType, l.Attempts, l.LastError)
+		}
+	}
+	if n := stage.LedgerIDs(t, ledger); n[old]+n[late] > 0 || n[fresh] != 1 {
+		t.Errorf("delivered: old %d, late %d, fresh %d", n[old], n[late], n[fresh])
+	}
+}
