@@ -31,14 +31,19 @@ type Client struct{ http *http.Client }
 func NewClient(concurrency int) *Client {
 	t := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext:           (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext, // bounded by the call's own limit, like all that follows
 		ForceAttemptHTTP2:     true,
 		MaxIdleConns:          concurrency,
 		MaxIdleConnsPerHost:   concurrency,
 		IdleConnTimeout:       50 * time.Second, // below the usual minute of load balancers
-		TLSHandshakeTimeout:   10 * time.Second,
 		ExpectContinueTimeout: 0,
 		DisableCompression:    true, // answers are small
+		// Go's own bound is ten megabytes, for each of the calls under way.
+		MaxResponseHeaderBytes: maxAnswer,
+		// All calls share one HTTP/2 connection, and a call that runs out of
+		// time does not close it: without pings one that died in silence would
+		// take every later call and probe along.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 5 * time.Second, PingTimeout: 5 * time.Second},
 	}
 	return &Client{&http.Client{
 		Transport: t,
@@ -66,7 +71,10 @@ type LineError struct {
 	// Sent says that the request was written whole: the provider may have
 	// acted on it.
 	Sent bool
-	Err  error
+
+	// Answered says that something came back that is no HTTP answer.
+	Answered bool
+	Err      error
 }
 
 // Error returns the cause's text. It may hold an address: not for a log.
@@ -78,9 +86,10 @@ func (e *LineError) Unwrap() error { return e.Err }
 // Do makes one call. Body is nil for a GET. Its error is a *LineError; an
 // answer that breaks off after its status counts as one with the body so far.
 func (c *Client) Do(ctx context.Context, method, url string, body []byte, prepare func(*http.Request)) (*Answer, error) {
-	var sent atomic.Bool
+	var sent, answered atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		WroteRequest: func(info httptrace.WroteRequestInfo) { sent.Store(info.Err == nil) },
+		WroteRequest:         func(info httptrace.WroteRequestInfo) { sent.Store(info.Err == nil) },
+		GotFirstResponseByte: func() { answered.Store(true) },
 	})
 	// The transport begins a POST anew on another connection only where
 	// nothing of it was written; with an idempotency header it would do so
@@ -92,7 +101,7 @@ func (c *Client) Do(ctx context.Context, method, url string, body []byte, prepar
 	prepare(req)
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, &LineError{Sent: sent.Load(), Err: err}
+		return nil, &LineError{Sent: sent.Load(), Answered: answered.Load(), Err: err}
 	}
 	defer resp.Body.Close()
 	// A body that breaks off leaves what was read of it: the status has
@@ -107,12 +116,16 @@ func (c *Client) Do(ctx context.Context, method, url string, body []byte, prepar
 	return &Answer{Status: resp.StatusCode, Header: resp.Header, Body: text}, nil
 }
 
+// longestWait is more than anybody honours, in seconds, and fits a Duration.
+const longestWait = 1 << 31
+
 // RetryAfter returns how long the answer asks to be left alone (RFC 9110,
 // 10.2.3: seconds or a date), and zero where it does not.
 func (a *Answer) RetryAfter() time.Duration {
 	text := a.Header.Get("Retry-After")
-	if seconds, err := strconv.ParseInt(text, 10, 32); err == nil {
-		return max(0, time.Duration(seconds)*time.Second)
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err == nil || errors.Is(err, strconv.ErrRange) { // then it is the nearest number that fits
+		return time.Duration(min(max(seconds, 0), longestWait)) * time.Second
 	}
 	if at, err := http.ParseTime(text); err == nil {
 		return max(0, time.Until(at))
