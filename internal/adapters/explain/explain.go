@@ -4,6 +4,7 @@
 package explain
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -47,9 +48,10 @@ func Code(provider, code string) (Explanation, error) {
 	e := Explanation{Provider: provider, Code: code}
 	switch provider {
 	case "twilio":
-		return e.byTable(twilio.Codes(), "twilio.com/docs/api/errors")
+		return e.byTable(twilio.Codes().Find, twilio.Codes(), "twilio.com/docs/api/errors", "")
 	case "meta":
-		return e.byTable(meta.Codes(), "developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes")
+		return e.byTable(meta.Find, meta.Codes(), "developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes",
+			"An answer that says is_transient is transient. Else the")
 	case "http":
 		return e.byHTTP()
 	case "smtp":
@@ -58,16 +60,16 @@ func Code(provider, code string) (Explanation, error) {
 	return e, fmt.Errorf("no provider %q: one of %s", provider, strings.Join(Providers(), ", "))
 }
 
-func (e Explanation) byTable(codes api.Codes, source string) (Explanation, error) {
+func (e Explanation) byTable(find func(int) (api.Code, bool), codes api.Codes, source, before string) (Explanation, error) {
 	number, err := strconv.Atoi(e.Code)
 	if err != nil || number < 0 {
 		return e, fmt.Errorf("%q is no code of %s: it is a number such as %d", e.Code, e.Provider, codes[len(codes)/2].Code)
 	}
-	line, known := codes.Find(number)
+	line, known := find(number)
 	if !known {
 		e.Class, e.Source = byStatus, source
 		e.Meaning = "not in the workers' table"
-		e.Action = "The HTTP status of the answer decides: 401, 403, 408, 429 and 5xx are transient, any other 4xx is permanent. `msgctl explain http STATUS` tells more."
+		e.Action = cmp.Or(before, "The") + " HTTP status of the answer decides: 401, 403, 408, 429 and 5xx are transient, any other 4xx is permanent. `msgctl explain http STATUS` tells more."
 		return e, nil
 	}
 	e.Class, e.Scope, e.Meaning, e.Source = string(line.Class), line.Scope, line.Note, line.Source
@@ -107,7 +109,8 @@ const pauses = " BREAKER_FAILURES of such in a row pause all calls until a probe
 const (
 	actionAccepted   = "It is delivered: the message ends sent."
 	actionUnreadable = "It is taken for accepted and never repeated. If the body cannot be read, the message ends failed with failure type unknown, for a person to look at."
-	actionUnknown    = "It is outside the protocol: not repeated, and the message ends failed with failure type unknown."
+	actionUnknown    = "It is outside the protocol: tried again with backoff, up to MAX_ATTEMPTS, then ends failed with a dead letter of failure type unknown."
+	actionFull       = "It is no failure: the recipients that are left get a further transaction at once."
 	ambiguous        = " It may have been accepted: AMBIGUOUS_OUTCOME=dlq ends the message instead of repeating it."
 )
 
@@ -190,6 +193,10 @@ func (e Explanation) bySMTP() (Explanation, error) {
 	}
 	if r.Code < 300 {
 		e.Class, e.Action = accepted, actionAccepted
+		return e, nil
+	}
+	if r.Enhanced == [3]int{4, 5, 3} {
+		e.Class, e.Scope, e.Action = string(api.Transient), "message", actionFull
 		return e, nil
 	}
 	word, f := emailadapter.Classify(r)

@@ -39,6 +39,9 @@ func metaFields() []field {
 	return fields
 }
 
+// noSuchObject is a subcode of the Graph API; see Meta.
+const noSuchObject = 33
+
 // Meta makes a fake Cloud API with one phone number or several.
 func Meta(version, token string, phoneNumberIDs ...string) *Server {
 	s := &Server{created: http.StatusOK, newID: func(n int) string { return fmt.Sprintf("wamid.%016X", n) }}
@@ -54,7 +57,7 @@ func Meta(version, token string, phoneNumberIDs ...string) *Server {
 		}
 		switch {
 		case !known:
-			return request{}, &refusal{400, 33, "Unsupported request. Object does not exist"}
+			return request{}, &refusal{400, noSuchObject, "Unsupported post request. Object does not exist, cannot be loaded due to missing permissions"}
 		case r.Method == http.MethodGet && rest == "":
 			return request{}, nil
 		case r.Method != http.MethodPost || rest != "messages":
@@ -86,9 +89,13 @@ func Meta(version, token string, phoneNumberIDs ...string) *Server {
 		if r.code == 0 {
 			r.code, r.message = codes[r.status], http.StatusText(r.status)
 		}
-		return map[string]any{"error": map[string]any{
+		answer := map[string]any{
 			"message": fmt.Sprintf("(#%d) %s", r.code, r.message), "type": "OAuthException", "code": r.code, "fbtrace_id": "AFake",
-		}}
+		}
+		if r.code == noSuchObject { // the Graph API's way of saying it
+			answer["code"], answer["error_subcode"], answer["type"] = 100, noSuchObject, "GraphMethodException"
+		}
+		return map[string]any{"error": answer}
 	}
 	return s
 }

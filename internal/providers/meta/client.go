@@ -8,7 +8,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"strconv"
 
 	"github.com/go-json-experiment/json"
 
@@ -31,14 +30,13 @@ type Options struct {
 
 // Client is one business account. It is safe for concurrent use.
 type Client struct {
-	http  *api.Client
-	opts  Options
-	codes api.Codes
+	http *api.Client
+	opts Options
 }
 
 // New makes a client. It does not connect.
 func New(o Options) *Client {
-	return &Client{http: api.NewClient(o.Concurrency), opts: o, codes: Codes()}
+	return &Client{http: api.NewClient(o.Concurrency), opts: o}
 }
 
 // Close lets the kept connections go.
@@ -47,7 +45,6 @@ func (c *Client) Close() error { return c.http.Close() }
 // Message is what one call delivers: a text, a template or media.
 type Message struct {
 	ID       string
-	Index    int
 	From, To string
 	Text     string
 	Template *Template
@@ -134,7 +131,7 @@ func (c *Client) payload(m Message) object {
 		p["type"], p["text"] = "text", object{"body": m.Text, "preview_url": false}
 	}
 	if c.opts.CallbackData {
-		p["biz_opaque_callback_data"] = m.ID + "|" + strconv.Itoa(m.Index)
+		p["biz_opaque_callback_data"] = m.ID
 	}
 	return p
 }
@@ -182,6 +179,7 @@ func (c *Client) refusal(a *api.Answer) *api.Error {
 		Error struct {
 			Message   string `json:"message"`
 			Code      *int   `json:"code"`
+			Subcode   int    `json:"error_subcode"`
 			Transient bool   `json:"is_transient"`
 			Trace     string `json:"fbtrace_id"`
 		} `json:"error"`
@@ -195,11 +193,12 @@ func (c *Client) refusal(a *api.Answer) *api.Error {
 		return e
 	}
 	e.Code = *r.Error.Code
-	switch line, known := c.codes.Find(e.Code); {
+	line, known := Find(e.Code)
+	switch {
+	case e.Code == invalidParameter && r.Error.Subcode == noSuchObject:
+		e.Class, e.Scope = api.SetUp, "account"
 	case known:
 		e.Class, e.Scope = line.Class, line.Scope
-	case e.Code >= 200 && e.Code < 300: // permissions, all of them
-		e.Class = api.SetUp
 	case r.Error.Transient:
 		e.Class = api.Transient
 	}

@@ -5,6 +5,23 @@ import "messaging-worker/internal/providers/api"
 // source is where Meta lists its codes.
 const source = "developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes"
 
+// A request to an object that does not exist, or that the token may not see,
+// is answered as an invalid parameter with this subcode (Graph API, "Handle
+// Errors").
+const (
+	invalidParameter = 100
+	noSuchObject     = 33
+)
+
+// Find returns what is known of a code: its line of the table, or that of the
+// permissions, which are a range.
+func Find(code int) (api.Code, bool) {
+	if code >= 200 && code < 300 {
+		return api.Code{Code: code, Class: api.SetUp, Scope: "account", Note: "permission missing", Source: source}, true
+	}
+	return Codes().Find(code)
+}
+
 // Codes is what the codes of Meta's Cloud API mean for a message. What is not
 // here goes by is_transient, then by the HTTP status.
 func Codes() api.Codes {
@@ -17,7 +34,7 @@ func Codes() api.Codes {
 		{Code: 10, Class: api.SetUp, Scope: "account", Note: "permission missing", Source: source},
 		{Code: 17, Class: api.Throttled, Scope: "account", Note: "rate limit of the user", Source: source},
 		{Code: 33, Class: api.SetUp, Scope: "account", Note: "phone number deleted or unknown", Source: source},
-		{Code: 100, Class: api.Permanent, Scope: "message", Note: "invalid parameter", Source: source},
+		{Code: 100, Class: api.Permanent, Scope: "message", Note: "invalid parameter; with error_subcode 33 a phone number id that does not exist or may not be used, which is set-up", Source: source},
 		{Code: 190, Class: api.SetUp, Scope: "account", Note: "access token expired or invalid", Source: source},
 		{Code: 368, Class: api.SetUp, Scope: "account", Note: "account blocked for violating a policy", Source: source},
 		{Code: 80007, Class: api.Throttled, Scope: "account", Note: "rate limit of the business account", Source: source},

@@ -2,6 +2,7 @@ package whatsapp
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -19,10 +20,14 @@ func NewMeta(c *meta.Client) *Meta { return &Meta{c} }
 
 // Send makes one call. Its errors are *api.Error and *api.LineError.
 func (p *Meta) Send(ctx context.Context, m Message) (api.Receipt, error) {
-	out := meta.Message{ID: m.ID, Index: m.Index, From: m.From, To: m.To}
+	out := meta.Message{ID: m.ID, From: m.From, To: m.To}
 	switch m.Kind {
 	case "template":
-		out.Template = template(m)
+		t, err := template(m)
+		if err != nil {
+			return api.Receipt{}, err
+		}
+		out.Template = t
 	case "media":
 		out.Media = &meta.Media{Kind: mediaKind(m.MIME), Link: m.Body}
 		if out.Media.Kind != "audio" && out.Media.Kind != "sticker" { // these take none
@@ -38,8 +43,9 @@ func (p *Meta) Send(ctx context.Context, m Message) (api.Receipt, error) {
 func (p *Meta) Probe(ctx context.Context) error { return p.client.Probe(ctx) }
 
 // template fills a template's body: with numbered variables in their order,
-// or with named ones where any has a name.
-func template(m Message) *meta.Template {
+// or with named ones where any has a name. A number that is left out would
+// have all behind it fill the wrong places: that is refused.
+func template(m Message) (*meta.Template, error) {
 	t := &meta.Template{Name: m.Body, Language: m.Meta[metaLanguage]}
 	if t.Language == "" {
 		t.Language = "en_US"
@@ -47,14 +53,19 @@ func template(m Message) *meta.Template {
 	variables := m.variables()
 	names := slices.SortedFunc(maps.Keys(variables), byNumber)
 	named := slices.ContainsFunc(names, func(name string) bool { return !isNumber(name) })
-	for _, name := range names {
+	for i, name := range names {
 		p := meta.Parameter{Text: variables[name]}
-		if named {
+		switch {
+		case named:
 			p.Name = name
+		case name != strconv.Itoa(i+1):
+			return nil, &api.Error{
+				Provider: "Meta", Message: fmt.Sprintf("the template's variables leave out template.%d", i+1), Class: api.Permanent,
+			}
 		}
 		t.Body = append(t.Body, p)
 	}
-	return t
+	return t, nil
 }
 
 // mediaKind is what Meta calls a MIME type's kind.
@@ -70,8 +81,8 @@ func mediaKind(mime string) string {
 }
 
 func isNumber(s string) bool {
-	_, err := strconv.ParseUint(s, 10, 31)
-	return err == nil
+	n, err := strconv.ParseUint(s, 10, 31)
+	return err == nil && strconv.FormatUint(n, 10) == s
 }
 
 // byNumber sorts "2" before "10", and numbers before names.
