@@ -130,7 +130,19 @@ func brokers(dst *[]string) parser {
 	}
 }
 
+// baseURL takes a URL that paths are put behind.
 func baseURL(dst *string) parser {
+	return func(s string) error {
+		if err := wholeURL(dst)(s); err != nil {
+			return err
+		}
+		*dst = strings.TrimRight(s, "/")
+		return nil
+	}
+}
+
+// wholeURL takes a URL that is used as it is given.
+func wholeURL(dst *string) parser {
 	return func(s string) error {
 		u, err := url.Parse(s)
 		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.Opaque != "" {
@@ -139,7 +151,7 @@ func baseURL(dst *string) parser {
 		if u.User != nil {
 			return errors.New("credentials do not belong into the URL")
 		}
-		*dst = strings.TrimRight(s, "/")
+		*dst = s
 		return nil
 	}
 }

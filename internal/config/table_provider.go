@@ -43,7 +43,7 @@ func twilioSection(c *Config) section {
 		{name: "TWILIO_API_KEY_SECRET", meaning: "the API key's secret", secret: &t.APIKeySecret},
 		{name: "TWILIO_BASE_URL", fallback: "https://api.twilio.com", meaning: "where the API is", parse: baseURL(&t.BaseURL)},
 		{name: "TWILIO_MESSAGING_SERVICE_SID", meaning: "messaging service to send with", parse: text(&t.MessagingServiceSID)},
-		{name: "TWILIO_STATUS_CALLBACK_URL", meaning: "where Twilio reports later statuses", parse: baseURL(&t.StatusCallbackURL)},
+		{name: "TWILIO_STATUS_CALLBACK_URL", meaning: "where Twilio reports later statuses", parse: wholeURL(&t.StatusCallbackURL)},
 		{name: "TWILIO_CONTENT_SIDS", meaning: "name=HX...,name=HX...: content SIDs of WhatsApp templates by name", parse: pairs(&t.ContentSIDs)},
 	}}
 }
