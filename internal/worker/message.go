@@ -150,7 +150,11 @@ func (m *message) settleBy(r *result) {
 	if !r.assumed {
 		return
 	}
-	for _, i := range r.recipients {
+	doubtful := f.Doubtful
+	if doubtful == nil {
+		doubtful = r.recipients
+	}
+	for _, i := range doubtful {
 		if m.fates[i] == isOpen || m.fates[i] == isUnsettled {
 			m.fates[i] = isAssumed
 		}

@@ -12,6 +12,7 @@ import (
 
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/models"
+	"messaging-worker/internal/worker"
 )
 
 // A message goes on where earlier owners left it, and repeats no event.
@@ -167,6 +168,32 @@ func TestNoCallInDoubt(t *testing.T) {
 		}})
 		if !errors.Is(err, lost) || b.gate.InFlight() != 0 {
 			t.Errorf("Handle = %v with %d slots taken, want that the partition is lost and none", err, b.gate.InFlight())
+		}
+	})
+}
+
+// AMBIGUOUS_OUTCOME=dlq gives up on those in doubt, and on nobody else: who
+// was told to come later is called again.
+func TestOnlyTheDoubtfulAreGivenUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var rounds [][]int
+		b := newBench(script{recipients: []string{"a", "b", "c"}, units: [][]int{{0, 1, 2}}, send: func(_ context.Context, call common.Call) (models.ProviderResponse, error) {
+			rounds = append(rounds, call.Recipients)
+			if len(rounds) > 1 {
+				return accepted()
+			}
+			f := transient()
+			f.Ambiguous, f.Open, f.Doubtful = true, []int{0, 1, 2}, []int{0, 2}
+			return fails(f)
+		}}, 1)
+		b.engine = worker.New(b.channel, b.ledger, b.gate, worker.Options{
+			Channel: models.SMS, MaxAttempts: 3, CallTimeout: time.Second, AmbiguousToDLQ: true,
+		})
+		b.handle(t)
+		b.want(t, "queued 0", "attempt 1", "retry 1", "attempt 2", "dlq unknown 2", "failed 2")
+		if diff := cmp.Diff([][]int{{0, 1, 2}, {1}}, rounds); diff != "" {
+			t.Errorf("calls (-want +got):\n%s", diff)
 		}
 	})
 }

@@ -162,6 +162,20 @@ func TestEmailConversationThatFailsHalfWay(t *testing.T) {
 	}
 }
 
+// A line that breaks behind the last dot leaves those in doubt who had no
+// answer of their own, and nobody else.
+func TestEmailDoubtIsOfThoseWithoutAnAnswer(t *testing.T) {
+	t.Parallel()
+	p := reply{receipt: email.Receipt{
+		Refusals: []email.Refusal{{Recipient: 1, Reply: smtpReply(451, 4, 7, 1)}}, Failed: []int{0, 2},
+		Err: &email.LineError{Stage: ".", Ambiguous: true, Err: io.EOF},
+	}}
+	_, err := emailadapter.New(p, common.Limits{}, time.Second).Send(t.Context(), emailRequest(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
+	if f := common.Classify(err); f == nil || !slices.Equal(f.Open, []int{0, 1, 2}) || !slices.Equal(f.Doubtful, []int{0, 2}) {
+		t.Errorf("%+v, want 0 and 2 in doubt", f)
+	}
+}
+
 func TestEmailMetaBecomesHeaders(t *testing.T) {
 	t.Parallel()
 	var m email.Message

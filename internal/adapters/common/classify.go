@@ -2,11 +2,14 @@ package common
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"syscall"
 	"time"
 
@@ -60,6 +63,9 @@ func ClassifyHTTP(a HTTPAnswer) (string, *Failure) {
 // answer at all, and false for an error that is not of this kind. Limit is
 // the configured time limit of the call.
 func ClassifyNetwork(err error, limit time.Duration) (models.ProviderResponse, *Failure, bool) {
+	if outer, ok := errors.AsType[*url.Error](err); ok {
+		err = outer.Err // it calls itself a network's error, whatever is in it
+	}
 	var netErr net.Error
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
@@ -77,10 +83,33 @@ func ClassifyNetwork(err error, limit time.Duration) (models.ProviderResponse, *
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		return unreachable("host not found")
 	}
+	if text := tlsTrouble(err); text != "" {
+		return unreachable(text)
+	}
 	if netErr != nil {
 		return unreachable("network error")
 	}
 	return models.ProviderResponse{}, nil, false
+}
+
+// tlsTrouble says what is wrong with the other end's proof of itself, or "".
+func tlsTrouble(err error) string {
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return "TLS: certificate of an unknown authority"
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return "TLS: certificate for another host"
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return "TLS: certificate is not valid"
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return "TLS: the server does not speak it"
+	}
+	if _, ok := errors.AsType[tls.AlertError](err); ok {
+		return "TLS: refused by the server"
+	}
+	return ""
 }
 
 func unreachable(text string) (models.ProviderResponse, *Failure, bool) {

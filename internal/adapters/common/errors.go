@@ -32,6 +32,10 @@ type Failure struct {
 	// unknown.
 	Ambiguous bool
 
+	// Doubtful names the recipients that an Ambiguous failure leaves in doubt;
+	// nil means all that are not Refused. The others in Open were answered.
+	Doubtful []int
+
 	// Throttle marks the answer of a provider that finds us too fast as a
 	// whole: until RetryAfter no call to it has a chance. One that finds us
 	// too fast for a single recipient or sender is not marked.

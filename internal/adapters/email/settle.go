@@ -63,6 +63,12 @@ func join(receipt email.Receipt, recipients []int, f *common.Failure, limit time
 			f.Open = append(f.Open, recipients[i])
 		}
 	}
+	if rest.Ambiguous { // who was told to come later has it for certain not
+		rest.Doubtful = make([]int, 0, len(receipt.Failed))
+		for _, i := range receipt.Failed {
+			rest.Doubtful = append(rest.Doubtful, recipients[i])
+		}
+	}
 	slices.Sort(f.Refused)
 	slices.Sort(f.Open)
 	if rest.Class == models.FailurePermanent && len(f.Open) > 0 {
