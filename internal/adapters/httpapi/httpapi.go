@@ -70,9 +70,11 @@ func noAnswer(err error, limit time.Duration) (models.ProviderResponse, error) {
 	line, isLine := errors.AsType[*api.LineError](err)
 	resp, failure, ok := common.ClassifyNetwork(err, limit)
 	switch {
+	case !ok && isLine && line.Answered:
+		resp, failure = models.ProviderResponse{Status: models.StatusUnknown}, common.Unknown(errors.New("a reply outside the protocol"))
 	case !ok && !isLine:
 		return models.ProviderResponse{Status: models.StatusUnknown}, common.Unknown(errors.New("provider failed without an answer"))
-	case !ok: // a certificate, a reply that is no HTTP
+	case !ok: // the line broke in a way that has no type of its own, as HTTP/2's do
 		resp, failure = models.ProviderResponse{Status: models.StatusUnavailable}, common.Transient(errors.New("no HTTP connection"))
 		failure.Unreachable = true
 	}
@@ -97,7 +99,9 @@ func classify(e *api.Error) (string, *common.Failure) {
 	if e.Status == 0 && e.Class != "" {
 		f.Err = errors.New(e.Message) // it was never asked
 	}
-	if e.Status >= 500 {
+	// A code that refuses is an answer to the message; what else comes with
+	// 5xx leaves open how far it got.
+	if e.Status >= 500 && (e.Class == "" || e.Class == api.Transient) {
 		f.Ambiguous = true
 		if e.Provider != mockName {
 			f = common.MayHaveBeenAccepted(f)
@@ -112,6 +116,9 @@ const mockName = "Mock"
 // byClass puts what the provider's table says into f.
 func byClass(e *api.Error, f *common.Failure) (status string) {
 	f.Accepted, f.Unreachable = false, e.Status >= 500
+	if e.Status < 300 { // created and failed at once: the status says nothing
+		f.Err = errors.New(e.Error())
+	}
 	switch e.Class {
 	case api.Permanent:
 		f.Class, f.Unreachable = models.FailurePermanent, false
@@ -137,7 +144,10 @@ func requestID(e *api.Error) map[string]string {
 
 // message is the provider's own words behind its name and code.
 func message(e *api.Error) string {
-	if e.Code == 0 {
+	switch {
+	case e.Code == 0 && e.Message == "": // no provider's answer, but a gateway's or a broken one
+		return ""
+	case e.Code == 0:
 		return e.Provider + ": " + e.Message
 	}
 	return fmt.Sprintf("%s %d: %s", e.Provider, e.Code, e.Message)

@@ -4,6 +4,7 @@ package whatsapp
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"messaging-worker/internal/adapters/common"
@@ -47,5 +48,13 @@ func (a *Adapter) Send(ctx context.Context, req *models.WhatsAppRequest, call co
 		Index: i, CreatedAt: req.CreatedAt, Last: units[len(units)-1][0], Body: req.Body.Content,
 		Kind: req.Body.Type, MIME: req.Body.MediaType, Meta: req.Meta,
 	})
-	return httpapi.Result(req.To[i], receipt, err, a.timeout, req.To[i], req.From, req.Body.Content)
+	own := []string{req.To[i], req.From, req.Body.Content}
+	if err != nil { // its words may quote what fills a template, too
+		for key, value := range req.Meta {
+			if strings.HasPrefix(key, "template.") || key == "media.caption" {
+				own = append(own, value)
+			}
+		}
+	}
+	return httpapi.Result(req.To[i], receipt, err, a.timeout, own...)
 }
