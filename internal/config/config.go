@@ -37,11 +37,14 @@ type OTel struct {
 	Endpoint       string // base URL; empty means none
 	TracesEndpoint string // full URL; wins over Endpoint
 	Protocol       string
+	Exporter       string // none turns traces off
 	Disabled       bool
 }
 
 // On reports whether traces are wanted.
-func (o *OTel) On() bool { return !o.Disabled && (o.Endpoint != "" || o.TracesEndpoint != "") }
+func (o *OTel) On() bool {
+	return !o.Disabled && o.Exporter != "none" && (o.Endpoint != "" || o.TracesEndpoint != "")
+}
 
 // Kafka is the connection, and the topics and group of the worker's channel.
 type Kafka struct {

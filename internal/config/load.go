@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"fmt"
 	"slices"
 	"strings"
@@ -151,6 +152,9 @@ func (l *loader) check() {
 		c.ShutdownTimeout = c.LongestCall() + 5*time.Second
 	}
 	l.checkKafka(&c.Kafka)
+	if c.OTel.On() && c.OTel.Protocol != "http/protobuf" { // set for all pods, it need not be for us
+		l.problem("OTEL_EXPORTER_OTLP_PROTOCOL", "want http/protobuf")
+	}
 	if l.tool {
 		return
 	}
@@ -168,6 +172,11 @@ func (l *loader) check() {
 func (l *loader) checkKafka(k *Kafka) {
 	if (k.TLSCertFile == "") != (k.TLSKeyFile == "") {
 		l.problem("KAFKA_TLS_CERT_FILE", "and KAFKA_TLS_KEY_FILE belong together: give both or none")
+	}
+	if k.TLSCertFile != "" && k.TLSKeyFile != "" {
+		if _, err := tls.LoadX509KeyPair(k.TLSCertFile, k.TLSKeyFile); err != nil {
+			l.problem("KAFKA_TLS_KEY_FILE", "is no PEM key for the certificate of KAFKA_TLS_CERT_FILE")
+		}
 	}
 	if !k.SASL() {
 		return

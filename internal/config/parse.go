@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"math"
@@ -163,6 +164,23 @@ func file(dst *string) parser {
 			return err
 		}
 		*dst = s
+		return nil
+	}
+}
+
+// certificates takes the path of a PEM file with at least one certificate.
+func certificates(dst *string) parser {
+	return func(s string) error {
+		if err := file(dst)(s); err != nil {
+			return err
+		}
+		pem, err := os.ReadFile(s)
+		if err != nil {
+			return fmt.Errorf("cannot read the file: %w", err)
+		}
+		if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+			return errors.New("no PEM certificate is in the file")
+		}
 		return nil
 	}
 }

@@ -95,6 +95,10 @@ func TestDefaults(t *testing.T) {
 func TestMistakesNameTheirVariable(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
+	noPEM := filepath.Join(dir, "no.pem")
+	if err := os.WriteFile(noPEM, []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct{ name, value string }{
 		{"MAX_ATTEMPTS", "0"},
 		{"MAX_ATTEMPTS", "101"},
@@ -125,6 +129,8 @@ func TestMistakesNameTheirVariable(t *testing.T) {
 		{"KAFKA_COMPRESSION", "zip"},
 		{"KAFKA_SECURITY_PROTOCOL", "TLS"},
 		{"KAFKA_TLS_CA_FILE", filepath.Join(dir, "none.pem")},
+		{"KAFKA_TLS_CA_FILE", noPEM},
+		{"SMTP_TLS_CA_FILE", noPEM},
 		{"COMMIT_ON_SUCCESS_ONLY", "maybe"},
 		{"SMS_PROVIDER", "smtp"},
 		{"EMAIL_PROVIDER", "twilio"},
@@ -139,6 +145,22 @@ func TestMistakesNameTheirVariable(t *testing.T) {
 		if len(problems) != 1 || !strings.HasPrefix(problems[0], tt.name+": ") {
 			t.Errorf("%s=%s: problems %q, want one that begins with the name", tt.name, tt.value, problems)
 		}
+	}
+}
+
+// What is set for all pods of a platform is no mistake of ours while traces
+// are off.
+func TestTraceSettings(t *testing.T) {
+	t.Parallel()
+	const protocol, endpoint = "OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_ENDPOINT"
+	if _, problems := load(t, "sms", map[string]string{protocol: "grpc"}); len(problems) != 0 {
+		t.Errorf("without an endpoint: %q", problems)
+	}
+	if _, problems := load(t, "sms", map[string]string{protocol: "grpc", endpoint: "http://localhost:4317"}); len(problems) != 1 || !strings.HasPrefix(problems[0], protocol) {
+		t.Errorf("with an endpoint: %q", problems)
+	}
+	if c, problems := load(t, "sms", map[string]string{"OTEL_TRACES_EXPORTER": "none", endpoint: "http://localhost:4318"}); len(problems) != 0 || c.OTel.On() {
+		t.Errorf("OTEL_TRACES_EXPORTER=none leaves traces on: %q", problems)
 	}
 }
 
