@@ -89,10 +89,7 @@ func (a *App) watchProvider(ctx context.Context) {
 func (a *App) breakerChanged(s worker.BreakerState, reason string) {
 	if s == worker.Closed {
 		a.health.Set("breaker", nil)
-		a.health.Set("provider", nil)
-		if a.config.HealthProbe && a.probe != nil {
-			a.health.Set("provider", errors.New("not asked yet"))
-		}
+		a.health.Set("provider", nil) // a good probe and good calls have closed it
 		return
 	}
 	a.health.Set("breaker", fmt.Errorf("%s: %s", s, reason))

@@ -20,6 +20,7 @@ const (
 	MetaOpenRecipients    = "open_recipients"    // retry: indexes, comma-separated
 	MetaRefusedRecipients = "refused_recipients" // retry: indexes refused for good, where there are any
 	MetaAssumedRecipients = "assumed_recipients" // retry: indexes accepted with an unreadable answer, where there are any
+	MetaNotCalled         = "not_called"         // retry: decimal, the run of an attempt whose calls were not made; see StatusEvent
 	MetaFailedRecipients  = "failed_recipients"  // dead letter: addresses, comma-separated
 	MetaOriginalOmitted   = "original_omitted"   // dead letter: "true"
 	MetaOriginalSHA256    = "original_sha256"    // dead letter: hex

@@ -8,6 +8,10 @@ type Progress struct {
 	Queued   bool // its queued event is there
 	Attempts int  // attempts that count as spent
 
+	// Runs is how often attempt Attempts+1 was published and taken back
+	// without a call.
+	Runs int
+
 	// UnderWay says that the last attempt has no outcome: its calls may have
 	// been accepted.
 	UnderWay bool
@@ -20,6 +24,7 @@ type Progress struct {
 	Assumed    []int // accepted, though the answer could not be read
 	NextAt     time.Time
 	FirstError time.Time // of the oldest retry event
+	LastEvent  time.Time // of the newest attempt or retry event
 
 	// Settled is what was known beyond the events: of calls that had ended
 	// while others of their round were under way.

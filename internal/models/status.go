@@ -56,6 +56,12 @@ type StatusEvent struct {
 	TraceID          string            `json:"trace_id,omitzero"`
 	Timestamp        time.Time         `json:"timestamp"` // UTC
 
+	// Run tells how often an attempt was published: a worker that is stopped
+	// before its calls takes the attempt back by a retry with MetaNotCalled,
+	// and whoever goes on publishes the same attempt again. It travels as a
+	// header from the second time on.
+	Run int `json:"-"`
+
 	// TenantID travels as a header, not in the payload.
 	TenantID string `json:"-"`
 

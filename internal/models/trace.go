@@ -15,6 +15,7 @@ const (
 	HeaderSourcePartition = "source-partition"
 	HeaderSourceOffset    = "source-offset"
 	HeaderSourceTimestamp = "source-timestamp" // milliseconds since 1970
+	HeaderAttemptRun      = "attempt-run"      // decimal, from 2; see StatusEvent
 )
 
 // TraceParent returns the record's traceparent header, or "" where there is

@@ -34,7 +34,7 @@ func (e *Engine) attempt(ctx, calls context.Context, m *message) error {
 		places = 1 // the others come as their sender's rate lets them
 	}
 	if err := e.admit(ctx, m, places); err != nil {
-		return errors.Join(err, m.flush(calls))
+		return errors.Join(err, m.lastWords(calls))
 	}
 	if err := e.announce(ctx, calls, m); err != nil {
 		e.gate.Withdraw(places)
@@ -88,6 +88,7 @@ func (e *Engine) announce(ctx, calls context.Context, m *message) error {
 		}
 	}
 	m.attempt++
+	m.run, m.unmade = m.unmade+1, 0
 	m.publish(models.EventAttempt, nil, "")
 	if err := lastChance(ctx, calls, m.flush); err != nil {
 		return err
@@ -167,20 +168,14 @@ func (e *Engine) heed(f *common.Failure) {
 func (e *Engine) start(ctx, calls context.Context, m *message, later bool) (ticket Ticket, err error) {
 	ctx, cancel := e.untilExpiry(ctx, m)
 	defer cancel()
-	patiently := lastChance
-	if m.attempt >= e.opts.MaxAttempts {
-		// After the last attempt there is no retry that could take this one's
-		// place: it waits for its slot as long as calls may last.
-		patiently = func(_, calls context.Context, wait func(context.Context) error) error { return wait(calls) }
-	}
 	waiting, cancelWaiting := e.untilExpiry(calls, m)
 	defer cancelWaiting()
 	if later {
-		if err := patiently(ctx, waiting, func(ctx context.Context) error { return e.admit(ctx, m, 1) }); err != nil {
+		if err := lastChance(ctx, waiting, func(ctx context.Context) error { return e.admit(ctx, m, 1) }); err != nil {
 			return ticket, err
 		}
 	}
-	err = patiently(ctx, waiting, func(ctx context.Context) (err error) {
+	err = lastChance(ctx, waiting, func(ctx context.Context) (err error) {
 		ticket, err = e.slot(ctx, m)
 		return err
 	})
@@ -198,13 +193,16 @@ func (e *Engine) slot(ctx context.Context, m *message) (Ticket, error) {
 		if err != nil {
 			return ticket, err
 		}
-		if err = e.opts.Pace.Call(ctx); err == nil {
-			err = m.claim.Hold(ctx)
-		}
-		if err == nil && !e.gate.Shut() {
+		err = e.opts.Pace.Call(ctx)
+		if err == nil && !e.gate.Shut() && m.certain(ctx) {
 			return ticket, nil
 		}
 		e.gate.Return(ticket)
+		if err == nil {
+			// A token is of its moment: those who waited for certainty with
+			// one in hand would all start together.
+			err = m.claim.Hold(ctx)
+		}
 		if err != nil {
 			return ticket, err
 		}

@@ -61,8 +61,12 @@ type Breaker struct {
 	first   time.Duration // how long Run waits before its first probe
 }
 
+// leastOpen keeps probes from being a flood of their own.
+const leastOpen = 50 * time.Millisecond
+
 // NewBreaker makes a breaker. It does nothing without Run.
 func NewBreaker(o BreakerOptions) *Breaker {
+	o.OpenFor = max(o.OpenFor, leastOpen)
 	return &Breaker{opts: o, opened: make(chan struct{}, 1)}
 }
 

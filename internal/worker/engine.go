@@ -87,6 +87,7 @@ type Engine struct {
 	gate      *Gate
 	throttle  *throttle
 	failures  *failureLog
+	panics    *failureLog
 	waiting   atomic.Int64 // messages that back off
 	opts      Options
 }
@@ -99,7 +100,7 @@ func New(channel Channel, publisher Publisher, gate *Gate, opts Options) *Engine
 	if opts.Pace == nil {
 		opts.Pace = NewPace(PaceOptions{})
 	}
-	return &Engine{channel: channel, publisher: publisher, gate: gate, throttle: &throttle{}, failures: &failureLog{}, opts: opts}
+	return &Engine{channel: channel, publisher: publisher, gate: gate, throttle: &throttle{}, failures: &failureLog{}, panics: &failureLog{}, opts: opts}
 }
 
 // BackingOff returns how many messages wait for their next attempt.
@@ -147,7 +148,7 @@ func (e *Engine) Handle(
 			return err
 		case m.delivered():
 			return e.sent(calls, m)
-		case !m.open(), m.attempt >= e.opts.MaxAttempts && (!m.notStarted || !e.tooOld(m, time.Now())):
+		case !m.open(), m.attempt >= e.opts.MaxAttempts && !m.notStarted:
 			return e.failed(calls, m)
 		}
 		err = e.backOff(ctx, m)
@@ -158,7 +159,7 @@ func (e *Engine) Handle(
 			if claim.AtMostOnce() && calls.Err() == nil {
 				return e.failed(calls, m)
 			}
-			return errors.Join(err, m.flush(calls))
+			return errors.Join(err, m.lastWords(calls))
 		}
 	}
 }
@@ -200,8 +201,8 @@ func (e *Engine) refuse(ctx context.Context, rec *models.Record, v *common.Viola
 	}
 	// A key that stands for the id may be anything, an address too: the log
 	// names the record by its place.
-	e.failures.line(e.opts.Log).Str("message_id", v.MessageID).Str("source", rec.Place()).
-		Func(traced(trace, v.TenantID)).Str("failure_type", string(letter.FailureType)).Str("error", letter.LastError).Msg("failed")
+	e.failures.line(e.opts.Log, zerolog.WarnLevel).Str("message_id", v.MessageID).Str("source", rec.Place()).
+		Func(traced(trace, v.TenantID)).Str("failure_type", string(letter.FailureType)).Str("error", unquoted(letter.LastError)).Msg("failed")
 	return e.publisher.Status(rec, &models.StatusEvent{
 		MessageID: id, Channel: e.opts.Channel, EventType: models.EventFailed,
 		Error: letter.LastError, TraceID: trace, TenantID: v.TenantID, Timestamp: time.Now().UTC(),
@@ -276,13 +277,13 @@ func (e *Engine) failed(ctx context.Context, m *message) error {
 	}
 	m.givenUp = letter.FailureType
 	m.publish(models.EventFailed, m.response(), letter.LastError)
-	m.log(e.failures.line(e.opts.Log)).Str("failure_type", string(letter.FailureType)).Str("error", letter.LastError).Msg("failed")
+	m.log(e.failures.line(e.opts.Log, zerolog.WarnLevel)).Str("failure_type", string(letter.FailureType)).Str("error", letter.LastError).Msg("failed")
 	return m.flush(ctx)
 }
 
 // logPanic names the place and never the value, which may hold anything.
 func (e *Engine) logPanic(r any, doing string, rec *models.Record) {
-	e.opts.Log.Error().Str("doing", doing).Str("panic", fmt.Sprintf("%T", r)).Strs("at", panicSite()).
+	e.panics.line(e.opts.Log, zerolog.ErrorLevel).Str("doing", doing).Str("panic", fmt.Sprintf("%T", r)).Strs("at", panicSite()).
 		Int32("partition", rec.Partition).Int64("offset", rec.Offset).
 		Msg("panic: the message goes on, the fault is in the code at this place")
 }

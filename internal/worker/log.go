@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"regexp"
 	"sync"
 	"time"
 
@@ -20,9 +21,9 @@ type failureLog struct {
 	leftOut int
 }
 
-// line returns a warning to fill in, or nil, which takes everything and writes
-// nothing.
-func (l *failureLog) line(log zerolog.Logger) *zerolog.Event {
+// line returns a line of that level to fill in, or nil, which takes everything
+// and writes nothing.
+func (l *failureLog) line(log zerolog.Logger, level zerolog.Level) *zerolog.Event {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
@@ -34,13 +35,20 @@ func (l *failureLog) line(log zerolog.Logger) *zerolog.Event {
 		return nil
 	}
 	l.lines++
-	e := log.Warn() //nolint:zerologlint // the caller sends it
+	e := log.WithLevel(level) //nolint:zerologlint // the caller sends it
 	if l.leftOut > 0 {
 		e = e.Int("left_out_before", l.leftOut)
 		l.leftOut = 0
 	}
 	return e
 }
+
+// quotes are the names of meta entries in a violation's text.
+var quotes = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+
+// unquoted leaves names that a request chose out of a text: a key of meta may
+// be an address.
+func unquoted(text string) string { return quotes.ReplaceAllString(text, "…") }
 
 // debug begins a line about a message that most operators do not want.
 func (e *Engine) debug(m *message) *zerolog.Event {

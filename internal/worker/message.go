@@ -33,6 +33,9 @@ type message struct {
 	unacked   []Ack // events not known to be in Kafka yet
 
 	attempt     int   // rounds of provider calls made or announced
+	unmade      int   // runs of the next attempt that were taken back
+	run         int   // of the present attempt
+	restored    bool  // earlier owners have got somewhere
 	view        *view // for an operator; nil where nobody looks
 	units       [][]int
 	recipients  []int             // all that units reach, ascending
@@ -82,12 +85,31 @@ func (m *message) flush(ctx context.Context) error {
 	return nil
 }
 
+// farewell is how long a message that is stopped waits until Kafka has what it
+// said. What comes later still is true, and the next owner's fold takes it.
+const farewell = 3 * time.Second
+
+// lastWords waits until a stopped message's events are acknowledged, and not
+// for a Kafka that takes none.
+func (m *message) lastWords(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, farewell)
+	defer cancel()
+	return m.flush(ctx)
+}
+
+// certain reports whether the record is known to be ours now.
+func (m *message) certain(ctx context.Context) bool {
+	now, cancel := context.WithCancel(context.WithoutCancel(ctx)) // detached: thousands share ctx
+	cancel()
+	return m.claim.Hold(now) == nil
+}
+
 func (m *message) publish(event models.EventType, resp *models.ProviderResponse, errText string) {
 	m.unacked = append(m.unacked, m.publisher.Status(m.record, &models.StatusEvent{
 		MessageID: m.envelope.MessageID, Channel: m.envelope.Channel, EventType: event,
 		Attempt: m.attempt, ProviderResponse: resp, Error: errText,
 		TraceID: m.traceID, TenantID: m.envelope.TenantID, Timestamp: time.Now().UTC(),
-		FailureType: m.givenUp,
+		FailureType: m.givenUp, Run: m.run,
 	}))
 }
 
@@ -245,7 +267,7 @@ func (m *message) open() bool      { return m.count(isOpen)+m.count(isUnsettled)
 // openUnits returns the units that still have open recipients, narrowed to
 // those.
 func (m *message) openUnits() [][]int {
-	if m.attempt == 0 {
+	if m.attempt == 0 && !m.restored {
 		return m.units
 	}
 	var units [][]int

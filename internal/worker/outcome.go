@@ -70,7 +70,8 @@ func (m *message) addMeta(resp *models.ProviderResponse, key, value string) {
 	resp.Meta[key] = value
 }
 
-// retry publishes that the attempt failed and when the next one is due.
+// retry publishes that the attempt failed and when the next one is due. An
+// attempt that was not made, or not to all, is taken back: it is not spent.
 func (m *message) retry(next time.Time) {
 	resp := m.response()
 	resp.Meta = maps.Clone(resp.Meta)
@@ -83,8 +84,15 @@ func (m *message) retry(next time.Time) {
 			}
 		}
 	}
+	taken := m.notStarted && !m.claim.AtMostOnce() // there nobody goes on
+	if taken {
+		m.addMeta(resp, models.MetaNotCalled, strconv.Itoa(m.run))
+	}
 	m.publish(models.EventRetry, resp, m.failureText())
 	m.retried = true
+	if taken {
+		m.attempt, m.unmade = m.attempt-1, m.run
+	}
 }
 
 // list writes the numbers of the recipients with one of the fates.

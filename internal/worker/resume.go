@@ -23,7 +23,7 @@ var (
 // An attempt without an outcome was under way: it counts as spent and may have
 // been accepted. So a request that kills its worker comes to an end too.
 func (e *Engine) resume(ctx, calls context.Context, m *message, p models.Progress) (ended bool, err error) {
-	if p.Attempts == 0 {
+	if p.Attempts == 0 && p.Runs == 0 {
 		return false, nil
 	}
 	m.restore(p)
@@ -38,14 +38,18 @@ func (e *Engine) resume(ctx, calls context.Context, m *message, p models.Progres
 		return false, nil
 	}
 	if err := e.waitAside(ctx, m, p.NextAt); err != nil {
-		return true, errors.Join(err, m.flush(calls))
+		return true, errors.Join(err, m.lastWords(calls))
 	}
 	return false, nil
 }
 
 // restore puts the recipients' fates back to what the journal says.
 func (m *message) restore(p models.Progress) {
-	m.attempt, m.firstFailed, m.lastAttempt = p.Attempts, p.FirstError, time.Now().UTC()
+	m.restored, m.unmade = true, p.Runs
+	m.attempt, m.firstFailed, m.lastAttempt = p.Attempts, p.FirstError, p.LastEvent
+	if m.lastAttempt.IsZero() {
+		m.lastAttempt = time.Now().UTC()
+	}
 	if m.firstFailed.IsZero() {
 		m.firstFailed = m.lastAttempt
 	}

@@ -396,6 +396,7 @@ func TestPrivacy(t *testing.T) {
 				{"from": "Jane <jane.roe@example.com>"},
 				{"subject": "Payslip\n"},
 				{"message_id": "jane.roe@example.com"},
+				{"meta": map[string]any{"jane.roe@example.com": 5, `john.doe "x"`: nil}},
 			},
 			nil,
 		},

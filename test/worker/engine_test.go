@@ -357,10 +357,61 @@ func TestStopBeforeThePublishedCall(t *testing.T) {
 			t.Error("Handle = nil, want an error")
 		}
 		b.want(t, "queued 0", "attempt 1", "retry 1")
-		if e := b.events[2].Error; e != "transient error: worker stopped before the call" {
-			t.Errorf("error %q", e)
+		retry := b.events[2]
+		if retry.Error != "transient error: worker stopped before the call" || retry.ProviderResponse.Meta[models.MetaNotCalled] != "1" {
+			t.Errorf("retry %+v %+v", retry, retry.ProviderResponse)
 		}
 		release()
+	})
+}
+
+// The last attempt is taken back too, however long the slots are taken or the
+// provider is left alone: a stop is no reason to give a message up.
+func TestStopBeforeTheLastCall(t *testing.T) {
+	t.Parallel()
+	for name, hinder := range map[string]func(*testing.T, *bench) func(){
+		"no slot": func(t *testing.T, b *bench) func() { t.Helper(); return occupy(t, b, 4) },
+		"the provider is left alone": func(_ *testing.T, b *bench) func() {
+			time.AfterFunc(time.Millisecond, func() { b.gate.Hold(time.Now().Add(time.Hour)) })
+			return func() {}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+					t.Error("a call was made")
+					return accepted()
+				}}, 4)
+				b.delay = 10 * time.Millisecond // so that the provider is left alone with the attempt ahead
+				b.engine = worker.New(b.channel, b.ledger, b.gate, worker.Options{Channel: models.SMS, MaxAttempts: 1, CallTimeout: 30 * time.Second})
+				release, start := hinder(t, b), time.Now()
+				if err := stopped(t, b, time.Second, nil); err == nil {
+					t.Error("Handle = nil, want an error")
+				}
+				if took := time.Since(start); took > 5*time.Second {
+					t.Errorf("ended after %v", took)
+				}
+				b.want(t, "queued 0", "attempt 1", "retry 1")
+				release()
+			})
+		})
+	}
+}
+
+// A Kafka that takes no events does not hold up a stop: no call is under way.
+func TestStopWithoutKafka(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(script{recipients: []string{"a"}}, 1)
+		b.held = make(chan struct{})
+		start := time.Now()
+		if err := stopped(t, b, time.Second, nil); err == nil {
+			t.Error("Handle = nil, want an error")
+		}
+		if took := time.Since(start); took > 10*time.Second {
+			t.Errorf("ended after %v", took)
+		}
 	})
 }
 

@@ -467,3 +467,92 @@ type from struct {
 
 func (f from) Decode(*models.Record) (worker.Delivery, error) { return f, nil }
 func (f from) Sender() string                                 { return f.sender }
+
+// Probes without any pause between them are kept apart all the same.
+func TestBreakerWithoutPause(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := &provider{downUntil: time.Now().Add(10 * time.Second), latency: time.Millisecond, most: map[int]int{}}
+		gate := worker.NewGate(4)
+		b := worker.NewBreaker(worker.BreakerOptions{Gate: gate, Failures: 1, CallTimeout: time.Second, Probe: p.probe})
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go b.Run(ctx)
+		e := worker.New(script{recipients: []string{"a"}, send: p.send}, &ledger{}, gate, worker.Options{
+			Channel: models.SMS, MaxAttempts: 3, CallTimeout: time.Second, Breaker: b,
+		})
+		if err := e.Handle(ctx, ctx, record(), models.Progress{}, &claim{}); err != nil {
+			t.Errorf("Handle = %v", err)
+		}
+		time.Sleep(time.Minute)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if len(p.sent) != 1 || p.probes > 300 {
+			t.Errorf("%d sent after %d probes", len(p.sent), p.probes)
+		}
+		if s, _, _ := b.State(); s != worker.Closed {
+			t.Errorf("the breaker is %v", s)
+		}
+	})
+}
+
+// Those who wait for certainty that their records are theirs do not start all
+// at once when it is there: a rate holds for them too.
+func TestRateAfterDoubt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		certain := make(chan struct{})
+		hold := func(ctx context.Context) error {
+			select {
+			case <-certain:
+				return nil
+			default:
+			}
+			select {
+			case <-certain:
+				return nil
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		var mu sync.Mutex
+		var starts []time.Time
+		gate := worker.NewGate(100)
+		e := worker.New(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			starts = append(starts, time.Now())
+			return accepted()
+		}}, &ledger{}, gate, worker.Options{Channel: models.SMS, MaxAttempts: 1, CallTimeout: time.Second, Pace: worker.NewPace(worker.PaceOptions{Provider: 10})})
+		var wg sync.WaitGroup
+		for range 100 {
+			// The attempt is published while all is certain; the doubt comes
+			// with the call.
+			asked := 0
+			wg.Go(func() {
+				c := &claim{hold: func(ctx context.Context) error {
+					if asked++; asked == 1 {
+						return nil
+					}
+					return hold(ctx)
+				}}
+				if err := e.Handle(t.Context(), t.Context(), record(), models.Progress{}, c); err != nil {
+					t.Errorf("Handle = %v", err)
+				}
+			})
+		}
+		time.Sleep(25 * time.Second)
+		close(certain)
+		wg.Wait()
+		most, from := 0, 0
+		for i, at := range starts {
+			for starts[from].Before(at.Add(-time.Second)) {
+				from++
+			}
+			most = max(most, i-from+1)
+		}
+		if len(starts) != 100 || most > 22 { // a burst of one second's worth, and the rate
+			t.Errorf("%d calls, %d of them in one second", len(starts), most)
+		}
+	})
+}

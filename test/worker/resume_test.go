@@ -36,6 +36,9 @@ func TestGoingOn(t *testing.T) {
 		{"all of a round were accepted", models.Progress{Queued: true, Attempts: 3, UnderWay: true, Settled: models.Settled{Accepted: []int{0, 1, 2}}}, []string{"sent 3"}, ""},
 		{"nobody of a round is open", models.Progress{Queued: true, Attempts: 1, UnderWay: true, Settled: models.Settled{Accepted: []int{0, 1}, Refused: []int{2}}}, []string{"dlq permanent 1", "failed 1"}, ""},
 		{"numbers that the message has not", models.Progress{Queued: true, Attempts: 1, UnderWay: true, Settled: models.Settled{Accepted: []int{1, 2, 3, 1 << 20}, Refused: []int{-1}}}, []string{"attempt 2", "sent 2"}, "2:[0]"},
+		{"taken back before its first call", models.Progress{Queued: true, Runs: 1}, []string{"attempt 1", "sent 1"}, "1:[0] 1:[1] 1:[2]"},
+		{"its first round was taken back in part", models.Progress{Queued: true, Runs: 2, Reached: true, Open: []int{1}}, []string{"attempt 1", "sent 1"}, "1:[1]"},
+		{"its last attempt was taken back", models.Progress{Queued: true, Attempts: 2, Runs: 1, Reached: true, Open: []int{1}}, []string{"attempt 3", "sent 3"}, "3:[1]"},
 		{"the budget was lowered meanwhile", models.Progress{Queued: true, Attempts: 5, Reached: true, Open: []int{1}}, []string{"dlq transient 5", "failed 5"}, ""},
 	}
 	for _, tt := range tests {

@@ -23,7 +23,8 @@ type Key struct {
 //
 // Invariants, for any interleaving of owners, repetitions and orders:
 //   - a request is finished if and only if a sent or failed was seen
-//   - no attempt that was seen is forgotten
+//   - no attempt that was seen is forgotten, unless its last run was taken
+//     back before any call of it
 //   - a recipient that any retry does not list as open is not open, and stays
 //     refused or assumed where any says so: an owner's last words may land
 //     behind what its successor wrote without knowing them
@@ -37,7 +38,9 @@ type state struct {
 	finished bool
 	queued   bool
 	attempts int // the highest seen
-	retry    int // the highest seen
+	runs     int // how often that attempt was published, as far as is known
+	unmade   int // the highest of its runs that was taken back
+	retry    int // the highest seen whose calls were made
 	progress models.Progress
 }
 
@@ -50,6 +53,13 @@ type Event struct {
 	Attempt   int
 	Timestamp time.Time
 	Meta      map[string]string // of the provider response
+	Run       int               // of an attempt; 0 means the first
+}
+
+// unmade returns the run of the attempt that a retry takes back, or 0.
+func (e *Event) unmade() int {
+	n, _ := strconv.Atoi(e.Meta[models.MetaNotCalled]) // foreign text takes nothing back
+	return n
 }
 
 // Add takes one event of a request.
@@ -64,13 +74,28 @@ func (f *Fold) Add(k Key, e Event) {
 	case models.EventQueued:
 		s.queued = true
 	case models.EventAttempt:
-		s.attempts = max(s.attempts, e.Attempt)
+		s.seen(e)
 	case models.EventRetry:
-		s.attempts = max(s.attempts, e.Attempt)
+		s.seen(e)
 		s.addRetry(e)
 	case models.EventSent, models.EventFailed:
 		s.finished = true
 		s.progress = models.Progress{} // nobody asks for it any more
+	}
+}
+
+// seen notes an attempt, and when an unfinished request was last heard of. A
+// run is known by its number, so that neither order nor repetition counts.
+func (s *state) seen(e Event) {
+	if e.Attempt > s.attempts {
+		s.attempts, s.runs, s.unmade = e.Attempt, 0, 0
+	}
+	if e.Attempt == s.attempts {
+		s.runs = max(s.runs, e.Run, 1)
+		s.unmade = max(s.unmade, e.unmade())
+	}
+	if !s.finished && e.Timestamp.After(s.progress.LastEvent) {
+		s.progress.LastEvent = e.Timestamp
 	}
 }
 
@@ -83,7 +108,8 @@ func (s *state) addRetry(e Event) {
 		p.FirstError = e.Timestamp
 	}
 	next, _ := time.Parse(time.RFC3339Nano, e.Meta[models.MetaNextAttemptAt]) // unreadable: due now
-	if e.Attempt > s.retry || e.Attempt == s.retry && next.After(p.NextAt) {
+	made := e.unmade() == 0
+	if made && (e.Attempt > s.retry || e.Attempt == s.retry && next.After(p.NextAt)) {
 		s.retry, p.NextAt = e.Attempt, next
 	}
 	list, ok := e.Meta[models.MetaOpenRecipients]
@@ -128,6 +154,10 @@ func (f *Fold) Look(k Key) (p models.Progress, finished bool) {
 	}
 	p = s.progress
 	p.Queued = s.queued || s.attempts > 0
+	if s.unmade >= s.runs && s.attempts > 0 {
+		p.Attempts, p.Runs = s.attempts-1, s.unmade
+		return p, false
+	}
 	p.Attempts, p.UnderWay = s.attempts, s.attempts > s.retry
 	return p, false
 }

@@ -3,6 +3,7 @@ package journal_test
 import (
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -26,6 +27,18 @@ func retry(n int, open string) journal.Event {
 
 func attempt(n int) journal.Event { return journal.Event{Type: models.EventAttempt, Attempt: n} }
 
+// takenBack is the retry of an attempt whose run was published and not made.
+func takenBack(n, run int, open string) journal.Event {
+	e := retry(n, open)
+	e.Meta[models.MetaNotCalled] = strconv.Itoa(run)
+	return e
+}
+
+// again is an attempt's later run.
+func again(n, run int) journal.Event {
+	return journal.Event{Type: models.EventAttempt, Attempt: n, Run: run}
+}
+
 func TestFold(t *testing.T) {
 	t.Parallel()
 	queued := journal.Event{Type: models.EventQueued}
@@ -40,14 +53,21 @@ func TestFold(t *testing.T) {
 		{"nothing", nil, models.Progress{}, false},
 		{"queued", []journal.Event{queued}, models.Progress{Queued: true}, false},
 		{"under way", []journal.Event{queued, attempt(1)}, models.Progress{Queued: true, Attempts: 1, UnderWay: true}, false},
-		{"waits", []journal.Event{queued, attempt(1), retry(1, "")}, models.Progress{Queued: true, Attempts: 1, NextAt: at(10), FirstError: at(1)}, false},
+		{"waits", []journal.Event{queued, attempt(1), retry(1, "")}, models.Progress{Queued: true, Attempts: 1, NextAt: at(10), FirstError: at(1), LastEvent: at(1)}, false},
 		{"waits with open recipients", []journal.Event{queued, attempt(1), refused}, models.Progress{
-			Queued: true, Attempts: 1, Reached: true, Open: []int{2}, Refused: []int{0}, Assumed: []int{1}, NextAt: at(10), FirstError: at(1),
+			Queued: true, Attempts: 1, Reached: true, Open: []int{2}, Refused: []int{0}, Assumed: []int{1}, NextAt: at(10), FirstError: at(1), LastEvent: at(1),
 		}, false},
 		{"second under way", []journal.Event{queued, attempt(1), retry(1, "0,2"), attempt(2)}, models.Progress{
-			Queued: true, Attempts: 2, UnderWay: true, Reached: true, Open: []int{0, 2}, NextAt: at(10), FirstError: at(1),
+			Queued: true, Attempts: 2, UnderWay: true, Reached: true, Open: []int{0, 2}, NextAt: at(10), FirstError: at(1), LastEvent: at(1),
 		}, false},
 		{"an attempt alone says that queued was there", []journal.Event{attempt(2)}, models.Progress{Queued: true, Attempts: 2, UnderWay: true}, false},
+		{"taken back before its call", []journal.Event{queued, attempt(1), takenBack(1, 1, "")}, models.Progress{Queued: true, Runs: 1, FirstError: at(1), LastEvent: at(1)}, false},
+		{"made at last", []journal.Event{queued, attempt(1), takenBack(1, 1, ""), again(1, 2)}, models.Progress{Queued: true, Attempts: 1, UnderWay: true, FirstError: at(1), LastEvent: at(1)}, false},
+		{"taken back twice", []journal.Event{queued, again(1, 2), takenBack(1, 1, ""), takenBack(1, 2, "")}, models.Progress{Queued: true, Runs: 2, FirstError: at(1), LastEvent: at(1)}, false},
+		{"the third taken back in part", []journal.Event{queued, attempt(2), retry(2, "0,1"), attempt(3), takenBack(3, 1, "1")}, models.Progress{
+			Queued: true, Attempts: 2, Runs: 1, Reached: true, Open: []int{1}, NextAt: at(20), FirstError: at(2), LastEvent: at(3),
+		}, false},
+		{"made and failed", []journal.Event{queued, attempt(1), takenBack(1, 1, ""), again(1, 2), retry(1, "")}, models.Progress{Queued: true, Attempts: 1, NextAt: at(10), FirstError: at(1), LastEvent: at(1)}, false},
 		{"sent", []journal.Event{queued, attempt(1), {Type: models.EventSent, Attempt: 1}}, models.Progress{}, true},
 		{"failed before its attempt is seen", []journal.Event{{Type: models.EventFailed}, retry(1, "1"), attempt(1)}, models.Progress{}, true},
 	}
@@ -74,6 +94,12 @@ func TestFoldTakesEventsInAnyOrder(t *testing.T) {
 		history := []journal.Event{{Type: models.EventQueued}}
 		for n := 1; n <= rapid.IntRange(0, 4).Draw(t, "attempts"); n++ {
 			history = append(history, attempt(n))
+			for run := 1; run <= rapid.IntRange(0, 2).Draw(t, "taken back"); run++ {
+				history = append(history, takenBack(n, run, "0,1,2"))
+				if rapid.Bool().Draw(t, "again") {
+					history = append(history, again(n, run+1))
+				}
+			}
 			if rapid.Bool().Draw(t, "retry") {
 				history = append(history, retry(n, []string{"", "0", "0,1", "1,2"}[rapid.IntRange(0, 3).Draw(t, "open")]))
 			}

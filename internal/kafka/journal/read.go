@@ -161,13 +161,14 @@ func (p *plan) fold(rec *kgo.Record) {
 	if json.Unmarshal(rec.Value, &event) != nil {
 		return
 	}
-	found.Fold.Add(source.key, Event{event.Type, event.Attempt, event.Timestamp, event.Response.Meta})
+	found.Fold.Add(source.key, Event{event.Type, event.Attempt, event.Timestamp, event.Response.Meta, source.run})
 }
 
 type source struct {
 	topic     string
 	partition int32
 	key       Key
+	run       int // of an attempt; 0 where the header is absent
 }
 
 // sourceOf reads the headers that name an event's request.
@@ -187,6 +188,9 @@ func sourceOf(rec *kgo.Record) (source, bool) {
 			s.key.Offset, err = strconv.ParseInt(string(h.Value), 10, 64)
 		case models.HeaderSourceTimestamp:
 			s.key.Timestamp, err = strconv.ParseInt(string(h.Value), 10, 64)
+		case models.HeaderAttemptRun:
+			s.run, _ = strconv.Atoi(string(h.Value)) // foreign text is a first run
+			continue
 		default:
 			continue
 		}

@@ -69,7 +69,7 @@ func (p *Publisher) withOwnHeaders(src *models.Record, tenant string) []kgo.Reco
 
 func workersName(key string) bool {
 	switch key {
-	case models.HeaderContentType, models.HeaderWorker, models.HeaderTraceParent, models.HeaderTenantID,
+	case models.HeaderContentType, models.HeaderWorker, models.HeaderTraceParent, models.HeaderTenantID, models.HeaderAttemptRun,
 		models.HeaderSourceTopic, models.HeaderSourcePartition, models.HeaderSourceOffset, models.HeaderSourceTimestamp:
 		return true
 	}
