@@ -59,7 +59,7 @@ func (c *Consumer) newAssignment(hard context.Context, partition int32) *assignm
 		moved: make(chan struct{}), kept: journal.Kept{}, kick: c.askForCommit, crew: c.crew, tally: &c.tally,
 	}
 	a.start = func(rec *models.Record, progress models.Progress) {
-		c.crew.start(task{a, func() {
+		c.crew.start(task{a, ctx.Done(), func() {
 			defer a.handlers.Done()
 			c.handle(ctx, calls, a, rec, progress)
 		}})

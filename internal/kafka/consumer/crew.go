@@ -23,7 +23,18 @@ type crew struct {
 // task is the handling of one record.
 type task struct {
 	assignment *assignment
+	over       <-chan struct{} // closed before the assignment's tasks are released; nil for never
 	run        func()
+}
+
+// ended reports whether nobody would release the task any more.
+func (t *task) ended() bool {
+	select {
+	case <-t.over:
+		return true
+	default:
+		return false
+	}
 }
 
 // maxIdle bounds the goroutines that wait for a task.
@@ -32,6 +43,13 @@ const maxIdle = 512
 // start runs the task as soon as there is room. It does not wait.
 func (c *crew) start(t task) {
 	c.mu.Lock()
+	if t.ended() {
+		// Admitted at the last moment, after release had looked for those who
+		// wait: in line it would hold up the hand-over until its turn came.
+		c.mu.Unlock()
+		t.run()
+		return
+	}
 	if c.busy >= c.limit && !c.gone {
 		c.waiting = append(c.waiting, t)
 		c.mu.Unlock()

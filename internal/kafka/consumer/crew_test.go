@@ -9,6 +9,25 @@ import (
 	"time"
 )
 
+// A task that is started after its assignment was halted runs at once, however
+// many wait before it.
+func TestTaskOfAHaltedAssignment(t *testing.T) {
+	t.Parallel()
+	c, over, forever := &crew{limit: 1}, make(chan struct{}), make(chan struct{})
+	t.Cleanup(func() { close(forever) })
+	a := &assignment{}
+	c.start(task{run: func() { <-forever }})
+	c.start(task{run: func() {}}) // waits
+	ran := 0
+	c.start(task{assignment: a, over: over, run: func() { ran++ }})
+	close(over)
+	c.release(a)
+	c.start(task{assignment: a, over: over, run: func() { ran++ }})
+	if ran != 2 {
+		t.Errorf("%d of 2 tasks have run", ran)
+	}
+}
+
 // Tasks begin in the order of their start, at most limit are at work, and all
 // come to their end, however many wait aside.
 func TestCrew(t *testing.T) {
@@ -78,8 +97,8 @@ func TestCrewReleasesAPartition(t *testing.T) {
 		hang := make(chan struct{})
 		leaving, staying := &assignment{}, &assignment{}
 		var ran []*assignment
-		run := func(a *assignment) task { return task{a, func() { ran = append(ran, a) }} }
-		c.start(task{staying, func() { <-hang }})
+		run := func(a *assignment) task { return task{assignment: a, run: func() { ran = append(ran, a) }} }
+		c.start(task{assignment: staying, run: func() { <-hang }})
 		for range 3 {
 			c.start(run(leaving))
 			c.start(run(staying))
