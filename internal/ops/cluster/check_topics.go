@@ -1,0 +1,165 @@
+package cluster
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"messaging-worker/internal/kafka"
+)
+
+// initAdvice is what mends most that can be wrong with topics.
+func initAdvice(o *ofChannel) string { return "msgctl topics init --channel " + o.Channel }
+
+func (c *checker) existence(o *ofChannel) Finding {
+	var w worst
+	upper := strings.ToUpper(o.Channel)
+	for i, t := range o.topics() {
+		switch {
+		case t.missing():
+			setting := "KAFKA_" + upper + "_" + []string{"REQUEST", "STATUS", "DLQ"}[i] + "_TOPIC"
+			w.see(Fail, t.name+" does not exist", initAdvice(o)+" creates it; or mend the name, "+setting)
+		case t.forbidden():
+			w.see(Warn, t.name+" cannot be seen", "see permissions")
+		case !t.exists():
+			w.see(Fail, t.name+": "+t.err.Error(), "see the brokers' logs")
+		}
+	}
+	if w.Verdict == "" {
+		w.see(OK, fmt.Sprintf("%s, %s and %s exist", o.request.name, o.status.name, o.dlq.name), "")
+	}
+	return w.Finding
+}
+
+// permissions asks for what docs/operations.md says that a worker needs.
+func (c *checker) permissions(o *ofChannel) Finding {
+	ctx, cancel := c.within()
+	defer cancel()
+	var w worst
+	const grant = "grant what docs/operations.md lists to the user of these settings"
+	var needs []kafka.Need
+	for _, need := range []kafka.Need{
+		{Topic: o.request.name, Read: true}, {Topic: o.status.name, Read: o.Kafka.CommitOnSuccessOnly, Write: true}, {Topic: o.dlq.name, Write: true},
+	} {
+		for _, t := range o.topics() {
+			if t.name == need.Topic && (t.exists() || t.forbidden()) {
+				needs = append(needs, need)
+			}
+		}
+	}
+	denied, err := kafka.MissingTopics(ctx, c.client, needs...)
+	if err != nil {
+		return Finding{Verdict: Fail, Seen: err.Error(), Advice: "see the brokers' logs"}
+	}
+	for _, why := range denied {
+		w.see(Fail, why.Error(), grant)
+	}
+	c.groupPermission(&w, o, grant)
+	for _, t := range []*topic{o.request, o.status} {
+		if t.exists() && t.untold != nil {
+			w.see(Warn, "topic "+t.name+": no permission to DescribeConfigs (ACL)", "grant it, or nobody is warned of a status topic that forgets too soon")
+		}
+	}
+	if w.Verdict == "" {
+		w.see(OK, "all that a worker needs", "")
+	}
+	return w.Finding
+}
+
+func (c *checker) groupPermission(w *worst, o *ofChannel, grant string) {
+	ctx, cancel := c.within()
+	defer cancel()
+	req := kmsg.NewPtrDescribeGroupsRequest()
+	req.Groups, req.IncludeAuthorizedOperations = []string{o.Kafka.Group}, true
+	resp, err := req.RequestWith(ctx, c.client)
+	if err != nil || len(resp.Groups) != 1 {
+		return // the check of the group tells it
+	}
+	if g := resp.Groups[0]; denies(g.ErrorCode) || !allowed(g.AuthorizedOperations, kmsg.ACLOperationRead) {
+		w.see(Fail, "group "+o.Kafka.Group+": no permission to Read (ACL)", grant)
+	}
+}
+
+func (c *checker) partitions(o *ofChannel) Finding {
+	if !o.request.exists() || !o.status.exists() {
+		return Finding{Verdict: Skipped, Seen: "a topic is missing"}
+	}
+	r, s := len(o.request.partitions), len(o.status.partitions)
+	switch {
+	case r == s:
+		return Finding{Verdict: OK, Seen: fmt.Sprintf("%d of requests, %d of events", r, s)}
+	case s > r:
+		return Finding{
+			Verdict: Warn, Seen: fmt.Sprintf("%d of requests, %d of events: the last %d of events stay empty", r, s, s-r),
+			Advice: "give both topics the same number: " + initAdvice(o) + " --add-partitions",
+		}
+	}
+	return Finding{
+		Verdict: Fail, Seen: fmt.Sprintf("%d of requests, but %d of events: partitions of requests share one of events", r, s),
+		Advice: fmt.Sprintf("KAFKA_TOPIC_PARTITIONS=%d %s --add-partitions", r, initAdvice(o)),
+	}
+}
+
+// sizes compares the topics' limits to the largest legal records. Where the
+// request topic is smaller than that, no larger request can lie there.
+func (c *checker) sizes(o *ofChannel) Finding {
+	want, advice := sizesOf(&o.Limits), initAdvice(o)+" raises max.message.bytes"
+	var w worst
+	if n, ok := o.request.amount(maxBytes); ok {
+		if n < want.request {
+			w.see(Warn, fmt.Sprintf("%s takes %d bytes, MSG_MAX_BYTES needs %d: larger requests are refused to their producers", o.request.name, n, want.request), advice)
+		}
+		want.dlq = max(usualMax, letterBytes(min(n, want.request), &o.Limits))
+	}
+	if n, ok := o.status.amount(maxBytes); ok && n < want.status {
+		w.see(Fail, fmt.Sprintf("%s takes %d bytes, an event may have %d: one that does not fit holds its message up", o.status.name, n, want.status), advice)
+	}
+	if n, ok := o.dlq.amount(maxBytes); ok && n < want.dlq {
+		w.see(Fail, fmt.Sprintf("%s takes %d bytes, the dead letter of the largest request has %d: larger ones are written without their original", o.dlq.name, n, want.dlq), advice)
+	}
+	if w.Verdict != "" {
+		return w.Finding
+	}
+	return c.untold(o, "fit for MSG_MAX_BYTES="+fmt.Sprint(o.Limits.MessageBytes))
+}
+
+// untold is the verdict on settings that all look well, as far as they were
+// told.
+func (c *checker) untold(o *ofChannel, seen string) Finding {
+	for _, t := range o.topics() {
+		switch {
+		case !t.exists():
+			return Finding{Verdict: Skipped, Seen: "a topic is missing"}
+		case t.untold != nil:
+			return Finding{Verdict: Skipped, Seen: "not known without DescribeConfigs on " + t.name}
+		}
+	}
+	return Finding{Verdict: OK, Seen: seen}
+}
+
+// journal asks what would have a crash repeat messages.
+func (c *checker) journal(o *ofChannel) Finding {
+	if !o.Kafka.CommitOnSuccessOnly {
+		return Finding{Verdict: OK, Seen: "not needed with COMMIT_ON_SUCCESS_ONLY=false"}
+	}
+	if !o.request.exists() || !o.status.exists() {
+		return Finding{Verdict: Skipped, Seen: "a topic is missing"}
+	}
+	ctx, cancel := c.within()
+	defer cancel()
+	faults, err := kafka.JournalFaults(ctx, c.client, o.request.name, o.status.name)
+	switch {
+	case err != nil:
+		return Finding{Verdict: Skipped, Seen: "not known without DescribeConfigs on both topics"}
+	case len(faults) == 0:
+		return Finding{Verdict: OK, Seen: o.status.name + " keeps its events as long as their requests are there"}
+	}
+	advice := initAdvice(o) + " raises its retention"
+	if strings.Contains(o.status.settings[cleanupPolicy], "compact") {
+		advice += "; cleanup.policy is changed by kafka-configs.sh --alter --add-config cleanup.policy=delete"
+	}
+	return Finding{
+		Verdict: Fail, Seen: o.status.name + ": " + strings.Join(faults, "; ") + ": a crash may send messages again", Advice: advice,
+	}
+}
