@@ -25,13 +25,10 @@ func (c *checker) replication(o *ofChannel) Finding {
 		}
 		c.replicas(&w, o, t)
 	}
-	switch {
-	case w.Verdict != "":
-		return w.Finding
-	case least == 1:
-		return Finding{Verdict: OK, Seen: "one copy on the only broker: enough to develop, not to keep"}
+	if least == 1 {
+		return w.or("one copy on the only broker: enough to develop, not to keep")
 	}
-	return Finding{Verdict: OK, Seen: fmt.Sprintf("%d copies at least, all in sync", least)}
+	return w.or(fmt.Sprintf("%d copies at least, all in sync", least))
 }
 
 // replicas looks at one topic.
@@ -40,10 +37,10 @@ func (c *checker) replicas(w *worst, o *ofChannel, t *topic) {
 	if n := t.replication(); n == 1 && c.brokers > 1 {
 		w.see(Warn, t.name+" has one copy: the loss of its broker loses messages", "add replicas with kafka-reassign-partitions.sh; for new topics set KAFKA_TOPIC_REPLICATION")
 	} else if n < o.Kafka.Topic.Replication {
-		w.see(Warn, fmt.Sprintf("%s has %d copies, KAFKA_TOPIC_REPLICATION is %d", t.name, n, o.Kafka.Topic.Replication), "add replicas with kafka-reassign-partitions.sh")
+		w.see(Warn, fmt.Sprintf("%s has %s, KAFKA_TOPIC_REPLICATION is %d", t.name, copies(n), o.Kafka.Topic.Replication), "add replicas with kafka-reassign-partitions.sh")
 	}
 	if known && isr > int64(t.replication()) {
-		w.see(Fail, fmt.Sprintf("%s has %d copies and min.insync.replicas=%d: no record can be written", t.name, t.replication(), isr),
+		w.see(Fail, fmt.Sprintf("%s has %s and min.insync.replicas=%d: no record can be written", t.name, copies(t.replication()), isr),
 			"lower min.insync.replicas with kafka-configs.sh, or add replicas")
 		return
 	}
@@ -72,6 +69,13 @@ func (c *checker) replicas(w *worst, o *ofChannel, t *topic) {
 			w.see(s.verdict, fmt.Sprintf("%s has %s %s", t.name, plural(s.n, "partition"), s.text), advice)
 		}
 	}
+}
+
+func copies(n int) string {
+	if n == 1 {
+		return "one copy"
+	}
+	return fmt.Sprint(n, " copies")
 }
 
 // group tells who works, and how much waits.

@@ -26,10 +26,7 @@ func (c *checker) existence(o *ofChannel) Finding {
 			w.see(Fail, t.name+": "+t.err.Error(), "see the brokers' logs")
 		}
 	}
-	if w.Verdict == "" {
-		w.see(OK, fmt.Sprintf("%s, %s and %s exist", o.request.name, o.status.name, o.dlq.name), "")
-	}
-	return w.Finding
+	return w.or(fmt.Sprintf("%s, %s and %s exist", o.request.name, o.status.name, o.dlq.name))
 }
 
 // permissions asks for what docs/operations.md says that a worker needs.
@@ -61,10 +58,7 @@ func (c *checker) permissions(o *ofChannel) Finding {
 			w.see(Warn, "topic "+t.name+": no permission to DescribeConfigs (ACL)", "grant it, or nobody is warned of a status topic that forgets too soon")
 		}
 	}
-	if w.Verdict == "" {
-		w.see(OK, "all that a worker needs", "")
-	}
-	return w.Finding
+	return w.or("all that a worker needs")
 }
 
 func (c *checker) groupPermission(w *worst, o *ofChannel, grant string) {
@@ -88,7 +82,7 @@ func (c *checker) partitions(o *ofChannel) Finding {
 	r, s := len(o.request.partitions), len(o.status.partitions)
 	switch {
 	case r == s:
-		return Finding{Verdict: OK, Seen: fmt.Sprintf("%d of requests, %d of events", r, s)}
+		return Finding{Verdict: OK, Seen: fmt.Sprintf("%d of requests and of events", r)}
 	case s > r:
 		return Finding{
 			Verdict: Warn, Seen: fmt.Sprintf("%d of requests, %d of events: the last %d of events stay empty", r, s, s-r),

@@ -1,5 +1,7 @@
 package cluster
 
+import "strings"
+
 // Verdict is what a check came to.
 type Verdict string
 
@@ -20,22 +22,26 @@ type Finding struct {
 	Advice  string  `json:"advice,omitzero"` // what to do, where something is to be done
 }
 
-// worst gathers what a check sees of several things into one finding.
+// worst gathers what a check sees of several things into one finding, by the
+// worst verdict, with all that was not ok.
 type worst struct{ Finding }
 
-// see adds one thing. The worst verdict is the finding's, and so are the texts
-// of that verdict.
 func (w *worst) see(v Verdict, seen, advice string) {
-	rank := map[Verdict]int{OK: 1, Warn: 2, Fail: 3}
-	switch {
-	case rank[v] > rank[w.Verdict]:
-		w.Verdict, w.Seen, w.Advice = v, seen, advice
-	case rank[v] == rank[w.Verdict]:
-		w.Seen = join(w.Seen, seen)
-		if w.Advice != advice {
-			w.Advice = join(w.Advice, advice)
-		}
+	if w.Verdict != Fail {
+		w.Verdict = v
 	}
+	w.Seen = join(w.Seen, seen)
+	if !strings.Contains(w.Advice, advice) {
+		w.Advice = join(w.Advice, advice)
+	}
+}
+
+// or returns what was seen, or that all is well.
+func (w *worst) or(well string) Finding {
+	if w.Verdict == "" {
+		return Finding{Verdict: OK, Seen: well}
+	}
+	return w.Finding
 }
 
 func join(a, b string) string {
