@@ -72,7 +72,7 @@ func (c *checker) run(channels []*config.Config) {
 	for _, channel := range channels {
 		o, err := c.lookAt(channel)
 		for _, check := range c.channelChecks() {
-			f := Finding{Verdict: Fail, Advice: "see the brokers' logs"}
+			f := Finding{Verdict: Fail, Advice: seeLogs}
 			if err == nil {
 				f = check.make(o)
 			} else {

@@ -50,7 +50,7 @@ func (c *checker) everyBroker() Finding {
 	defer cancel()
 	meta, err := c.admin.BrokerMetadata(ctx)
 	if err != nil {
-		return Finding{Verdict: Fail, Seen: "the list of brokers cannot be read: " + err.Error(), Advice: "see the brokers' logs"}
+		return Finding{Verdict: Fail, Seen: "the list of brokers cannot be read: " + err.Error(), Advice: seeLogs}
 	}
 	c.brokers = len(meta.Brokers)
 	var w worst
@@ -75,7 +75,7 @@ func (c *checker) roundTrip() Finding {
 	defer cancel()
 	found, err := look(ctx, c.client, name)
 	if err != nil {
-		return Finding{Verdict: Fail, Seen: err.Error(), Advice: "see the brokers' logs"}
+		return Finding{Verdict: Fail, Seen: err.Error(), Advice: seeLogs}
 	}
 	if t := found[name]; t.missing() {
 		return Finding{
@@ -86,7 +86,7 @@ func (c *checker) roundTrip() Finding {
 	denied, err := kafka.MissingTopics(ctx, c.client, kafka.Need{Topic: name, Read: true, Write: true})
 	if err == nil && len(denied) > 0 {
 		return Finding{
-			Verdict: Warn, Seen: "not tried: " + errors.Join(denied...).Error(),
+			Verdict: Warn, Seen: fmt.Sprintf("not tried: no permission to Read or Write topic %s (ACL)", name),
 			Advice: fmt.Sprintf("workers need no permission there; to try it, grant Read and Write on %s to who runs this check", name),
 		}
 	}
@@ -97,7 +97,7 @@ func (c *checker) exchange(ctx context.Context, name string) Finding {
 	begin := time.Now()
 	sent := &kgo.Record{Topic: name, Key: []byte("msgctl check"), Value: []byte(rand.Text())}
 	if err := c.produce(ctx, sent); err != nil {
-		advice := "see the brokers' logs"
+		advice := seeLogs
 		if errors.Is(err, kerr.NotEnoughReplicas) {
 			advice = "fewer replicas are in sync than min.insync.replicas: bring the brokers back that are away"
 		}
@@ -105,7 +105,7 @@ func (c *checker) exchange(ctx context.Context, name string) Finding {
 	}
 	written := took(begin)
 	if err := c.readBack(ctx, sent); err != nil {
-		return Finding{Verdict: Fail, Seen: fmt.Sprintf("a record written to %s does not come back: %v", name, err), Advice: "see the brokers' logs"}
+		return Finding{Verdict: Fail, Seen: fmt.Sprintf("a record written to %s does not come back: %v", name, err), Advice: seeLogs}
 	}
 	return Finding{Verdict: OK, Seen: fmt.Sprintf("a record written to %s in %s came back %s after it was sent", name, written, took(begin))}
 }

@@ -10,15 +10,13 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
-func denies(code int16) bool { return code == kerr.GroupAuthorizationFailed.Code }
-
 // replication asks whether the loss of a broker would stop or lose anything.
 func (c *checker) replication(o *ofChannel) Finding {
 	var w worst
 	least := 0
 	for _, t := range o.topics() {
 		if !t.exists() {
-			return Finding{Verdict: Skipped, Seen: "a topic is missing"}
+			return Finding{Verdict: Skipped, Seen: seeTopics}
 		}
 		if n := t.replication(); least == 0 || n < least {
 			least = n
@@ -88,14 +86,14 @@ func (c *checker) group(o *ofChannel) Finding {
 	case errors.Is(err, kerr.GroupAuthorizationFailed):
 		return Finding{Verdict: Skipped, Seen: "may not be seen, see permissions"}
 	case err != nil:
-		return Finding{Verdict: Fail, Seen: "group " + name + ": " + err.Error(), Advice: "see the brokers' logs"}
+		return Finding{Verdict: Fail, Seen: "group " + name + ": " + err.Error(), Advice: seeLogs}
 	case g.ProtocolType != "" && g.ProtocolType != "consumer":
 		return Finding{
 			Verdict: Fail, Seen: fmt.Sprintf("group %s is used by something else (%s)", name, g.ProtocolType), Advice: "set another " + groupSetting(o),
 		}
 	}
 	if !o.request.exists() {
-		return Finding{Verdict: Skipped, Seen: "the request topic is missing"}
+		return Finding{Verdict: Skipped, Seen: seeTopics}
 	}
 	waiting, lost, err := c.lag(o)
 	if err != nil {

@@ -1,9 +1,11 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"messaging-worker/internal/kafka"
@@ -12,19 +14,28 @@ import (
 // initAdvice is what mends most that can be wrong with topics.
 func initAdvice(o *ofChannel) string { return "msgctl topics init --channel " + o.Channel }
 
+// The texts of what cannot be told here.
+const (
+	seeLogs   = "see the brokers' logs"
+	seeTopics = "a topic is missing or may not be seen"
+)
+
 func (c *checker) existence(o *ofChannel) Finding {
 	var w worst
-	upper := strings.ToUpper(o.Channel)
+	var names []string
 	for i, t := range o.topics() {
 		switch {
 		case t.missing():
-			setting := "KAFKA_" + upper + "_" + []string{"REQUEST", "STATUS", "DLQ"}[i] + "_TOPIC"
-			w.see(Fail, t.name+" does not exist", initAdvice(o)+" creates it; or mend the name, "+setting)
+			names = append(names, "KAFKA_"+strings.ToUpper(o.Channel)+"_"+[]string{"REQUEST", "STATUS", "DLQ"}[i]+"_TOPIC")
+			w.see(Fail, t.name+" does not exist", "")
 		case t.forbidden():
-			w.see(Warn, t.name+" cannot be seen", "see permissions")
+			w.see(Warn, t.name+" may not be seen", "see permissions")
 		case !t.exists():
-			w.see(Fail, t.name+": "+t.err.Error(), "see the brokers' logs")
+			w.see(Fail, t.name+": "+t.err.Error(), seeLogs)
 		}
+	}
+	if len(names) > 0 {
+		w.Advice = join(initAdvice(o)+" creates what is missing; if another name is meant, set "+strings.Join(names, ", "), w.Advice)
 	}
 	return w.or(fmt.Sprintf("%s, %s and %s exist", o.request.name, o.status.name, o.dlq.name))
 }
@@ -36,21 +47,26 @@ func (c *checker) permissions(o *ofChannel) Finding {
 	var w worst
 	const grant = "grant what docs/operations.md lists to the user of these settings"
 	var needs []kafka.Need
-	for _, need := range []kafka.Need{
-		{Topic: o.request.name, Read: true}, {Topic: o.status.name, Read: o.Kafka.CommitOnSuccessOnly, Write: true}, {Topic: o.dlq.name, Write: true},
-	} {
-		for _, t := range o.topics() {
-			if t.name == need.Topic && (t.exists() || t.forbidden()) {
-				needs = append(needs, need)
-			}
+	absent := ""
+	for i, need := range []kafka.Need{{Read: true}, {Read: o.Kafka.CommitOnSuccessOnly, Write: true}, {Write: true}} {
+		t := o.topics()[i]
+		switch need.Topic = t.name; {
+		case t.exists():
+			needs = append(needs, need)
+		case t.forbidden():
+			w.see(Fail, "topic "+t.name+": no permission, not even to see it (ACL)", grant)
+		default:
+			absent = ", as far as the topics exist"
 		}
 	}
-	denied, err := kafka.MissingTopics(ctx, c.client, needs...)
-	if err != nil {
-		return Finding{Verdict: Fail, Seen: err.Error(), Advice: "see the brokers' logs"}
-	}
-	for _, why := range denied {
-		w.see(Fail, why.Error(), grant)
+	if len(needs) > 0 {
+		denied, err := kafka.MissingTopics(ctx, c.client, needs...)
+		if err != nil {
+			return Finding{Verdict: Fail, Seen: err.Error(), Advice: seeLogs}
+		}
+		for _, why := range denied {
+			w.see(Fail, why.Error(), grant)
+		}
 	}
 	c.groupPermission(&w, o, grant)
 	for _, t := range []*topic{o.request, o.status} {
@@ -58,7 +74,7 @@ func (c *checker) permissions(o *ofChannel) Finding {
 			w.see(Warn, "topic "+t.name+": no permission to DescribeConfigs (ACL)", "grant it, or nobody is warned of a status topic that forgets too soon")
 		}
 	}
-	return w.or("all that a worker needs")
+	return w.or("all that a worker needs" + absent)
 }
 
 func (c *checker) groupPermission(w *worst, o *ofChannel, grant string) {
@@ -67,17 +83,19 @@ func (c *checker) groupPermission(w *worst, o *ofChannel, grant string) {
 	req := kmsg.NewPtrDescribeGroupsRequest()
 	req.Groups, req.IncludeAuthorizedOperations = []string{o.Kafka.Group}, true
 	resp, err := req.RequestWith(ctx, c.client)
-	if err != nil || len(resp.Groups) != 1 {
-		return // the check of the group tells it
+	denied := errors.Is(err, kerr.GroupAuthorizationFailed)
+	if err == nil && len(resp.Groups) == 1 {
+		g := resp.Groups[0]
+		denied = g.ErrorCode == kerr.GroupAuthorizationFailed.Code || g.ErrorCode == 0 && !allowed(g.AuthorizedOperations, kmsg.ACLOperationRead)
 	}
-	if g := resp.Groups[0]; denies(g.ErrorCode) || !allowed(g.AuthorizedOperations, kmsg.ACLOperationRead) {
+	if denied { // whatever else is wrong, the check of the group tells it
 		w.see(Fail, "group "+o.Kafka.Group+": no permission to Read (ACL)", grant)
 	}
 }
 
 func (c *checker) partitions(o *ofChannel) Finding {
 	if !o.request.exists() || !o.status.exists() {
-		return Finding{Verdict: Skipped, Seen: "a topic is missing"}
+		return Finding{Verdict: Skipped, Seen: seeTopics}
 	}
 	r, s := len(o.request.partitions), len(o.status.partitions)
 	switch {
@@ -106,8 +124,8 @@ func (c *checker) sizes(o *ofChannel) Finding {
 		}
 		want.dlq = max(usualMax, letterBytes(min(n, want.request), &o.Limits))
 	}
-	if n, ok := o.status.amount(maxBytes); ok && n < want.status {
-		w.see(Fail, fmt.Sprintf("%s takes %d bytes, an event may have %d: one that does not fit holds its message up", o.status.name, n, want.status), advice)
+	if n, ok := o.status.amount(maxBytes); ok && n < statusBytes(&o.Limits) {
+		w.see(Fail, fmt.Sprintf("%s takes %d bytes, an event may have %d: one that does not fit holds its message up", o.status.name, n, statusBytes(&o.Limits)), advice)
 	}
 	if n, ok := o.dlq.amount(maxBytes); ok && n < want.dlq {
 		w.see(Fail, fmt.Sprintf("%s takes %d bytes, the dead letter of the largest request has %d: larger ones are written without their original", o.dlq.name, n, want.dlq), advice)
@@ -124,7 +142,7 @@ func (c *checker) untold(o *ofChannel, seen string) Finding {
 	for _, t := range o.topics() {
 		switch {
 		case !t.exists():
-			return Finding{Verdict: Skipped, Seen: "a topic is missing"}
+			return Finding{Verdict: Skipped, Seen: seeTopics}
 		case t.untold != nil:
 			return Finding{Verdict: Skipped, Seen: "not known without DescribeConfigs on " + t.name}
 		}
@@ -138,7 +156,7 @@ func (c *checker) journal(o *ofChannel) Finding {
 		return Finding{Verdict: OK, Seen: "not needed with COMMIT_ON_SUCCESS_ONLY=false"}
 	}
 	if !o.request.exists() || !o.status.exists() {
-		return Finding{Verdict: Skipped, Seen: "a topic is missing"}
+		return Finding{Verdict: Skipped, Seen: seeTopics}
 	}
 	ctx, cancel := c.within()
 	defer cancel()
@@ -151,7 +169,7 @@ func (c *checker) journal(o *ofChannel) Finding {
 	}
 	advice := initAdvice(o) + " raises its retention"
 	if strings.Contains(o.status.settings[cleanupPolicy], "compact") {
-		advice += "; cleanup.policy is changed by kafka-configs.sh --alter --add-config cleanup.policy=delete"
+		advice += "; " + deletes(o.status.name)
 	}
 	return Finding{
 		Verdict: Fail, Seen: o.status.name + ": " + strings.Join(faults, "; ") + ": a crash may send messages again", Advice: advice,

@@ -79,13 +79,18 @@ func diffShape(w wanted, is *topic, addPartitions bool) []Change {
 	return list
 }
 
+// deletes is the command by which a topic lets records go by their age alone.
+func deletes(name string) string {
+	return "kafka-configs.sh --alter --entity-type topics --entity-name " + name + " --add-config cleanup.policy=delete"
+}
+
 // diffSettings looks at the topic's settings.
 func diffSettings(w wanted, is *topic) []Change {
 	var list []Change
 	if policy := is.settings[cleanupPolicy]; strings.Contains(policy, "compact") {
 		list = append(list, Change{
 			Topic: w.name, Setting: cleanupPolicy, Is: policy, Wanted: "delete", Result: Kept,
-			Note: "compaction removes records that are needed; as this decides which old records go, change it yourself: kafka-configs.sh --alter --add-config cleanup.policy=delete",
+			Note: "compaction removes records that are needed; as this decides which old records go, change it by hand: " + deletes(w.name),
 		})
 	}
 	for _, a := range w.amounts {

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -61,47 +62,60 @@ func initCluster(ctx context.Context, channels []*config.Config, o InitOptions) 
 	for _, c := range channels {
 		all = append(all, wantedOf(c, found, o.AddPartitions)...)
 	}
+	all = merge(all)
 	a := applier{kadm.NewClient(client), o.DryRun}
 	var list []Change
-	for _, w := range merge(all) {
+	for _, w := range all {
 		for _, c := range diff(w, found[w.name], o.AddPartitions) {
 			list = append(list, a.apply(ctx, w, c))
 		}
 	}
-	list = append(list, a.quota(ctx, channels)...)
-	return list, awaitCreated(ctx, client, list)
+	if err := awaitShown(ctx, client, all, list); err != nil {
+		return nil, err
+	}
+	return append(list, a.quota(ctx, channels)...), nil
 }
 
-// awaitCreated returns once the brokers show what was created: they tell one
-// another after they have answered, and who asks next should not hear that
-// nothing is there.
-func awaitCreated(ctx context.Context, client *kgo.Client, list []Change) error {
-	var names []string
+// awaitShown returns once the brokers show what was done: they tell one another
+// after they have answered, and who asks next should see it.
+func awaitShown(ctx context.Context, client *kgo.Client, all []wanted, list []Change) error {
+	done := map[[2]string]bool{}
+	names := map[string]bool{}
 	for _, c := range list {
-		if c.Result == Created {
-			names = append(names, c.Topic)
+		if c.Result == Created || c.Result == Raised {
+			done[[2]string{c.Topic, c.Setting}], names[c.Topic] = true, true
 		}
-	}
-	if len(names) == 0 {
-		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	for {
-		found, err := look(ctx, client, names...)
+	for len(names) > 0 {
+		found, err := look(ctx, client, slices.Collect(maps.Keys(names))...)
 		if err != nil {
 			return err
 		}
-		names = slices.DeleteFunc(names, func(name string) bool { return found[name].ready() })
+		for _, w := range all {
+			if names[w.name] && shows(w, found[w.name], done) {
+				delete(names, w.name)
+			}
+		}
 		if len(names) == 0 {
-			return nil
+			break
 		}
 		select {
 		case <-time.After(50 * time.Millisecond):
 		case <-ctx.Done():
-			return fmt.Errorf("the brokers have taken on %s, but do not show it yet: look at them with msgctl topics list", strings.Join(names, ", "))
+			return fmt.Errorf("the brokers have taken on changes of %s, but do not show them yet: see msgctl topics list",
+				strings.Join(slices.Sorted(maps.Keys(names)), ", "))
 		}
 	}
+	return nil
+}
+
+// shows reports whether nothing of what was done is still to be done.
+func shows(w wanted, is *topic, done map[[2]string]bool) bool {
+	return is.ready() && !slices.ContainsFunc(diff(w, is, true), func(c Change) bool {
+		return c.Result == Raised && done[[2]string{c.Topic, c.Setting}]
+	})
 }
 
 // answerWithin is how long a person waits for one answer of the brokers.
