@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"messaging-worker/internal/models"
 	"messaging-worker/test/stage"
@@ -170,6 +173,21 @@ func TestTopicsInitQuota(t *testing.T) {
 	t.Parallel()
 	real(t)
 	s := stage.New(t, models.SMS, stage.Options{NoTopics: true})
+	none := kadm.AlterClientQuotaEntry{
+		Entity: kadm.ClientQuotaEntity{{Type: "client-id"}}, Ops: []kadm.AlterClientQuotaOp{{Key: "producer_byte_rate", Remove: true}},
+	}
+	t.Cleanup(func() { // or a second run would find it
+		if _, err := s.Admin.AlterClientQuotas(s.Ctx, []kadm.AlterClientQuotaEntry{none}); err != nil {
+			t.Error(err)
+		}
+		stage.Eventually(t, func() string {
+			left, err := s.Admin.DescribeClientQuotas(s.Ctx, true, []kadm.DescribeClientQuotaComponent{{Type: "client-id", MatchType: kmsg.QuotasMatchTypeDefault}})
+			if err != nil || len(left) > 0 {
+				return fmt.Sprint(left, err)
+			}
+			return ""
+		})
+	})
 	for _, step := range []struct{ bytes, flag, is, result string }{
 		{"1000000000", "--dry-run", "none", "would be raised"},
 		{"1000000000", "--dry-run=false", "none", "raised"},

@@ -20,8 +20,8 @@ import (
 func Check(ctx context.Context, channels []*config.Config) []Finding {
 	var list []Finding
 	for _, group := range byConnection(channels) {
-		c := &checker{ctx: ctx, cluster: group[0]}
-		c.run(group)
+		c := &checker{cluster: group[0]}
+		c.run(ctx, group)
 		list = append(list, c.list...)
 	}
 	return list
@@ -29,8 +29,7 @@ func Check(ctx context.Context, channels []*config.Config) []Finding {
 
 // checker makes the checks of one cluster.
 type checker struct {
-	ctx     context.Context //nolint:containedctx // it lives as long as Check
-	cluster *config.Config  // of the first channel: how to connect
+	cluster *config.Config // of the first channel: how to connect
 	client  *kgo.Client
 	admin   *kadm.Client
 	brokers int
@@ -45,36 +44,41 @@ type ofChannel struct {
 
 func (o *ofChannel) topics() []*topic { return []*topic{o.request, o.status, o.dlq} }
 
-// channelChecks names the checks of a channel in their order.
-func (c *checker) channelChecks() []struct {
+// channelCheck is one that is made for each channel.
+type channelCheck struct {
 	name string
-	make func(*ofChannel) Finding
-} {
-	return []struct {
-		name string
-		make func(*ofChannel) Finding
-	}{
-		{"topics", c.existence}, {"permissions", c.permissions}, {"partitions", c.partitions}, {"sizes", c.sizes},
-		{"journal", c.journal}, {"replication", c.replication}, {"group", c.group},
+	look func(ctx context.Context, o *ofChannel) Finding
+}
+
+// channelChecks lists them in their order.
+func (c *checker) channelChecks() []channelCheck {
+	return []channelCheck{
+		{"topics", c.existence},
+		{"permissions", c.permissions},
+		{"partitions", c.partitions},
+		{"sizes", c.sizes},
+		{"journal", c.journal},
+		{"replication", c.replication},
+		{"group", c.group},
 	}
 }
 
-func (c *checker) run(channels []*config.Config) {
-	connected := c.connect()
+func (c *checker) run(ctx context.Context, channels []*config.Config) {
+	connected := c.connect(ctx)
 	c.add("", "connection", connected)
 	if connected.Verdict == Fail {
 		c.skip(channels)
 		return
 	}
 	defer c.client.Close()
-	c.add("", "brokers", c.everyBroker())
-	c.add("", "round trip", c.roundTrip())
+	c.add("", "brokers", c.everyBroker(ctx))
+	c.add("", "round trip", c.roundTrip(ctx))
 	for _, channel := range channels {
-		o, err := c.lookAt(channel)
+		o, err := c.lookAt(ctx, channel)
 		for _, check := range c.channelChecks() {
 			f := Finding{Verdict: Fail, Advice: seeLogs}
 			if err == nil {
-				f = check.make(o)
+				f = check.look(ctx, o)
 			} else {
 				f.Seen = err.Error()
 			}
@@ -101,12 +105,12 @@ func (c *checker) add(channel, check string, f Finding) {
 }
 
 // within bounds one question.
-func (c *checker) within() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(c.ctx, answerWithin)
+func within(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, answerWithin)
 }
 
-func (c *checker) lookAt(channel *config.Config) (*ofChannel, error) {
-	ctx, cancel := c.within()
+func (c *checker) lookAt(ctx context.Context, channel *config.Config) (*ofChannel, error) {
+	ctx, cancel := within(ctx)
 	defer cancel()
 	found, err := look(ctx, c.client, topicsOf(channel)...)
 	if err != nil {
@@ -117,9 +121,9 @@ func (c *checker) lookAt(channel *config.Config) (*ofChannel, error) {
 }
 
 // connect is the first check.
-func (c *checker) connect() Finding {
+func (c *checker) connect(ctx context.Context) Finding {
 	begin := time.Now()
-	client, err := ops.Connect(c.ctx, c.cluster)
+	client, err := ops.Connect(ctx, c.cluster)
 	brokers := strings.Join(c.cluster.Kafka.Brokers, ",")
 	if err != nil {
 		if inner := errors.Unwrap(err); inner != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -45,33 +46,36 @@ func connectAdvice(err error, k *config.Kafka) string {
 
 // everyBroker asks each broker under the address that it gives out: workers
 // are sent there, whatever address they begin with.
-func (c *checker) everyBroker() Finding {
-	ctx, cancel := c.within()
+func (c *checker) everyBroker(ctx context.Context) Finding {
+	ctx, cancel := within(ctx)
 	defer cancel()
 	meta, err := c.admin.BrokerMetadata(ctx)
 	if err != nil {
 		return Finding{Verdict: Fail, Seen: "the list of brokers cannot be read: " + err.Error(), Advice: seeLogs}
 	}
 	c.brokers = len(meta.Brokers)
+	answers := make([]error, len(meta.Brokers))
+	var wg sync.WaitGroup
+	for i, b := range meta.Brokers {
+		wg.Go(func() { _, answers[i] = c.client.Broker(int(b.NodeID)).Request(ctx, kmsg.NewPtrApiVersionsRequest()) })
+	}
+	wg.Wait()
 	var w worst
-	for _, b := range meta.Brokers {
-		if _, err := c.client.Broker(int(b.NodeID)).Request(ctx, kmsg.NewPtrApiVersionsRequest()); err != nil {
+	for i, b := range meta.Brokers {
+		if err := answers[i]; err != nil {
 			w.see(
 				Fail, fmt.Sprintf("broker %d at %s:%d does not answer: %v", b.NodeID, b.Host, b.Port, err),
 				"brokers give their own addresses out: set advertised.listeners to ones that can be reached from here",
 			)
 		}
 	}
-	if w.Verdict == Fail {
-		return w.Finding
-	}
-	return Finding{Verdict: OK, Seen: plural(c.brokers, "broker") + " can be reached"}
+	return w.or(plural(c.brokers, "broker") + " can be reached")
 }
 
 // roundTrip writes a record and reads it back.
-func (c *checker) roundTrip() Finding {
+func (c *checker) roundTrip(ctx context.Context) Finding {
 	name := c.cluster.Kafka.TempTopic
-	ctx, cancel := c.within()
+	ctx, cancel := within(ctx)
 	defer cancel()
 	found, err := look(ctx, c.client, name)
 	if err != nil {

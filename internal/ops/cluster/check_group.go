@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,7 +12,7 @@ import (
 )
 
 // replication asks whether the loss of a broker would stop or lose anything.
-func (c *checker) replication(o *ofChannel) Finding {
+func (c *checker) replication(_ context.Context, o *ofChannel) Finding {
 	var w worst
 	least := 0
 	for _, t := range o.topics() {
@@ -77,9 +78,9 @@ func copies(n int) string {
 }
 
 // group tells who works, and how much waits.
-func (c *checker) group(o *ofChannel) Finding {
+func (c *checker) group(ctx context.Context, o *ofChannel) Finding {
 	name := o.Kafka.Group
-	g, err := c.describe(name)
+	g, err := c.describe(ctx, name)
 	switch {
 	case errors.Is(err, kerr.GroupIDNotFound):
 		g.State = "Dead"
@@ -95,7 +96,7 @@ func (c *checker) group(o *ofChannel) Finding {
 	if !o.request.exists() {
 		return Finding{Verdict: Skipped, Seen: seeTopics}
 	}
-	waiting, lost, err := c.lag(o)
+	waiting, lost, err := c.lag(ctx, o)
 	if err != nil {
 		return Finding{Verdict: Warn, Seen: fmt.Sprintf("%s is %s; how much waits is not known: %v", name, g.State, err), Advice: "see permissions"}
 	}
@@ -104,8 +105,8 @@ func (c *checker) group(o *ofChannel) Finding {
 
 // describe asks for a group. In a new cluster the brokers make the topic of
 // offsets when they are first asked, and have no coordinator until it is there.
-func (c *checker) describe(name string) (kadm.DescribedGroup, error) {
-	ctx, cancel := c.within()
+func (c *checker) describe(ctx context.Context, name string) (kadm.DescribedGroup, error) {
+	ctx, cancel := within(ctx)
 	defer cancel()
 	for {
 		groups, err := c.admin.DescribeGroups(ctx, name)
@@ -142,8 +143,8 @@ func groupFinding(name string, g kadm.DescribedGroup, waiting, lost int64) Findi
 
 // lag counts the requests that wait, and those that their topic let go before
 // they were committed.
-func (c *checker) lag(o *ofChannel) (waiting, lost int64, err error) {
-	ctx, cancel := c.within()
+func (c *checker) lag(ctx context.Context, o *ofChannel) (waiting, lost int64, err error) {
+	ctx, cancel := within(ctx)
 	defer cancel()
 	name := o.request.name
 	commits, err := c.admin.FetchOffsets(ctx, o.Kafka.Group)

@@ -1,8 +1,10 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -20,7 +22,7 @@ const (
 	seeTopics = "a topic is missing or may not be seen"
 )
 
-func (c *checker) existence(o *ofChannel) Finding {
+func (c *checker) existence(_ context.Context, o *ofChannel) Finding {
 	var w worst
 	var names []string
 	for i, t := range o.topics() {
@@ -41,8 +43,8 @@ func (c *checker) existence(o *ofChannel) Finding {
 }
 
 // permissions asks for what docs/operations.md says that a worker needs.
-func (c *checker) permissions(o *ofChannel) Finding {
-	ctx, cancel := c.within()
+func (c *checker) permissions(ctx context.Context, o *ofChannel) Finding {
+	ctx, cancel := within(ctx)
 	defer cancel()
 	var w worst
 	const grant = "grant what docs/operations.md lists to the user of these settings"
@@ -68,7 +70,7 @@ func (c *checker) permissions(o *ofChannel) Finding {
 			w.see(Fail, why.Error(), grant)
 		}
 	}
-	c.groupPermission(&w, o, grant)
+	c.groupPermission(ctx, &w, o, grant)
 	for _, t := range []*topic{o.request, o.status} {
 		if t.exists() && t.untold != nil {
 			w.see(Warn, "topic "+t.name+": no permission to DescribeConfigs (ACL)", "grant it, or nobody is warned of a status topic that forgets too soon")
@@ -77,8 +79,8 @@ func (c *checker) permissions(o *ofChannel) Finding {
 	return w.or("all that a worker needs" + absent)
 }
 
-func (c *checker) groupPermission(w *worst, o *ofChannel, grant string) {
-	ctx, cancel := c.within()
+func (c *checker) groupPermission(ctx context.Context, w *worst, o *ofChannel, grant string) {
+	ctx, cancel := within(ctx)
 	defer cancel()
 	req := kmsg.NewPtrDescribeGroupsRequest()
 	req.Groups, req.IncludeAuthorizedOperations = []string{o.Kafka.Group}, true
@@ -93,7 +95,7 @@ func (c *checker) groupPermission(w *worst, o *ofChannel, grant string) {
 	}
 }
 
-func (c *checker) partitions(o *ofChannel) Finding {
+func (c *checker) partitions(_ context.Context, o *ofChannel) Finding {
 	if !o.request.exists() || !o.status.exists() {
 		return Finding{Verdict: Skipped, Seen: seeTopics}
 	}
@@ -115,7 +117,7 @@ func (c *checker) partitions(o *ofChannel) Finding {
 
 // sizes compares the topics' limits to the largest legal records. Where the
 // request topic is smaller than that, no larger request can lie there.
-func (c *checker) sizes(o *ofChannel) Finding {
+func (c *checker) sizes(_ context.Context, o *ofChannel) Finding {
 	want, advice := sizesOf(&o.Limits), initAdvice(o)+" raises max.message.bytes"
 	var w worst
 	if n, ok := o.request.amount(maxBytes); ok {
@@ -133,7 +135,7 @@ func (c *checker) sizes(o *ofChannel) Finding {
 	if w.Verdict != "" {
 		return w.Finding
 	}
-	return c.untold(o, "fit for MSG_MAX_BYTES="+fmt.Sprint(o.Limits.MessageBytes))
+	return c.untold(o, "fit for MSG_MAX_BYTES="+strconv.Itoa(o.Limits.MessageBytes))
 }
 
 // untold is the verdict on settings that all look well, as far as they were
@@ -151,19 +153,21 @@ func (c *checker) untold(o *ofChannel, seen string) Finding {
 }
 
 // journal asks what would have a crash repeat messages.
-func (c *checker) journal(o *ofChannel) Finding {
+func (c *checker) journal(ctx context.Context, o *ofChannel) Finding {
 	if !o.Kafka.CommitOnSuccessOnly {
 		return Finding{Verdict: OK, Seen: "not needed with COMMIT_ON_SUCCESS_ONLY=false"}
 	}
 	if !o.request.exists() || !o.status.exists() {
 		return Finding{Verdict: Skipped, Seen: seeTopics}
 	}
-	ctx, cancel := c.within()
+	ctx, cancel := within(ctx)
 	defer cancel()
 	faults, err := kafka.JournalFaults(ctx, c.client, o.request.name, o.status.name)
 	switch {
-	case err != nil:
+	case o.request.untold != nil || o.status.untold != nil:
 		return Finding{Verdict: Skipped, Seen: "not known without DescribeConfigs on both topics"}
+	case err != nil:
+		return Finding{Verdict: Fail, Seen: err.Error(), Advice: seeLogs}
 	case len(faults) == 0:
 		return Finding{Verdict: OK, Seen: o.status.name + " keeps its events as long as their requests are there"}
 	}

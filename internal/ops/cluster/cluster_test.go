@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"maps"
 	"math"
 	"strings"
 	"testing"
@@ -94,9 +95,7 @@ func TestDiff(t *testing.T) {
 	same := map[string]string{minISR: "2", retentionTime: "1000", maxBytes: "5000", cleanupPolicy: "delete"}
 	with := func(pairs ...string) map[string]string {
 		m := map[string]string{}
-		for k, v := range same {
-			m[k] = v
-		}
+		maps.Copy(m, same)
 		for i := 0; i < len(pairs); i += 2 {
 			m[pairs[i]] = pairs[i+1]
 		}

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -40,6 +41,9 @@ func (a *applier) quota(ctx context.Context, channels []*config.Config) []Change
 		return []Change{c}
 	}
 	message, err := a.setQuota(ctx, float64(want))
+	if err == nil && !a.dry {
+		a.awaitQuota(ctx, float64(want))
+	}
 	return []Change{a.ended(c, "AlterConfigs on the cluster", message, err)}
 }
 
@@ -54,6 +58,23 @@ func (a *applier) quotaNow(ctx context.Context) (float64, error) {
 		}
 	}
 	return 0, err //nolint:wrapcheck // the change names it
+}
+
+// awaitQuota returns once the brokers show the quota, or after a while in which
+// they do not: it is set all the same.
+func (a *applier) awaitQuota(ctx context.Context, bytes float64) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	for {
+		if is, err := a.quotaNow(ctx); err != nil || is == bytes {
+			return
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func (a *applier) setQuota(ctx context.Context, bytes float64) (string, error) {
