@@ -207,49 +207,16 @@ func TestCheckSecurity(t *testing.T) {
 	check("all-a-worker-needs", worker(kafkaPassword))
 }
 
-// Replicas that are away are told: first that they are behind, then that
-// nothing can be written.
-func TestCheckReplicas(t *testing.T) {
+// A topic that takes no record is told, with the reason.
+func TestCheckRoundTripRefused(t *testing.T) {
 	t.Parallel()
-	c := kafka.Start(t, kafka.Options{Nodes: 3})
-	if !c.Controllable() {
-		t.Skip("the nodes cannot be stopped")
-	}
-	s := stage.New(t, models.SMS, stage.Options{Brokers: c.Brokers(), NoTopics: true})
-	settings := func(isr string) []string {
-		return []string{"KAFKA_TOPIC_REPLICATION=3", "KAFKA_TOPIC_PARTITIONS=3", "KAFKA_TOPIC_MIN_ISR=" + isr}
-	}
-	stage.Eventually(t, func() string { // a cluster has brokers before it takes topics on
-		if r := with(t, s, settings("2"), "topics", "init", "--channel", "sms"); r.code != 0 {
-			return r.out + r.err
-		}
-		return ""
-	})
-	ask := func() map[string]string {
-		return verdicts(t, with(t, s, settings("2"), "check", "--channel", "sms", "-o", "json"))
-	}
-	until := func(want map[string]string) {
-		t.Helper()
-		stage.Eventually(t, func() string {
-			got := ask()
-			for name, begin := range want {
-				if !strings.HasPrefix(got[name], begin) {
-					return name + ": " + got[name]
-				}
-			}
-			return ""
-		})
-	}
-	until(map[string]string{"brokers": "ok 3 brokers", "round trip": "ok", "replication": "ok 3 copies at least, all in sync"})
-	if err := c.Stop(2); err != nil {
-		t.Fatal(err)
-	}
-	until(map[string]string{"round trip": "ok", "replication": "warn " + s.Topic("request") + " has 3 partitions with replicas that are not in sync"})
-	if r := with(t, s, settings("3"), "topics", "init", "--channel", "sms"); r.code != 0 || !strings.Contains(r.out, "raised") {
+	real(t)
+	s := stage.New(t, models.SMS, stage.Options{NoTopics: true})
+	if r := with(t, s, nil, "topics", "init", "--channel", "sms"); r.code != 0 {
 		t.Fatalf("exit code %d: %s%s", r.code, r.out, r.err)
 	}
-	until(map[string]string{
-		"round trip":  "FAIL topic " + s.Name + ".check takes no record: NOT_ENOUGH_REPLICAS",
-		"replication": "FAIL " + s.Topic("request") + " has 3 partitions with fewer replicas in sync than min.insync.replicas",
+	alter(t, s, s.Name+".check", "max.message.bytes", "50")
+	expect(t, verdicts(t, with(t, s, nil, "check", "--channel", "sms", "-o", "json")), map[string]string{
+		"round trip": "FAIL topic " + s.Name + ".check takes no record: MESSAGE_TOO_LARGE", "topics": "ok", "group": "ok",
 	})
 }

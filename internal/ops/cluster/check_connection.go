@@ -102,8 +102,11 @@ func (c *checker) exchange(ctx context.Context, name string) Finding {
 	sent := &kgo.Record{Topic: name, Key: []byte("msgctl check"), Value: []byte(rand.Text())}
 	if err := c.produce(ctx, sent); err != nil {
 		advice := seeLogs
-		if errors.Is(err, kerr.NotEnoughReplicas) {
+		switch {
+		case errors.Is(err, kerr.NotEnoughReplicas):
 			advice = "fewer replicas are in sync than min.insync.replicas: bring the brokers back that are away"
+		case errors.Is(err, kerr.MessageTooLarge):
+			advice = "msgctl topics init raises max.message.bytes"
 		}
 		return Finding{Verdict: Fail, Seen: fmt.Sprintf("topic %s takes no record: %v", name, err), Advice: advice}
 	}

@@ -39,7 +39,7 @@ func (c *checker) replicas(w *worst, o *ofChannel, t *topic) {
 		w.see(Warn, fmt.Sprintf("%s has %s, KAFKA_TOPIC_REPLICATION is %d", t.name, copies(n), o.Kafka.Topic.Replication), "add replicas with kafka-reassign-partitions.sh")
 	}
 	if known && isr > int64(t.replication()) {
-		w.see(Fail, fmt.Sprintf("%s has %s and min.insync.replicas=%d: no record can be written", t.name, copies(t.replication()), isr),
+		w.see(Fail, fmt.Sprintf("%s has %s and min.insync.replicas=%d: no more can be in sync than there are, and brokers of older versions take no record then", t.name, copies(t.replication()), isr),
 			"lower min.insync.replicas with kafka-configs.sh, or add replicas")
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -160,5 +161,66 @@ func TestSharedTopicsGetTheMostOfAll(t *testing.T) {
 	})
 	if len(got) != 2 || got[0].String() != "4 partitions, replication 3, cleanup.policy=delete, max.message.bytes=7, retention.ms=9" {
 		t.Errorf("%v", got)
+	}
+}
+
+// What the loss of brokers has done, or would do, is told by its worst.
+func TestReplication(t *testing.T) {
+	t.Parallel()
+	alive := func(replicas, insync int, minimum string) *topic {
+		topic := there("t", 4, replicas, map[string]string{minISR: minimum})
+		for i := range topic.partitions {
+			topic.partitions[i].ISR = make([]int32, insync)
+		}
+		return topic
+	}
+	dead := alive(3, 3, "2")
+	dead.partitions[1].Leader = -1
+	tests := []struct {
+		name    string
+		brokers int
+		is      *topic
+		want    string
+	}{
+		{"well", 3, alive(3, 3, "2"), "ok 3 copies at least, all in sync"},
+		{"one broker", 1, alive(1, 1, "1"), "ok one copy on the only broker"},
+		{"one copy", 3, alive(1, 1, "1"), "warn t has one copy: the loss of its broker loses messages"},
+		{"fewer copies than wanted", 3, alive(2, 2, "1"), "warn t has 2 copies, KAFKA_TOPIC_REPLICATION is 3"},
+		{"one behind", 3, alive(3, 2, "2"), "warn t has 4 partitions with replicas that are not in sync"},
+		{"too few in sync", 3, alive(3, 1, "2"), "FAIL t has 4 partitions with fewer replicas in sync than min.insync.replicas"},
+		{"too few at all", 3, alive(3, 3, "4"), "FAIL t has 3 copies and min.insync.replicas=4"},
+		{"no leader", 3, dead, "FAIL t has 1 partition without a leader"},
+		{"missing", 3, &topic{err: kerr.UnknownTopicOrPartition}, "skipped"},
+	}
+	for _, tt := range tests {
+		c := &config.Config{}
+		if c.Kafka.Topic.Replication = 3; tt.brokers == 1 {
+			c.Kafka.Topic.Replication = 1
+		}
+		f := (&checker{brokers: tt.brokers}).replication(t.Context(), &ofChannel{c, tt.is, tt.is, tt.is})
+		if got := string(f.Verdict) + " " + f.Seen; !strings.HasPrefix(got, tt.want) || f.Advice == "" && f.Verdict != OK && f.Verdict != Skipped {
+			t.Errorf("%s: %s (%s), want %s", tt.name, got, f.Advice, tt.want)
+		}
+	}
+}
+
+func TestGroupFinding(t *testing.T) {
+	t.Parallel()
+	two := kadm.DescribedGroup{State: "Stable", Members: make([]kadm.DescribedGroupMember, 2)}
+	tests := []struct {
+		g             kadm.DescribedGroup
+		waiting, lost int64
+		want          string
+	}{
+		{two, 5, 0, "ok g: Stable, 2 workers, 5 requests waiting"},
+		{kadm.DescribedGroup{State: "Dead"}, 0, 0, "ok no worker has joined g yet, 0 requests waiting"},
+		{kadm.DescribedGroup{State: "Empty"}, 1, 0, "warn g: Empty, 0 workers, 1 request waiting"},
+		{two, 1, 7, "FAIL g: Stable, 2 workers, 1 request waiting; 7 requests gone before they were read"},
+	}
+	for _, tt := range tests {
+		f := groupFinding("g", tt.g, tt.waiting, tt.lost)
+		if got := string(f.Verdict) + " " + f.Seen; got != tt.want {
+			t.Errorf("%s, want %s", got, tt.want)
+		}
 	}
 }

@@ -102,7 +102,7 @@ func diffSettings(w wanted, is *topic) []Change {
 		switch {
 		case n > a.value:
 		case a.name == minISR && a.value > int64(is.replication()):
-			c.Note = fmt.Sprintf("the topic has only %s: Kafka would refuse every record", plural(is.replication(), "replica"))
+			c.Note = fmt.Sprintf("the topic has only %s, no more can be in sync", plural(is.replication(), "replica"))
 		default:
 			c.Result = Raised
 		}

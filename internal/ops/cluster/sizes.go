@@ -79,7 +79,7 @@ func checkTopicSettings(c *config.Config) error {
 	var problems []string
 	if t := &c.Kafka.Topic; t.MinISR > t.Replication {
 		problems = append(problems, fmt.Sprintf(
-			"KAFKA_TOPIC_MIN_ISR: %d is above KAFKA_TOPIC_REPLICATION (%d): Kafka would refuse every record", t.MinISR, t.Replication))
+			"KAFKA_TOPIC_MIN_ISR: %d is above KAFKA_TOPIC_REPLICATION (%d): no more replicas can be in sync than there are", t.MinISR, t.Replication))
 	}
 	if s := sizesOf(&c.Limits); s.dlq > recordMax {
 		problems = append(problems, fmt.Sprintf(
