@@ -55,7 +55,7 @@ settings; 130 interrupted.`,
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
-	cmd.AddCommand(dev(), explainCommand(s), fakeProvider())
+	cmd.AddCommand(dev(), explainCommand(s), fakeProvider(), topicsCommand(s), checkCommand(s), configCommand(s))
 	asUsage(cmd)
 	return cmd
 }

@@ -16,6 +16,36 @@ import (
 // in the working directory, which may be absent; a file that is named must
 // exist. The warnings name the variables of the file that no setting reads.
 func Environment(path string) (Lookup, []string, error) {
+	origin, warnings, err := Origins(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	return origin.Lookup, warnings, nil
+}
+
+// Origin returns a variable's value and where it was set: "environment" or the
+// path of a file, and nothing where it was not.
+type Origin func(name string) (value, from string)
+
+// Lookup is the same without telling where.
+func (o Origin) Lookup(name string) (string, bool) {
+	value, from := o(name)
+	return value, from != ""
+}
+
+// inEnvironment is the origin of a variable of the process.
+const inEnvironment = "environment"
+
+// ofProcess is the origin of settings where there is no file.
+func ofProcess(name string) (value, from string) {
+	if value, ok := os.LookupEnv(name); ok {
+		return value, inEnvironment
+	}
+	return "", ""
+}
+
+// Origins is Environment for who wants to tell where a setting came from.
+func Origins(path string) (Origin, []string, error) {
 	named := path != ""
 	if !named {
 		path = ".env"
@@ -23,7 +53,7 @@ func Environment(path string) (Lookup, []string, error) {
 	data, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !named:
-		return os.LookupEnv, nil, nil
+		return ofProcess, nil, nil
 	case err != nil:
 		return nil, nil, &Error{Problems: []string{fmt.Sprintf("--env-file: %v", err)}}
 	}
@@ -39,20 +69,25 @@ func Environment(path string) (Lookup, []string, error) {
 		}
 	}
 	slices.Sort(warnings)
+	given := map[string]bool{} // to the process by us
 	for name, value := range values {
 		if _, set := os.LookupEnv(name); !set && strings.HasPrefix(name, "OTEL_") {
 			// The OpenTelemetry SDK reads these by itself, and no file.
 			if err := os.Setenv(name, value); err != nil {
 				return nil, nil, &Error{Problems: []string{fmt.Sprintf("%s: %s: %v", path, name, err)}}
 			}
+			given[name] = true
 		}
 	}
-	return func(name string) (string, bool) {
-		if value, ok := os.LookupEnv(name); ok {
-			return value, true
+	return func(name string) (string, string) {
+		value, ok := os.LookupEnv(name)
+		if ok && !given[name] {
+			return value, inEnvironment
 		}
-		value, ok := values[name]
-		return value, ok
+		if value, ok = values[name]; ok {
+			return value, path
+		}
+		return "", ""
 	}, warnings, nil
 }
 

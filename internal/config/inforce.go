@@ -1,0 +1,107 @@
+package config
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Value is a setting in force.
+type Value struct {
+	Section  string `json:"section"`
+	Name     string `json:"name"`
+	Value    string `json:"value"`             // as it was given; "(hidden)" where it is secret, "(invalid)" where it does not parse
+	From     string `json:"from"`              // "environment", a file's path, "default", or empty: it has no value
+	Variable string `json:"variable,omitzero"` // that set it, where that is not Name: an override for the channel, or NAME_FILE
+}
+
+// Set reports whether somebody set it.
+func (v *Value) Set() bool { return v.From != "" && v.From != byDefault }
+
+// byDefault is the origin of a default.
+const byDefault = "default"
+
+// InForce lists the settings that a worker of channel would run with, right or
+// wrong, in the order of the table, without those of other channels alone. It
+// shows no secret.
+func InForce(origin Origin, channel string) []Value {
+	l := &loader{lookup: origin.Lookup, prefix: strings.ToUpper(channel) + "_", config: &Config{Channel: channel}}
+	loaded, err := Load(origin.Lookup, channel)
+	if err != nil {
+		loaded, _ = LoadTool(origin.Lookup, channel) // nil where that is wrong too
+	}
+	var list []Value
+	for _, s := range table(l.config) {
+		for _, row := range s.rows {
+			if row.fixed && !ofChannel(row.name, channel) {
+				continue
+			}
+			v := l.inForce(origin, row)
+			v.Section = s.title
+			if v.From == "" {
+				v.Value, v.From = computed(row.name, channel, loaded)
+			}
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// ofChannel reports whether a fixed name is the channel's own.
+func ofChannel(name, channel string) bool {
+	upper := strings.ToUpper(channel)
+	return strings.HasPrefix(name, upper+"_") || strings.HasPrefix(name, "KAFKA_"+upper+"_")
+}
+
+// inForce finds the variable that sets a row.
+func (l *loader) inForce(origin Origin, row setting) Value {
+	for _, name := range l.names(row) {
+		if value, ok := l.get(name); ok {
+			_, from := origin(name)
+			return Value{Name: row.name, Value: shown(row, value), From: from, Variable: other(name, row.name)}
+		}
+		if row.secret == nil {
+			continue
+		}
+		if path, ok := l.get(name + "_FILE"); ok {
+			_, from := origin(name + "_FILE")
+			return Value{Name: row.name, Value: "(in the file " + path + ")", From: from, Variable: name + "_FILE"}
+		}
+	}
+	if row.fallback != "" {
+		return Value{Name: row.name, Value: row.fallback, From: byDefault}
+	}
+	return Value{Name: row.name}
+}
+
+func other(name, usual string) string {
+	if name == usual {
+		return ""
+	}
+	return name
+}
+
+// shown is a value as it may be shown. What does not parse may be anything, a
+// URL with a password in it too; so may be the query of one that does.
+func shown(row setting, value string) string {
+	if row.secret != nil {
+		return "(hidden)"
+	}
+	if row.parse(value) != nil {
+		return "(invalid)"
+	}
+	if before, _, query := strings.Cut(value, "?"); query && strings.Contains(before, "://") {
+		return before + "?(hidden)"
+	}
+	return value
+}
+
+// computed is the default of a setting whose default depends on others.
+func computed(name, channel string, c *Config) (value, from string) {
+	switch {
+	case name == "KAFKA_CLIENT_ID":
+		return channel + "-worker", byDefault
+	case name == "SHUTDOWN_TIMEOUT_SECONDS" && c != nil:
+		return strconv.FormatFloat(c.ShutdownTimeout.Seconds(), 'f', -1, 64), byDefault
+	}
+	return "", ""
+}

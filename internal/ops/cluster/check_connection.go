@@ -1,0 +1,153 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"messaging-worker/internal/config"
+	"messaging-worker/internal/kafka"
+	"messaging-worker/internal/ops"
+)
+
+// connectAdvice says what to do about a connection that cannot be made.
+func connectAdvice(err error, k *config.Kafka) string {
+	_, badCertificate := errors.AsType[*tls.CertificateVerificationError](err)
+	_, noTLS := errors.AsType[tls.RecordHeaderError](err)
+	_, alert := errors.AsType[tls.AlertError](err)
+	switch {
+	case errors.Is(err, kerr.SaslAuthenticationFailed):
+		return "check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD (or its file) and KAFKA_SASL_MECHANISM with who runs the brokers"
+	case errors.Is(err, kerr.UnsupportedSaslMechanism):
+		return "the brokers do not offer KAFKA_SASL_MECHANISM=" + k.SASLMechanism + ": take one that they do"
+	case errors.Is(err, kerr.IllegalSaslState):
+		return "the port wants no credentials, or other ones: check KAFKA_SECURITY_PROTOCOL"
+	case badCertificate:
+		return "set KAFKA_TLS_CA_FILE to the CA that signed the brokers' certificates, and use the host names that are in them"
+	case noTLS:
+		return "the port does not speak TLS: check KAFKA_SECURITY_PROTOCOL and the port"
+	case alert:
+		return "the brokers refuse the client's certificate: check KAFKA_TLS_CERT_FILE and KAFKA_TLS_KEY_FILE"
+	case errors.Is(err, io.EOF), errors.Is(err, context.DeadlineExceeded):
+		return "something listens there and does not speak Kafka as expected: check the port, and whether it wants TLS or SASL (KAFKA_SECURITY_PROTOCOL)"
+	}
+	return "is Kafka running there? set KAFKA_BROKERS or --brokers"
+}
+
+// everyBroker asks each broker under the address that it gives out: workers
+// are sent there, whatever address they begin with.
+func (c *checker) everyBroker(ctx context.Context) Finding {
+	ctx, cancel := within(ctx)
+	defer cancel()
+	meta, err := c.admin.BrokerMetadata(ctx)
+	if err != nil {
+		return Finding{Verdict: Fail, Seen: "the list of brokers cannot be read: " + err.Error(), Advice: seeLogs}
+	}
+	c.brokers = len(meta.Brokers)
+	answers := make([]error, len(meta.Brokers))
+	var wg sync.WaitGroup
+	for i, b := range meta.Brokers {
+		wg.Go(func() { _, answers[i] = c.client.Broker(int(b.NodeID)).Request(ctx, kmsg.NewPtrApiVersionsRequest()) })
+	}
+	wg.Wait()
+	var w worst
+	for i, b := range meta.Brokers {
+		if err := answers[i]; err != nil {
+			w.see(
+				Fail, fmt.Sprintf("broker %d at %s:%d does not answer: %v", b.NodeID, b.Host, b.Port, err),
+				"brokers give their own addresses out: set advertised.listeners to ones that can be reached from here",
+			)
+		}
+	}
+	return w.or(plural(c.brokers, "broker") + " can be reached")
+}
+
+// roundTrip writes a record and reads it back.
+func (c *checker) roundTrip(ctx context.Context) Finding {
+	name := c.cluster.Kafka.TempTopic
+	ctx, cancel := within(ctx)
+	defer cancel()
+	found, err := look(ctx, c.client, name)
+	if err != nil {
+		return Finding{Verdict: Fail, Seen: err.Error(), Advice: seeLogs}
+	}
+	if t := found[name]; t.missing() {
+		return Finding{
+			Verdict: Fail, Seen: fmt.Sprintf("topic %s (KAFKA_TEMP_TOPIC) does not exist", name),
+			Advice: "msgctl topics init creates it",
+		}
+	}
+	denied, err := kafka.MissingTopics(ctx, c.client, kafka.Need{Topic: name, Read: true, Write: true})
+	if err == nil && len(denied) > 0 {
+		return Finding{
+			Verdict: Warn, Seen: fmt.Sprintf("not tried: no permission to Read or Write topic %s (ACL)", name),
+			Advice: fmt.Sprintf("workers need no permission there; to try it, grant Read and Write on %s to who runs this check", name),
+		}
+	}
+	return c.exchange(ctx, name)
+}
+
+func (c *checker) exchange(ctx context.Context, name string) Finding {
+	begin := time.Now()
+	sent := &kgo.Record{Topic: name, Key: []byte("msgctl check"), Value: []byte(rand.Text())}
+	if err := c.produce(ctx, sent); err != nil {
+		advice := seeLogs
+		switch {
+		case errors.Is(err, kerr.NotEnoughReplicas):
+			advice = "fewer replicas are in sync than min.insync.replicas: bring the brokers back that are away"
+		case errors.Is(err, kerr.MessageTooLarge):
+			advice = "msgctl topics init raises max.message.bytes"
+		}
+		return Finding{Verdict: Fail, Seen: fmt.Sprintf("topic %s takes no record: %v", name, err), Advice: advice}
+	}
+	written := took(begin)
+	if err := c.readBack(ctx, sent); err != nil {
+		return Finding{Verdict: Fail, Seen: fmt.Sprintf("a record written to %s does not come back: %v", name, err), Advice: seeLogs}
+	}
+	return Finding{Verdict: OK, Seen: fmt.Sprintf("a record written to %s in %s came back %s after it was sent", name, written, took(begin))}
+}
+
+func (c *checker) produce(ctx context.Context, r *kgo.Record) error {
+	client, err := ops.Connect(ctx, c.cluster, kgo.RecordRetries(3))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return client.ProduceSync(ctx, r).FirstErr() //nolint:wrapcheck // the finding names the topic
+}
+
+func (c *checker) readBack(ctx context.Context, r *kgo.Record) error {
+	at := map[string]map[int32]kgo.Offset{r.Topic: {r.Partition: kgo.NewOffset().At(r.Offset)}}
+	client, err := ops.Connect(ctx, c.cluster, kgo.ConsumePartitions(at))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	for {
+		fetches := client.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			return err //nolint:wrapcheck // the finding names the topic
+		}
+		for _, got := range fetches.Records() {
+			if string(got.Value) == string(r.Value) {
+				return nil
+			}
+		}
+	}
+}
+
+// allowed reports whether a set of operations, as brokers answer it, has one
+// of them. Brokers that do not tell allow everything.
+func allowed(set int32, op kmsg.ACLOperation) bool {
+	return set == math.MinInt32 || set&(1<<op) != 0
+}

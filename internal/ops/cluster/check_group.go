@@ -1,0 +1,183 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+)
+
+// replication asks whether the loss of a broker would stop or lose anything.
+func (c *checker) replication(_ context.Context, o *ofChannel) Finding {
+	var w worst
+	least := 0
+	for _, t := range o.topics() {
+		if !t.exists() {
+			return Finding{Verdict: Skipped, Seen: seeTopics}
+		}
+		if n := t.replication(); least == 0 || n < least {
+			least = n
+		}
+		c.replicas(&w, o, t)
+	}
+	if least == 1 {
+		return w.or("one copy on the only broker: enough to develop, not to keep")
+	}
+	return w.or(fmt.Sprintf("%d copies at least, all in sync", least))
+}
+
+// replicas looks at one topic.
+func (c *checker) replicas(w *worst, o *ofChannel, t *topic) {
+	isr, known := t.amount(minISR)
+	if n := t.replication(); n == 1 && c.brokers > 1 {
+		w.see(Warn, t.name+" has one copy: the loss of its broker loses messages", "add replicas with kafka-reassign-partitions.sh; for new topics set KAFKA_TOPIC_REPLICATION")
+	} else if n < o.Kafka.Topic.Replication {
+		w.see(Warn, fmt.Sprintf("%s has %s, KAFKA_TOPIC_REPLICATION is %d", t.name, copies(n), o.Kafka.Topic.Replication), "add replicas with kafka-reassign-partitions.sh")
+	}
+	if known && isr > int64(t.replication()) {
+		w.see(Fail, fmt.Sprintf("%s has %s and min.insync.replicas=%d: no more can be in sync than there are, and brokers of older versions take no record then", t.name, copies(t.replication()), isr),
+			"lower min.insync.replicas with kafka-configs.sh, or add replicas")
+		return
+	}
+	dead, short, behind := 0, 0, 0
+	for _, p := range t.partitions {
+		switch {
+		case p.Leader < 0:
+			dead++
+		case known && int64(len(p.ISR)) < isr:
+			short++
+		case len(p.ISR) < len(p.Replicas):
+			behind++
+		}
+	}
+	const advice = "bring back the brokers that are away"
+	for _, s := range []struct {
+		n       int
+		verdict Verdict
+		text    string
+	}{
+		{dead, Fail, "without a leader: they can be neither read nor written"},
+		{short, Fail, "with fewer replicas in sync than min.insync.replicas: they cannot be written"},
+		{behind, Warn, "with replicas that are not in sync"},
+	} {
+		if s.n > 0 {
+			w.see(s.verdict, fmt.Sprintf("%s has %s %s", t.name, plural(s.n, "partition"), s.text), advice)
+		}
+	}
+}
+
+func copies(n int) string {
+	if n == 1 {
+		return "one copy"
+	}
+	return fmt.Sprint(n, " copies")
+}
+
+// group tells who works, and how much waits.
+func (c *checker) group(ctx context.Context, o *ofChannel) Finding {
+	name := o.Kafka.Group
+	g, err := c.describe(ctx, name)
+	switch {
+	case errors.Is(err, kerr.GroupIDNotFound):
+		g.State = "Dead"
+	case errors.Is(err, kerr.GroupAuthorizationFailed):
+		return Finding{Verdict: Skipped, Seen: "may not be seen, see permissions"}
+	case err != nil:
+		return Finding{Verdict: Fail, Seen: "group " + name + ": " + err.Error(), Advice: seeLogs}
+	case g.ProtocolType != "" && g.ProtocolType != "consumer":
+		return Finding{
+			Verdict: Fail, Seen: fmt.Sprintf("group %s is used by something else (%s)", name, g.ProtocolType), Advice: "set another " + groupSetting(o),
+		}
+	}
+	if !o.request.exists() {
+		return Finding{Verdict: Skipped, Seen: seeTopics}
+	}
+	waiting, lost, err := c.lag(ctx, o)
+	if err != nil {
+		return Finding{Verdict: Warn, Seen: fmt.Sprintf("%s is %s; how much waits is not known: %v", name, g.State, err), Advice: "see permissions"}
+	}
+	return groupFinding(name, g, waiting, lost)
+}
+
+// describe asks for a group. In a new cluster the brokers make the topic of
+// offsets when they are first asked, and have no coordinator until it is there.
+func (c *checker) describe(ctx context.Context, name string) (kadm.DescribedGroup, error) {
+	ctx, cancel := within(ctx)
+	defer cancel()
+	for {
+		groups, err := c.admin.DescribeGroups(ctx, name)
+		if err == nil {
+			err = groups[name].Err
+		}
+		if !errors.Is(err, kerr.CoordinatorNotAvailable) && !errors.Is(err, kerr.CoordinatorLoadInProgress) {
+			return groups[name], err //nolint:wrapcheck // the finding names the group
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+			return kadm.DescribedGroup{}, err //nolint:wrapcheck // the finding names the group
+		}
+	}
+}
+
+func groupFinding(name string, g kadm.DescribedGroup, waiting, lost int64) Finding {
+	seen := fmt.Sprintf("%s: %s, %s, %s", name, g.State, plural(len(g.Members), "worker"), plural(int(waiting), "request")+" waiting")
+	if g.State == "Dead" || g.State == "" {
+		seen = fmt.Sprintf("no worker has joined %s yet, %s waiting", name, plural(int(waiting), "request"))
+	}
+	switch {
+	case lost > 0:
+		return Finding{
+			Verdict: Fail, Seen: fmt.Sprintf("%s; %s gone before they were read", seen, plural(int(lost), "request")),
+			Advice: "start workers sooner, or raise the request topic's retention",
+		}
+	case len(g.Members) == 0 && waiting > 0:
+		return Finding{Verdict: Warn, Seen: seen, Advice: "start workers"}
+	}
+	return Finding{Verdict: OK, Seen: seen}
+}
+
+// lag counts the requests that wait, and those that their topic let go before
+// they were committed.
+func (c *checker) lag(ctx context.Context, o *ofChannel) (waiting, lost int64, err error) {
+	ctx, cancel := within(ctx)
+	defer cancel()
+	name := o.request.name
+	commits, err := c.admin.FetchOffsets(ctx, o.Kafka.Group)
+	if errors.Is(err, kerr.GroupIDNotFound) {
+		err = nil
+	}
+	if err != nil {
+		return 0, 0, err //nolint:wrapcheck // the finding says what it is about
+	}
+	starts, err := c.admin.ListStartOffsets(ctx, name)
+	if err == nil {
+		err = starts.Error()
+	}
+	if err != nil {
+		return 0, 0, err //nolint:wrapcheck // the finding says what it is about
+	}
+	ends, err := c.admin.ListEndOffsets(ctx, name)
+	if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		return 0, 0, err //nolint:wrapcheck // the finding says what it is about
+	}
+	ends.Each(func(end kadm.ListedOffset) {
+		start, _ := starts.Lookup(name, end.Partition)
+		from := start.Offset
+		if commit, ok := commits.Lookup(name, end.Partition); ok && commit.At >= 0 {
+			lost += max(0, start.Offset-commit.At)
+			from = max(from, commit.At)
+		}
+		waiting += max(0, end.Offset-from)
+	})
+	return waiting, lost, nil
+}
+
+func groupSetting(o *ofChannel) string { return strings.ToUpper(o.Channel) + "_CONSUMER_GROUP" }

@@ -1,0 +1,181 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"messaging-worker/internal/kafka"
+)
+
+// initAdvice is what mends most that can be wrong with topics.
+func initAdvice(o *ofChannel) string { return "msgctl topics init --channel " + o.Channel }
+
+// The texts of what cannot be told here.
+const (
+	seeLogs   = "see the brokers' logs"
+	seeTopics = "a topic is missing or may not be seen"
+)
+
+func (c *checker) existence(_ context.Context, o *ofChannel) Finding {
+	var w worst
+	var names []string
+	for i, t := range o.topics() {
+		switch {
+		case t.missing():
+			names = append(names, "KAFKA_"+strings.ToUpper(o.Channel)+"_"+[]string{"REQUEST", "STATUS", "DLQ"}[i]+"_TOPIC")
+			w.see(Fail, t.name+" does not exist", "")
+		case t.forbidden():
+			w.see(Warn, t.name+" may not be seen", "see permissions")
+		case !t.exists():
+			w.see(Fail, t.name+": "+t.err.Error(), seeLogs)
+		}
+	}
+	if len(names) > 0 {
+		w.Advice = join(initAdvice(o)+" creates what is missing; if another name is meant, set "+strings.Join(names, ", "), w.Advice)
+	}
+	return w.or(fmt.Sprintf("%s, %s and %s exist", o.request.name, o.status.name, o.dlq.name))
+}
+
+// permissions asks for what docs/operations.md says that a worker needs.
+func (c *checker) permissions(ctx context.Context, o *ofChannel) Finding {
+	ctx, cancel := within(ctx)
+	defer cancel()
+	var w worst
+	const grant = "grant what docs/operations.md lists to the user of these settings"
+	var needs []kafka.Need
+	absent := ""
+	for i, need := range []kafka.Need{{Read: true}, {Read: o.Kafka.CommitOnSuccessOnly, Write: true}, {Write: true}} {
+		t := o.topics()[i]
+		switch need.Topic = t.name; {
+		case t.exists():
+			needs = append(needs, need)
+		case t.forbidden():
+			w.see(Fail, "topic "+t.name+": no permission, not even to see it (ACL)", grant)
+		default:
+			absent = ", as far as the topics exist"
+		}
+	}
+	if len(needs) > 0 {
+		denied, err := kafka.MissingTopics(ctx, c.client, needs...)
+		if err != nil {
+			return Finding{Verdict: Fail, Seen: err.Error(), Advice: seeLogs}
+		}
+		for _, why := range denied {
+			w.see(Fail, why.Error(), grant)
+		}
+	}
+	c.groupPermission(ctx, &w, o, grant)
+	for _, t := range []*topic{o.request, o.status} {
+		if t.exists() && t.untold != nil {
+			w.see(Warn, "topic "+t.name+": no permission to DescribeConfigs (ACL)", "grant it, or nobody is warned of a status topic that forgets too soon")
+		}
+	}
+	return w.or("all that a worker needs" + absent)
+}
+
+func (c *checker) groupPermission(ctx context.Context, w *worst, o *ofChannel, grant string) {
+	ctx, cancel := within(ctx)
+	defer cancel()
+	req := kmsg.NewPtrDescribeGroupsRequest()
+	req.Groups, req.IncludeAuthorizedOperations = []string{o.Kafka.Group}, true
+	resp, err := req.RequestWith(ctx, c.client)
+	denied := errors.Is(err, kerr.GroupAuthorizationFailed)
+	if err == nil && len(resp.Groups) == 1 {
+		g := resp.Groups[0]
+		denied = g.ErrorCode == kerr.GroupAuthorizationFailed.Code || g.ErrorCode == 0 && !allowed(g.AuthorizedOperations, kmsg.ACLOperationRead)
+	}
+	if denied { // whatever else is wrong, the check of the group tells it
+		w.see(Fail, "group "+o.Kafka.Group+": no permission to Read (ACL)", grant)
+	}
+}
+
+func (c *checker) partitions(_ context.Context, o *ofChannel) Finding {
+	if !o.request.exists() || !o.status.exists() {
+		return Finding{Verdict: Skipped, Seen: seeTopics}
+	}
+	r, s := len(o.request.partitions), len(o.status.partitions)
+	switch {
+	case r == s:
+		return Finding{Verdict: OK, Seen: fmt.Sprintf("%d of requests and of events", r)}
+	case s > r:
+		return Finding{
+			Verdict: Warn, Seen: fmt.Sprintf("%d of requests, %d of events: the last %d of events stay empty", r, s, s-r),
+			Advice: "give both topics the same number: " + initAdvice(o) + " --add-partitions",
+		}
+	}
+	return Finding{
+		Verdict: Fail, Seen: fmt.Sprintf("%d of requests, but %d of events: partitions of requests share one of events", r, s),
+		Advice: fmt.Sprintf("KAFKA_TOPIC_PARTITIONS=%d %s --add-partitions", r, initAdvice(o)),
+	}
+}
+
+// sizes compares the topics' limits to the largest legal records. Where the
+// request topic is smaller than that, no larger request can lie there.
+func (c *checker) sizes(_ context.Context, o *ofChannel) Finding {
+	want, advice := sizesOf(&o.Limits), initAdvice(o)+" raises max.message.bytes"
+	var w worst
+	if n, ok := o.request.amount(maxBytes); ok {
+		if n < want.request {
+			w.see(Warn, fmt.Sprintf("%s takes %d bytes, MSG_MAX_BYTES needs %d: larger requests are refused to their producers", o.request.name, n, want.request), advice)
+		}
+		want.dlq = max(usualMax, letterBytes(min(n, want.request), &o.Limits))
+	}
+	if n, ok := o.status.amount(maxBytes); ok && n < statusBytes(&o.Limits) {
+		w.see(Fail, fmt.Sprintf("%s takes %d bytes, an event may have %d: one that does not fit holds its message up", o.status.name, n, statusBytes(&o.Limits)), advice)
+	}
+	if n, ok := o.dlq.amount(maxBytes); ok && n < want.dlq {
+		w.see(Fail, fmt.Sprintf("%s takes %d bytes, the dead letter of the largest request has %d: larger ones are written without their original", o.dlq.name, n, want.dlq), advice)
+	}
+	if w.Verdict != "" {
+		return w.Finding
+	}
+	return c.untold(o, "fit for MSG_MAX_BYTES="+strconv.Itoa(o.Limits.MessageBytes))
+}
+
+// untold is the verdict on settings that all look well, as far as they were
+// told.
+func (c *checker) untold(o *ofChannel, seen string) Finding {
+	for _, t := range o.topics() {
+		switch {
+		case !t.exists():
+			return Finding{Verdict: Skipped, Seen: seeTopics}
+		case t.untold != nil:
+			return Finding{Verdict: Skipped, Seen: "not known without DescribeConfigs on " + t.name}
+		}
+	}
+	return Finding{Verdict: OK, Seen: seen}
+}
+
+// journal asks what would have a crash repeat messages.
+func (c *checker) journal(ctx context.Context, o *ofChannel) Finding {
+	if !o.Kafka.CommitOnSuccessOnly {
+		return Finding{Verdict: OK, Seen: "not needed with COMMIT_ON_SUCCESS_ONLY=false"}
+	}
+	if !o.request.exists() || !o.status.exists() {
+		return Finding{Verdict: Skipped, Seen: seeTopics}
+	}
+	ctx, cancel := within(ctx)
+	defer cancel()
+	faults, err := kafka.JournalFaults(ctx, c.client, o.request.name, o.status.name)
+	switch {
+	case o.request.untold != nil || o.status.untold != nil:
+		return Finding{Verdict: Skipped, Seen: "not known without DescribeConfigs on both topics"}
+	case err != nil:
+		return Finding{Verdict: Fail, Seen: err.Error(), Advice: seeLogs}
+	case len(faults) == 0:
+		return Finding{Verdict: OK, Seen: o.status.name + " keeps its events as long as their requests are there"}
+	}
+	advice := initAdvice(o) + " raises its retention"
+	if strings.Contains(o.status.settings[cleanupPolicy], "compact") {
+		advice += "; " + deletes(o.status.name)
+	}
+	return Finding{
+		Verdict: Fail, Seen: o.status.name + ": " + strings.Join(faults, "; ") + ": a crash may send messages again", Advice: advice,
+	}
+}

@@ -1,0 +1,110 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// topic is what the brokers say of one.
+type topic struct {
+	name       string
+	err        error // why there is nothing to say; nil where there is
+	partitions []kmsg.MetadataResponseTopicPartition
+	settings   map[string]string
+	untold     error // why the settings are not known; nil where they are
+}
+
+func (t *topic) exists() bool    { return t.err == nil }
+func (t *topic) missing() bool   { return errors.Is(t.err, kerr.UnknownTopicOrPartition) }
+func (t *topic) forbidden() bool { return errors.Is(t.err, kerr.TopicAuthorizationFailed) }
+
+// ready reports whether every partition has a leader.
+func (t *topic) ready() bool {
+	return t.exists() && !slices.ContainsFunc(t.partitions, func(p kmsg.MetadataResponseTopicPartition) bool { return p.Leader < 0 })
+}
+
+// replication is that of the partition with the fewest replicas.
+func (t *topic) replication() int {
+	least := math.MaxInt
+	for _, p := range t.partitions {
+		least = min(least, len(p.Replicas))
+	}
+	return least
+}
+
+// amount returns a setting where more is more: without a limit (-1) it is the
+// highest number. False means that it is not known.
+func (t *topic) amount(setting string) (int64, bool) {
+	n, err := strconv.ParseInt(t.settings[setting], 10, 64)
+	if n < 0 {
+		n = math.MaxInt64
+	}
+	return n, err == nil
+}
+
+// amountText is what Kafka calls an amount.
+func amountText(n int64) string {
+	if n == math.MaxInt64 {
+		return "-1"
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+// look asks for topics and their settings. It creates none. The error means
+// that the brokers do not answer.
+func look(ctx context.Context, cl *kgo.Client, names ...string) (map[string]*topic, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	req.AllowAutoTopicCreation = false
+	for _, name := range names {
+		t := kmsg.NewMetadataRequestTopic()
+		t.Topic = new(name)
+		req.Topics = append(req.Topics, t)
+	}
+	resp, err := req.RequestWith(ctx, cl)
+	if err != nil {
+		return nil, fmt.Errorf("ask for topics: %w", err)
+	}
+	found := map[string]*topic{}
+	for _, name := range names {
+		found[name] = &topic{name: name, err: kerr.UnknownTopicOrPartition}
+	}
+	for _, answer := range resp.Topics {
+		if answer.Topic == nil || found[*answer.Topic] == nil {
+			continue
+		}
+		t := found[*answer.Topic]
+		if t.err = kerr.ErrorForCode(answer.ErrorCode); t.err == nil {
+			t.partitions = answer.Partitions
+			t.settings, t.untold = settings(ctx, cl, t.name)
+		}
+	}
+	return found, nil
+}
+
+// settings are asked for topic by topic: one that may not be described must
+// not hide the others.
+func settings(ctx context.Context, cl *kgo.Client, name string) (map[string]string, error) {
+	answers, err := kadm.NewClient(cl).DescribeTopicConfigs(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("ask for settings of %s: %w", name, err)
+	}
+	list := map[string]string{}
+	for _, answer := range answers {
+		if answer.Err != nil {
+			return nil, fmt.Errorf("ask for settings of %s: %w", name, answer.Err)
+		}
+		for _, entry := range answer.Configs {
+			list[entry.Key] = entry.MaybeValue()
+		}
+	}
+	return list, nil
+}
