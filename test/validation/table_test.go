@@ -173,7 +173,7 @@ func bodies() []vector {
 	)
 	for _, url := range []string{
 		"http://example.com", "HTTPS://example.com/", "https://example.com/a.png?x=1&y=%zz#top", "https://[::1]:8443/x", "http://example.com:/", "http://bücher.example/ü",
-		"http://a_b.example/", "http://example.com/@x:y", "http://example.com?x", "http://example.com#x", "http://example.com//a//b", "http://example.com/a/%C3%BC", "http://192.0.2.1:80/",
+		"http://a_b.example/", "http://example.com/@x:y", "http://example.com?x", "http://example.com#x", "http://example.com//a//b", "http://example.com/a/%C3%BC", "http://192.0.2.1:80/", "http://a]b]/",
 	} {
 		list = append(list, vector{"media at " + url, w, edit{"body": `{"type":"media","content":` + quote(url) + `,"media_type":"image/png"}`}, nil})
 	}
