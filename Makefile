@@ -64,6 +64,29 @@ fmt: ## format the code
 tidy: ## tidy the modules
 	go mod tidy
 	cd tools && go mod tidy
+	cd tools/supply && go mod tidy
+
+.PHONY: verify
+verify: ## check that modules are what go.sum says, and that docs/licences.md is current
+	go mod verify
+	cd tools/supply && go test . && go run . licences -check
+
+.PHONY: licences
+licences: ## write docs/licences.md from the modules' licence texts
+	cd tools/supply && go run . licences
+
+.PHONY: vuln
+vuln: ## look for known vulnerabilities; skipped, and says so, without a database
+	tools/supply/vuln.sh
+
+.PHONY: sbom
+sbom: ## write the bill of materials in CycloneDX to dist/sbom.json
+	@mkdir -p dist
+	go tool -modfile=tools/supply/go.mod cyclonedx-gomod mod -json -licenses -noserial -output dist/sbom.json .
+
+.PHONY: release
+release: ## build archives of VERSION for all platforms and their sums into dist/
+	cd tools/supply && go run . release -version $(VERSION)
 
 .PHONY: check
 check: lint test ## what to run before a commit

@@ -80,7 +80,12 @@ type vector struct {
 
 type edit = map[string]string
 
+// vectors lists the vectors of all channels.
 func vectors() []vector {
+	return slices.Concat(general(), envelopes(), addresses(), bodies(), emailHeaders())
+}
+
+func general() []vector {
 	e, s, w := models.Email, models.SMS, models.WhatsApp
 	x := func(c byte, n int) string { return strings.Repeat(string(c), n) }
 	return []vector{
@@ -225,16 +230,18 @@ func paths(t *testing.T, err error) []string {
 	return slices.Compact(out)
 }
 
-func TestRecordsThatAreNoRequest(t *testing.T) {
-	t.Parallel()
+// raw is a record that is no request at all, or none with a usable id.
+type raw struct {
+	name, value string
+	null        bool
+	wantID      string // usable message id
+	wantText    string
+}
+
+func raws() []raw {
 	good := string(base(models.SMS, nil))
 	deep := strings.Repeat("[", 1000) + strings.Repeat("]", 1000)
-	tests := []struct {
-		name, key, value string
-		null             bool
-		wantID           string // usable message id
-		wantText         string
-	}{
+	return []raw{
 		{name: "null value", null: true, wantText: "null value"},
 		{name: "empty", value: "", wantText: "empty"},
 		{name: "white space", value: " \n", wantText: "empty"},
@@ -250,13 +257,18 @@ func TestRecordsThatAreNoRequest(t *testing.T) {
 		{name: "invalid UTF-8", value: strings.Replace(good, "hello", "\xff", 1), wantID: id, wantText: "UTF-8"},
 		{name: "lone surrogate", value: strings.Replace(good, "hello", `\ud800`, 1), wantID: id, wantText: "UTF-8"},
 		{name: "nested too deep", value: `{"x":` + deep + `,` + good[1:], wantID: id, wantText: "deeper than 1000"},
+		{name: "8 MiB and one", value: good + strings.Repeat(" ", 8<<20+1-len(good)), wantID: id, wantText: "8388609 bytes, at most 8388608"},
 		{name: "byte order mark", value: "\ufeff" + good, wantText: "not valid JSON"},
 		{name: "bad id elsewhere fine", value: `{"message_id":"x"}`, wantText: "message_id"},
 	}
-	for _, tt := range tests {
+}
+
+func TestRecordsThatAreNoRequest(t *testing.T) {
+	t.Parallel()
+	for _, tt := range raws() {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			rec := &models.Record{Topic: "t", Key: []byte(tt.key), Value: []byte(tt.value)}
+			rec := &models.Record{Topic: "t", Value: []byte(tt.value)}
 			if tt.null {
 				rec.Value = nil
 			}
