@@ -110,6 +110,9 @@ func failed(err error, limit time.Duration, own []string) (models.ProviderRespon
 		}
 		return models.ProviderResponse{Status: models.StatusUnknown}, f
 	}
+	if up, ok := errors.AsType[*email.TimeUpError](err); ok {
+		return models.ProviderResponse{Status: models.StatusTimeout}, common.Transient(up)
+	}
 	line, isLine := errors.AsType[*email.LineError](err)
 	if isLine && line.Limit > 0 {
 		limit = line.Limit

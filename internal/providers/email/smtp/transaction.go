@@ -51,7 +51,7 @@ type transaction struct {
 
 // limits are the time limits of one call.
 type limits struct {
-	envelope time.Time     // when the last line must have been written
+	envelope time.Time     // when the last line must have been written, of every transaction
 	timeout  time.Duration // as it was set, for the errors
 	data     time.Duration // the wait for the reply to the last line
 }
