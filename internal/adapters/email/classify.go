@@ -29,7 +29,7 @@ func classOf(r email.Reply) (models.FailureType, string) {
 // shortText is a refusal in an error text: its code, and the server's words
 // where they are a plain few.
 func shortText(r email.Reply, own []string) error {
-	text := models.CutRunes(common.Clean(r.Message, own...), 200)
+	text := models.CutRunes(clean(r.Message, own), 200)
 	if text == "" {
 		return fmt.Errorf("smtp %d", r.Code)
 	}
@@ -37,9 +37,9 @@ func shortText(r email.Reply, own []string) error {
 }
 
 func response(r email.Reply, status string, own []string) models.ProviderResponse {
-	resp := models.ProviderResponse{Status: status, Code: r.Code, Message: common.Clean(r.Message, own...)}
+	resp := models.ProviderResponse{Status: status, Code: r.Code, Message: clean(r.Message, own)}
 	if status != models.StatusOK {
-		resp.Raw = common.Clean(r.String()+" "+r.Message, own...)
+		resp.Raw = clean(r.String()+" "+r.Message, own)
 	}
 	return resp
 }
@@ -93,7 +93,7 @@ func failed(err error, limit time.Duration, own []string) (models.ProviderRespon
 	}
 	if broken, ok := errors.AsType[*email.SetupError](err); ok {
 		if broken.Err != nil {
-			text := models.CutRunes("smtp "+broken.Stage+": "+broken.Err.Error(), 200)
+			text := models.CutRunes("smtp "+broken.Stage+": "+mask(broken.Err.Error()), 200)
 			return models.ProviderResponse{Status: models.StatusUnavailable, Message: text}, setUp(errors.New(text))
 		}
 		f := setUp(shortText(broken.Reply, own))

@@ -3,11 +3,13 @@ package email
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/providers/email"
+	"messaging-worker/internal/util"
 )
 
 // settled reads a conversation in which recipients had answers of their own.
@@ -83,7 +85,7 @@ func note(resp *models.ProviderResponse, receipt email.Receipt, recipients []int
 		if slices.Contains(f.Refused, i) {
 			key = "refused."
 		}
-		text := refusal.Reply.String() + " " + common.Clean(refusal.Reply.Message, own...)
+		text := refusal.Reply.String() + " " + clean(refusal.Reply.Message, own)
 		resp.Meta[key+strconv.Itoa(i)] = models.CutRunes(text, 200)
 	}
 	resp.Meta["accepted"] = strconv.Itoa(len(recipients) - len(receipt.Refusals) - len(receipt.Failed))
@@ -93,8 +95,20 @@ func note(resp *models.ProviderResponse, receipt email.Receipt, recipients []int
 func accepted(receipt email.Receipt, status string, own []string) models.ProviderResponse {
 	resp := response(receipt.Reply, status, own)
 	resp.Raw, resp.Meta = "", map[string]string{}
-	if receipt.QueueID != "" {
+	if receipt.QueueID != "" && !names(receipt.QueueID, own) {
 		resp.Meta["queue_id"] = receipt.QueueID
 	}
 	return resp
+}
+
+// names reports whether a queue id, which is kept as it is, has one of the
+// message's mailboxes in it.
+func names(queueID string, own []string) bool {
+	if !strings.Contains(queueID, "@") {
+		return false // as nearly all
+	}
+	queueID = strings.ToLower(queueID)
+	return slices.ContainsFunc(own, func(s string) bool {
+		return util.IsMailbox(s) && strings.Contains(queueID, strings.ToLower(s))
+	})
 }
