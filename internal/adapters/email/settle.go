@@ -12,57 +12,65 @@ import (
 	"messaging-worker/internal/util"
 )
 
+// talk is what a conversation was to bring about.
+type talk struct {
+	recipients []int         // their numbers in the request
+	whole      bool          // nobody else of the message was reached or refused before
+	limit      time.Duration // of the call, for error texts
+	own        []string      // texts of the request that an answer may repeat
+}
+
 // settled reads a conversation in which recipients had answers of their own.
-func settled(receipt email.Receipt, recipients []int, limit time.Duration, own []string) (models.ProviderResponse, error) {
+func settled(receipt email.Receipt, t *talk) (models.ProviderResponse, error) {
 	if len(receipt.Refusals) == 0 && len(receipt.Failed) == 0 {
-		return accepted(receipt, models.StatusOK, own), nil
+		return accepted(receipt, models.StatusOK, t.own), nil
 	}
-	resp, f := answers(receipt, recipients, own)
+	resp, f := answers(receipt, t)
 	if len(receipt.Failed) > 0 {
-		resp, f = join(receipt, recipients, f, limit, own)
+		resp, f = join(receipt, t, f)
 	}
-	if len(receipt.Refusals)+len(receipt.Failed) < len(recipients) {
+	if len(receipt.Refusals)+len(receipt.Failed) < len(t.recipients) {
 		raw := resp.Raw
-		resp = accepted(receipt, models.StatusPartial, own)
+		resp = accepted(receipt, models.StatusPartial, t.own)
 		resp.Raw = raw
 	}
-	note(&resp, receipt, recipients, f, own)
+	note(&resp, receipt, t, f)
 	return resp, f
 }
 
 // answers reads what the recipients were answered.
-func answers(receipt email.Receipt, recipients []int, own []string) (models.ProviderResponse, *common.Failure) {
+func answers(receipt email.Receipt, t *talk) (models.ProviderResponse, *common.Failure) {
 	f := &common.Failure{Class: models.FailurePermanent, Refused: []int{}, Open: []int{}}
 	if len(receipt.Refusals) == 0 {
 		return models.ProviderResponse{}, f
 	}
 	worst := receipt.Refusals[0].Reply
-	relays := func(r email.Refusal) bool { return !noRelay(r.Reply, len(recipients) > 1) }
-	if len(receipt.Refusals) == len(recipients) && !slices.ContainsFunc(receipt.Refusals, relays) {
-		return response(worst, models.StatusUnavailable, own), setUp(shortText(worst, own))
+	relays := func(r email.Refusal) bool { return !noRelay(r.Reply, t) }
+	if len(receipt.Refusals) == len(t.recipients) && !slices.ContainsFunc(receipt.Refusals, relays) {
+		return response(worst, models.StatusUnavailable, t.own), setUp(shortText(worst, t.own))
 	}
 	for _, refusal := range receipt.Refusals {
 		class, _ := classOf(refusal.Reply)
 		if class == models.FailurePermanent {
-			f.Refused = append(f.Refused, recipients[refusal.Recipient])
+			f.Refused = append(f.Refused, t.recipients[refusal.Recipient])
 			continue
 		}
 		// Open recipients decide what happens next, so theirs is the class.
-		f.Open, f.Class, worst = append(f.Open, recipients[refusal.Recipient]), class, refusal.Reply
+		f.Open, f.Class, worst = append(f.Open, t.recipients[refusal.Recipient]), class, refusal.Reply
 	}
 	_, status := classOf(worst)
-	f.Err = shortText(worst, own)
-	return response(worst, status, own), f
+	f.Err = shortText(worst, t.own)
+	return response(worst, status, t.own), f
 }
 
 // join adds to the answers f what became of the recipients without one.
-func join(receipt email.Receipt, recipients []int, f *common.Failure, limit time.Duration, own []string) (models.ProviderResponse, *common.Failure) {
-	resp, rest := failed(receipt.Err, limit, own)
+func join(receipt email.Receipt, t *talk, f *common.Failure) (models.ProviderResponse, *common.Failure) {
+	resp, rest := failed(receipt.Err, t.limit, t.own)
 	for _, i := range receipt.Failed {
 		if rest.Class == models.FailurePermanent {
-			f.Refused = append(f.Refused, recipients[i])
+			f.Refused = append(f.Refused, t.recipients[i])
 		} else {
-			f.Open = append(f.Open, recipients[i])
+			f.Open = append(f.Open, t.recipients[i])
 		}
 	}
 	slices.Sort(f.Refused)
@@ -76,19 +84,19 @@ func join(receipt email.Receipt, recipients []int, f *common.Failure, limit time
 
 // note tells in meta what each recipient was answered, by its number: an
 // address has no place there. Who was deferred may be accepted later on.
-func note(resp *models.ProviderResponse, receipt email.Receipt, recipients []int, f *common.Failure, own []string) {
+func note(resp *models.ProviderResponse, receipt email.Receipt, t *talk, f *common.Failure) {
 	if resp.Meta == nil {
 		resp.Meta = map[string]string{}
 	}
 	for _, refusal := range receipt.Refusals {
-		key, i := "deferred.", recipients[refusal.Recipient]
+		key, i := "deferred.", t.recipients[refusal.Recipient]
 		if slices.Contains(f.Refused, i) {
 			key = "refused."
 		}
-		text := refusal.Reply.String() + " " + clean(refusal.Reply.Message, own)
+		text := refusal.Reply.String() + " " + clean(refusal.Reply.Message, t.own)
 		resp.Meta[key+strconv.Itoa(i)] = models.CutRunes(text, 200)
 	}
-	resp.Meta["accepted"] = strconv.Itoa(len(recipients) - len(receipt.Refusals) - len(receipt.Failed))
+	resp.Meta["accepted"] = strconv.Itoa(len(t.recipients) - len(receipt.Refusals) - len(receipt.Failed))
 	resp.Meta["rejected"] = strconv.Itoa(len(f.Refused))
 }
 
