@@ -77,6 +77,11 @@ func (a *Adapter) Send(ctx context.Context, req *models.EmailRequest, call commo
 	}
 	if err != nil {
 		resp, f := failed(err, t.limit, t.own)
+		rejected := 0
+		if f.Class == models.FailurePermanent {
+			rejected = len(t.recipients)
+		}
+		count(&resp, 0, rejected)
 		return resp, f
 	}
 	return settled(receipt, &t)

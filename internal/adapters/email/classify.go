@@ -59,7 +59,7 @@ func NotOurs(r email.Reply) bool {
 // (RFC 3463, 3.8). When all recipients of a message are refused so, it does.
 // One recipient alone may be refused with 550 by a policy of its own; 554 is
 // for when there is no service at all (RFC 5321, 4.2.3). Those that an earlier
-// attempt left over are no such proof: the server took the others.
+// attempt left over are no such proof: the server has dealt with the others.
 func noRelay(r email.Reply, t *talk) bool {
 	policy := r.Enhanced[0] == 5 && r.Enhanced[1] == 7
 	return NotOurs(r) || policy && t.whole && (r.Code == 554 || r.Code == 550 && len(t.recipients) > 1)

@@ -23,7 +23,9 @@ type talk struct {
 // settled reads a conversation in which recipients had answers of their own.
 func settled(receipt email.Receipt, t *talk) (models.ProviderResponse, error) {
 	if len(receipt.Refusals) == 0 && len(receipt.Failed) == 0 {
-		return accepted(receipt, models.StatusOK, t.own), nil
+		resp := accepted(receipt, models.StatusOK, t.own)
+		count(&resp, len(t.recipients), 0)
+		return resp, nil
 	}
 	resp, f := answers(receipt, t)
 	if len(receipt.Failed) > 0 {
@@ -85,9 +87,7 @@ func join(receipt email.Receipt, t *talk, f *common.Failure) (models.ProviderRes
 // note tells in meta what each recipient was answered, by its number: an
 // address has no place there. Who was deferred may be accepted later on.
 func note(resp *models.ProviderResponse, receipt email.Receipt, t *talk, f *common.Failure) {
-	if resp.Meta == nil {
-		resp.Meta = map[string]string{}
-	}
+	count(resp, len(t.recipients)-len(receipt.Refusals)-len(receipt.Failed), len(f.Refused))
 	for _, refusal := range receipt.Refusals {
 		key, i := "deferred.", t.recipients[refusal.Recipient]
 		if slices.Contains(f.Refused, i) {
@@ -96,8 +96,15 @@ func note(resp *models.ProviderResponse, receipt email.Receipt, t *talk, f *comm
 		text := refusal.Reply.String() + " " + clean(refusal.Reply.Message, t.own)
 		resp.Meta[key+strconv.Itoa(i)] = models.CutRunes(text, 200)
 	}
-	resp.Meta["accepted"] = strconv.Itoa(len(t.recipients) - len(receipt.Refusals) - len(receipt.Failed))
-	resp.Meta["rejected"] = strconv.Itoa(len(f.Refused))
+}
+
+// count tells in meta how many recipients of the call have the mail, and how
+// many are refused for good.
+func count(resp *models.ProviderResponse, accepted, rejected int) {
+	if resp.Meta == nil {
+		resp.Meta = map[string]string{}
+	}
+	resp.Meta["accepted"], resp.Meta["rejected"] = strconv.Itoa(accepted), strconv.Itoa(rejected)
 }
 
 func accepted(receipt email.Receipt, status string, own []string) models.ProviderResponse {
