@@ -1,8 +1,10 @@
 // Package util holds the pure predicates behind validation. They run for
-// every message, so they scan by hand and allocate nothing.
+// every message, so they scan by hand and allocate nothing, but for URLs and
+// the parameters of MIME types.
 package util
 
 import (
+	"mime"
 	"net/url"
 	"strings"
 	"time"
@@ -85,9 +87,16 @@ func IsE164(s string) bool {
 }
 
 // IsMIMEType reports whether s is type/subtype in the characters of RFC 6838,
-// without parameters.
+// with or without parameters (RFC 2045, 5.1).
 func IsMIMEType(s string) bool {
-	kind, sub, ok := strings.Cut(s, "/")
+	bare, _, parameters := strings.Cut(s, ";")
+	if parameters {
+		if _, _, err := mime.ParseMediaType(s); err != nil || HasControl(s) {
+			return false
+		}
+		bare = strings.TrimRight(bare, " \t")
+	}
+	kind, sub, ok := strings.Cut(bare, "/")
 	return ok && restrictedName(kind) && restrictedName(sub)
 }
 
