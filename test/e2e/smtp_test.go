@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -51,7 +52,7 @@ func openPostOffice(t *testing.T, refused, busy string) *postOffice {
 	return o
 }
 
-func (o *postOffice) port() string { return fmt.Sprint(o.listener.Addr().(*net.TCPAddr).Port) }
+func (o *postOffice) port() string { return strconv.Itoa(o.listener.Addr().(*net.TCPAddr).Port) }
 
 // serve speaks step by step. The message is told by its sender.
 func (o *postOffice) serve(c net.Conn) {

@@ -14,8 +14,6 @@ import (
 // TestHostileListsCostLittle has lists of half a million entries that are no
 // recipients: what is done for them is bounded, and their length is told. It
 // counts allocations, so it runs alone.
-//
-//nolint:paralleltest // see above
 func TestHostileListsCostLittle(t *testing.T) {
 	const entries = 1 << 19
 	const most = 2000 // several for each violation that is listed
@@ -36,9 +34,8 @@ func TestHostileListsCostLittle(t *testing.T) {
 	}
 }
 
-// TestHostileMetaCostsLittle has entries that are all of the wrong type.
-//
-//nolint:paralleltest // counts allocations
+// TestHostileMetaCostsLittle has entries that are all of the wrong type. It runs
+// alone too.
 func TestHostileMetaCostsLittle(t *testing.T) {
 	const entries = 1 << 16
 	var b strings.Builder

@@ -18,7 +18,9 @@ func TestServersWordsNameNoMailbox(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{"User@EXAMPLE.com", "uSer@example.com", "somebody.else@other.example", `"o n e"@example.com`} {
 		words := "<" + address + ">: no, " + address
-		r := func(code int) email.Reply { return email.Reply{Code: code, Enhanced: [3]int{code / 100, 1, 1}, Message: words} }
+		r := func(code int) email.Reply {
+			return email.Reply{Code: code, Enhanced: [3]int{code / 100, 1, 1}, Message: words}
+		}
 		tests := map[string]reply{
 			"message":       {err: &email.ReplyError{Stage: ".", Reply: r(550)}},
 			"421":           {err: &email.ReplyError{Stage: "MAIL", Reply: r(421)}},

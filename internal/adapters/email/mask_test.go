@@ -40,7 +40,7 @@ func FuzzMask(f *testing.F) {
 	f.Add(`<"a b"@c> d@e.`)
 	f.Add("a\u00a0@b")
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, word := range strings.Fields(mask(text)) {
+		for word := range strings.FieldsSeq(mask(text)) {
 			if i := strings.IndexByte(word, '@'); i > 0 && i < len(word)-1 {
 				t.Errorf("mask(%q) leaves %q", text, word)
 			}

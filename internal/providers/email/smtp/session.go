@@ -66,7 +66,7 @@ func (s *session) inTime(ctx context.Context) bool {
 // what the ones before it left: that is no failure of the server.
 func (s *session) fail(rcpts []int, err error) {
 	line, ok := errors.AsType[*email.LineError](err)
-	if ok && s.further && !line.Ambiguous && timedOut(context.Background(), line) {
+	if ok && s.further && !line.Ambiguous && isTimeout(line) {
 		err = &email.TimeUpError{Limit: s.limit.timeout}
 	}
 	s.receipt.Failed, s.receipt.Err = rcpts, err
