@@ -1,5 +1,5 @@
 // Package util holds the pure predicates behind validation. They run for
-// every message, so they scan by hand and allocate nothing.
+// every message, so they scan by hand and allocate nothing, but for URLs.
 package util
 
 import (
@@ -85,10 +85,78 @@ func IsE164(s string) bool {
 }
 
 // IsMIMEType reports whether s is type/subtype in the characters of RFC 6838,
-// without parameters.
+// with or without parameters (RFC 9110, 8.3.1). Whether a parameter makes
+// sense, or is there twice, is not looked at.
 func IsMIMEType(s string) bool {
-	kind, sub, ok := strings.Cut(s, "/")
-	return ok && restrictedName(kind) && restrictedName(sub)
+	bare, _, _ := strings.Cut(s, ";")
+	parameters := s[len(bare):]
+	kind, sub, ok := strings.Cut(trimEnd(bare, parameters != ""), "/")
+	if !ok || !restrictedName(kind) || !restrictedName(sub) {
+		return false
+	}
+	for parameters != "" {
+		parameters = strings.TrimLeft(strings.TrimPrefix(parameters, ";"), blanks)
+		if parameters == "" { // one semicolon too many does no harm
+			return true
+		}
+		if parameters, ok = afterParameter(parameters); !ok {
+			return false
+		}
+		parameters = strings.TrimLeft(parameters, blanks)
+		if parameters != "" && parameters[0] != ';' {
+			return false
+		}
+	}
+	return true
+}
+
+const blanks = " \t"
+
+func trimEnd(s string, yes bool) string {
+	if yes {
+		return strings.TrimRight(s, blanks)
+	}
+	return s
+}
+
+// afterParameter returns what stands behind name=value, or false where s does
+// not begin with that.
+func afterParameter(s string) (rest string, ok bool) {
+	name := tokenLength(s)
+	if name == 0 || name == len(s) || s[name] != '=' {
+		return s, false
+	}
+	s = s[name+1:]
+	if n := tokenLength(s); n > 0 {
+		return s[n:], true
+	}
+	if s == "" || s[0] != '"' {
+		return s, false
+	}
+	for i := 1; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"':
+			return s[i+1:], true
+		case c == '\\' && i+1 < len(s):
+			i++
+			if s[i] < ' ' || s[i] > '~' {
+				return s, false
+			}
+		case c < ' ' || c > '~':
+			return s, false
+		}
+	}
+	return s, false
+}
+
+// tokenLength is how long the token is that s begins with (RFC 9110, 5.6.2).
+func tokenLength(s string) int {
+	for i := range len(s) {
+		if !isAlnum(s[i]) && strings.IndexByte("!#$%&'*+-.^_`|~", s[i]) < 0 {
+			return i
+		}
+	}
+	return len(s)
 }
 
 func restrictedName(s string) bool {

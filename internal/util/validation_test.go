@@ -1,6 +1,7 @@
 package util_test
 
 import (
+	"mime"
 	"regexp"
 	"strings"
 	"testing"
@@ -69,8 +70,16 @@ func TestIsE164(t *testing.T) {
 func TestIsMIMEType(t *testing.T) {
 	t.Parallel()
 	check(t, "IsMIMEType", util.IsMIMEType,
-		[]string{"image/png", "application/vnd.ms-excel", "audio/ogg", "image/svg+xml", "a/b"},
-		[]string{"", "image", "image/", "/png", "image/png; q=1", "image/p ng", "image/png/x", "im age/png", "-x/y"})
+		[]string{
+			"image/png", "application/vnd.ms-excel", "audio/ogg", "image/svg+xml", "a/b",
+			"audio/ogg; codecs=opus", "audio/ogg;codecs=opus", `video/mp4; codecs="avc1.42E01E, mp4a.40.2"`, "text/plain ; charset=utf-8", "image/png;",
+			"text/plain; charset=UTF-8; format=flowed", "image/png; q=1; q=2", `a/b;x="\""`, "a/b ; ",
+		},
+		[]string{
+			"image/*", "*/*", "image/*; q=1", "image; q=1", "/png; q=1", "image/p ng; q=1", "image/png; q", "image/png; =1", "image/png; q=1 2",
+			"image/png, image/gif", `image/png; q="1`, "image/png;\n q=1", ";", "; q=1", "image/png; q=a/b", "image/png;;", "image/png; ; q=1", `image/png; q="1" 2`, `image/png; q="ü"`, "image/png ",
+			"", "image", "image/", "/png", "image/p ng", "image/png/x", "im age/png", "-x/y",
+		})
 }
 
 func TestIsHTTPURL(t *testing.T) {
@@ -163,6 +172,22 @@ func FuzzParseUTC(f *testing.F) {
 		}
 		if _, err := time.Parse(time.RFC3339, s); !ok && err == nil && want.MatchString(s) {
 			t.Errorf("ParseUTC(%q) = false", s)
+		}
+	})
+}
+
+// What is taken for a MIME type is one to the library too, and no wildcard.
+func FuzzIsMIMEType(f *testing.F) {
+	f.Add("audio/ogg; codecs=opus")
+	f.Add(`a/b ;x="\""`)
+	f.Fuzz(func(t *testing.T, s string) {
+		if !util.IsMIMEType(s) {
+			return
+		}
+		bare, _, err := mime.ParseMediaType(s)
+		twice := err != nil && strings.Contains(err.Error(), "duplicate") // which harms nobody
+		if err != nil && !twice || strings.Contains(bare, "*") || util.HasControl(s) {
+			t.Errorf("IsMIMEType(%q) = true, though it is %q, %v", s, bare, err)
 		}
 	})
 }

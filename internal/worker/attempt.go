@@ -194,13 +194,17 @@ func (e *Engine) slot(ctx context.Context, m *message) (Ticket, error) {
 			return ticket, err
 		}
 		err = e.opts.Pace.Call(ctx)
-		if err == nil && !e.gate.Shut() && m.certain(ctx) {
+		// A token is of its moment: those who waited for certainty with one in
+		// hand would all start together. They give it back with the slot.
+		doubt := e.opts.Pace.Limits() && !m.certain(ctx)
+		if err == nil && !doubt {
+			err = m.claim.Hold(ctx)
+		}
+		if err == nil && !doubt && !e.gate.Shut() {
 			return ticket, nil
 		}
 		e.gate.Return(ticket)
 		if err == nil {
-			// A token is of its moment: those who waited for certainty with
-			// one in hand would all start together.
 			err = m.claim.Hold(ctx)
 		}
 		if err != nil {

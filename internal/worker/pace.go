@@ -71,6 +71,9 @@ func (p *Pace) Call(ctx context.Context) error {
 	return nil
 }
 
+// Limits reports whether Call may wait.
+func (p *Pace) Limits() bool { return p.group != nil || p.provider != nil }
+
 // PerSender reports whether Sender may wait.
 func (p *Pace) PerSender() bool { return p.opts.Sender > 0 }
 

@@ -368,6 +368,8 @@ func TestFields(t *testing.T) {
 		}},
 		{"document", "meta", `{"type":"media","content":"https://example.com/a","media_type":"application/pdf"}`, `"media.caption":"See"`, map[string]string{"type": "document", "document.link": "https://example.com/a", "document.caption": "See"}},
 		{"audio", "meta", `{"type":"media","content":"https://example.com/a","media_type":"audio/ogg"}`, `"media.caption":"See"`, map[string]string{"type": "audio", "audio.link": "https://example.com/a"}},
+		{"voice", "meta", `{"type":"media","content":"https://example.com/a","media_type":"audio/ogg; codecs=opus"}`, ``, map[string]string{"type": "audio", "audio.link": "https://example.com/a"}},
+		{"sticker", "meta", `{"type":"media","content":"https://example.com/a","media_type":"image/webp ;x=1"}`, ``, map[string]string{"type": "sticker", "sticker.link": "https://example.com/a"}},
 	}
 	for _, tt := range tests {
 		var f *fake.Server

@@ -1,7 +1,6 @@
 package smtp_test
 
 import (
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -13,32 +12,6 @@ import (
 
 	"messaging-worker/internal/providers/email/smtp"
 )
-
-// BenchmarkTLS sends on kept connections, without and with TLS.
-func BenchmarkTLS(b *testing.B) {
-	for _, mode := range []string{smtp.TLSNone, smtp.TLSImplicit} {
-		b.Run(mode, func(b *testing.B) {
-			config, roots := certificate(b)
-			s := &sink{}
-			srv := serve(b, func(n int, c net.Conn) {
-				if mode == smtp.TLSImplicit {
-					c = tls.Server(c, config)
-				}
-				s.serve(n, c)
-			})
-			o := options("tls=" + mode)
-			o.Port, o.RootCAs, o.Connections = srv.port(), roots, 10
-			p, err := smtp.New(o)
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.ResetTimer()
-			sendAll(b, p, b.N, 10)
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
-			p.Close()
-		})
-	}
-}
 
 // BenchmarkHundredRecipients has 10 ms of round trip between client and
 // server. It reports the median of a message's time.

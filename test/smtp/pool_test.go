@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strings"
 	"sync"
@@ -23,7 +22,8 @@ func mailOf(r *models.EmailRequest) provider.Message {
 	return provider.Message{ID: r.MessageID, From: r.From, To: r.To, Recipients: r.To, Subject: r.Subject, Body: r.Body.Content, CreatedAt: r.CreatedAt}
 }
 
-// sink takes every message. After each one it asks whether to hang up.
+// sink takes every message. After each one it asks whether to hang up. As
+// servers do, it writes the replies to commands that came together together.
 type sink struct {
 	messages atomic.Int64
 	commands sync.Map // by their first word, how many there were
@@ -32,8 +32,14 @@ type sink struct {
 
 func (s *sink) serve(_ int, c net.Conn) {
 	c.SetDeadline(time.Now().Add(6 * patience))
-	in := bufio.NewReader(c)
-	say := func(text string) { io.WriteString(c, text+"\r\n") }
+	in, out := bufio.NewReader(c), bufio.NewWriter(c)
+	defer out.Flush()
+	say := func(text string) {
+		out.WriteString(text + "\r\n")
+		if in.Buffered() == 0 {
+			out.Flush()
+		}
+	}
 	say("220 sink")
 	for {
 		line, err := in.ReadString('\n')

@@ -16,8 +16,9 @@ import (
 	"messaging-worker/internal/providers/email/smtp"
 )
 
-// brief is a time limit that the tests run into on purpose.
-const brief = 200 * time.Millisecond
+// brief is a time limit that the tests run into on purpose. What must not run
+// into it has it too, so it leaves room for a busy machine.
+const brief = 500 * time.Millisecond
 
 const (
 	hello   = "S: 220 relay\nC: EHLO client.example\nS: 250-relay\nS: 250 SIZE\n"
@@ -31,6 +32,7 @@ type stall struct {
 	next   string // the dialog of the next connection
 	tls    string
 	auth   string
+	dirty  bool // a message is refused before, so that this one begins with RSET
 	data   bool // the silence follows the last line
 	unread bool // it does not read either, and the message is larger than all buffers
 }
@@ -53,6 +55,7 @@ func stalls() []stall {
 		{name: "implicit TLS", after: "", next: "S: <tls>\n" + hello + deliver, tls: smtp.TLSImplicit},
 		{name: "AUTH", after: auth + "C: AUTH PLAIN *\n", next: granted + deliver, auth: smtp.AuthPlain},
 		{name: "MAIL", after: hello, next: hello + deliver},
+		{name: "RSET", after: hello + "C: MAIL *\nS: 250 ok\nC: RCPT *\nS: 550 5.1.1 unknown\nC: RSET\n", next: hello + deliver, dirty: true},
 		{name: "RCPT", after: hello + "C: MAIL *\nS: 250 ok\n", next: hello + deliver},
 		{name: "DATA", after: hello + "C: MAIL *\nS: 250 ok\nC: RCPT *\nS: 250 ok\n", next: hello + deliver},
 		{name: "body", after: hello + "C: MAIL *\nS: 250 ok\nC: RCPT *\nS: 250 ok\nC: DATA\nS: 354 ok\n", next: hello + deliver, unread: true},
@@ -113,6 +116,18 @@ func (s stall) fallSilent(t *testing.T, c net.Conn, config *tls.Config, silent c
 	close(silent)
 }
 
+// soil has a message refused where that is what comes before the silence.
+func (s stall) soil(t *testing.T, a *email.Adapter) {
+	t.Helper()
+	if !s.dirty {
+		return
+	}
+	_, err := a.Send(t.Context(), request(""), common.Call{Attempt: 1, Recipients: []int{0}})
+	if f := common.Classify(err); f == nil || f.Class != models.FailurePermanent {
+		t.Fatalf("the message before: %v, want it refused", err)
+	}
+}
+
 func (s stall) request() *models.EmailRequest {
 	r := request("")
 	if s.unread {
@@ -138,13 +153,14 @@ func TestStalledServerIsLeftAtTheDeadline(t *testing.T) {
 			t.Parallel()
 			o := options("")
 			o.Timeout, o.DataTimeout = brief, patience
-			want := "timeout after 200ms"
+			want := "timeout after 500ms"
 			if s.data {
 				o.Timeout, o.DataTimeout = patience, brief
 				want += " (may have been accepted)"
 			}
 			p, silent, gone := s.start(t, o)
 			a := email.New(p, common.Limits{}, o.Timeout)
+			s.soil(t, a)
 			resp, err := a.Send(t.Context(), s.request(), common.Call{Attempt: 1, Recipients: []int{0}})
 			f := common.Classify(err)
 			if f == nil || f.Class != models.FailureTransient || !f.Unreachable || f.Ambiguous != s.data || f.Err.Error() != want || resp.Status != models.StatusTimeout {
@@ -162,13 +178,15 @@ func TestCancellingFreesTheCall(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			p, silent, gone := s.start(t, options(""))
+			a := email.New(p, common.Limits{}, patience)
+			s.soil(t, a)
 			ctx, cancel := context.WithCancel(t.Context())
 			go func() {
 				<-silent
 				cancel()
 			}()
 			start := time.Now()
-			_, err := email.New(p, common.Limits{}, patience).Send(ctx, s.request(), common.Call{Attempt: 1, Recipients: []int{0}})
+			_, err := a.Send(ctx, s.request(), common.Call{Attempt: 1, Recipients: []int{0}})
 			f := common.Classify(err)
 			if f == nil || f.Class != models.FailureTransient || time.Since(start) > patience/2 || f.Ambiguous && !s.data {
 				t.Errorf("%v after %v, want a transient failure at once", f, time.Since(start))
@@ -225,7 +243,7 @@ func TestConnectStalls(t *testing.T) {
 	}
 	defer p.Close()
 	_, err = email.New(p, common.Limits{}, brief).Send(t.Context(), request(""), common.Call{Attempt: 1, Recipients: []int{0}})
-	if f := common.Classify(err); f == nil || f.Err.Error() != "timeout after 200ms" || !f.Unreachable {
+	if f := common.Classify(err); f == nil || f.Err.Error() != "timeout after 500ms" || !f.Unreachable {
 		t.Errorf("%v, want a time-out", f)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

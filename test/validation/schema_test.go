@@ -296,7 +296,7 @@ func seeds(name string) []string {
 	case "created_at":
 		return []string{"2025-10-16T09:30:00Z", "2024-02-29T09:30:00.1+00:00"}
 	case "media_type":
-		return []string{"image/png", " a/b "}
+		return []string{"image/png", " a/b ", `a/b; c="d\e"`, "a/b;c=d ;"}
 	case "number":
 		return []string{"+15551234567"}
 	case "body.type":

@@ -185,7 +185,7 @@ func bodies() []vector {
 	}
 	for mime, valid := range map[string]bool{
 		"application/vnd.ms-excel": true, "audio/ogg": true, "image/svg+xml": true, "a/b": true, "image/" + strings.Repeat("x", 127): true,
-		"image": false, "image/": false, "/png": false, "image/png; q=1": false, "image/p ng": false, "image/png/x": false, "-x/y": false, "image/ü": false, "image/" + strings.Repeat("x", 128): false, " ": false,
+		"image": false, "image/": false, "/png": false, "image/png; q=1": true, `a/b ;x="1\";"; y=2;`: true, "image/png;;": false, "image/png; q": false, `image/png; q="1`: false, "image/p ng": false, "image/png/x": false, "-x/y": false, "image/ü": false, "image/" + strings.Repeat("x", 128): false, " ": false,
 	} {
 		v := vector{"media type " + mime, w, edit{"body": `{"type":"media","content":"https://example.com/a","media_type":` + quote(mime) + `}`}, nil}
 		if !valid {

@@ -187,3 +187,45 @@ func TestEmailMetaBecomesHeaders(t *testing.T) {
 		t.Errorf("%+v, %v", m, err)
 	}
 }
+
+// TestEmailRecipientsLeftOver are refused by a server that took the others in
+// an earlier attempt: it does relay. A message to one alone tells nothing of
+// that.
+func TestEmailRecipientsLeftOver(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		reply email.Reply
+		left  []int
+		setup bool
+	}{
+		{"550 for two", smtpReply(550, 5, 7, 1), []int{1, 2}, false},
+		{"554 for two", smtpReply(554, 5, 7, 1), []int{1, 2}, false},
+		{"554 for one", smtpReply(554, 5, 7, 1), []int{2}, false},
+		{"authentication required", smtpReply(530, 5, 7, 0), []int{1, 2}, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var refusals []email.Refusal
+			for i := range tt.left {
+				refusals = append(refusals, email.Refusal{Recipient: i, Reply: tt.reply})
+			}
+			a := emailadapter.New(reply{receipt: email.Receipt{Refusals: refusals}}, common.Limits{}, time.Second)
+			_, err := a.Send(t.Context(), emailRequest(), common.Call{Attempt: 2, Recipients: tt.left})
+			f := common.Classify(err)
+			if f.Unreachable != tt.setup || !tt.setup && (f.Class != models.FailurePermanent || !slices.Equal(f.Refused, tt.left)) {
+				t.Errorf("%+v, want set-up %v", f, tt.setup)
+			}
+		})
+	}
+	alone := emailRequest()
+	alone.To, alone.CC = alone.To[:1], nil
+	for code, setup := range map[int]bool{550: false, 554: true} {
+		p := reply{receipt: email.Receipt{Refusals: []email.Refusal{{Reply: smtpReply(code, 5, 7, 1)}}}}
+		_, err := emailadapter.New(p, common.Limits{}, time.Second).Send(t.Context(), alone, common.Call{Attempt: 2, Recipients: []int{0}})
+		if f := common.Classify(err); f.Unreachable != setup {
+			t.Errorf("%d for one alone: %+v, want set-up %v", code, f, setup)
+		}
+	}
+}

@@ -97,23 +97,37 @@ func (r *Reader) Addressee(path, text string, valid func(string) bool, want stri
 }
 
 // List checks a recipient list: at least low entries, at most the limit, each
-// one valid.
+// one of those that Strings kept valid.
 func (r *Reader) List(path string, list []string, low, high int, valid func(string) bool, want string) {
+	n := max(len(list), r.long[path])
 	switch {
-	case len(list) < low:
+	case n < low:
 		if !r.Flagged(path) {
 			r.Add(path, "needs at least one recipient")
 		}
 		return
-	case len(list) > high:
-		r.Add(path, fmt.Sprintf("%d recipients, at most %d", len(list), high))
+	case n > high:
+		r.addFirst(path, fmt.Sprintf("%d recipients, at most %d", n, high))
 	}
 	for i, text := range list {
 		if !valid(text) {
-			if p := index(path, i); !r.Flagged(p) {
-				r.Add(p, "not "+want)
-			}
+			r.addEntry(path, i, text, "not "+want)
 		}
+	}
+}
+
+// addEntry notes a violation of an entry, unless it is noted already. Beyond
+// the violations that are listed a blank entry may be one that was counted as
+// of the wrong type, and is not counted again.
+func (r *Reader) addEntry(path string, i int, text, violation string) {
+	if len(r.list) == maxViolations {
+		if text != "" {
+			r.more++
+		}
+		return
+	}
+	if p := index(path, i); !r.Flagged(p) {
+		r.Add(p, violation)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -24,9 +25,11 @@ type Reader struct {
 	buf   bytes.Buffer
 	dec   jsontext.Decoder
 	rec   *models.Record
-	list  []string // violations
-	more  int      // violations beyond maxViolations
-	fatal bool     // the JSON ended in a syntax error; nothing more can be read
+	list  []string       // violations
+	more  int            // violations beyond maxViolations
+	keep  int            // entries of a list that are read; the others are counted
+	long  map[string]int // lengths of the lists that have more, by path; nil as a rule
+	fatal bool           // the JSON ended in a syntax error; nothing more can be read
 	env   *models.Envelope
 	id    string // message id as read, before its check
 	time  string // created_at as read
@@ -50,7 +53,7 @@ func (p *Readers) Read(
 		r = &Reader{}
 	}
 	defer p.pool.Put(r)
-	r.begin(rec, env)
+	r.begin(rec, env, limits)
 	defer r.end()
 	r.readRecord(limits, member)
 	if !r.fatal {
@@ -60,8 +63,9 @@ func (p *Readers) Read(
 	return r.err()
 }
 
-func (r *Reader) begin(rec *models.Record, env *models.Envelope) {
+func (r *Reader) begin(rec *models.Record, env *models.Envelope, limits *Limits) {
 	r.rec, r.env = rec, env
+	r.keep, r.long = limits.Recipients+maxViolations, nil
 	r.list, r.more, r.fatal = nil, 0, false
 	r.id, r.time, r.ch = "", "", ""
 	r.buf = *bytes.NewBuffer(rec.Value)
@@ -116,6 +120,27 @@ func (r *Reader) Add(path, text string) {
 		return
 	}
 	r.list = append(r.list, path+": "+text)
+}
+
+// addAt is Add for a path that is not made where it would only be counted: a
+// hostile payload may ask for millions.
+func (r *Reader) addAt(path func() string, text string) {
+	if len(r.list) == maxViolations {
+		r.more++
+		return
+	}
+	r.Add(path(), text)
+}
+
+// addFirst is Add for what must be listed, also where entries without number
+// have filled the list.
+func (r *Reader) addFirst(path, text string) {
+	if len(r.list) < maxViolations {
+		r.Add(path, text)
+		return
+	}
+	r.list = slices.Insert(r.list[:maxViolations-1], 0, path+": "+text)
+	r.more++
 }
 
 // Flagged reports whether there is a violation of exactly that path.

@@ -99,7 +99,7 @@ func (r *Reader) expect(kind jsontext.Kind, path func() string, want string, nul
 	}
 	r.skip()
 	if !r.fatal && (got != 'n' || !nullable) {
-		r.Add(path(), "wrong type, want "+want)
+		r.addAt(path, "wrong type, want "+want)
 	}
 	return false
 }
@@ -121,13 +121,19 @@ func (r *Reader) Content(path string, dst *string) {
 	}
 }
 
-// Strings reads a list of trimmed texts.
+// Strings reads a list of trimmed texts. Of one that is far beyond its limit
+// it reads no more than there is to tell, and counts the rest for List.
 func (r *Reader) Strings(path string, dst *[]string) {
 	if !r.expect('[', same(path), "an array of strings", true) {
 		return
 	}
 	r.token()
-	for i := 0; !r.fatal && r.dec.PeekKind() != ']'; i++ {
+	i := 0
+	for ; !r.fatal && r.dec.PeekKind() != ']'; i++ {
+		if i >= r.keep {
+			r.skip()
+			continue
+		}
 		text := ""
 		if r.expect('"', func() string { return index(path, i) }, "a string", false) {
 			if t, ok := r.text(); ok {
@@ -135,6 +141,12 @@ func (r *Reader) Strings(path string, dst *[]string) {
 			}
 		}
 		*dst = append(*dst, text)
+	}
+	if i > r.keep {
+		if r.long == nil {
+			r.long = map[string]int{}
+		}
+		r.long[path] = i
 	}
 	r.token()
 }
@@ -166,7 +178,7 @@ func (r *Reader) meta(dst *map[string]string) {
 	r.object(func(name string) {
 		name = strings.TrimSpace(name)
 		if _, twice := values[name]; twice {
-			r.Add(metaPath(name), "repeated but for white space")
+			r.addAt(func() string { return metaPath(name) }, "repeated but for white space")
 		}
 		value := ""
 		if r.expect('"', func() string { return metaPath(name) }, "a string", false) {

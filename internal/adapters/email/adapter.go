@@ -71,10 +71,18 @@ func (a *Adapter) Send(ctx context.Context, req *models.EmailRequest, call commo
 		m.Recipients = append(m.Recipients, a.Recipient(req, i))
 	}
 	receipt, err := a.provider.Send(ctx, m)
-	own := append([]string{req.From, req.Subject, req.Body.Content}, m.Recipients...)
+	t := talk{
+		recipients: call.Recipients, whole: len(call.Recipients) == len(unit), limit: a.timeout,
+		own: append([]string{req.From, req.Subject, req.Body.Content}, m.Recipients...),
+	}
 	if err != nil {
-		resp, f := failed(err, a.timeout, own)
+		resp, f := failed(err, t.limit, t.own)
+		rejected := 0
+		if f.Class == models.FailurePermanent {
+			rejected = len(t.recipients)
+		}
+		count(&resp, 0, rejected)
 		return resp, f
 	}
-	return settled(receipt, call.Recipients, a.timeout, own)
+	return settled(receipt, &t)
 }

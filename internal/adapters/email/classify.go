@@ -29,7 +29,7 @@ func classOf(r email.Reply) (models.FailureType, string) {
 // shortText is a refusal in an error text: its code, and the server's words
 // where they are a plain few.
 func shortText(r email.Reply, own []string) error {
-	text := models.CutRunes(common.Clean(r.Message, own...), 200)
+	text := models.CutRunes(clean(r.Message, own), 200)
 	if text == "" {
 		return fmt.Errorf("smtp %d", r.Code)
 	}
@@ -37,9 +37,9 @@ func shortText(r email.Reply, own []string) error {
 }
 
 func response(r email.Reply, status string, own []string) models.ProviderResponse {
-	resp := models.ProviderResponse{Status: status, Code: r.Code, Message: common.Clean(r.Message, own...)}
+	resp := models.ProviderResponse{Status: status, Code: r.Code, Message: clean(r.Message, own)}
 	if status != models.StatusOK {
-		resp.Raw = common.Clean(r.String()+" "+r.Message, own...)
+		resp.Raw = clean(r.String()+" "+r.Message, own)
 	}
 	return resp
 }
@@ -56,12 +56,13 @@ func NotOurs(r email.Reply) bool {
 
 // noRelay reports that a server which refuses a recipient so may refuse
 // everybody's: 5.7.x is how a relay says that it does not relay for us
-// (RFC 3463, 3.8). When all recipients of a call are refused so, it does. One
-// recipient alone may be refused with 550 by a policy of its own; 554 is for
-// when there is no service at all (RFC 5321, 4.2.3).
-func noRelay(r email.Reply, several bool) bool {
+// (RFC 3463, 3.8). When all recipients of a message are refused so, it does.
+// One recipient alone may be refused with 550 by a policy of its own; 554 is
+// for when there is no service at all (RFC 5321, 4.2.3). Those that an earlier
+// attempt left over are no such proof: the server has dealt with the others.
+func noRelay(r email.Reply, t *talk) bool {
 	policy := r.Enhanced[0] == 5 && r.Enhanced[1] == 7
-	return NotOurs(r) || policy && (r.Code == 554 || r.Code == 550 && several)
+	return NotOurs(r) || policy && t.whole && (r.Code == 554 || r.Code == 550 && len(t.recipients) > 1)
 }
 
 // throttles reports a reply that finds all of us too fast: 421 for a policy
@@ -93,7 +94,7 @@ func failed(err error, limit time.Duration, own []string) (models.ProviderRespon
 	}
 	if broken, ok := errors.AsType[*email.SetupError](err); ok {
 		if broken.Err != nil {
-			text := models.CutRunes("smtp "+broken.Stage+": "+broken.Err.Error(), 200)
+			text := models.CutRunes("smtp "+broken.Stage+": "+mask(broken.Err.Error()), 200)
 			return models.ProviderResponse{Status: models.StatusUnavailable, Message: text}, setUp(errors.New(text))
 		}
 		f := setUp(shortText(broken.Reply, own))
@@ -109,6 +110,9 @@ func failed(err error, limit time.Duration, own []string) (models.ProviderRespon
 			f = common.MayHaveBeenAccepted(f)
 		}
 		return models.ProviderResponse{Status: models.StatusUnknown}, f
+	}
+	if up, ok := errors.AsType[*email.TimeUpError](err); ok {
+		return models.ProviderResponse{Status: models.StatusTimeout}, common.Transient(up)
 	}
 	line, isLine := errors.AsType[*email.LineError](err)
 	if isLine && line.Limit > 0 {

@@ -3,70 +3,82 @@ package email
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/providers/email"
+	"messaging-worker/internal/util"
 )
 
+// talk is what a conversation was to bring about.
+type talk struct {
+	recipients []int         // their numbers in the request
+	whole      bool          // nobody else of the message was reached or refused before
+	limit      time.Duration // of the call, for error texts
+	own        []string      // texts of the request that an answer may repeat
+}
+
 // settled reads a conversation in which recipients had answers of their own.
-func settled(receipt email.Receipt, recipients []int, limit time.Duration, own []string) (models.ProviderResponse, error) {
+func settled(receipt email.Receipt, t *talk) (models.ProviderResponse, error) {
 	if len(receipt.Refusals) == 0 && len(receipt.Failed) == 0 {
-		return accepted(receipt, models.StatusOK, own), nil
+		resp := accepted(receipt, models.StatusOK, t.own)
+		count(&resp, len(t.recipients), 0)
+		return resp, nil
 	}
-	resp, f := answers(receipt, recipients, own)
+	resp, f := answers(receipt, t)
 	if len(receipt.Failed) > 0 {
-		resp, f = join(receipt, recipients, f, limit, own)
+		resp, f = join(receipt, t, f)
 	}
-	if len(receipt.Refusals)+len(receipt.Failed) < len(recipients) {
+	if len(receipt.Refusals)+len(receipt.Failed) < len(t.recipients) {
 		raw := resp.Raw
-		resp = accepted(receipt, models.StatusPartial, own)
+		resp = accepted(receipt, models.StatusPartial, t.own)
 		resp.Raw = raw
 	}
-	note(&resp, receipt, recipients, f, own)
+	note(&resp, receipt, t, f)
 	return resp, f
 }
 
 // answers reads what the recipients were answered.
-func answers(receipt email.Receipt, recipients []int, own []string) (models.ProviderResponse, *common.Failure) {
+func answers(receipt email.Receipt, t *talk) (models.ProviderResponse, *common.Failure) {
 	f := &common.Failure{Class: models.FailurePermanent, Refused: []int{}, Open: []int{}}
 	if len(receipt.Refusals) == 0 {
 		return models.ProviderResponse{}, f
 	}
 	worst := receipt.Refusals[0].Reply
-	relays := func(r email.Refusal) bool { return !noRelay(r.Reply, len(recipients) > 1) }
-	if len(receipt.Refusals) == len(recipients) && !slices.ContainsFunc(receipt.Refusals, relays) {
-		return response(worst, models.StatusUnavailable, own), setUp(shortText(worst, own))
+	relays := func(r email.Refusal) bool { return !noRelay(r.Reply, t) }
+	if len(receipt.Refusals) == len(t.recipients) && !slices.ContainsFunc(receipt.Refusals, relays) {
+		return response(worst, models.StatusUnavailable, t.own), setUp(shortText(worst, t.own))
 	}
 	for _, refusal := range receipt.Refusals {
 		class, _ := classOf(refusal.Reply)
 		if class == models.FailurePermanent {
-			f.Refused = append(f.Refused, recipients[refusal.Recipient])
+			f.Refused = append(f.Refused, t.recipients[refusal.Recipient])
 			continue
 		}
 		// Open recipients decide what happens next, so theirs is the class.
-		f.Open, f.Class, worst = append(f.Open, recipients[refusal.Recipient]), class, refusal.Reply
+		f.Open, f.Class, worst = append(f.Open, t.recipients[refusal.Recipient]), class, refusal.Reply
 	}
 	_, status := classOf(worst)
-	f.Err = shortText(worst, own)
-	return response(worst, status, own), f
+	f.Err = shortText(worst, t.own)
+	return response(worst, status, t.own), f
 }
 
 // join adds to the answers f what became of the recipients without one.
-func join(receipt email.Receipt, recipients []int, f *common.Failure, limit time.Duration, own []string) (models.ProviderResponse, *common.Failure) {
-	resp, rest := failed(receipt.Err, limit, own)
+func join(receipt email.Receipt, t *talk, f *common.Failure) (models.ProviderResponse, *common.Failure) {
+	resp, rest := failed(receipt.Err, t.limit, t.own)
 	for _, i := range receipt.Failed {
 		if rest.Class == models.FailurePermanent {
-			f.Refused = append(f.Refused, recipients[i])
+			f.Refused = append(f.Refused, t.recipients[i])
 		} else {
-			f.Open = append(f.Open, recipients[i])
+			f.Open = append(f.Open, t.recipients[i])
 		}
 	}
 	if rest.Ambiguous { // who was told to come later has it for certain not
 		rest.Doubtful = make([]int, 0, len(receipt.Failed))
 		for _, i := range receipt.Failed {
-			rest.Doubtful = append(rest.Doubtful, recipients[i])
+			rest.Doubtful = append(rest.Doubtful, t.recipients[i])
 		}
 	}
 	slices.Sort(f.Refused)
@@ -80,27 +92,44 @@ func join(receipt email.Receipt, recipients []int, f *common.Failure, limit time
 
 // note tells in meta what each recipient was answered, by its number: an
 // address has no place there. Who was deferred may be accepted later on.
-func note(resp *models.ProviderResponse, receipt email.Receipt, recipients []int, f *common.Failure, own []string) {
-	if resp.Meta == nil {
-		resp.Meta = map[string]string{}
-	}
+func note(resp *models.ProviderResponse, receipt email.Receipt, t *talk, f *common.Failure) {
+	count(resp, len(t.recipients)-len(receipt.Refusals)-len(receipt.Failed), len(f.Refused))
 	for _, refusal := range receipt.Refusals {
-		key, i := "deferred.", recipients[refusal.Recipient]
+		key, i := "deferred.", t.recipients[refusal.Recipient]
 		if slices.Contains(f.Refused, i) {
 			key = "refused."
 		}
-		text := refusal.Reply.String() + " " + common.Clean(refusal.Reply.Message, own...)
+		text := refusal.Reply.String() + " " + clean(refusal.Reply.Message, t.own)
 		resp.Meta[key+strconv.Itoa(i)] = models.CutRunes(text, 200)
 	}
-	resp.Meta["accepted"] = strconv.Itoa(len(recipients) - len(receipt.Refusals) - len(receipt.Failed))
-	resp.Meta["rejected"] = strconv.Itoa(len(f.Refused))
+}
+
+// count tells in meta how many recipients of the call have the mail, and how
+// many are refused for good.
+func count(resp *models.ProviderResponse, accepted, rejected int) {
+	if resp.Meta == nil {
+		resp.Meta = map[string]string{}
+	}
+	resp.Meta["accepted"], resp.Meta["rejected"] = strconv.Itoa(accepted), strconv.Itoa(rejected)
 }
 
 func accepted(receipt email.Receipt, status string, own []string) models.ProviderResponse {
 	resp := response(receipt.Reply, status, own)
 	resp.Raw, resp.Meta = "", map[string]string{}
-	if receipt.QueueID != "" {
+	if receipt.QueueID != "" && !names(receipt.QueueID, own) {
 		resp.Meta["queue_id"] = receipt.QueueID
 	}
 	return resp
+}
+
+// names reports whether a queue id, which is kept as it is, has one of the
+// message's mailboxes in it.
+func names(queueID string, own []string) bool {
+	if !strings.Contains(queueID, "@") {
+		return false // as nearly all
+	}
+	queueID = strings.ToLower(queueID)
+	return slices.ContainsFunc(own, func(s string) bool {
+		return util.IsMailbox(s) && strings.Contains(queueID, strings.ToLower(s))
+	})
 }

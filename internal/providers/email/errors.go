@@ -59,6 +59,16 @@ func (e *LineError) Error() string { return fmt.Sprintf("smtp %s: %v", e.Stage, 
 // Unwrap returns the cause.
 func (e *LineError) Unwrap() error { return e.Err }
 
+// TimeUpError says that transactions before took the call's time, so that
+// there was none for another. It is about recipients that the message was
+// certainly not sent to, and no fault of the server.
+type TimeUpError struct{ Limit time.Duration } // of the call, as it was set
+
+// Error names the limit.
+func (e *TimeUpError) Error() string {
+	return fmt.Sprintf("timeout after %s before every recipient was tried", e.Limit)
+}
+
 // ProtocolError is a reply that is not SMTP.
 type ProtocolError struct {
 	Stage     string

@@ -58,7 +58,7 @@ type Receipt struct {
 
 	// Failed are the positions of the recipients that had no answer of their
 	// own before the conversation failed with Err. Both are nil where it did
-	// not fail. Err is of the types that Send returns.
+	// not fail. Err is of the types that Send returns, or *TimeUpError.
 	Failed []int
 	Err    error
 }

@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ type session struct {
 	limit limits
 
 	c       *conn
+	further bool // a transaction has delivered the message
 	receipt email.Receipt
 	queued  []string // queue ids
 }
@@ -37,18 +39,48 @@ func (s *session) send(ctx context.Context) {
 	}
 	s.c = s.p.pool.take()
 	for len(rcpts) > 0 && s.receipt.Err == nil {
+		if s.further && !s.inTime(ctx) {
+			s.fail(rcpts, &email.TimeUpError{Limit: s.limit.timeout})
+			break
+		}
 		rcpts = s.transact(ctx, rcpts)
 	}
 	ended = true
 }
 
+// inTime reports whether another transaction may begin, and shortens its limit
+// to what ctx leaves: a wait for the reply to its last line must end before
+// ctx does, or it would be cut though the server is well.
+func (s *session) inTime(ctx context.Context) bool {
+	if end, ok := ctx.Deadline(); ok {
+		if end = end.Add(-s.limit.data); end.Before(s.limit.envelope) {
+			s.limit.envelope = end
+		}
+	}
+	return time.Now().Before(s.limit.envelope)
+}
+
+// fail ends the call for rcpts, who had no answer of their own.
+//
+// A further transaction that runs out of time before its last line had only
+// what the ones before it left: that is no failure of the server.
+func (s *session) fail(rcpts []int, err error) {
+	line, ok := errors.AsType[*email.LineError](err)
+	if ok && s.further && !line.Ambiguous && isTimeout(line) {
+		err = &email.TimeUpError{Limit: s.limit.timeout}
+	}
+	s.receipt.Failed, s.receipt.Err = rcpts, err
+}
+
 // transact makes one transaction and returns who is left for another.
 func (s *session) transact(ctx context.Context, rcpts []int) (left []int) {
 	if s.c == nil {
-		if s.c, s.receipt.Err = s.p.connect(ctx, s.limit.envelope); s.receipt.Err != nil {
-			s.receipt.Failed = rcpts
+		c, err := s.p.connect(ctx, s.limit.envelope)
+		if err != nil {
+			s.fail(rcpts, err)
 			return nil
 		}
+		s.c = c
 	}
 	stop := context.AfterFunc(ctx, s.c.cut)
 	t := &transaction{c: s.c, l: s.l, rcpts: rcpts}
@@ -70,12 +102,11 @@ func (s *session) transact(ctx context.Context, rcpts []int) (left []int) {
 func (s *session) settle(t *transaction, rcpts []int, err error) (left []int) {
 	s.receipt.Refusals = append(s.receipt.Refusals, t.refusals...)
 	if err != nil {
-		s.receipt.Err = err
-		s.receipt.Failed = slices.DeleteFunc(slices.Clone(rcpts), func(i int) bool {
+		rcpts = slices.DeleteFunc(slices.Clone(rcpts), func(i int) bool {
 			return slices.ContainsFunc(t.refusals, func(r email.Refusal) bool { return r.Recipient == i })
 		})
-		if len(s.receipt.Failed) == 0 {
-			s.receipt.Err = nil // everybody had an answer before
+		if len(rcpts) > 0 { // else everybody had an answer before
+			s.fail(rcpts, err)
 		}
 		return nil
 	}
@@ -88,9 +119,7 @@ func (s *session) settle(t *transaction, rcpts []int, err error) (left []int) {
 	if id := queueID(t.reply.Message); id != "" {
 		s.queued = append(s.queued, id)
 	}
-	// Each transaction has the time of a call: they are calls of their own
-	// but for their price.
-	s.limit.envelope = time.Now().Add(s.limit.timeout)
+	s.further = true
 	for _, r := range t.surplus {
 		left = append(left, r.Recipient)
 	}

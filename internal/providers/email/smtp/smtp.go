@@ -49,7 +49,7 @@ type Options struct {
 	Password func() (string, error) // asked for each connection; unless AuthNone
 
 	Connections int           // at once, at most
-	Timeout     time.Duration // of a call, up to the message's last line
+	Timeout     time.Duration // of a call, up to the last line of its last transaction
 	DataTimeout time.Duration // wait for the reply to the last line; zero means Timeout
 	IdleTimeout time.Duration // zero means 25 s
 
@@ -124,7 +124,8 @@ func hostName() string {
 // one takes too few of them. Its errors are *email.ReplyError,
 // *email.SetupError, *email.LineError, *email.ProtocolError and
 // *email.UnsendableError, and mean that no recipient is known to have the mail
-// and that all failed alike. Send returns soon after ctx ends.
+// and that all failed alike. In a receipt the error may also be
+// *email.TimeUpError. Send returns soon after ctx ends.
 func (p *Provider) Send(ctx context.Context, m email.Message) (email.Receipt, error) {
 	l, err := p.letters.write(&m)
 	if err != nil {

@@ -51,7 +51,7 @@ type transaction struct {
 
 // limits are the time limits of one call.
 type limits struct {
-	envelope time.Time     // when the last line must have been written
+	envelope time.Time     // when the last line must have been written, of every transaction
 	timeout  time.Duration // as it was set, for the errors
 	data     time.Duration // the wait for the reply to the last line
 }
@@ -265,9 +265,11 @@ func (t *transaction) hungUp(ctx context.Context, limit limits, err error) error
 	return t.c.lost(ctx, "body", limit.timeout, false, err)
 }
 
-func timedOut(ctx context.Context, err error) bool {
+func timedOut(ctx context.Context, err error) bool { return ctx.Err() != nil || isTimeout(err) }
+
+func isTimeout(err error) bool {
 	var netErr net.Error
-	return ctx.Err() != nil || errors.As(err, &netErr) && netErr.Timeout()
+	return errors.As(err, &netErr) && netErr.Timeout()
 }
 
 // lastLine ends a message (RFC 5321, 4.1.1.4).
