@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -48,8 +49,31 @@ func Scenarios() []Scenario {
 			m["from"], m["to"] = "nobody", []string{}
 		}},
 		{Name: "not-json", raw: "this is not a request"},
+		{Name: "timeout", meta: hint("scenario", "timeout")},
 	}
 }
+
+// Mixed is the name that stands for all scenarios in turn.
+const Mixed = "mixed"
+
+// ScenarioNamed returns the scenario of a name, in which an underscore is as
+// good as a hyphen. The error lists the names there are.
+func ScenarioNamed(name string) (Scenario, error) {
+	var names []string
+	for _, s := range Scenarios() {
+		if s.Name == strings.ReplaceAll(name, "_", "-") {
+			return s, nil
+		}
+		names = append(names, s.Name)
+	}
+	return Scenario{}, fmt.Errorf("scenario %q: want one of %s", name, strings.Join(names, ", "))
+}
+
+// Valid reports whether its requests are ones that a worker takes.
+func (s Scenario) Valid() bool { return s.raw == "" && s.edit == nil }
+
+// Meta returns the hints for the mock provider.
+func (s Scenario) Meta() map[string]string { return s.meta }
 
 // Request is one sample request, ready to be produced.
 type Request struct {
@@ -95,7 +119,7 @@ func Sample(channel models.Channel, s Scenario, n int) (Request, error) {
 		s.edit(m)
 	}
 	var err error
-	if r.Value, err = json.Marshal(m); err != nil {
+	if r.Value, err = json.Marshal(m, json.Deterministic(true)); err != nil {
 		return r, fmt.Errorf("make sample request: %w", err)
 	}
 	return r, nil
