@@ -56,7 +56,7 @@ settings; 130 interrupted.`,
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
 	cmd.AddCommand(dev(), explainCommand(s), fakeProvider())
-	cmd.AddCommand(loadCommand(s))
+	cmd.AddCommand(send(s), validate(s), produce(s), loadCommand(s))
 	asUsage(cmd)
 	return cmd
 }
