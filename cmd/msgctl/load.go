@@ -18,7 +18,7 @@ import (
 type loadFlags struct {
 	load.Options
 
-	channel, scenario, keys string
+	channel, topic, scenario, keys string
 }
 
 // defaultLoad is how many messages a load has where nobody says.
@@ -50,7 +50,8 @@ batch.size, linger.ms and compression.type of kafka-producer-perf-test.`,
 
 func (f *loadFlags) bind(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	channelFlag(cmd, &f.channel, "sms")
+	channelFlag(cmd, &f.channel, "email")
+	topicFlag(cmd, &f.topic)
 	flags.Uint64Var(&f.Messages, "messages", 0, "how many to produce (default: 100000 without --duration)")
 	flags.DurationVar(&f.Duration, "duration", 0, "how long to produce")
 	flags.Float64Var(&f.Rate, "rate", 0, "messages a second; 0 means as fast as it goes")
@@ -123,6 +124,7 @@ func (f *loadFlags) run(cmd *cobra.Command, s *session) error {
 	if err != nil {
 		return err
 	}
+	setTopic(c, f.topic)
 	o, err := f.options(c)
 	if err != nil {
 		return err

@@ -38,6 +38,13 @@ func (p *progress) at(n int64) {
 	}
 }
 
+// clear takes the bar away for a line that is printed.
+func (p *progress) clear() {
+	if p.bar != nil {
+		_ = p.bar.Clear() // as in at
+	}
+}
+
 // next begins another bar behind this one.
 func (p *progress) next(cmd *cobra.Command, title string, total int64) {
 	p.end()

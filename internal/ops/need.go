@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -22,6 +23,26 @@ func NeedTopics(ctx context.Context, client *kgo.Client, needs ...kafka.Need) er
 		return fmt.Errorf("%w; msgctl topics init creates topics, and the settings KAFKA_…_TOPIC name them", err)
 	}
 	return nil
+}
+
+// Impatient returns the options of a client whose records a person waits for:
+// a broker that goes away is told after half a minute, and Ctrl-C ends it.
+func Impatient() []kgo.Opt {
+	return []kgo.Opt{kgo.RecordDeliveryTimeout(30 * time.Second), kgo.AllowIdempotentProduceCancellation()}
+}
+
+// Outlive returns a context that ends that long after ctx does, for what was
+// begun before an interruption. Call cancel.
+func Outlive(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(grace, func() { cancel(context.Cause(ctx)) })
+		context.AfterFunc(longer, func() { timer.Stop() })
+	})
+	return longer, func() {
+		stop()
+		cancel(nil)
+	}
 }
 
 // explainProduce adds what to do to an error of producing to a topic.

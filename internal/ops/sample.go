@@ -6,11 +6,13 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/models"
 )
@@ -75,6 +77,17 @@ func (s Scenario) Valid() bool { return s.raw == "" && s.edit == nil }
 // Meta returns the hints for the mock provider.
 func (s Scenario) Meta() map[string]string { return s.meta }
 
+// with returns the scenario with further entries of meta, which win.
+func (s Scenario) with(meta map[string]string) Scenario {
+	all := maps.Clone(s.meta)
+	if all == nil {
+		all = map[string]string{}
+	}
+	maps.Copy(all, meta)
+	s.meta = all
+	return s
+}
+
 // Request is one sample request, ready to be produced.
 type Request struct {
 	Channel   models.Channel
@@ -82,6 +95,14 @@ type Request struct {
 	MessageID string
 	Value     []byte
 	Trace     string // traceparent header
+}
+
+// Record returns the request as a record of a topic.
+func (r *Request) Record(topic string) *kgo.Record {
+	return &kgo.Record{
+		Topic: topic, Key: []byte(r.MessageID), Value: r.Value,
+		Headers: []kgo.RecordHeader{{Key: models.HeaderTraceParent, Value: []byte(r.Trace)}},
+	}
 }
 
 // Sample makes request number n of a channel in a scenario.

@@ -121,7 +121,7 @@ func (a *await) ends(begun time.Time) *Ends {
 	defer a.mu.Unlock()
 	e := &Ends{Sent: a.sent, Failed: a.failed, Lost: open, Doubled: extra, Latency: a.latency.sum()}
 	if !a.last.IsZero() {
-		e.Seconds = a.last.Sub(begun).Seconds()
+		e.Seconds = rounded(a.last.Sub(begun).Seconds())
 	}
 	for _, n := range a.ledger.lost(lostShown) {
 		id := []byte(a.run.prefix + strings.Repeat("0", idDigits))

@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,6 +49,7 @@ func newProducer(ctx context.Context, c *config.Config, o Options, run runID, t 
 	opts := []kgo.Opt{
 		kgo.ProducerBatchMaxBytes(int32(o.BatchBytes)), //nolint:gosec // Validate bounds it
 		kgo.ProducerLinger(o.Linger),
+		kgo.AllowIdempotentProduceCancellation(), // of an interrupted run
 		kgo.MaxBufferedRecords(bufferBytes / len(t.value)),
 		kgo.RecordPartitioner(kgo.UniformBytesPartitioner(min(o.BatchBytes, 64<<10), true, true, nil)),
 	}
@@ -113,9 +115,8 @@ func (p *producer) finish(s *slot, err error) {
 // ctx is no error. The first record that Kafka refuses ends it.
 func (p *producer) produce(ctx context.Context) error {
 	// What was handed over is given time after an interruption.
-	hard, cut := context.WithCancel(context.WithoutCancel(ctx))
+	hard, cut := ops.Outlive(ctx, grace)
 	defer cut()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, cut) })()
 	p.begun = time.Now()
 	p.write(ctx, hard)
 	flushed := p.client.Flush(hard)
@@ -197,8 +198,12 @@ func (p *producer) report(ctx context.Context, c *config.Config) *Report {
 		Seconds: p.took.Seconds(), Latency: p.latency.sum(), Failed: p.failed, Interrupted: ctx.Err() != nil,
 	}
 	if r.Seconds > 0 {
-		r.PerSecond = float64(n) / r.Seconds
-		r.MiBPerSec = r.PerSecond * float64(r.MessageSize) / (1 << 20)
+		r.PerSecond = rounded(float64(n) / r.Seconds)
+		r.MiBPerSec = rounded(r.PerSecond * float64(r.MessageSize) / (1 << 20))
 	}
+	r.Seconds = rounded(r.Seconds)
 	return r
 }
+
+// rounded leaves three digits: more would promise what nobody measured.
+func rounded(x float64) float64 { return math.Round(x*1000) / 1000 }
