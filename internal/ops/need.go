@@ -12,17 +12,31 @@ import (
 	"messaging-worker/internal/kafka"
 )
 
+// appearWithin is how long a topic may take to be known to every broker after
+// its creation was answered.
+const appearWithin = 5 * time.Second
+
 // NeedTopics returns an error that names what is missing, and what to do,
-// where a topic does not exist or may not be used as needed.
+// where a topic does not exist or may not be used as needed. It gives a topic
+// that was just created a few seconds to appear.
 func NeedTopics(ctx context.Context, client *kgo.Client, needs ...kafka.Need) error {
-	missing, err := kafka.MissingTopics(ctx, client, needs...)
-	if err != nil {
-		return err
+	giveUp := time.After(appearWithin)
+	for {
+		missing, err := kafka.MissingTopics(ctx, client, needs...)
+		if err != nil {
+			return err
+		}
+		if len(missing) == 0 {
+			return nil
+		}
+		select {
+		case <-time.After(appearWithin / 20):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-giveUp:
+			return fmt.Errorf("%w; msgctl topics init creates topics, and the settings KAFKA_…_TOPIC name them", errors.Join(missing...))
+		}
 	}
-	if err := errors.Join(missing...); err != nil {
-		return fmt.Errorf("%w; msgctl topics init creates topics, and the settings KAFKA_…_TOPIC name them", err)
-	}
-	return nil
 }
 
 // Impatient returns the options of a client whose records a person waits for:

@@ -115,14 +115,21 @@ func (a *await) wait(ctx context.Context, patience time.Duration) {
 	}
 }
 
-func (a *await) ends(begun time.Time) *Ends {
+// ends returns what became of the messages; those without an end are lost,
+// unless the run was cut short.
+func (a *await) ends(begun time.Time, short bool) *Ends {
 	open, _, extra := a.ledger.tally()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	e := &Ends{Sent: a.sent, Failed: a.failed, Lost: open, Doubled: extra, Latency: a.latency.sum()}
+	e := &Ends{Sent: a.sent, Failed: a.failed, Doubled: extra, Latency: a.latency.sum()}
 	if !a.last.IsZero() {
 		e.Seconds = rounded(a.last.Sub(begun).Seconds())
 	}
+	if short {
+		e.Open = open
+		return e
+	}
+	e.Lost = open
 	for _, n := range a.ledger.lost(lostShown) {
 		id := []byte(a.run.prefix + strings.Repeat("0", idDigits))
 		a.run.put(id, n)
@@ -134,5 +141,9 @@ func (a *await) ends(begun time.Time) *Ends {
 
 // String returns the outcome in a sentence.
 func (e *Ends) String() string {
-	return fmt.Sprintf("%d sent, %d failed, %d lost, %d doubled", e.Sent, e.Failed, e.Lost, e.Doubled)
+	text := fmt.Sprintf("%d sent, %d failed, %d lost, %d doubled", e.Sent, e.Failed, e.Lost, e.Doubled)
+	if e.Open > 0 {
+		text = fmt.Sprintf("%d sent, %d failed, %d without an outcome yet, %d doubled", e.Sent, e.Failed, e.Open, e.Doubled)
+	}
+	return text
 }

@@ -60,9 +60,10 @@ type Report struct {
 type Ends struct {
 	Sent    uint64   `json:"sent"`
 	Failed  uint64   `json:"failed"`
-	Lost    int64    `json:"lost"`    // acknowledged, and no final event in time
-	Doubled uint64   `json:"doubled"` // final events beyond a message's first
-	Seconds float64  `json:"seconds"` // from the first request to the last final event
+	Lost    int64    `json:"lost"`          // acknowledged, and no final event in time
+	Open    int64    `json:"open,omitzero"` // neither: the run was cut short
+	Doubled uint64   `json:"doubled"`       // final events beyond a message's first
+	Seconds float64  `json:"seconds"`       // from the first request to the last final event
 	Latency Latency  `json:"end_to_end_latency_ms"`
 	LostIDs []string `json:"lost_ids,omitzero"` // the first of them
 }
@@ -125,11 +126,11 @@ func runAwaited(ctx context.Context, c *config.Config, p *producer, a *await) (*
 	}
 	unfollow()
 	wg.Wait()
-	r := p.report(ctx, c)
-	r.Outcome = a.ends(begun)
 	if errors.Is(followed, context.Canceled) {
 		followed = nil
 	}
+	r := p.report(ctx, c)
+	r.Outcome = a.ends(begun, produced != nil || followed != nil || ctx.Err() != nil)
 	return r, errors.Join(produced, followed)
 }
 
@@ -181,6 +182,8 @@ func (o *Options) Validate() error {
 	check(o.BatchBytes >= 512 && o.BatchBytes <= 1<<30, "--batch-bytes is 512 to %d", 1<<30)
 	check(o.Linger >= 0 && o.Linger <= time.Minute, "--linger is 0 to 1m")
 	check(!o.Await || o.Timeout > 0, "--timeout must be above 0")
+	_, err := o.template(newRunID())
+	wrong = append(wrong, err)
 	check(o.Size < o.BatchBytes-128, "--size %d does not fit into --batch-bytes %d", o.Size, o.BatchBytes)
 	return errors.Join(wrong...)
 }

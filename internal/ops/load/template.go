@@ -42,7 +42,7 @@ func (p Payload) template(run runID) (template, error) {
 		return template{}, err
 	}
 	if p.Size != 0 && p.Size < len(value) {
-		return template{}, fmt.Errorf("a %s request has at least %d bytes, not %d", p.Channel, len(value), p.Size)
+		return template{}, fmt.Errorf("--size: a request of the %s channel has at least %d bytes, not %d", p.Channel, len(value), p.Size)
 	}
 	body, rest := max(p.Size-len(value), 0), 0
 	if most := p.Body - len(content); body > most {
