@@ -45,6 +45,12 @@ type splitter struct {
 
 // next returns the next input, or io.EOF.
 func (s *splitter) next() (Input, error) {
+	in, err := s.gather()
+	in.Value = bytes.TrimRight(in.Value, "\r\n")
+	return in, err
+}
+
+func (s *splitter) gather() (Input, error) {
 	var in Input
 	depth := 0
 	for {

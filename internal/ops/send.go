@@ -84,14 +84,18 @@ func produceAll(ctx context.Context, client *kgo.Client, topic string, requests 
 		for _, r := range requests[:n] {
 			records = append(records, &kgo.Record{Topic: topic, Key: []byte(r.MessageID), Value: r.Value})
 		}
+		failed := map[*kgo.Record]error{} // the answers come in no order
 		for _, result := range client.ProduceSync(ctx, records...) {
-			switch {
-			case ctx.Err() != nil && result.Err != nil:
+			failed[result.Record] = result.Err
+		}
+		for _, r := range records {
+			switch err := failed[r]; {
+			case err != nil && ctx.Err() != nil:
 				return sent, context.Cause(ctx)
-			case result.Err != nil:
-				return sent, explainProduce(topic, result.Err)
+			case err != nil:
+				return sent, explainProduce(topic, err)
 			}
-			s := &Sent{MessageID: string(result.Record.Key), Topic: topic, Partition: result.Record.Partition, Offset: result.Record.Offset}
+			s := &Sent{MessageID: string(r.Key), Topic: topic, Partition: r.Partition, Offset: r.Offset}
 			sent = append(sent, s)
 			if o.Sent != nil {
 				o.Sent(s)

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"messaging-worker/internal/models"
 	"messaging-worker/test/stage"
 )
@@ -19,7 +21,13 @@ func TestValidateAgreesWithTheWorker(t *testing.T) {
 	request := stage.Request(models.SMS, id, map[string]any{
 		"from": "nobody", "to": []string{"+15557654321", "x"}, "meta": map[string]any{"a: b": 1}, "created_at": "yesterday",
 	})
-	s.Put(id, request)
+	stage.Eventually(t, func() string { // the topic is new
+		r := &kgo.Record{Topic: s.Topic("request"), Key: []byte(id), Value: request}
+		if err := s.Client.ProduceSync(s.Ctx, r).FirstErr(); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
 	ev := s.Events(1)[id]
 	cmd := command(s.Ctx, s, "validate", "sms", "-")
 	cmd.Env = append([]string{"SMS_BODY_MAX=4"}, os.Environ()...) // and no KAFKA_BROKERS
