@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // produceLoad is one setting of both producers.
@@ -31,7 +33,7 @@ func againstPerfTest(l produceLoad) func(context.Context, *bench) (figures, erro
 		defer cancel()
 		l := l
 		l.messages = max(int(float64(l.messages)*b.scale), 1000)
-		runs := []func(context.Context, *bench, produceLoad, topics) (string, float64, error){runLoad, runPerfTest}
+		runs := []func(context.Context, *bench, produceLoad, topics) (figures, error){runLoad, runPerfTest}
 		if rand.IntN(2) == 0 {
 			runs[0], runs[1] = runs[1], runs[0]
 		}
@@ -41,12 +43,12 @@ func againstPerfTest(l produceLoad) func(context.Context, *bench) (figures, erro
 			if err != nil {
 				return nil, err
 			}
-			name, rate, err := run(ctx, b, l, t)
+			measured, err := run(ctx, b, l, t)
 			b.drop(t)
 			if err != nil {
 				return nil, err
 			}
-			f[name] = rate
+			maps.Copy(f, measured)
 		}
 		f[ofPerfTest] = f[perSecond] / f[perfTest]
 		return f, nil
@@ -54,10 +56,10 @@ func againstPerfTest(l produceLoad) func(context.Context, *bench) (figures, erro
 }
 
 // runLoad measures ours.
-func runLoad(ctx context.Context, b *bench, l produceLoad, t topics) (string, float64, error) {
+func runLoad(ctx context.Context, b *bench, l produceLoad, t topics) (figures, error) {
 	binary := filepath.Join(b.dir, "msgctl")
 	if out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "messaging-worker/cmd/msgctl").CombinedOutput(); err != nil {
-		return "", 0, fmt.Errorf("build msgctl: %w\n%s", err, out)
+		return nil, fmt.Errorf("build msgctl: %w\n%s", err, out)
 	}
 	cmd := exec.CommandContext(ctx, binary, "load", "--output", "json", "--channel", "sms", "--messages", strconv.Itoa(l.messages),
 		"--size", strconv.Itoa(l.size), "--keys", l.keys, "--acks", l.acks, "--batch-bytes", strconv.Itoa(l.batchBytes),
@@ -65,32 +67,36 @@ func runLoad(ctx context.Context, b *bench, l produceLoad, t topics) (string, fl
 	cmd.Env = append(cmd.Environ(), "KAFKA_BROKERS="+strings.Join(b.brokers, ","), "KAFKA_SMS_REQUEST_TOPIC="+t.requests)
 	out, err := cmd.Output()
 	if err != nil {
-		return "", 0, fmt.Errorf("msgctl load: %w\n%s", err, out)
+		return nil, fmt.Errorf("msgctl load: %w\n%s", err, out)
 	}
 	var report struct {
 		PerSecond float64 `json:"messages_per_second"`
 	}
 	if err := json.Unmarshal(out, &report); err != nil {
-		return "", 0, fmt.Errorf("read report of msgctl load: %w", err)
+		return nil, fmt.Errorf("read report of msgctl load: %w", err)
 	}
-	return perSecond, report.PerSecond, nil
+	f := figures{perSecond: report.PerSecond}
+	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		f[memory] = float64(usage.Maxrss) / 1024
+	}
+	return f, nil
 }
 
 // runPerfTest measures kafka-producer-perf-test.
-func runPerfTest(ctx context.Context, b *bench, l produceLoad, t topics) (string, float64, error) {
+func runPerfTest(ctx context.Context, b *bench, l produceLoad, t topics) (figures, error) {
 	cmd := b.cluster.Tool(ctx, "org.apache.kafka.tools.ProducerPerformance", "--topic", t.requests,
 		"--num-records", strconv.Itoa(l.messages), "--record-size", strconv.Itoa(l.size), "--throughput", "-1", "--producer-props",
 		"bootstrap.servers="+strings.Join(b.brokers, ","), "acks="+l.acks, "batch.size="+strconv.Itoa(l.batchBytes),
 		"linger.ms="+strconv.Itoa(l.lingerMS), "compression.type="+l.compression)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return "", 0, fmt.Errorf("kafka-producer-perf-test: %w\n%s", err, out)
+		return nil, fmt.Errorf("kafka-producer-perf-test: %w\n%s", err, out)
 	}
 	// The last line sums up; those before are five-second windows.
 	found := regexp.MustCompile(`(?m)^\d+ records sent, ([0-9.]+) records/sec.* 99\.9th`).FindSubmatch(out)
 	if found == nil {
-		return "", 0, errors.New("kafka-producer-perf-test printed no sum: " + string(out))
+		return nil, errors.New("kafka-producer-perf-test printed no sum: " + string(out))
 	}
 	rate, err := strconv.ParseFloat(string(found[1]), 64)
-	return perfTest, rate, err
+	return figures{perfTest: rate}, err
 }
