@@ -48,38 +48,49 @@ func (d *Draft) Encode() ([]byte, error) {
 // present time. What else it has stays as it is. A value that is no JSON object
 // comes back unchanged, for a check to refuse it.
 func Fill(value []byte, channel models.Channel) []byte {
-	added, rest := []member{
-		{"message_id", quote(newID())}, {"channel", quote(string(channel))},
-		{"created_at", quote(time.Now().UTC().Format(time.RFC3339Nano))},
-	}, []member(nil)
-	dec := jsontext.NewDecoder(bytes.NewReader(value), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	if t, err := dec.ReadToken(); err != nil || t.Kind() != '{' {
+	given, ok := members(value)
+	if !ok {
 		return value
 	}
+	var all []member
+	for _, m := range []member{
+		{"message_id", quote(newID())},
+		{"channel", quote(string(channel))},
+		{"created_at", quote(time.Now().UTC().Format(time.RFC3339Nano))},
+	} {
+		same := func(g member) bool { return g.name == m.name }
+		null := func(g member) bool { return same(g) && g.value.Kind() == 'n' }
+		given = slices.DeleteFunc(given, null) // null counts as absent
+		if !slices.ContainsFunc(given, same) {
+			all = append(all, m)
+		}
+	}
+	return object(append(all, given...))
+}
+
+// members returns those of a JSON object in their order, and false where the
+// value is not one object.
+func members(value []byte) ([]member, bool) {
+	dec := jsontext.NewDecoder(bytes.NewReader(value), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if t, err := dec.ReadToken(); err != nil || t.Kind() != '{' {
+		return nil, false
+	}
+	var list []member
 	for dec.PeekKind() == '"' {
 		name, err := dec.ReadToken()
 		if err != nil {
-			return value
+			return nil, false
 		}
 		m := member{name: name.String()}
 		content, err := dec.ReadValue()
 		if err != nil {
-			return value
+			return nil, false
 		}
 		m.value = content.Clone()
-		at := slices.IndexFunc(added, func(a member) bool { return a.name == m.name })
-		switch {
-		case at >= 0 && m.value.Kind() == 'n':
-			continue // null counts as absent
-		case at >= 0:
-			added = slices.Delete(added, at, at+1)
-		}
-		rest = append(rest, m)
+		list = append(list, m)
 	}
-	if _, err := dec.ReadToken(); err != nil || len(bytes.TrimSpace(value[dec.InputOffset():])) > 0 {
-		return value
-	}
-	return object(append(added, rest...))
+	_, err := dec.ReadToken()
+	return list, err == nil && len(bytes.TrimSpace(value[dec.InputOffset():])) == 0
 }
 
 // member is one of a JSON object.

@@ -1,9 +1,6 @@
 package load
 
-import (
-	"math/bits"
-	"time"
-)
+import "time"
 
 // subBuckets is how many buckets a power of two is split into: a quantile is
 // at most a hundredth above the true one.
@@ -18,12 +15,12 @@ const (
 type histogram struct {
 	counts [(64 - subBits) * subBuckets]uint64
 	total  uint64
-	most   uint64
+	most   int64
 }
 
 // add counts a duration; one below zero, which two clocks may make, is zero.
 func (h *histogram) add(d time.Duration) {
-	v := uint64(max(d.Microseconds(), 0))
+	v := max(d.Microseconds(), 0)
 	h.counts[bucket(v)]++
 	h.total++
 	h.most = max(h.most, v)
@@ -31,18 +28,21 @@ func (h *histogram) add(d time.Duration) {
 
 // bucket returns the place of a value: one of its own up to 2*subBuckets, and
 // from there one for each range of 2^shift values.
-func bucket(v uint64) int {
-	shift := max(bits.Len64(v)-subBits-1, 0)
+func bucket(v int64) int {
+	shift := 0
+	for v>>shift >= 2*subBuckets {
+		shift++
+	}
 	return shift*subBuckets + int(v>>shift)
 }
 
 // upper returns the largest value of a bucket.
-func upper(i int) uint64 {
+func upper(i int) int64 {
 	if i < 2*subBuckets {
-		return uint64(i)
+		return int64(i)
 	}
 	shift := i/subBuckets - 1
-	return uint64(i-shift*subBuckets+1)<<shift - 1
+	return int64(i-shift*subBuckets+1)<<shift - 1
 }
 
 // quantile returns a duration that a share q of all is at most; zero where

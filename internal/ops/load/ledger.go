@@ -1,9 +1,6 @@
 package load
 
-import (
-	"math/bits"
-	"sync"
-)
+import "sync"
 
 // pageSize is how many messages a page of the ledger holds.
 const pageSize = 1 << 16
@@ -97,8 +94,10 @@ func (l *ledger) lost(most int) []uint64 {
 	var list []uint64
 	for at, p := range l.pages {
 		for word := range p.acked {
-			for left := p.acked[word] &^ p.final[word]; left != 0 && len(list) < most; left &= left - 1 {
-				list = append(list, at*pageSize+uint64(word)*64+uint64(bits.TrailingZeros64(left)))
+			for bit := range uint64(64) {
+				if (p.acked[word]&^p.final[word])>>bit&1 == 1 && len(list) < most {
+					list = append(list, at*pageSize+uint64(word)*64+bit)
+				}
 			}
 		}
 	}

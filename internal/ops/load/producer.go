@@ -125,7 +125,7 @@ func (p *producer) produce(ctx context.Context) error {
 	defer p.mu.Unlock()
 	switch {
 	case ctx.Err() != nil:
-		return nil //nolint:nilerr // the report says that it was interrupted
+		return nil // the report says that it was interrupted
 	case p.cause != nil:
 		return fmt.Errorf("%d requests were not acknowledged by %s: %w", p.failed, p.topic, p.cause)
 	case flushed != nil:
