@@ -55,7 +55,7 @@ func (f *loadFlags) bind(cmd *cobra.Command) {
 	flags.Uint64Var(&f.Messages, "messages", 0, "how many to produce (default: 100000 without --duration)")
 	flags.DurationVar(&f.Duration, "duration", 0, "how long to produce")
 	flags.Float64Var(&f.Rate, "rate", 0, "messages a second; 0 means as fast as it goes")
-	flags.IntVar(&f.Size, "size", 300, "bytes of a request")
+	flags.IntVar(&f.Size, "size", 300, "bytes of a request; where it is not given, more if the scenario needs them")
 	flags.StringVar(&f.keys, "keys", "message-id", "message-id, or none: records without a key fill one batch after another")
 	flags.StringVar(&f.scenario, "scenario", "success", "what the mock provider does; one of those that are valid requests")
 	flags.StringVar(&f.Acks, "acks", "all", "all, 1 or 0")
@@ -82,7 +82,7 @@ func validScenarios() []string {
 }
 
 // options checks the flags against the channel's settings.
-func (f *loadFlags) options(c *config.Config) (load.Options, error) {
+func (f *loadFlags) options(cmd *cobra.Command, c *config.Config) (load.Options, error) {
 	o := f.Options
 	o.Channel, o.Body, o.NoKeys = models.Channel(c.Channel), bodyLimit(c), f.keys == "none"
 	if o.Messages == 0 && o.Duration == 0 {
@@ -100,6 +100,9 @@ func (f *loadFlags) options(c *config.Config) (load.Options, error) {
 	}
 	if o.Meta = scenario.Meta(); !scenario.Valid() {
 		return o, usageError{fmt.Errorf("--scenario %s makes no valid request; msgctl produce makes them", f.scenario)}
+	}
+	if !cmd.Flags().Changed("size") {
+		o.Size = max(o.Size, o.Least())
 	}
 	if err := o.Validate(); err != nil {
 		return o, usageError{err}
@@ -125,7 +128,7 @@ func (f *loadFlags) run(cmd *cobra.Command, s *session) error {
 		return err
 	}
 	setTopic(c, f.topic)
-	o, err := f.options(c)
+	o, err := f.options(cmd, c)
 	if err != nil {
 		return err
 	}
@@ -150,7 +153,7 @@ func (f *loadFlags) run(cmd *cobra.Command, s *session) error {
 
 // loadProgress returns what draws the bars: one while messages are produced,
 // and with --await one while they come to their ends.
-func loadProgress(cmd *cobra.Command, o load.Options) func(acked, ended uint64) {
+func loadProgress(cmd *cobra.Command, o load.Options) func(load.Progress) {
 	total := int64(-1)
 	if o.Messages > 0 {
 		total = int64(o.Messages) //nolint:gosec // Validate bounds it
@@ -159,15 +162,16 @@ func loadProgress(cmd *cobra.Command, o load.Options) func(acked, ended uint64) 
 	if bar.bar == nil {
 		return nil
 	}
-	return func(acked, ended uint64) {
-		if o.Await && !awaiting && acked == o.Messages {
-			bar.next(cmd, "await", total)
-			awaiting = true
+	return func(p load.Progress) {
+		done := p.Acked
+		if o.Await && p.Produced {
+			done = p.Ended
+			if !awaiting {
+				awaiting = true
+				bar.next(cmd, "await", int64(p.Acked)) //nolint:gosec // as above
+			}
 		}
-		if awaiting {
-			acked = ended
-		}
-		bar.at(int64(acked)) //nolint:gosec // as above
+		bar.at(int64(done)) //nolint:gosec // as above
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/config"
@@ -42,7 +43,8 @@ func NewTail(ctx context.Context, c *config.Config, topic string) (*Tail, error)
 func (t *Tail) Close() { t.client.Close() }
 
 // Each calls seen for every record, in the order of its partition, until seen
-// returns false. Its error is a fault of reading or the cause of ctx's end.
+// returns false. Its error is a fault of reading or the cause of ctx's end; a
+// broker that is away for a while is none.
 func (t *Tail) Each(ctx context.Context, seen func(*kgo.Record) bool) error {
 	for {
 		fetches := t.client.PollFetches(ctx)
@@ -50,6 +52,9 @@ func (t *Tail) Each(ctx context.Context, seen func(*kgo.Record) bool) error {
 			return context.Cause(ctx)
 		}
 		for _, failed := range fetches.Errors() {
+			if kerr.IsRetriable(failed.Err) || kgo.IsRetryableBrokerErr(failed.Err) {
+				continue
+			}
 			return fmt.Errorf("read %s: %w", t.topic, failed.Err)
 		}
 		for records := fetches.RecordIter(); !records.Done(); {

@@ -182,3 +182,40 @@ func TestScriptsWithoutMsgctl(t *testing.T) {
 		t.Errorf("exits %d, want 2, and says %s", r.code, r.err)
 	}
 }
+
+// On Kafka: topics from nothing, then a connection that works.
+func TestInitAndCheckScripts(t *testing.T) {
+	t.Parallel()
+	s := stage.New(t, models.SMS, stage.Options{NoTopics: true})
+	for _, command := range []string{"topics", "check"} {
+		if r := msgctl(t, s, "", command, "--help"); r.code == 2 {
+			t.Skipf("this build of msgctl has no %s", command)
+		}
+	}
+	dir, path := elsewhere(t)
+	env := append(s.Env(map[string]string{"KAFKA_TOPIC_PARTITIONS": "3", "KAFKA_TEMP_TOPIC": s.Name + ".check"}), path...)
+	r := run(t, script(t, t.TempDir(), filepath.Join(dir, "kafka-init.sh"), env, "--channel", "sms"), "")
+	if r.code != 0 {
+		t.Fatalf("kafka-init.sh exits %d: %s%s", r.code, r.out, r.err)
+	}
+	stage.Eventually(t, func() string {
+		topics, err := s.Admin.ListTopics(s.Ctx, s.Topic("request"), s.Topic("status"), s.Topic("dlq"))
+		if err != nil {
+			return err.Error()
+		}
+		for _, topic := range topics {
+			if len(topic.Partitions) != 3 {
+				return topic.Topic + " has not three partitions"
+			}
+		}
+		return ""
+	})
+	r = run(t, script(t, t.TempDir(), filepath.Join(dir, "check-kafka-connection.sh"), env, "--channel", "sms"), "")
+	if r.code != 0 {
+		t.Errorf("check-kafka-connection.sh exits %d: %s%s", r.code, r.out, r.err)
+	}
+	r = run(t, script(t, t.TempDir(), filepath.Join(dir, "check-kafka-connection.sh"), env, "--brokers", "127.0.0.1:1"), "")
+	if r.code != 1 {
+		t.Errorf("without a broker check-kafka-connection.sh exits %d, want 1: %s%s", r.code, r.out, r.err)
+	}
+}

@@ -33,10 +33,15 @@ type Options struct {
 	Await   bool          // follow every message to its end
 	Timeout time.Duration // Await ends when no message has ended for so long
 
-	// Progress, where it is not nil, is told every now and then how many
-	// messages were acknowledged and how many came to an end. It must not
-	// block.
-	Progress func(acked, ended uint64)
+	// Progress, where it is not nil, is told every now and then how far it
+	// is. It must not block.
+	Progress func(Progress)
+}
+
+// Progress is how far a run is.
+type Progress struct {
+	Acked, Ended uint64 // messages that are acknowledged, and that are final
+	Produced     bool   // nothing more is produced
 }
 
 // Report is what a run came to.
@@ -135,7 +140,7 @@ func runAwaited(ctx context.Context, c *config.Config, p *producer, a *await) (*
 }
 
 // watch reports progress until its answer is called, and once more then.
-func watch(progress func(acked, ended uint64), p *producer, a *await) (end func()) {
+func watch(progress func(Progress), p *producer, a *await) (end func()) {
 	if progress == nil {
 		return func() {}
 	}
@@ -144,7 +149,7 @@ func watch(progress func(acked, ended uint64), p *producer, a *await) (end func(
 		if a != nil {
 			_, ended, _ = a.ledger.tally()
 		}
-		progress(p.acked.Load(), ended)
+		progress(Progress{p.acked.Load(), ended, p.over.Load()})
 	}
 	done := make(chan struct{})
 	var wg sync.WaitGroup

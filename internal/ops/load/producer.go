@@ -32,6 +32,7 @@ type producer struct {
 
 	slots sync.Pool
 	acked atomic.Uint64
+	over  atomic.Bool // nothing more is produced
 
 	mu      sync.Mutex
 	latency histogram
@@ -121,6 +122,7 @@ func (p *producer) produce(ctx context.Context) error {
 	p.write(ctx, hard)
 	flushed := p.client.Flush(hard)
 	p.took = time.Since(p.begun)
+	p.over.Store(true)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {

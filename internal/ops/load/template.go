@@ -55,6 +55,15 @@ func (p Payload) template(run runID) (template, error) {
 	return template{value, bytes.Index(value, []byte(run.prefix)), bytes.Index(value, []byte(atTime)) + len(atTime)}, nil
 }
 
+// Least returns the bytes of the smallest request.
+func (p Payload) Least() int {
+	value, err := p.request(newRunID(), 0, 0)
+	if err != nil {
+		return 0 // Validate tells of it
+	}
+	return len(value)
+}
+
 // content is the shortest body.
 const content = "load"
 
