@@ -188,7 +188,7 @@ func TestInitAndCheckScripts(t *testing.T) {
 	t.Parallel()
 	s := stage.New(t, models.SMS, stage.Options{NoTopics: true})
 	for _, command := range []string{"topics", "check"} {
-		if r := msgctl(t, s, "", command, "--help"); r.code == 2 {
+		if r := msgctl(t, s, "", command, "--help"); !strings.Contains(r.out, "msgctl "+command) {
 			t.Skipf("this build of msgctl has no %s", command)
 		}
 	}
