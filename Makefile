@@ -13,7 +13,7 @@ RACE := $(shell command -v $$(go env CC) >/dev/null 2>&1 && echo -race)
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build the workers and msgctl into bin/
@@ -54,6 +54,10 @@ fuzz: ## run every fuzz target for FUZZTIME (10s)
 lint: ## check format and lint
 	@unformatted=$$($(TOOL) gofumpt -l .); [ -z "$$unformatted" ] || { echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; }
 	$(TOOL) golangci-lint run ./...
+
+.PHONY: scripts-lint
+scripts-lint: ## check the scripts, where shellcheck is installed
+	@if command -v shellcheck >/dev/null; then shellcheck -x scripts/*.sh; else echo 'shellcheck is not installed: the scripts are not checked' >&2; fi
 
 .PHONY: fmt
 fmt: ## format the code

@@ -46,6 +46,7 @@ type bench struct {
 	dir     string // for everything that is thrown away
 	worker  string // the built binary
 	brokers []string
+	cluster *kafka.Cluster
 	client  *kgo.Client
 	admin   *kadm.Client
 	topics  int // made so far
@@ -94,7 +95,7 @@ func run(ctx context.Context, o options) error {
 		return fmt.Errorf("launch Kafka: %w", err)
 	}
 	defer cluster.Close()
-	b.brokers = cluster.Brokers()
+	b.cluster, b.brokers = cluster, cluster.Brokers()
 	b.client, err = kgo.NewClient(
 		kgo.SeedBrokers(b.brokers...), kgo.MaxBufferedRecords(1<<16), kgo.RecordPartitioner(partitioner{kgo.StickyKeyPartitioner(nil)}),
 	)

@@ -25,16 +25,18 @@ type figures map[string]float64
 
 // The figures' names.
 const (
-	perSecond = "messages/s"
-	micros    = "CPU µs/message"
-	memory    = "MiB resident"
-	growth    = "MiB/min growth"
-	median    = "ms median"
-	most      = "ms 99th percentile"
-	read      = "journal records/s"
-	records   = "journal records"
-	ofSource  = "of smtp-source -d"
-	next      = "s from start to next delivery"
+	perSecond  = "messages/s"
+	micros     = "CPU µs/message"
+	memory     = "MiB resident"
+	growth     = "MiB/min growth"
+	median     = "ms median"
+	most       = "ms 99th percentile"
+	read       = "journal records/s"
+	records    = "journal records"
+	ofSource   = "of smtp-source -d"
+	perfTest   = "messages/s of kafka-producer-perf-test"
+	ofPerfTest = "of kafka-producer-perf-test"
+	next       = "s from start to next delivery"
 )
 
 func (f figures) String() string {
@@ -68,6 +70,8 @@ func scenarios(other string) []scenario {
 		{"twilio", "as W2, over HTTP to a fake Twilio", 4000, overHTTP(load{messages: 40_000, env: w2})},
 		{"faults", "a fake Twilio that floods, hangs, lies and cuts in turn, concurrency 200", 0, misbehaving},
 		{"mail", "email, Kafka to SMTP, 50 connections, 50,000 messages of 1 KiB", 0, mail},
+		{"load", "msgctl load, 3,000,000 requests of 300 bytes, acks=all, batches of 16 KiB, no keys", 0, againstPerfTest(produceLoad{messages: 3_000_000, size: 300, batchBytes: 16384, lingerMS: 5, acks: "all", keys: "none", compression: "none"})},
+		{"load-keys", "the same by message id", 0, againstPerfTest(produceLoad{messages: 3_000_000, size: 300, batchBytes: 16384, lingerMS: 5, acks: "all", keys: "message-id", compression: "none"})},
 		{"crash", "kill -9 behind a 120 s backoff at 4,000 messages/s for 30 s, same instance id", 0, crash},
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 // onceMessages is how much traffic --once makes where nobody says how much:
 // every scenario on every channel, twice.
-const onceMessages = 72
+const onceMessages = 78
 
 func dev() *cobra.Command {
 	var o app.DevOptions
@@ -43,7 +43,7 @@ message is printed as it happens, and a summary per channel at the end.`,
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&o.Once, "once", false, "end when all traffic has its outcome")
-	flags.IntVar(&o.Messages, "messages", 0, "how many sample requests to produce; 0 goes on until Ctrl-C (with --once: 72)")
+	flags.IntVar(&o.Messages, "messages", 0, "how many sample requests to produce; 0 goes on until Ctrl-C (with --once: 78)")
 	flags.Float64Var(&o.Rate, "rate", 20, "sample requests a second")
 	flags.IntVar(&o.Port, "port", 19092, "loopback port of the embedded broker; 0 takes a free one")
 	flags.StringVar(&o.DataDir, "data-dir", "", "folder where the broker keeps its data between runs")

@@ -56,6 +56,7 @@ settings; 130 interrupted.`,
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
 	cmd.AddCommand(dev(), explainCommand(s), fakeProvider(), topicsCommand(s), checkCommand(s), configCommand(s))
+	cmd.AddCommand(send(s), validate(s), produce(s), loadCommand(s))
 	asUsage(cmd)
 	return cmd
 }

@@ -26,6 +26,19 @@ func LoadTool(lookup Lookup, channel string) (*Config, error) {
 	return load(&loader{lookup: withToolNames(lookup, channel), tool: true}, channel)
 }
 
+// LoadLimits reads the limits of a channel's requests and nothing else, for a
+// tool that checks requests without a broker. All other settings are zero.
+func LoadLimits(lookup Lookup, channel string) (*Config, error) {
+	l := &loader{lookup: lookup}
+	if err := l.begin(channel); err != nil {
+		return nil, err
+	}
+	for _, row := range limitSection(l.config).rows {
+		l.read(row)
+	}
+	return l.end()
+}
+
 // withToolNames answers for the names of topics and group that are not set.
 func withToolNames(lookup Lookup, channel string) Lookup {
 	upper := strings.ToUpper(channel)
@@ -43,20 +56,17 @@ func withToolNames(lookup Lookup, channel string) Lookup {
 }
 
 func load(l *loader, channel string) (*Config, error) {
-	l.prefix, l.config = strings.ToUpper(channel)+"_", &Config{Channel: channel, ShutdownTimeout: -1}
-	if !slices.Contains(channelNames(), strings.ToUpper(channel)) {
-		return nil, &Error{Problems: []string{fmt.Sprintf("channel %q: want email, sms or whatsapp", channel)}}
+	if err := l.begin(channel); err != nil {
+		return nil, err
 	}
+	l.config.ShutdownTimeout = -1
 	for _, s := range table(l.config) {
 		for _, row := range s.rows {
 			l.read(row)
 		}
 	}
 	l.check()
-	if len(l.problems) > 0 {
-		return nil, &Error{Problems: l.problems}
-	}
-	return l.config, nil
+	return l.end()
 }
 
 type loader struct {
@@ -65,6 +75,23 @@ type loader struct {
 	tool     bool // looks on from outside and delivers nothing
 	config   *Config
 	problems []string
+}
+
+// begin makes the config of a known channel.
+func (l *loader) begin(channel string) error {
+	if !slices.Contains(channelNames(), strings.ToUpper(channel)) {
+		return &Error{Problems: []string{fmt.Sprintf("channel %q: want email, sms or whatsapp", channel)}}
+	}
+	l.prefix, l.config = strings.ToUpper(channel)+"_", &Config{Channel: channel}
+	return nil
+}
+
+// end returns the config, or all that is wrong with it.
+func (l *loader) end() (*Config, error) {
+	if len(l.problems) > 0 {
+		return nil, &Error{Problems: l.problems}
+	}
+	return l.config, nil
 }
 
 func (l *loader) problem(name, format string, args ...any) {

@@ -6,10 +6,13 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/models"
 )
@@ -48,7 +51,41 @@ func Scenarios() []Scenario {
 			m["from"], m["to"] = "nobody", []string{}
 		}},
 		{Name: "not-json", raw: "this is not a request"},
+		{Name: "timeout", meta: hint("scenario", "timeout")},
 	}
+}
+
+// Mixed is the name that stands for all scenarios in turn.
+const Mixed = "mixed"
+
+// ScenarioNamed returns the scenario of a name, in which an underscore is as
+// good as a hyphen. The error lists the names there are.
+func ScenarioNamed(name string) (Scenario, error) {
+	var names []string
+	for _, s := range Scenarios() {
+		if s.Name == strings.ReplaceAll(name, "_", "-") {
+			return s, nil
+		}
+		names = append(names, s.Name)
+	}
+	return Scenario{}, fmt.Errorf("scenario %q: want one of %s", name, strings.Join(names, ", "))
+}
+
+// Valid reports whether its requests are ones that a worker takes.
+func (s Scenario) Valid() bool { return s.raw == "" && s.edit == nil }
+
+// Meta returns the hints for the mock provider.
+func (s Scenario) Meta() map[string]string { return s.meta }
+
+// with returns the scenario with further entries of meta, which win.
+func (s Scenario) with(meta map[string]string) Scenario {
+	all := maps.Clone(s.meta)
+	if all == nil {
+		all = map[string]string{}
+	}
+	maps.Copy(all, meta)
+	s.meta = all
+	return s
 }
 
 // Request is one sample request, ready to be produced.
@@ -58,6 +95,14 @@ type Request struct {
 	MessageID string
 	Value     []byte
 	Trace     string // traceparent header
+}
+
+// Record returns the request as a record of a topic.
+func (r *Request) Record(topic string) *kgo.Record {
+	return &kgo.Record{
+		Topic: topic, Key: []byte(r.MessageID), Value: r.Value,
+		Headers: []kgo.RecordHeader{{Key: models.HeaderTraceParent, Value: []byte(r.Trace)}},
+	}
 }
 
 // Sample makes request number n of a channel in a scenario.
@@ -95,7 +140,7 @@ func Sample(channel models.Channel, s Scenario, n int) (Request, error) {
 		s.edit(m)
 	}
 	var err error
-	if r.Value, err = json.Marshal(m); err != nil {
+	if r.Value, err = json.Marshal(m, json.Deterministic(true)); err != nil {
 		return r, fmt.Errorf("make sample request: %w", err)
 	}
 	return r, nil

@@ -52,10 +52,7 @@ func (t *Traffic) Close() { t.client.Close() }
 
 // Produce writes one request and waits for its acknowledgement.
 func (t *Traffic) Produce(ctx context.Context, r Request) error {
-	err := t.client.ProduceSync(ctx, &kgo.Record{
-		Topic: t.topics[r.Channel].Request, Key: []byte(r.MessageID), Value: r.Value,
-		Headers: []kgo.RecordHeader{{Key: models.HeaderTraceParent, Value: []byte(r.Trace)}},
-	}).FirstErr()
+	err := t.client.ProduceSync(ctx, r.Record(t.topics[r.Channel].Request)).FirstErr()
 	if err != nil {
 		return fmt.Errorf("produce request: %w", err)
 	}

@@ -353,6 +353,23 @@ func TestEnvFile(t *testing.T) {
 	}
 }
 
+// Limits alone need no broker and read no file of a certificate.
+func TestLimitsAlone(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{"SMS_RECIPIENTS_MAX": "3", "SMS_BODY_MAX": "7", "KAFKA_TLS_CA_FILE": "/no/such/file"}
+	c, err := config.LoadLimits(lookup(env), "sms")
+	if err != nil || c.Channel != "sms" || c.Limits.Recipients != 3 || c.Limits.SMSBodyRunes != 7 || c.Limits.MetaEntries != 50 {
+		t.Errorf("LoadLimits = %+v, %v", c, err)
+	}
+	env["SMS_BODY_MAX"], env["MSG_MAX_BYTES"] = "0", "many"
+	if _, err := config.LoadLimits(lookup(env), "sms"); err == nil || !strings.Contains(err.Error(), "SMS_BODY_MAX: ") || !strings.Contains(err.Error(), "MSG_MAX_BYTES: ") {
+		t.Errorf("two mistakes: error %v, want one that names both", err)
+	}
+	if _, err := config.LoadLimits(lookup(nil), "fax"); err == nil {
+		t.Error("channel fax: want an error")
+	}
+}
+
 func TestHelpListsEverySetting(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder

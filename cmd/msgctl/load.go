@@ -1,0 +1,200 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"messaging-worker/internal/config"
+	"messaging-worker/internal/models"
+	"messaging-worker/internal/ops"
+	"messaging-worker/internal/ops/load"
+)
+
+// loadFlags are what the command line says of a load.
+type loadFlags struct {
+	load.Options
+
+	channel, topic, scenario, keys string
+}
+
+// defaultLoad is how many messages a load has where nobody says.
+const defaultLoad = 100_000
+
+func loadCommand(s *session) *cobra.Command {
+	f := loadFlags{}
+	cmd := &cobra.Command{
+		Use:   "load",
+		Short: "Produce many requests, and measure throughput and latency",
+		Long: `Produce many requests as fast as it goes, or at a rate, and tell throughput and
+the latency of the acknowledgements. With --await every message is followed to
+its end on the status topic: how many were sent and failed, how long that took,
+and whether each had exactly one final event. One that has none is lost once no
+message has ended for --timeout; lost or doubled ones are exit code 1.
+
+--acks, --batch-bytes, --linger and --compression stand for the settings acks,
+batch.size, linger.ms and compression.type of kafka-producer-perf-test.`,
+		Example: `  msgctl load --channel sms --messages 1000000
+  msgctl load --channel email --duration 1h --rate 500 --size 20000 --await
+  msgctl load --channel sms --messages 100000 --await --timeout 2m --output json
+  msgctl load --channel sms --keys none --acks 1 --batch-bytes 16384 --linger 5ms`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd, s) },
+	}
+	f.bind(cmd)
+	return cmd
+}
+
+func (f *loadFlags) bind(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	channelFlag(cmd, &f.channel, "email")
+	topicFlag(cmd, &f.topic)
+	flags.Uint64Var(&f.Messages, "messages", 0, "how many to produce (default: 100000 without --duration)")
+	flags.DurationVar(&f.Duration, "duration", 0, "how long to produce")
+	flags.Float64Var(&f.Rate, "rate", 0, "messages a second; 0 means as fast as it goes")
+	flags.IntVar(&f.Size, "size", 300, "bytes of a request; where it is not given, more if the scenario needs them")
+	flags.StringVar(&f.keys, "keys", "message-id", "message-id, or none: records without a key fill one batch after another")
+	flags.StringVar(&f.scenario, "scenario", "success", "what the mock provider does; one of those that are valid requests")
+	flags.StringVar(&f.Acks, "acks", "all", "all, 1 or 0")
+	flags.IntVar(&f.BatchBytes, "batch-bytes", 1_000_000, "the most that a batch of one partition may have")
+	flags.DurationVar(&f.Linger, "linger", 5*time.Millisecond, "how long a batch waits to be filled")
+	flags.StringVar(&f.Compression, "compression", "none", "none, gzip, snappy, lz4 or zstd")
+	flags.BoolVar(&f.Await, "await", false, "follow every message to its end")
+	flags.DurationVar(&f.Timeout, "timeout", time.Minute, "with --await: what has no end is lost when nothing has ended for so long")
+	complete(cmd, "scenario", validScenarios())
+	complete(cmd, "keys", []string{"message-id", "none"})
+	complete(cmd, "acks", []string{"all", "1", "0"})
+	complete(cmd, "compression", []string{"none", "gzip", "snappy", "lz4", "zstd"})
+}
+
+// validScenarios are those whose requests are valid.
+func validScenarios() []string {
+	var names []string
+	for _, s := range ops.Scenarios() {
+		if s.Valid() {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+// options checks the flags against the channel's settings.
+func (f *loadFlags) options(cmd *cobra.Command, c *config.Config) (load.Options, error) {
+	o := f.Options
+	o.Channel, o.Body, o.NoKeys = models.Channel(c.Channel), bodyLimit(c), f.keys == "none"
+	if o.Messages == 0 && o.Duration == 0 {
+		o.Messages = defaultLoad
+	}
+	if !slices.Contains([]string{"message-id", "none"}, f.keys) {
+		return o, usageError{fmt.Errorf("--keys is message-id or none, not %q", f.keys)}
+	}
+	if !slices.Contains([]string{"none", "gzip", "snappy", "lz4", "zstd"}, f.Compression) {
+		return o, usageError{fmt.Errorf("--compression is none, gzip, snappy, lz4 or zstd, not %q", f.Compression)}
+	}
+	scenario, err := ops.ScenarioNamed(f.scenario)
+	if err != nil {
+		return o, usageError{err}
+	}
+	if o.Meta = scenario.Meta(); !scenario.Valid() {
+		return o, usageError{fmt.Errorf("--scenario %s makes no valid request; msgctl produce makes them", f.scenario)}
+	}
+	if !cmd.Flags().Changed("size") {
+		o.Size = max(o.Size, o.Least())
+	}
+	if err := o.Validate(); err != nil {
+		return o, usageError{err}
+	}
+	return o, nil
+}
+
+// bodyLimit is the most that body.content of a channel's requests may have.
+func bodyLimit(c *config.Config) int {
+	switch models.Channel(c.Channel) {
+	case models.Email:
+		return c.Limits.BodyBytes
+	case models.SMS:
+		return c.Limits.SMSBodyRunes
+	default:
+		return c.Limits.WhatsAppBodyBytes
+	}
+}
+
+func (f *loadFlags) run(cmd *cobra.Command, s *session) error {
+	c, err := s.settings(f.channel)
+	if err != nil {
+		return err
+	}
+	setTopic(c, f.topic)
+	o, err := f.options(cmd, c)
+	if err != nil {
+		return err
+	}
+	o.Progress = loadProgress(cmd, o)
+	r, err := load.Run(cmd.Context(), c, o)
+	if r == nil {
+		return err
+	}
+	if err := s.print(cmd, r, func(w io.Writer) { writeLoad(w, r) }); err != nil {
+		return err
+	}
+	switch {
+	case err != nil:
+		return err
+	case r.Interrupted:
+		return cmd.Context().Err()
+	case !r.Outcome.Whole():
+		return errNo
+	}
+	return nil
+}
+
+// loadProgress returns what draws the bars: one while messages are produced,
+// and with --await one while they come to their ends.
+func loadProgress(cmd *cobra.Command, o load.Options) func(load.Progress) {
+	total := int64(-1)
+	if o.Messages > 0 {
+		total = int64(o.Messages) //nolint:gosec // Validate bounds it
+	}
+	bar, awaiting := newProgress(cmd, "produce", total), false
+	if bar.bar == nil {
+		return nil
+	}
+	return func(p load.Progress) {
+		done := p.Acked
+		if o.Await && p.Produced {
+			done = p.Ended
+			if !awaiting {
+				awaiting = true
+				bar.next(cmd, "await", int64(p.Acked)) //nolint:gosec // as above
+			}
+		}
+		bar.at(int64(done)) //nolint:gosec // as above
+	}
+}
+
+func writeLoad(w io.Writer, r *load.Report) {
+	fmt.Fprintf(w, "%d requests of %d bytes on %s in %.1f s: %.0f a second, %.1f MiB/s\n",
+		r.Messages, r.MessageSize, r.Topic, r.Seconds, r.PerSecond, r.MiBPerSec)
+	if r.Interrupted {
+		fmt.Fprintln(w, "interrupted: this is what was done until then")
+	}
+	if r.Failed > 0 {
+		fmt.Fprintf(w, "%d requests were not acknowledged\n", r.Failed)
+	}
+	fmt.Fprintln(w, "ms\tp50\tp95\tp99\tmax")
+	writeLatency(w, "acknowledged", r.Latency)
+	if e := r.Outcome; e != nil {
+		writeLatency(w, "sent or failed", e.Latency)
+		fmt.Fprintf(w, "%s, after %.1f s\n", e, e.Seconds)
+		for _, id := range e.LostIDs {
+			fmt.Fprintf(w, "without a final event: %s\n", id)
+		}
+	}
+}
+
+func writeLatency(w io.Writer, name string, l load.Latency) {
+	fmt.Fprintf(w, "%s\t%.1f\t%.1f\t%.1f\t%.1f\n", name, l.P50, l.P95, l.P99, l.Max)
+}

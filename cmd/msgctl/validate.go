@@ -1,0 +1,128 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"messaging-worker/internal/config"
+	"messaging-worker/internal/ops"
+)
+
+// verdict is the answer of validate.
+type verdict struct {
+	Requests   int             `json:"requests"`
+	Invalid    int             `json:"invalid"`
+	Violations []ops.Violation `json:"violations"`
+}
+
+func validate(s *session) *cobra.Command {
+	return &cobra.Command{
+		Use:   "validate CHANNEL FILE|-",
+		Short: "Check requests by the workers' own rules, without a broker",
+		Long: `Check the requests in a file, or on standard input, by the rules of the
+channel's worker and the limits of the settings. The file holds one JSON object,
+or several, each of which ends its line. Every violation is a line:
+FILE:LINE: path: what. No broker is needed. Exit code 1 says that a request is
+not valid.`,
+		Example: `  msgctl validate sms request.json
+  msgctl validate email requests.jsonl --output json
+  msgctl produce --channel sms --scenario invalid --dry-run | msgctl validate sms -`,
+		Args: cobra.ExactArgs(2),
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) == 0 {
+				return channelNames(), cobra.ShellCompDirectiveNoFileComp
+			}
+			return nil, cobra.ShellCompDirectiveDefault
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := s.limits(args[0])
+			if err != nil {
+				return err
+			}
+			v, err := judge(cmd, c, args[1])
+			if err != nil {
+				return err
+			}
+			return s.printVerdict(cmd, v)
+		},
+	}
+}
+
+// limits returns what bounds the requests of a channel.
+func (s *session) limits(channel string) (*config.Config, error) {
+	if err := knownChannel(channel); err != nil {
+		return nil, err
+	}
+	lookup, err := s.lookup()
+	if err != nil {
+		return nil, err
+	}
+	return config.LoadLimits(lookup, channel)
+}
+
+func judge(cmd *cobra.Command, c *config.Config, file string) (*verdict, error) {
+	in, name, err := open(cmd, file)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	check := ops.Checker(c)
+	v := &verdict{Violations: []ops.Violation{}}
+	for input, err := range ops.Inputs(in) {
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		found := ops.Inspect(check, name, input)
+		if v.Requests++; len(found) > 0 {
+			v.Invalid++
+		}
+		v.Violations = append(v.Violations, found...)
+	}
+	if v.Requests == 0 {
+		return nil, fmt.Errorf("%s holds no request: want JSON objects", name)
+	}
+	return v, nil
+}
+
+func (s *session) printVerdict(cmd *cobra.Command, v *verdict) error {
+	err := s.print(cmd, v, func(w io.Writer) {
+		for _, violation := range v.Violations {
+			fmt.Fprintln(w, violation)
+		}
+		if v.Invalid == 0 {
+			fmt.Fprintf(w, "%s, all valid\n", requests(v.Requests))
+		}
+	})
+	switch {
+	case err != nil:
+		return err
+	case v.Invalid > 0 && s.output == "json":
+		return errNo
+	case v.Invalid > 0:
+		return fmt.Errorf("%d of %s not valid", v.Invalid, requests(v.Requests))
+	}
+	return nil
+}
+
+// requests counts them in words.
+func requests(n int) string {
+	if n == 1 {
+		return "1 request"
+	}
+	return fmt.Sprintf("%d requests", n)
+}
+
+// open returns a file, or standard input for -, and the name to call it by.
+func open(cmd *cobra.Command, file string) (io.ReadCloser, string, error) {
+	if file == "-" {
+		return io.NopCloser(cmd.InOrStdin()), "stdin", nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, file, fmt.Errorf("%w; give a file that can be read, or - for standard input", err)
+	}
+	return f, file, nil
+}

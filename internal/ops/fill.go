@@ -1,0 +1,141 @@
+package ops
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"messaging-worker/internal/config"
+	"messaging-worker/internal/models"
+)
+
+// Draft is a request as a person gives it on the command line. What is empty
+// is left out.
+type Draft struct {
+	MessageID string            `json:"message_id,omitzero"`
+	TenantID  string            `json:"tenant_id,omitzero"`
+	TraceID   string            `json:"trace_id,omitzero"`
+	Meta      map[string]string `json:"meta,omitempty"`
+	From      string            `json:"from,omitzero"`
+	To        []string          `json:"to,omitempty"`
+	CC        []string          `json:"cc,omitempty"`
+	BCC       []string          `json:"bcc,omitempty"`
+	Subject   string            `json:"subject,omitzero"`
+	Body      DraftBody         `json:"body"`
+}
+
+// DraftBody is the body of a Draft.
+type DraftBody struct {
+	Type      string `json:"type,omitzero"`
+	Content   string `json:"content,omitzero"`
+	MediaType string `json:"media_type,omitzero"`
+}
+
+// Encode returns the draft as JSON. An error is a text that is not UTF-8.
+func (d *Draft) Encode() ([]byte, error) {
+	value, err := json.Marshal(d, json.Deterministic(true))
+	if err != nil {
+		return nil, fmt.Errorf("make request: %w", err)
+	}
+	return value, nil
+}
+
+// Fill gives a request what it may lack: a message id, its channel and the
+// present time. What else it has stays as it is. A value that is no JSON object
+// comes back unchanged, for a check to refuse it.
+func Fill(value []byte, channel models.Channel) []byte {
+	given, ok := members(value)
+	if !ok {
+		return value
+	}
+	var all []member
+	for _, m := range []member{
+		{"message_id", quote(newID())},
+		{"channel", quote(string(channel))},
+		{"created_at", quote(time.Now().UTC().Format(time.RFC3339Nano))},
+	} {
+		same := func(g member) bool { return g.name == m.name }
+		null := func(g member) bool { return same(g) && g.value.Kind() == 'n' }
+		given = slices.DeleteFunc(given, null) // null counts as absent
+		if !slices.ContainsFunc(given, same) {
+			all = append(all, m)
+		}
+	}
+	return object(append(all, given...))
+}
+
+// members returns those of a JSON object in their order, and false where the
+// value is not one object.
+func members(value []byte) ([]member, bool) {
+	dec := jsontext.NewDecoder(bytes.NewReader(value), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if t, err := dec.ReadToken(); err != nil || t.Kind() != '{' {
+		return nil, false
+	}
+	var list []member
+	for dec.PeekKind() == '"' {
+		name, err := dec.ReadToken()
+		if err != nil {
+			return nil, false
+		}
+		m := member{name: name.String()}
+		content, err := dec.ReadValue()
+		if err != nil {
+			return nil, false
+		}
+		m.value = content.Clone()
+		list = append(list, m)
+	}
+	_, err := dec.ReadToken()
+	return list, err == nil && len(bytes.TrimSpace(value[dec.InputOffset():])) == 0
+}
+
+// member is one of a JSON object.
+type member struct {
+	name  string
+	value jsontext.Value
+}
+
+// object writes members as they are, repeated ones too.
+func object(members []member) []byte {
+	out := []byte{'{'}
+	for i, m := range members {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(append(append(out, quote(m.name)...), ':'), m.value...)
+	}
+	return append(out, '}')
+}
+
+func quote(text string) jsontext.Value {
+	quoted, _ := jsontext.AppendQuote(nil, text) // its error tells of invalid UTF-8, which it replaces
+	return quoted
+}
+
+// Prepare fills requests in and checks all of them by the workers' rules. It
+// returns either requests that can be sent, or all that is wrong with them;
+// file is what the violations call their source.
+func Prepare(c *config.Config, file string, inputs []Input) ([]Outgoing, []Violation) {
+	check := Checker(c)
+	var out []Outgoing
+	var wrong []Violation
+	for _, in := range inputs {
+		found := Inspect(check, file, in)
+		if !slices.ContainsFunc(found, func(v Violation) bool { return v.Path == wholeRecord }) {
+			in.Value = Fill(in.Value, models.Channel(c.Channel))
+			found = Inspect(check, file, in)
+		}
+		wrong = append(wrong, found...)
+		if len(found) == 0 {
+			out = append(out, Outgoing{check(&models.Record{Value: in.Value}).Envelope.MessageID, in.Value})
+		}
+	}
+	if len(wrong) > 0 {
+		return nil, wrong
+	}
+	return out, nil
+}

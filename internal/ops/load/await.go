@@ -1,0 +1,149 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"messaging-worker/internal/config"
+	"messaging-worker/internal/models"
+	"messaging-worker/internal/ops"
+)
+
+const (
+	// settle is how long final events are still read when every message has
+	// one: a second one would come close behind.
+	settle = time.Second
+	// lostShown is how many lost messages a report names.
+	lostShown = 10
+)
+
+// await follows the messages of a run to their ends on the status topic.
+type await struct {
+	tail   *ops.Tail
+	run    runID
+	ledger *ledger
+
+	mu      sync.Mutex
+	sent    uint64
+	failed  uint64
+	last    time.Time // when the last final event was seen
+	latency histogram
+}
+
+func newAwait(ctx context.Context, c *config.Config, run runID) (*await, error) {
+	tail, err := ops.NewTail(ctx, c, c.Kafka.StatusTopic)
+	if err != nil {
+		return nil, err
+	}
+	return &await{tail: tail, run: run, ledger: newLedger()}, nil
+}
+
+// follow notes the run's final events until ctx ends.
+func (a *await) follow(ctx context.Context) error {
+	return a.tail.Each(ctx, func(r *kgo.Record) bool {
+		if n, ours := a.run.number(r.Key); ours {
+			a.note(n, r)
+		}
+		return true
+	})
+}
+
+func (a *await) note(n uint64, r *kgo.Record) {
+	var event struct {
+		Type models.EventType `json:"event_type"`
+	}
+	if json.Unmarshal(r.Value, &event) != nil {
+		return // not the workers': they write valid JSON
+	}
+	if event.Type != models.EventSent && event.Type != models.EventFailed {
+		return
+	}
+	now := time.Now()
+	first := a.ledger.end(n)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.last = now
+	if !first {
+		return
+	}
+	if event.Type == models.EventSent {
+		a.sent++
+	} else {
+		a.failed++
+	}
+	if produced, ok := sourceTime(r); ok {
+		a.latency.add(now.Sub(produced))
+	}
+}
+
+// sourceTime returns when the request of an event was produced.
+func sourceTime(r *kgo.Record) (time.Time, bool) {
+	i := slices.IndexFunc(r.Headers, func(h kgo.RecordHeader) bool { return h.Key == models.HeaderSourceTimestamp })
+	if i < 0 {
+		return time.Time{}, false
+	}
+	ms, err := strconv.ParseInt(string(r.Headers[i].Value), 10, 64)
+	return time.UnixMilli(ms), err == nil
+}
+
+// wait returns once every message is final, or none has become so for patience.
+func (a *await) wait(ctx context.Context, patience time.Duration) {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	begun := time.Now()
+	for {
+		open, _, _ := a.ledger.tally()
+		a.mu.Lock()
+		quiet := min(time.Since(a.last), time.Since(begun))
+		a.mu.Unlock()
+		if open == 0 && quiet >= settle || quiet >= patience {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// ends returns what became of the messages; those without an end are lost,
+// unless the run was cut short.
+func (a *await) ends(begun time.Time, short bool) *Ends {
+	open, _, extra := a.ledger.tally()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	e := &Ends{Sent: a.sent, Failed: a.failed, Doubled: extra, Latency: a.latency.sum()}
+	if !a.last.IsZero() {
+		e.Seconds = rounded(a.last.Sub(begun).Seconds())
+	}
+	if short {
+		e.Open = open
+		return e
+	}
+	e.Lost = open
+	for _, n := range a.ledger.lost(lostShown) {
+		id := []byte(a.run.prefix + strings.Repeat("0", idDigits))
+		a.run.put(id, n)
+		e.LostIDs = append(e.LostIDs, string(id))
+	}
+	slices.Sort(e.LostIDs)
+	return e
+}
+
+// String returns the outcome in a sentence.
+func (e *Ends) String() string {
+	text := fmt.Sprintf("%d sent, %d failed, %d lost, %d doubled", e.Sent, e.Failed, e.Lost, e.Doubled)
+	if e.Open > 0 {
+		text = fmt.Sprintf("%d sent, %d failed, %d without an outcome yet, %d doubled", e.Sent, e.Failed, e.Open, e.Doubled)
+	}
+	return text
+}

@@ -1,0 +1,90 @@
+package load
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"messaging-worker/internal/models"
+)
+
+// timeLayout has one width, so that a time can be written over another.
+const timeLayout = "2006-01-02T15:04:05.000Z"
+
+// Payload is what the requests of a run are made of.
+type Payload struct {
+	Channel models.Channel
+	Meta    map[string]string // hints for the mock provider; nil for none
+	Size    int               // bytes of a request; zero is as small as it can be
+	Body    int               // the most that body.content may have
+}
+
+// template is a request whose id and time are written anew for each message.
+type template struct {
+	value    []byte
+	id, time int // where they begin
+}
+
+const (
+	atTime  = `"created_at":"`
+	padding = `,"padding":"` // a member that no worker reads
+	padMin  = len(padding) + 1
+)
+
+// template makes the request of exactly p.Size bytes: body.content grows
+// first, and a member that no worker reads takes what it cannot.
+func (p Payload) template(run runID) (template, error) {
+	value, err := p.request(run, 0, 0)
+	if err != nil {
+		return template{}, err
+	}
+	if p.Size != 0 && p.Size < len(value) {
+		return template{}, fmt.Errorf("--size: a request of the %s channel has at least %d bytes, not %d", p.Channel, len(value), p.Size)
+	}
+	body, rest := max(p.Size-len(value), 0), 0
+	if most := p.Body - len(content); body > most {
+		rest = max(body-most, padMin) // where body gives way: a member has a least size
+		body -= rest
+	}
+	if value, err = p.request(run, body, rest); err != nil {
+		return template{}, err
+	}
+	return template{value, bytes.Index(value, []byte(run.prefix)), bytes.Index(value, []byte(atTime)) + len(atTime)}, nil
+}
+
+// Least returns the bytes of the smallest request.
+func (p Payload) Least() int {
+	value, err := p.request(newRunID(), 0, 0)
+	if err != nil {
+		return 0 // Validate tells of it
+	}
+	return len(value)
+}
+
+// content is the shortest body.
+const content = "load"
+
+// request makes a request whose body has that many bytes more than content,
+// and a padding of so many bytes in all.
+func (p Payload) request(run runID, body, rest int) ([]byte, error) {
+	from, to, more := "+15550000000", "+15550000001", ""
+	if p.Channel == models.Email {
+		from, to, more = "noreply@example.com", "user@example.com", `,"subject":"Load"`
+	}
+	if len(p.Meta) > 0 {
+		meta, err := json.Marshal(p.Meta, json.Deterministic(true))
+		if err != nil {
+			return nil, fmt.Errorf("make request: %w", err)
+		}
+		more += `,"meta":` + string(meta)
+	}
+	if rest > 0 {
+		more += padding + strings.Repeat("x", rest-padMin) + `"`
+	}
+	return fmt.Appendf(nil, `{"message_id":"%s%s","channel":"%s",%s%s","from":"%s","to":["%s"],"body":{"content":"%s%s"}%s}`,
+		run.prefix, strings.Repeat("0", idDigits), p.Channel, atTime, time.Now().UTC().Format(timeLayout), from, to,
+		content, strings.Repeat("x", body), more), nil
+}

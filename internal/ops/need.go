@@ -1,0 +1,72 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"messaging-worker/internal/kafka"
+)
+
+// appearWithin is how long a topic may take to be known to every broker after
+// its creation was answered.
+const appearWithin = 5 * time.Second
+
+// NeedTopics returns an error that names what is missing, and what to do,
+// where a topic does not exist or may not be used as needed. It gives a topic
+// that was just created a few seconds to appear.
+func NeedTopics(ctx context.Context, client *kgo.Client, needs ...kafka.Need) error {
+	giveUp := time.After(appearWithin)
+	for {
+		missing, err := kafka.MissingTopics(ctx, client, needs...)
+		if err != nil {
+			return err
+		}
+		if len(missing) == 0 {
+			return nil
+		}
+		select {
+		case <-time.After(appearWithin / 20):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-giveUp:
+			return fmt.Errorf("%w; msgctl topics init creates topics, and the settings KAFKA_…_TOPIC name them", errors.Join(missing...))
+		}
+	}
+}
+
+// Impatient returns the options of a client whose records a person waits for:
+// a broker that goes away is told after half a minute, and Ctrl-C ends it.
+func Impatient() []kgo.Opt {
+	return []kgo.Opt{kgo.RecordDeliveryTimeout(30 * time.Second), kgo.AllowIdempotentProduceCancellation()}
+}
+
+// Outlive returns a context that ends that long after ctx does, for what was
+// begun before an interruption. Call cancel.
+func Outlive(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(grace, func() { cancel(context.Cause(ctx)) })
+		context.AfterFunc(longer, func() { timer.Stop() })
+	})
+	return longer, func() {
+		stop()
+		cancel(nil)
+	}
+}
+
+// explainProduce adds what to do to an error of producing to a topic.
+func explainProduce(topic string, err error) error {
+	switch {
+	case errors.Is(err, kerr.MessageTooLarge), errors.Is(err, kerr.RecordListTooLarge):
+		return fmt.Errorf("produce to %s: %w; raise the topic's max.message.bytes, or send less", topic, err)
+	case errors.Is(err, kerr.UnknownTopicOrPartition):
+		return fmt.Errorf("produce to %s: %w; msgctl topics init creates topics", topic, err)
+	default:
+		return fmt.Errorf("produce to %s: %w", topic, err)
+	}
+}

@@ -1,0 +1,98 @@
+package ops
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"messaging-worker/internal/config"
+	"messaging-worker/internal/kafka"
+	"messaging-worker/internal/models"
+)
+
+// Samples are sample requests of one channel. All fields but Meta are required.
+type Samples struct {
+	Channel   models.Channel
+	Scenarios []Scenario        // taken in turn
+	Meta      map[string]string // added to each scenario's hints, and wins; nil adds none
+	Count     int
+	Rate      float64 // a second
+}
+
+// Request makes request number n.
+func (s *Samples) Request(n int) (Request, error) {
+	return Sample(s.Channel, s.Scenarios[n%len(s.Scenarios)].with(s.Meta), n)
+}
+
+// flushWithin is how long an interrupted command waits for what it handed over.
+const flushWithin = 5 * time.Second
+
+// Produce writes the samples to the channel's request topic and calls made for
+// each that Kafka acknowledged, in no order, and one at a time. The end of ctx
+// ends it early, with its cause.
+func (s *Samples) Produce(ctx context.Context, c *config.Config, made func(*Request)) error {
+	client, err := Connect(ctx, c, Impatient()...)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	topic := c.Kafka.RequestTopic
+	if err := NeedTopics(ctx, client, kafka.Need{Topic: topic, Write: true}); err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	var failed error
+	hand := func(r Request) {
+		client.Produce(context.WithoutCancel(ctx), r.Record(topic), func(_ *kgo.Record, err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				made(&r)
+			} else if failed == nil {
+				failed = explainProduce(topic, err)
+			}
+		})
+	}
+	ended := s.each(ctx, func(r Request) error {
+		hand(r)
+		mu.Lock()
+		defer mu.Unlock()
+		return failed
+	})
+	flushing, cancel := Outlive(ctx, flushWithin)
+	defer cancel()
+	if err := client.Flush(flushing); err != nil && ended == nil {
+		ended = fmt.Errorf("wait for acknowledgements: %w", err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if failed != nil {
+		return failed
+	}
+	return ended
+}
+
+// each makes the samples at their rate.
+func (s *Samples) each(ctx context.Context, take func(Request) error) error {
+	begun := time.Now()
+	for n := range s.Count {
+		due := time.NewTimer(time.Until(begun.Add(time.Duration(float64(n) / s.Rate * float64(time.Second)))))
+		select {
+		case <-due.C:
+		case <-ctx.Done():
+			due.Stop()
+			return context.Cause(ctx)
+		}
+		r, err := s.Request(n)
+		if err != nil {
+			return err
+		}
+		if err := take(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,162 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"messaging-worker/internal/config"
+	"messaging-worker/internal/kafka"
+	"messaging-worker/internal/models"
+)
+
+// Outgoing is a valid request that is to be sent.
+type Outgoing struct {
+	MessageID string
+	Value     []byte
+}
+
+// Sent is a request that Kafka has acknowledged, and what is known of it since.
+type Sent struct {
+	MessageID string               `json:"message_id"`
+	Topic     string               `json:"topic"`
+	Partition int32                `json:"partition"`
+	Offset    int64                `json:"offset"`
+	Outcome   models.EventType     `json:"outcome,omitzero"` // sent or failed; empty while there is none
+	Events    []models.StatusEvent `json:"events,omitempty"`
+}
+
+// SendOptions says what is done beside producing. Its callbacks may be nil.
+type SendOptions struct {
+	Wait    bool // for every request's outcome
+	Timeout time.Duration
+	Sent    func(*Sent)
+	Event   func(*Sent, *models.StatusEvent)
+}
+
+// ErrNoOutcome means that requests had no outcome in time.
+var ErrNoOutcome = errors.New("no outcome in time")
+
+// largeRecord is a size above which a record has its batch for itself, so that
+// the topic's limit is about it alone.
+const largeRecord = 500_000
+
+// Send produces requests in their order and, with Wait, follows each one to its
+// outcome. It returns what was acknowledged, also beside an error.
+func Send(ctx context.Context, c *config.Config, requests []Outgoing, o SendOptions) ([]*Sent, error) {
+	client, err := Connect(ctx, c, append(Impatient(), kgo.ProducerLinger(0), kgo.ProducerBatchMaxBytes(64<<20))...)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	needs := []kafka.Need{{Topic: c.Kafka.RequestTopic, Write: true}}
+	if o.Wait {
+		needs = append(needs, kafka.Need{Topic: c.Kafka.StatusTopic, Read: true})
+	}
+	if err := NeedTopics(ctx, client, needs...); err != nil {
+		return nil, err
+	}
+	if !o.Wait {
+		return produceAll(ctx, client, c.Kafka.RequestTopic, requests, o)
+	}
+	tail, err := NewTail(ctx, c, c.Kafka.StatusTopic) // before producing: no event is missed
+	if err != nil {
+		return nil, err
+	}
+	defer tail.Close()
+	sent, err := produceAll(ctx, client, c.Kafka.RequestTopic, requests, o)
+	if err != nil {
+		return sent, err
+	}
+	return sent, outcomes(ctx, tail, sent, o)
+}
+
+func produceAll(ctx context.Context, client *kgo.Client, topic string, requests []Outgoing, o SendOptions) ([]*Sent, error) {
+	var sent []*Sent
+	for len(requests) > 0 {
+		n := together(requests)
+		var records []*kgo.Record
+		for _, r := range requests[:n] {
+			records = append(records, &kgo.Record{Topic: topic, Key: []byte(r.MessageID), Value: r.Value})
+		}
+		failed := map[*kgo.Record]error{} // the answers come in no order
+		for _, result := range client.ProduceSync(ctx, records...) {
+			failed[result.Record] = result.Err
+		}
+		for _, r := range records {
+			switch err := failed[r]; {
+			case err != nil && ctx.Err() != nil:
+				return sent, context.Cause(ctx)
+			case err != nil:
+				return sent, explainProduce(topic, err)
+			}
+			s := &Sent{MessageID: string(r.Key), Topic: topic, Partition: r.Partition, Offset: r.Offset}
+			sent = append(sent, s)
+			if o.Sent != nil {
+				o.Sent(s)
+			}
+		}
+		requests = requests[n:]
+	}
+	return sent, nil
+}
+
+// together returns how many of the first requests may share a batch.
+func together(requests []Outgoing) int {
+	sum := 0
+	for i, r := range requests {
+		if sum += len(r.Value) + len(r.MessageID) + 100; sum > largeRecord {
+			return max(i, 1)
+		}
+	}
+	return len(requests)
+}
+
+// outcomes reads status events until every request has its outcome.
+func outcomes(ctx context.Context, tail *Tail, sent []*Sent, o SendOptions) error {
+	bySource, open := map[string]*Sent{}, len(sent)
+	for _, s := range sent {
+		bySource[fmt.Sprintf("%s/%d/%d", s.Topic, s.Partition, s.Offset)] = s
+	}
+	waiting, cancel := context.WithTimeoutCause(ctx, o.Timeout, ErrNoOutcome)
+	defer cancel()
+	if open == 0 {
+		return nil
+	}
+	return tail.Each(waiting, func(r *kgo.Record) bool {
+		s := bySource[source(r)]
+		var ev models.StatusEvent
+		if s == nil || json.Unmarshal(r.Value, &ev) != nil {
+			return true
+		}
+		s.Events = append(s.Events, ev)
+		if ev.EventType == models.EventSent || ev.EventType == models.EventFailed {
+			if s.Outcome == "" {
+				open--
+			}
+			s.Outcome = ev.EventType
+		}
+		if o.Event != nil {
+			o.Event(s, &ev)
+		}
+		return open > 0
+	})
+}
+
+// source returns the place of the request that an event is about, as its
+// headers tell it: TOPIC/PARTITION/OFFSET.
+func source(r *kgo.Record) string {
+	header := func(key string) string {
+		i := slices.IndexFunc(r.Headers, func(h kgo.RecordHeader) bool { return h.Key == key })
+		if i < 0 {
+			return ""
+		}
+		return string(r.Headers[i].Value)
+	}
+	return header(models.HeaderSourceTopic) + "/" + header(models.HeaderSourcePartition) + "/" + header(models.HeaderSourceOffset)
+}

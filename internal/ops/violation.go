@@ -1,0 +1,81 @@
+package ops
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"messaging-worker/internal/models"
+)
+
+// Violation is one thing that is wrong with a request.
+type Violation struct {
+	File string `json:"file,omitzero"`
+	Line int    `json:"line,omitzero"` // where the request begins, or its JSON breaks
+	Path string `json:"path"`          // of the field; record for the whole
+	What string `json:"what"`
+}
+
+// wholeRecord is the path of what is wrong with a request as a whole.
+const wholeRecord = "record"
+
+// String returns FILE:LINE: path: what, or what there is of it.
+func (v Violation) String() string {
+	text := v.Path + ": " + v.What
+	if v.File == "" {
+		return text
+	}
+	return fmt.Sprintf("%s:%d: %s", v.File, v.Line, text)
+}
+
+// Inspect returns what the workers' check says of an input; none means valid.
+func Inspect(check func(*models.Record) Check, file string, in Input) []Violation {
+	if v, broken := brokenJSON(in); broken {
+		v.File = file
+		return []Violation{v}
+	}
+	var list []Violation
+	for _, text := range check(&models.Record{Value: in.Value}).Violations {
+		path, what := splitViolation(text)
+		list = append(list, Violation{file, in.Line, path, what})
+	}
+	return list
+}
+
+// splitViolation parts a violation into path and text. A key of meta stands
+// quoted in its path and may hold what parts them.
+func splitViolation(text string) (path, what string) {
+	after := 0
+	if strings.HasPrefix(text, `meta["`) {
+		after = max(strings.Index(text, `"]: `), 0)
+	}
+	path, what, _ = strings.Cut(text[after:], ": ")
+	return text[:after] + path, what
+}
+
+// brokenJSON returns where an input ends to be JSON. Repeated names and wrong
+// UTF-8 are left to the workers' check.
+func brokenJSON(in Input) (Violation, bool) {
+	dec := jsontext.NewDecoder(bytes.NewReader(in.Value), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	for {
+		err := dec.SkipValue()
+		if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			return Violation{}, false
+		}
+		if err == nil {
+			continue
+		}
+		s, ok := errors.AsType[*jsontext.SyntacticError](err)
+		if !ok || errors.Is(err, io.ErrUnexpectedEOF) {
+			return Violation{Line: in.Line, Path: wholeRecord, What: "not valid JSON: a bracket or a quote is not closed"}, true
+		}
+		at, why := s.ByteOffset, s.Err.Error()
+		before := in.Value[:min(int(at), len(in.Value))]
+		line, column := bytes.Count(before, []byte("\n")), len(before)-bytes.LastIndexByte(before, '\n')
+		return Violation{Line: in.Line + line, Path: wholeRecord, What: fmt.Sprintf("not valid JSON at column %d: %s", column, why)}, true
+	}
+}
