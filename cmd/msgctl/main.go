@@ -56,6 +56,7 @@ settings; 130 interrupted.`,
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
 	cmd.AddCommand(dev(), explainCommand(s), fakeProvider())
+	cmd.AddCommand(statusCommand(s), dlqCommand(s))
 	asUsage(cmd)
 	return cmd
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // ErrNoTopic is the error, or is inside of it, of a topic that does not exist.
-var ErrNoTopic = errors.New("does not exist; is its setting right? msgctl topics create makes it")
+var ErrNoTopic = errors.New("does not exist; is its setting right? msgctl topics init creates topics")
 
 // Topic is a topic to read. It is safe for concurrent use.
 type Topic struct {
