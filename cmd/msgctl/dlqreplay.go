@@ -140,6 +140,9 @@ func (s *session) replay(cmd *cobra.Command, c *config.Config, f *replayFlags) e
 	if _, refused := errors.AsType[usageError](err); refused {
 		return err
 	}
+	if err != nil && summary.Letters == 0 {
+		return err // it has not begun
+	}
 	if printErr := s.printSummary(cmd, &summary, o.DryRun); printErr != nil {
 		return errors.Join(err, printErr)
 	}

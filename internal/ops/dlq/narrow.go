@@ -38,7 +38,7 @@ func narrow(object []byte, channel models.Channel, meta map[string]string) ([]by
 	if !ok {
 		return object, 0, nil
 	}
-	if own, err := ownMeta(object); err != nil || own == failed {
+	if own, err := ownMeta(object); err != nil || own != "" && own == failed {
 		return nil, 0, errors.Join(err, errOwnMeta)
 	}
 	lists := []string{"to"}

@@ -89,6 +89,15 @@ func (p *progress) commit(ctx context.Context) error {
 	return nil
 }
 
+// begin notes where spans begin, so that a group that may not hold progress is
+// told of before anything was put back.
+func (p *progress) begin(ctx context.Context, spans []scan.Span) error {
+	for _, s := range spans {
+		p.at[s.Partition] = s.From
+	}
+	return p.commit(ctx)
+}
+
 // finish notes that spans were read to their ends.
 func (p *progress) finish(ctx context.Context, spans []scan.Span) error {
 	for _, s := range spans {

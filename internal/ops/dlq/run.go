@@ -18,8 +18,9 @@ const (
 	noteRecords = 256
 )
 
-// endWithin bounds how long the end of an interrupted replay takes.
-const endWithin = 15 * time.Second
+// noteWithin bounds how long Kafka may take to acknowledge what was put back,
+// also after Ctrl-C.
+const noteWithin = 30 * time.Second
 
 // entry is one record of the dead letter topic on its way through the replay.
 type entry struct {
@@ -32,15 +33,18 @@ type entry struct {
 // run decides on each letter and puts back what is to be put back.
 func (r *replay) run(ctx context.Context, spans []scan.Span) error {
 	r.noted = time.Now()
+	if !r.DryRun {
+		if err := r.progress.begin(ctx, spans); err != nil {
+			return err
+		}
+	}
 	err := r.letters.Read(ctx, spans, nil, func(rec *kgo.Record) error { return r.visit(ctx, rec) })
 	// Whatever ended the reading: what was produced is waited for and noted.
-	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
-	defer cancel()
-	if noteErr := r.note(ending); noteErr != nil {
+	if noteErr := r.note(ctx); noteErr != nil {
 		return errors.Join(err, noteErr)
 	}
 	if err == nil && !r.DryRun {
-		err = r.progress.finish(ending, spans)
+		err = r.progress.finish(ctx, spans)
 	}
 	return err
 }
@@ -88,8 +92,11 @@ func (r *replay) handle(ctx context.Context, e *entry, l *Letter) error {
 }
 
 // note waits for what was put back and notes, for each partition, how far
-// everything before is done.
+// everything before is done. The end of ctx does not keep it from that: what is
+// acknowledged and not noted would be repeated.
 func (r *replay) note(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteWithin)
+	defer cancel()
 	if err := r.writing.Flush(ctx); err != nil {
 		return fmt.Errorf("wait for Kafka to take the requests: %w; run the same command again, it goes on", err)
 	}

@@ -13,6 +13,9 @@ import (
 // the path needs and is not there, or is null, is made: a member at the end of
 // its object, an entry at the end of its array.
 func (e Edit) Apply(object []byte) ([]byte, error) {
+	if !jsontext.Value(object).IsValid() {
+		return nil, fmt.Errorf("edit of %s: the request is not valid JSON", e.text)
+	}
 	out, err := set(object, e.path, e.value)
 	if err != nil {
 		return nil, fmt.Errorf("edit of %s: %w", e.text, err)

@@ -87,7 +87,9 @@ func parsePath(text string) ([]step, error) {
 		return nil, errPath
 	}
 	if key, ok := strings.CutPrefix(rest, "."); ok && text[:end] == "meta" { // keys may have dots
-		rest = ""
+		if rest = ""; key == "" {
+			return nil, errPath
+		}
 		steps = append(steps, step{name: key})
 	}
 	for rest != "" {
