@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -41,6 +42,9 @@ func Parse(text string) (Edit, error) {
 	if at < 0 {
 		return Edit{}, fmt.Errorf("edit %q: want PATH=TEXT or PATH:=JSON", text)
 	}
+	if !utf8.ValidString(text) {
+		return Edit{}, fmt.Errorf("edit %q: it is not UTF-8", text)
+	}
 	path, value := text[:at], text[at+1:]
 	e := Edit{text: path}
 	var err error
@@ -50,7 +54,7 @@ func Parse(text string) (Edit, error) {
 			return Edit{}, fmt.Errorf("edit of %s: what follows := is not valid JSON", raw)
 		}
 	} else if e.value, err = jsontext.AppendQuote(nil, value); err != nil {
-		return Edit{}, fmt.Errorf("edit of %s: the text is not UTF-8", path)
+		return Edit{}, fmt.Errorf("edit of %s: %w", path, err)
 	}
 	if e.path, err = parsePath(e.text); err != nil {
 		return Edit{}, fmt.Errorf("edit of %q: %w", e.text, err)
