@@ -130,10 +130,10 @@ func (s *session) printLetters(cmd *cobra.Command, list *dlq.Listing) error {
 		}
 	})
 	if n := list.Matched - len(list.Letters); n > 0 {
-		fmt.Fprintf(cmd.ErrOrStderr(), "%d older ones are not shown; --limit 0 shows all\n", n)
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s not shown, the older ones; --limit 0 shows all\n", counted(n, "dead letter"))
 	}
 	if list.Foreign > 0 {
-		fmt.Fprintf(cmd.ErrOrStderr(), "%d records are no dead letters\n", list.Foreign)
+		fmt.Fprintf(cmd.ErrOrStderr(), "left out, since they are no dead letters: %s\n", counted(list.Foreign, "record"))
 	}
 	return err
 }
@@ -182,7 +182,7 @@ func dlqStats(s *session) *cobra.Command {
 }
 
 func writeStats(w io.Writer, v *dlq.StatsView) {
-	fmt.Fprintf(w, "%d dead letters\n", v.Total)
+	fmt.Fprintf(w, "%s\n", counted(v.Total, "dead letter"))
 	for _, table := range []struct {
 		title  string
 		counts []dlq.Count

@@ -118,7 +118,7 @@ func (s *session) replay(cmd *cobra.Command, c *config.Config, f *replayFlags) e
 	o, done := f.options, int64(0)
 	o.Confirm = func(n int) error {
 		if n > askAbove && !f.yes && !o.DryRun {
-			if err := confirm(cmd, fmt.Sprintf("Replay up to %d dead letters of %s to %s?", n, c.Kafka.DLQTopic, c.Kafka.RequestTopic)); err != nil {
+			if err := confirm(cmd, fmt.Sprintf("Replay up to %s of %s to %s?", counted(n, "dead letter"), c.Kafka.DLQTopic, c.Kafka.RequestTopic)); err != nil {
 				return err
 			}
 		}
@@ -210,9 +210,9 @@ func (s *session) printVerdict(cmd *cobra.Command, v *dlq.Verdict, dryRun bool) 
 	case v.Outcome != dlq.Replayed:
 		text += ": " + v.Reason
 	case v.Narrowed > 0:
-		text = fmt.Sprintf("would be replayed (%d.), narrowed to %d recipients", v.Count, v.Narrowed)
+		text = fmt.Sprintf("would be replayed as number %d, narrowed to %s", v.Count, counted(v.Narrowed, "recipient"))
 	default:
-		text = fmt.Sprintf("would be replayed (%d.)", v.Count)
+		text = fmt.Sprintf("would be replayed as number %d", v.Count)
 	}
 	if v.Outcome == dlq.Replayed && v.Expiring {
 		text += ", and expire at once"

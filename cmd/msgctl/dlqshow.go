@@ -90,7 +90,7 @@ func (s *session) printFull(cmd *cobra.Command, letters []*dlq.Letter) error {
 func writeFull(w io.Writer, v *fullJSON) {
 	fmt.Fprintf(w, "dead letter\t%s\nwritten\t%s\nrequest\t%s\n", v.Record, v.Time.Format(timeForm), orDash(v.Source))
 	fmt.Fprintf(w, "message\t%s, %s\ntenant\t%s\ntrace\t%s\n", v.MessageID, v.Channel, orDash(v.TenantID), orDash(v.TraceID))
-	fmt.Fprintf(w, "failure\t%s after %d attempts\nerror\t%s\n", v.FailureType, v.Attempts, v.LastError)
+	fmt.Fprintf(w, "failure\t%s after %s\nerror\t%s\n", v.FailureType, counted(v.Attempts, "attempt"), v.LastError)
 	fmt.Fprintf(w, "failed\tfirst %s, last attempt %s\n", v.FirstFailedAt.Format(timeForm), v.LastAttemptAt.Format(timeForm))
 	if v.Replays > 0 {
 		fmt.Fprintf(w, "replays\t%d, the last in %s\n", v.Replays, v.Batch)
@@ -146,7 +146,7 @@ member, with its bytes in original_base64.`,
 			if err := toFile(path, write); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.ErrOrStderr(), "%d dead letters written to %s\n", n, path)
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s written to %s\n", counted(n, "dead letter"), path)
 			return nil
 		},
 	}

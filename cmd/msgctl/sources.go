@@ -21,6 +21,14 @@ func (s *session) open(ctx context.Context, channels []string, topic func(*confi
 	return ops.OpenSources(ctx, settings, len(channels) == 0, topic)
 }
 
+// counted writes a number of things in English.
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprint(n, " ", thing, "s")
+}
+
 // printLine writes one JSON value as a line of a stream.
 func printLine(w io.Writer, v any) error {
 	data, err := json.Marshal(v)

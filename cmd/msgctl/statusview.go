@@ -95,7 +95,7 @@ func writeBurial(w io.Writer, l *dlq.Letter) {
 	if l == nil {
 		return
 	}
-	fmt.Fprintf(w, "dead letter %s: %s after %d attempts: %s\n", l.At, l.FailureType, l.Attempts, l.LastError)
+	fmt.Fprintf(w, "dead letter %s: %s after %s: %s\n", l.At, l.FailureType, counted(l.Attempts, "attempt"), l.LastError)
 	if failed := l.Meta[models.MetaFailedRecipients]; failed != "" {
 		fmt.Fprintf(w, "  failed recipients %s\n", failed)
 	}

@@ -60,7 +60,7 @@ func (d *Delivery) buried() string {
 	}
 	text := fmt.Sprintf("dead letter %s, %s", d.Letter.At, d.Letter.FailureType)
 	if n := d.Letter.Replays; n > 0 {
-		text += fmt.Sprintf(", replayed %d times before", n)
+		text += fmt.Sprintf(", had been replayed (%d)", n)
 	}
 	return text
 }
