@@ -158,7 +158,7 @@ member, with its bytes in original_base64.`,
 
 // toFile writes a file that none but its owner may read: it has addresses.
 func toFile(path string, write func(io.Writer) error) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // the path that was asked for
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("write export: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -174,10 +175,7 @@ func (s *session) search(ctx context.Context, channels []string, id string, sinc
 
 func (s *session) printStory(cmd *cobra.Command, story *timeline.Story) error {
 	if len(story.Deliveries) == 0 {
-		text := story.MessageID + " is unknown; looked in"
-		for _, where := range story.Looked {
-			text += "\n  " + where
-		}
+		text := story.MessageID + " is unknown; looked in\n  " + strings.Join(story.Looked, "\n  ")
 		if s.output == "json" {
 			if err := s.print(cmd, storyView(story), nil); err != nil {
 				return err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -56,7 +57,8 @@ func TestReplayOne(t *testing.T) {
 	w := s.Work(nil)
 	value := stage.Request(models.SMS, idRefused, stage.Hints("scenario", "permanent"))
 	s.Produce(&kgo.Record{Key: []byte(idRefused), Value: value, Headers: []kgo.RecordHeader{
-		{Key: "x", Value: []byte("1")}, {Key: "worker", Value: []byte("mine")},
+		{Key: "x", Value: []byte("1")},
+		{Key: "worker", Value: []byte("mine")},
 		{Key: "traceparent", Value: []byte("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")},
 	}})
 	s.Letters(1)
@@ -93,7 +95,7 @@ func TestReplayOne(t *testing.T) {
 	}
 	for n := 2; n <= 3; n++ {
 		r := msgctl(t, s, "", append(replay, "--group", fmt.Sprint(s.Name, n))...)
-		if got := replayed(t, s)[idRefused]; r.code != 0 || len(got) != n || stage.Header(got[n-1], "replay-count") != fmt.Sprint(n) {
+		if got := replayed(t, s)[idRefused]; r.code != 0 || len(got) != n || stage.Header(got[n-1], "replay-count") != strconv.Itoa(n) {
 			t.Fatalf("replay number %d exits %d: %s%s", n, r.code, r.out, r.err)
 		}
 		s.Letters(n + 1)

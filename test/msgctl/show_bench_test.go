@@ -66,6 +66,7 @@ func show(b *testing.B, name, id, what string) {
 	var out, complaints bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaints
 	err := cmd.Run()
+	b.ReportMetric(float64((cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Milliseconds()), "cpu-ms/op")
 	switch {
 	case what == "not-found":
 		if cmd.ProcessState.ExitCode() != 1 {
@@ -128,9 +129,12 @@ func benchEvent(name, id string, kind models.EventType, attempt int, partition i
 		panic(err)
 	}
 	return &kgo.Record{Topic: name + ".status", Partition: partition, Key: []byte(id), Value: value, Headers: []kgo.RecordHeader{
-		{Key: "content-type", Value: []byte("application/json")}, {Key: "worker", Value: []byte("sms-worker@host-1")},
-		{Key: "source-topic", Value: []byte(name + ".request")}, {Key: "source-partition", Value: strconv.AppendInt(nil, int64(partition), 10)},
-		{Key: "source-offset", Value: strconv.AppendInt(nil, int64(n), 10)}, {Key: "source-timestamp", Value: strconv.AppendInt(nil, time.Now().UnixMilli(), 10)},
+		{Key: "content-type", Value: []byte("application/json")},
+		{Key: "worker", Value: []byte("sms-worker@host-1")},
+		{Key: "source-topic", Value: []byte(name + ".request")},
+		{Key: "source-partition", Value: strconv.AppendInt(nil, int64(partition), 10)},
+		{Key: "source-offset", Value: strconv.AppendInt(nil, int64(n), 10)},
+		{Key: "source-timestamp", Value: strconv.AppendInt(nil, time.Now().UnixMilli(), 10)},
 		{Key: "traceparent", Value: []byte("00-" + hex.EncodeToString([]byte(id)[:16]) + "-00f067aa0ba902b7-01")},
 	}}
 }

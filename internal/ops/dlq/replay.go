@@ -173,7 +173,7 @@ func (r *replay) maxBytes(ctx context.Context) int32 {
 				continue
 			}
 			if n, err := strconv.Atoi(entry.MaybeValue()); err == nil && n > 0 {
-				return int32(min(n, most)) //nolint:gosec // bounded
+				return int32(min(n, most))
 			}
 		}
 	}

@@ -112,29 +112,34 @@ func locate(value []byte, s step) (spot, error) {
 	case s.name == "" && open.Kind() != '[':
 		return spot{}, errNoArray
 	}
-	end := int(dec.InputOffset()) // of what has been read
-	for n := 0; ; n++ {
-		if k := dec.PeekKind(); k == '}' || k == ']' {
-			if s.name == "" && s.index != n {
-				return spot{}, fmt.Errorf("the array has %d entries: there is no place %d", n, s.index)
-			}
-			return spot{from: end, empty: n == 0}, nil
-		}
-		match := s.name == "" && s.index == n
-		if s.name != "" {
-			name, err := dec.ReadToken()
-			if err != nil {
-				return spot{}, fmt.Errorf("the request is not valid JSON: %w", err)
-			}
-			match = name.String() == s.name
-		}
-		inner, err := dec.ReadValue()
+	n, end := 0, int(dec.InputOffset()) // of what has been read
+	for k := dec.PeekKind(); k != '}' && k != ']'; k = dec.PeekKind() {
+		match, inner, err := s.next(dec, n)
 		if err != nil {
 			return spot{}, fmt.Errorf("the request is not valid JSON: %w", err)
 		}
-		end = int(dec.InputOffset())
-		if match {
+		if end = int(dec.InputOffset()); match {
 			return spot{found: true, from: end - len(inner), to: end}, nil
 		}
+		n++
 	}
+	if s.name == "" && s.index != n {
+		return spot{}, fmt.Errorf("the array has %d entries: there is no place %d", n, s.index)
+	}
+	return spot{from: end, empty: n == 0}, nil
+}
+
+// next reads the value number n of an object or array, and reports whether it
+// is where the step leads.
+func (s step) next(dec *jsontext.Decoder, n int) (match bool, value jsontext.Value, err error) {
+	match = s.name == "" && s.index == n
+	if s.name != "" {
+		name, err := dec.ReadToken()
+		if err != nil {
+			return false, nil, err
+		}
+		match = name.String() == s.name
+	}
+	value, err = dec.ReadValue()
+	return match, value, err
 }

@@ -33,7 +33,7 @@ var errCut = errors.New("a record batch is cut or damaged")
 func (r *reader) batches(s Span, raw []byte) (int64, error) {
 	next := s.From
 	for len(raw) >= atRecords {
-		end := lengthAndStart + int(int32(binary.BigEndian.Uint32(raw[atLength:]))) //nolint:gosec // the protocol's int32
+		end := lengthAndStart + int(short(raw[atLength:]))
 		if raw[atMagic] != 2 {
 			return next, fmt.Errorf("read %s/%d: record format %d is older than Kafka 0.11", r.topic.Name, s.Partition, raw[atMagic])
 		}
@@ -61,12 +61,14 @@ type batch struct {
 	raw   []byte
 }
 
-func (b *batch) base() int64 { return int64(binary.BigEndian.Uint64(b.raw)) }
-func (b *batch) last() int64 {
-	return b.base() + int64(int32(binary.BigEndian.Uint32(b.raw[atLastDelta:])))
-}
+func (b *batch) base() int64        { return long(b.raw) }
+func (b *batch) last() int64        { return b.base() + int64(short(b.raw[atLastDelta:])) }
 func (b *batch) attributes() uint16 { return binary.BigEndian.Uint16(b.raw[atAttributes:]) }
-func (b *batch) count() int         { return int(int32(binary.BigEndian.Uint32(b.raw[atCount:]))) }
+func (b *batch) count() int         { return int(short(b.raw[atCount:])) }
+
+// long and short read the protocol's int64 and int32.
+func long(b []byte) int64  { return int64(binary.BigEndian.Uint64(b)) } //nolint:gosec // the sign is meant
+func short(b []byte) int32 { return int32(binary.BigEndian.Uint32(b)) } //nolint:gosec // the sign is meant
 
 // batch visits the wanted records of one. Keys are compared where they lie:
 // nothing is decoded of a record that nobody wants.
@@ -76,7 +78,7 @@ func (r *reader) batch(b *batch) error {
 	}
 	records := b.raw[atRecords:]
 	if codec := b.attributes() & codecBits; codec != 0 {
-		out, err := r.decompressor.Decompress(records, kgo.CompressionCodecType(codec))
+		out, err := r.decompress(records, kgo.CompressionCodecType(codec))
 		if err != nil {
 			return fmt.Errorf("decompress %s/%d at offset %d: %w", b.topic, b.Partition, b.base(), err)
 		}
@@ -106,6 +108,15 @@ func (r *reader) batch(b *batch) error {
 		}
 	}
 	return nil
+}
+
+func (r *reader) decompress(records []byte, codec kgo.CompressionCodecType) ([]byte, error) {
+	if codec == kgo.CodecLz4 {
+		if out, ok := unlz4(r.buffer.b[:0], records); ok {
+			return out, nil
+		}
+	}
+	return r.decompressor.Decompress(records, codec) //nolint:wrapcheck // batch says where
 }
 
 // keyOf returns the key of a record, nil where there is none, and its
@@ -141,9 +152,9 @@ func (b *batch) record(whole []byte) (*kgo.Record, error) {
 	if err := raw.ReadFrom(append([]byte(nil), whole...)); err != nil {
 		return nil, fmt.Errorf("read %s/%d at offset %d: %w", b.topic, b.Partition, b.base(), err)
 	}
-	millis := int64(binary.BigEndian.Uint64(b.raw[atMaxTime:])) //nolint:gosec // the protocol's int64
+	millis := long(b.raw[atMaxTime:])
 	if b.attributes()&isAppendTime == 0 {
-		millis = int64(binary.BigEndian.Uint64(b.raw[atFirstTime:])) + raw.TimestampDelta64 //nolint:gosec // the protocol's int64
+		millis = long(b.raw[atFirstTime:]) + raw.TimestampDelta64
 	}
 	rec := &kgo.Record{
 		Topic: b.topic, Partition: b.Partition, Offset: b.base() + int64(raw.OffsetDelta),

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"testing"
 
+	"github.com/pierrec/lz4/v4"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -56,6 +57,35 @@ func TestBatches(t *testing.T) {
 	if _, _, err := visited(old, Span{3, 5, 100}); err == nil {
 		t.Error("a batch of format 1 is no error")
 	}
+}
+
+// FuzzLZ4 holds that a frame comes out as the library has it, or is left to it.
+func FuzzLZ4(f *testing.F) {
+	for _, content := range []string{"", "a", string(bytes.Repeat([]byte("abc"), 50_000))} {
+		for _, options := range [][]lz4.Option{
+			nil, {lz4.BlockChecksumOption(true)}, {lz4.SizeOption(uint64(len(content)))},
+		} {
+			var b bytes.Buffer
+			w := lz4.NewWriter(&b)
+			_ = w.Apply(append(options, lz4.BlockSizeOption(lz4.Block64Kb))...)
+			_, _ = w.Write([]byte(content))
+			_ = w.Close()
+			if out, ok := unlz4(nil, b.Bytes()); !ok || string(out) != content {
+				f.Errorf("a frame of %d bytes comes out as %d, %v", len(content), len(out), ok)
+			}
+			f.Add(b.Bytes())
+		}
+	}
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		if len(frame) > 5 && frame[5]>>4&7 > 4 {
+			return // blocks of megabytes take their time and are nothing new
+		}
+		got, ok := unlz4(nil, frame)
+		want, err := kgo.DefaultDecompressor().Decompress(frame, kgo.CodecLz4)
+		if ok && err == nil && !bytes.Equal(got, want) {
+			t.Errorf("%d bytes, and the library has %d others", len(got), len(want))
+		}
+	})
 }
 
 // FuzzBatches holds that no answer makes the reader panic or read beyond it.

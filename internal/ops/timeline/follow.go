@@ -9,26 +9,34 @@ import (
 	"messaging-worker/internal/ops/scan"
 )
 
-// Follow calls seen for each status event of the topics, in the order of each
-// partition, from now on or from their start. A message id chooses its events
-// alone; empty is all. Only the end of ctx, whose cause it returns, an error
-// of seen or of Kafka ends it.
-func Follow(ctx context.Context, client *kgo.Client, topics []*scan.Topic, fromStart bool, id string, seen func(Event) error) error {
-	assign := map[string]map[int32]kgo.Offset{}
+// assign has the client read the topics from now on, or from their start.
+func assign(ctx context.Context, client *kgo.Client, topics []*scan.Topic, fromStart bool) error {
+	offsets := map[string]map[int32]kgo.Offset{}
 	for _, t := range topics {
 		ends, err := t.Ends(ctx)
 		if err != nil {
 			return err
 		}
-		assign[t.Name] = map[int32]kgo.Offset{}
+		offsets[t.Name] = map[int32]kgo.Offset{}
 		for partition, end := range ends {
-			assign[t.Name][partition] = kgo.NewOffset().At(end)
+			offsets[t.Name][partition] = kgo.NewOffset().At(end)
 			if fromStart {
-				assign[t.Name][partition] = kgo.NewOffset().AtStart()
+				offsets[t.Name][partition] = kgo.NewOffset().AtStart()
 			}
 		}
 	}
-	client.AddConsumePartitions(assign)
+	client.AddConsumePartitions(offsets)
+	return nil
+}
+
+// Follow calls seen for each status event of the topics, in the order of each
+// partition, from now on or from their start. A message id chooses its events
+// alone; empty is all. Only the end of ctx, whose cause it returns, an error
+// of seen or of Kafka ends it.
+func Follow(ctx context.Context, client *kgo.Client, topics []*scan.Topic, fromStart bool, id string, seen func(Event) error) error {
+	if err := assign(ctx, client, topics, fromStart); err != nil {
+		return err
+	}
 	for {
 		fetches := client.PollFetches(ctx)
 		if ctx.Err() != nil {
