@@ -128,8 +128,8 @@ func (s *session) replay(cmd *cobra.Command, c *config.Config, f *replayFlags) e
 		return nil
 	}
 	o.Tell = func(v *dlq.Verdict) error {
-		done++
-		bar.at(done)
+		bar.clear()
+		defer func() { done++; bar.at(done) }()
 		return s.printVerdict(cmd, v, o.DryRun)
 	}
 	summary, err := dlq.Replay(cmd.Context(), c, o)
