@@ -128,8 +128,11 @@ func (s *session) replay(cmd *cobra.Command, c *config.Config, f *replayFlags) e
 		return nil
 	}
 	o.Tell = func(v *dlq.Verdict) error {
-		bar.clear()
-		defer func() { done++; bar.at(done) }()
+		done++
+		bar.at(done)
+		if v.Outcome == dlq.Refused {
+			bar.clear()
+		}
 		return s.printVerdict(cmd, v, o.DryRun)
 	}
 	summary, err := dlq.Replay(cmd.Context(), c, o)
