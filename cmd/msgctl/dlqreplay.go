@@ -115,13 +115,14 @@ func mark(name string, list []string) []string { return append([]string{"--" + n
 func (s *session) replay(cmd *cobra.Command, c *config.Config, f *replayFlags) error {
 	bar := &progress{}
 	defer func() { bar.end() }()
-	o, done := f.options, int64(0)
+	o, done, begun := f.options, int64(0), false
 	o.Confirm = func(n int) error {
 		if n > askAbove && !f.yes && !o.DryRun {
 			if err := confirm(cmd, fmt.Sprintf("Replay up to %s of %s to %s?", counted(n, "dead letter"), c.Kafka.DLQTopic, c.Kafka.RequestTopic)); err != nil {
 				return err
 			}
 		}
+		begun = true
 		if !o.DryRun && s.output != "json" {
 			bar.next(cmd, "replay", int64(n))
 		}
@@ -140,11 +141,8 @@ func (s *session) replay(cmd *cobra.Command, c *config.Config, f *replayFlags) e
 	if errors.Is(err, errDeclined) {
 		return errNo
 	}
-	if _, refused := errors.AsType[usageError](err); refused {
+	if err != nil && !begun {
 		return err
-	}
-	if err != nil && summary.Letters == 0 {
-		return err // it has not begun
 	}
 	if printErr := s.printSummary(cmd, &summary, o.DryRun); printErr != nil {
 		return errors.Join(err, printErr)

@@ -2,11 +2,13 @@ package dlq
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"messaging-worker/internal/ops/scan"
 )
@@ -52,6 +54,9 @@ func (p *progress) committed(ctx context.Context) (map[int32]int64, error) {
 	offsets, err := p.admin.FetchOffsetsForTopics(ctx, p.group, p.topic.Name)
 	if err == nil {
 		err = offsets.Error()
+	}
+	if errors.Is(err, kerr.GroupIDNotFound) { // some brokers say so of one that is yet to come
+		return map[int32]int64{}, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("ask for the progress of batch %s: %w", p.group, err)
