@@ -23,7 +23,8 @@ func dlqShow(s *session) *cobra.Command {
 		Short: "Show a message's dead letters in full, with the request",
 		Example: `  msgctl dlq show 49787c3d-5ef1-4b31-88a1-0a42e53e1fb3
   msgctl dlq show 49787c3d-5ef1-4b31-88a1-0a42e53e1fb3 -o json | jq .original_message`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var found []*dlq.Letter
 			looked := ""

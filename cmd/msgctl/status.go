@@ -117,7 +117,8 @@ that is not found ends with exit code 1.`,
 		Example: `  msgctl status show 49787c3d-5ef1-4b31-88a1-0a42e53e1fb3
   msgctl status show 49787c3d-5ef1-4b31-88a1-0a42e53e1fb3 --channel sms --since 2h
   msgctl status show 49787c3d-5ef1-4b31-88a1-0a42e53e1fb3 -o json`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			from, err := scan.When(since, time.Now())
 			if err != nil {

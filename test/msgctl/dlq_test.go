@@ -27,7 +27,7 @@ func named(out string) string {
 // graveyard has a worker make four dead letters, one after the other.
 func graveyard(t *testing.T) *stage.Stage {
 	t.Helper()
-	s := stage.New(t, models.SMS, stage.Options{})
+	s := newStage(t, models.SMS, stage.Options{})
 	w := s.Work(map[string]string{"MAX_ATTEMPTS": "2"})
 	refused := stage.Hints("scenario", "permanent", "campaign", "autumn")
 	refused["tenant_id"], refused["trace_id"] = "acme", "trace-1"

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/models"
@@ -53,7 +54,7 @@ func replayed(t *testing.T, s *stage.Stage) map[string][]*kgo.Record {
 
 func TestReplayOne(t *testing.T) {
 	t.Parallel()
-	s := stage.New(t, models.SMS, stage.Options{})
+	s := newStage(t, models.SMS, stage.Options{})
 	w := s.Work(nil)
 	value := stage.Request(models.SMS, idRefused, stage.Hints("scenario", "permanent"))
 	s.Produce(&kgo.Record{Key: []byte(idRefused), Value: value, Headers: []kgo.RecordHeader{
@@ -154,7 +155,7 @@ func TestReplayOfInvalidRequests(t *testing.T) {
 
 func TestReplayAsksAndWarns(t *testing.T) {
 	t.Parallel()
-	s := stage.New(t, models.SMS, stage.Options{})
+	s := newStage(t, models.SMS, stage.Options{})
 	s.Work(nil)
 	var records []*kgo.Record
 	for range 101 {
@@ -228,7 +229,7 @@ func burials() []burial {
 func TestReplayInterrupted(t *testing.T) {
 	t.Parallel()
 	small := "6000"
-	s := stage.New(t, models.Email, stage.Options{DLQ: map[string]*string{"max.message.bytes": &small}})
+	s := newStage(t, models.Email, stage.Options{DLQ: map[string]*string{"max.message.bytes": &small}})
 	mail := startRelay(t)
 	w := s.Work(mail.settings())
 	kinds, total := map[string]burial{}, 0
@@ -351,5 +352,31 @@ func checkReplayed(t *testing.T, s *stage.Stage, kinds map[string]burial) {
 		if b.want != "" && counts[b.name] != b.many {
 			t.Errorf("%d of %s were replayed, want %d", counts[b.name], b.name, b.many)
 		}
+	}
+}
+
+// A request that did not fit into its dead letter can be had only as long as
+// it lies where it lay.
+func TestReplayOfAnOriginalThatIsGone(t *testing.T) {
+	t.Parallel()
+	small := "6000"
+	s := newStage(t, models.SMS, stage.Options{Partitions: 1, DLQ: map[string]*string{"max.message.bytes": &small}})
+	s.Work(map[string]string{"MSG_MAX_BYTES": "5000"})
+	s.Put(idRefused, stage.Request(models.SMS, idRefused, map[string]any{"note": stage.RandomHex(20000)}))
+	s.Letters(1)
+	edit := []string{"dlq", "replay", "--channel", "sms", "--set", "note=short"}
+	r := msgctl(t, s, "", append(edit, "--dry-run")...)
+	if r.code != 0 || !strings.Contains(r.out, "would be replayed as number 1") {
+		t.Errorf("a dry run with the original at its place exits %d: %s%s", r.code, r.out, r.err)
+	}
+	var gone kadm.Offsets
+	gone.AddOffset(s.Topic("request"), 0, 1, -1)
+	if _, err := s.Admin.DeleteRecords(s.Ctx, gone); err != nil {
+		t.Fatal(err)
+	}
+	r = msgctl(t, s, "", edit...)
+	golden(t, s, "dlq-replay-gone", named(steady(r.out)))
+	if r.code != 1 {
+		t.Errorf("replay of what is gone exits %d, want 1: %s", r.code, r.err)
 	}
 }

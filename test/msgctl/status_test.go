@@ -31,9 +31,10 @@ const (
 	idTwice   = "55555555-5555-4555-8555-555555555555"
 )
 
-// created waits until the broker knows its new topics.
-func created(t *testing.T, s *stage.Stage) {
+// newStage makes topics and waits until the broker knows them.
+func newStage(t *testing.T, channel models.Channel, o stage.Options) *stage.Stage {
 	t.Helper()
+	s := stage.New(t, channel, o)
 	stage.Eventually(t, func() string {
 		ends, err := s.Admin.ListEndOffsets(s.Ctx, s.Topic("request"), s.Topic("status"), s.Topic("dlq"))
 		if err == nil {
@@ -44,11 +45,12 @@ func created(t *testing.T, s *stage.Stage) {
 		}
 		return ""
 	})
+	return s
 }
 
 func TestStatusShow(t *testing.T) {
 	t.Parallel()
-	s := stage.New(t, models.SMS, stage.Options{})
+	s := newStage(t, models.SMS, stage.Options{})
 	s.Work(nil)
 	three := map[string]any{"to": []string{"+15550000001", "+15550000002", "+15550000003"}}
 	request := func(id string, pairs ...string) []byte {
@@ -103,8 +105,7 @@ func TestStatusShow(t *testing.T) {
 
 func TestStatusShowUnknown(t *testing.T) {
 	t.Parallel()
-	s := stage.New(t, models.SMS, stage.Options{Partitions: 4})
-	created(t, s)
+	s := newStage(t, models.SMS, stage.Options{Partitions: 4})
 	r := msgctl(t, s, "", "status", "show", idOther)
 	if r.code != 1 || r.out != "" {
 		t.Errorf("status show of an unknown message exits %d and says %s, want 1", r.code, r.out)
@@ -115,7 +116,7 @@ func TestStatusShowUnknown(t *testing.T) {
 // A worker that has stopped leaves a message that waits.
 func TestStatusShowWaiting(t *testing.T) {
 	t.Parallel()
-	s := stage.New(t, models.SMS, stage.Options{})
+	s := newStage(t, models.SMS, stage.Options{})
 	w := s.Work(map[string]string{"BASE_BACKOFF_SECONDS": "100", "MAX_BACKOFF_SECONDS": "3600", "MAX_ATTEMPTS": "9"})
 	s.Put(idRetried, stage.Request(models.SMS, idRetried, stage.Hints("scenario", "rate_limited", "scenario_retry_after_ms", "600000")))
 	s.Follow(s.Topic("status"), func(r *kgo.Record) bool { return strings.Contains(string(r.Value), `"retry"`) })
@@ -128,7 +129,7 @@ func TestStatusShowWaiting(t *testing.T) {
 
 func TestStatusFollow(t *testing.T) {
 	t.Parallel()
-	s := stage.New(t, models.SMS, stage.Options{})
+	s := newStage(t, models.SMS, stage.Options{})
 	s.Work(nil)
 	s.Put(idOther, stage.Request(models.SMS, idOther, nil))
 	s.Put(idPartial, stage.Request(models.SMS, idPartial, stage.Hints("scenario", "permanent")))
