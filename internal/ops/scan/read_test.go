@@ -58,11 +58,7 @@ func filled(t *testing.T, codec kgo.CompressionCodec) (*scan.Topic, []string) {
 }
 
 func tell(r *kgo.Record) string {
-	text := fmt.Sprintf("%d %q %s %d", r.Partition, r.Key, r.Value, r.Timestamp.UnixMilli())
-	for _, h := range r.Headers {
-		text += fmt.Sprintf(" %s=%s", h.Key, h.Value)
-	}
-	return text
+	return fmt.Sprintf("%d %q %s %d %q", r.Partition, r.Key, r.Value, r.Timestamp.UnixMilli(), r.Headers)
 }
 
 func read(t *testing.T, topic *scan.Topic, spans []scan.Span, want func([]byte) bool) map[string]bool {
