@@ -134,7 +134,7 @@ func (s *session) replay(cmd *cobra.Command, c *config.Config, f *replayFlags) e
 		if v.Outcome == dlq.Refused {
 			bar.clear()
 		}
-		return s.printVerdict(cmd, v, o.DryRun)
+		return s.printDecision(cmd, v, o.DryRun)
 	}
 	summary, err := dlq.Replay(cmd.Context(), c, o)
 	bar.end()
@@ -190,9 +190,9 @@ type verdictJSON struct {
 	Expiring    bool        `json:"expiring,omitzero"`
 }
 
-// printVerdict prints each as JSON; for a person, all of a dry run and else
+// printDecision prints each as JSON; for a person, all of a dry run and else
 // what needs one.
-func (s *session) printVerdict(cmd *cobra.Command, v *dlq.Verdict, dryRun bool) error {
+func (s *session) printDecision(cmd *cobra.Command, v *dlq.Verdict, dryRun bool) error {
 	if s.output == "json" {
 		one := verdictJSON{
 			MessageID: v.Letter.MessageID, Record: v.Letter.At.String(), Outcome: v.Outcome, Reason: v.Reason,

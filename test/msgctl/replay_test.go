@@ -66,12 +66,12 @@ func TestReplayOne(t *testing.T) {
 
 	replay := []string{"dlq", "replay", "--channel", "sms"}
 	r := msgctl(t, s, "", append(replay, "--dry-run")...)
-	golden(t, s, "dlq-replay-dry-run", named(steady(r.out)))
+	golden(t, s, "dlq-replay-dry-run", named(timeless(r.out)))
 	if got := replayed(t, s); r.code != 0 || len(got) != 0 {
 		t.Fatalf("a dry run exits %d and puts %d back: %s", r.code, len(got), r.err)
 	}
 	r = msgctl(t, s, "", replay...)
-	golden(t, s, "dlq-replay", named(steady(r.out)))
+	golden(t, s, "dlq-replay", named(timeless(r.out)))
 	got := replayed(t, s)[idRefused]
 	if r.code != 0 || len(got) != 1 || string(got[0].Value) != string(value) {
 		t.Fatalf("replay exits %d and puts %v back, want the very request: %s", r.code, got, r.err)
@@ -102,7 +102,7 @@ func TestReplayOne(t *testing.T) {
 		s.Letters(n + 1)
 	}
 	r = msgctl(t, s, "", append(replay, "--group", s.Name+"4")...)
-	golden(t, s, "dlq-replay-fourth", named(steady(r.out)))
+	golden(t, s, "dlq-replay-fourth", named(timeless(r.out)))
 	if r.code != 1 || len(replayed(t, s)[idRefused]) != 3 {
 		t.Errorf("a fourth replay exits %d, want 1: %s", r.code, r.err)
 	}
@@ -135,12 +135,12 @@ func TestReplayOfInvalidRequests(t *testing.T) {
 	s := graveyard(t)
 	invalid := []string{"dlq", "replay", "--channel", "sms", "--type", "validation"}
 	r := msgctl(t, s, "", invalid...)
-	golden(t, s, "dlq-replay-validation", named(steady(inOrder(r.out))))
+	golden(t, s, "dlq-replay-validation", named(timeless(inOrder(r.out))))
 	if r.code != 1 {
 		t.Errorf("replay of invalid requests exits %d, want 1: %s", r.code, r.err)
 	}
 	r = msgctl(t, s, "", append(invalid, "--set", "subject=x")...)
-	golden(t, s, "dlq-replay-still-invalid", named(steady(inOrder(r.out))))
+	golden(t, s, "dlq-replay-still-invalid", named(timeless(inOrder(r.out))))
 	if r.code != 1 || len(replayed(t, s)) != 0 {
 		t.Errorf("replay of what stays invalid exits %d, want 1: %s", r.code, r.err)
 	}
@@ -375,7 +375,7 @@ func TestReplayOfAnOriginalThatIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	r = msgctl(t, s, "", edit...)
-	golden(t, s, "dlq-replay-gone", named(steady(r.out)))
+	golden(t, s, "dlq-replay-gone", named(timeless(r.out)))
 	if r.code != 1 {
 		t.Errorf("replay of what is gone exits %d, want 1: %s", r.code, r.err)
 	}

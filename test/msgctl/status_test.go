@@ -15,8 +15,8 @@ import (
 	"messaging-worker/test/stage"
 )
 
-// steady replaces what the clock decides, and the width of columns with it.
-func steady(out string) string {
+// timeless replaces what the clock decides, and the width of columns with it.
+func timeless(out string) string {
 	out = regexp.MustCompile(`\b(\d+m)?\d+(\.\d+)?(ms|s|µs)\b`).ReplaceAllString(out, "DURATION")
 	out = regexp.MustCompile(` {2,}`).ReplaceAllString(out, "  ")
 	return regexp.MustCompile(`(?m) +$`).ReplaceAllString(out, "")
@@ -82,7 +82,7 @@ func TestStatusShow(t *testing.T) {
 		if r.code != 0 {
 			t.Fatalf("status show exits %d: %s", r.code, r.err)
 		}
-		golden(t, s, name, strings.ReplaceAll(steady(r.out), id, "ID"))
+		golden(t, s, name, strings.ReplaceAll(timeless(r.out), id, "ID"))
 	}
 	var story struct {
 		FoundBy    string `json:"found_by"`
@@ -155,7 +155,7 @@ func TestStatusFollow(t *testing.T) {
 		if code := cmd.ProcessState.ExitCode(); code != 130 {
 			t.Errorf("status follow exits %d after Ctrl-C, want 130", code)
 		}
-		text := strings.ReplaceAll(steady(strings.Join(lines, "\n")+"\n"), idPartial, "ID")
+		text := strings.ReplaceAll(timeless(strings.Join(lines, "\n")+"\n"), idPartial, "ID")
 		golden(t, s, "status-follow-"+format, text)
 	}
 }
