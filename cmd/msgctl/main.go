@@ -55,8 +55,12 @@ settings; 130 interrupted.`,
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
-	cmd.AddCommand(dev(), explainCommand(s), fakeProvider(), topicsCommand(s), checkCommand(s), configCommand(s))
-	cmd.AddCommand(send(s), validate(s), produce(s), loadCommand(s))
+	cmd.AddCommand(
+		send(s), validate(s), produce(s), loadCommand(s), // feed
+		statusCommand(s), dlqCommand(s), explainCommand(s), // watch and mend
+		topicsCommand(s), checkCommand(s), configCommand(s), // set up
+		dev(), fakeProvider(), // try
+	)
 	asUsage(cmd)
 	return cmd
 }

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"messaging-worker/internal/config"
+	"messaging-worker/internal/ops/dlq"
+	"messaging-worker/internal/ops/scan"
+)
+
+func dlqCommand(s *session) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "dlq",
+		Short: "Look at dead letters, and put their requests back",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(dlqList(s), dlqShow(s), dlqExport(s), dlqStats(s), dlqReplay(s))
+	return cmd
+}
+
+// dlqFlags choose dead letters.
+type dlqFlags struct {
+	since, until string
+	filter       dlq.Filter
+}
+
+func (f *dlqFlags) bind(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.since, "since", "", "written from then on: RFC 3339, or how long ago (90m, 7d)")
+	flags.StringVar(&f.until, "until", "", "written before then: as --since")
+	flags.StringSliceVar(&f.filter.Types, "type", nil, "failure type: permanent, transient, validation, unknown; may be repeated")
+	flags.StringSliceVar(&f.filter.Tenants, "tenant", nil, "tenant id; may be repeated")
+	flags.StringSliceVar(&f.filter.Codes, "code", nil, "code in the last error, as 550, 5.1.1 or 30003; may be repeated")
+	flags.StringArrayVar(&f.filter.Errors, "error", nil, "part of the last error, in any case; may be repeated")
+	flags.StringSliceVar(&f.filter.IDs, "message-id", nil, "message id; may be repeated")
+	flags.StringArrayVar(&f.filter.Meta, "meta", nil, "entry of meta, KEY=VALUE or KEY; all that are given must hold")
+	_ = cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions( // the flag is there
+		[]string{"permanent", "transient", "validation", "unknown"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// read returns the filter that the flags mean.
+func (f *dlqFlags) read() (*dlq.Filter, error) {
+	var err error
+	now := time.Now()
+	if f.filter.Since, err = scan.When(f.since, now); err != nil {
+		return nil, usageError{fmt.Errorf("--since: %w", err)}
+	}
+	if f.filter.Until, err = scan.When(f.until, now); err != nil {
+		return nil, usageError{fmt.Errorf("--until: %w", err)}
+	}
+	if err := f.filter.Check(); err != nil {
+		return nil, usageError{err}
+	}
+	return &f.filter, nil
+}
+
+// letters opens the dead letter topics.
+func (s *session) letters(cmd *cobra.Command, channels []string, use func(topic *scan.Topic) error) error {
+	opened, err := s.open(cmd.Context(), channels, func(c *config.Config) string { return c.Kafka.DLQTopic })
+	if err != nil {
+		return err
+	}
+	defer opened.Close()
+	for _, topic := range opened.Topics {
+		if err := use(topic); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func dlqList(s *session) *cobra.Command {
+	var channels []string
+	var flags dlqFlags
+	var limit int
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List dead letters, the newest last",
+		Example: `  msgctl dlq list --channel sms --since 2h
+  msgctl dlq list --type permanent --code 30003 --limit 0
+  msgctl dlq list --tenant acme --error "mailbox full" -o json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			filter, err := flags.read()
+			if err != nil {
+				return err
+			}
+			if limit < 0 {
+				return usageError{fmt.Errorf("--limit is 0 (all) or more, not %d", limit)}
+			}
+			var all dlq.Listing
+			err = s.letters(cmd, channels, func(topic *scan.Topic) error {
+				list, err := dlq.List(cmd.Context(), topic, filter, limit)
+				all.Add(&list, limit)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			return s.printLetters(cmd, &all)
+		},
+	}
+	channelsFlag(cmd, &channels)
+	flags.bind(cmd)
+	cmd.Flags().IntVar(&limit, "limit", 50, "at most so many, the newest; 0 is all")
+	return cmd
+}
+
+func (s *session) printLetters(cmd *cobra.Command, list *dlq.Listing) error {
+	if s.output == "json" {
+		for _, l := range list.Letters {
+			if err := printLine(cmd.OutOrStdout(), l.View()); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	err := s.print(cmd, nil, func(w io.Writer) {
+		fmt.Fprintln(w, "TIME\tCHANNEL\tTYPE\tATTEMPTS\tREPLAYS\tTENANT\tMESSAGE\tRECORD\tERROR")
+		for _, l := range list.Letters {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", l.Time.Format(timeForm), l.Channel, l.FailureType,
+				l.Attempts, l.Replays, orDash(l.TenantID), l.MessageID, l.At, l.LastError)
+		}
+	})
+	if n := list.Matched - len(list.Letters); n > 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s not shown, the older ones; --limit 0 shows all\n", counted(n, "dead letter"))
+	}
+	if list.Foreign > 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "left out, since they are no dead letters: %s\n", counted(list.Foreign, "record"))
+	}
+	return err
+}
+
+func orDash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+func dlqStats(s *session) *cobra.Command {
+	var channels []string
+	var flags dlqFlags
+	var top int
+	cmd := &cobra.Command{
+		Use:   "stats",
+		Short: "Count dead letters by failure type, tenant, error and hour",
+		Example: `  msgctl dlq stats --since 24h
+  msgctl dlq stats --channel email --tenant acme -o json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			filter, err := flags.read()
+			if err != nil {
+				return err
+			}
+			var stats dlq.Stats
+			err = s.letters(cmd, channels, func(topic *scan.Topic) error {
+				_, err := dlq.Each(cmd.Context(), topic, filter, func(l *dlq.Letter) error {
+					stats.Add(l)
+					return nil
+				})
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			v := stats.View(top)
+			return s.print(cmd, v, func(w io.Writer) { writeStats(w, &v) })
+		},
+	}
+	channelsFlag(cmd, &channels)
+	flags.bind(cmd)
+	cmd.Flags().IntVar(&top, "top", 10, "at most so many tenants and errors, the most frequent; 0 is all")
+	return cmd
+}
+
+func writeStats(w io.Writer, v *dlq.StatsView) {
+	fmt.Fprintf(w, "%s\n", counted(v.Total, "dead letter"))
+	for _, table := range []struct {
+		title  string
+		counts []dlq.Count
+	}{{"TYPE", v.ByType}, {"TENANT", v.ByTenant}, {"ERROR", v.ByError}, {"HOUR", v.ByHour}} {
+		if len(table.counts) == 0 {
+			continue
+		}
+		fmt.Fprintf(w, "\nCOUNT\t%s\n", table.title)
+		for _, c := range table.counts {
+			fmt.Fprintf(w, "%d\t%s\n", c.Count, orDash(c.Name))
+		}
+	}
+}
+
+// writeReasons writes counts by reason, the first word before each.
+func writeReasons(w io.Writer, word string, counts map[string]int) {
+	for _, reason := range slices.Sorted(maps.Keys(counts)) {
+		fmt.Fprintf(w, "%s\t%d\t%s\n", word, counts[reason], reason)
+	}
+}

@@ -1,0 +1,249 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"messaging-worker/internal/config"
+	"messaging-worker/internal/ops/dlq"
+	"messaging-worker/internal/ops/patch"
+)
+
+// askAbove is how many letters are replayed without a question.
+const askAbove = 100
+
+// replayFlags are those of dlq replay beside the filters.
+type replayFlags struct {
+	dlqFlags
+
+	channel string
+	sets    []string
+	yes     bool
+	options dlq.Options
+}
+
+func dlqReplay(s *session) *cobra.Command {
+	var f replayFlags
+	cmd := &cobra.Command{
+		Use:   "replay",
+		Short: "Put the requests of dead letters back on their topic",
+		Long: `Put the requests of dead letters back on their topic: the same message id, key
+and headers, in the partition where each lay before.
+
+- Where some recipients got the message, only those that did not are left in it.
+- What was sent since, is under way, or came back as a later dead letter is
+  skipped. Each replay counts in the header replay-count; a fourth is refused
+  unless --force.
+- Dead letters of type validation need --set edits. Every request must pass the
+  workers' own checks, after narrowing and edits.
+- A request that did not fit into its dead letter is fetched from its place.
+- created_at stays: mind MESSAGE_MAX_AGE_SECONDS, or set it.
+
+The progress is kept in a consumer group whose name follows from filters and
+edits: the same command goes on where it was interrupted, and what comes back
+is not taken twice. Another --group begins anew. Run it with --dry-run first.
+
+Exit code 1 if any could not be replayed.`,
+		Example: `  msgctl dlq replay --channel sms --type transient --since 2h --dry-run
+  msgctl dlq replay --channel sms --type transient --since 2h --rate 50
+  msgctl dlq replay --channel sms --message-id ID --set to[0]=+15551234567
+  msgctl dlq replay --channel email --type validation --set 'meta["order id"]=7' --set cc:=null --yes`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.read(); err != nil {
+				return err
+			}
+			c, err := s.settings(f.channel)
+			if err != nil {
+				return err
+			}
+			return s.replay(cmd, c, &f)
+		},
+	}
+	f.bind(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&f.channel, "channel", "", "email, sms or whatsapp (required)")
+	completeChannels(cmd)
+	flags.StringArrayVar(&f.sets, "set", nil, "edit of each request, PATH=TEXT or PATH:=JSON; may be repeated")
+	flags.StringVar(&f.options.Group, "group", "", "consumer group that holds the progress (default: of filters and edits)")
+	flags.Float64Var(&f.options.Rate, "rate", 0, "requests a second; 0 is as fast as it goes")
+	flags.BoolVar(&f.options.DryRun, "dry-run", false, "tell what would be done, and do nothing")
+	flags.BoolVar(&f.options.Force, "force", false, "also a fourth replay, and what seems to be under way")
+	flags.BoolVar(&f.yes, "yes", false, fmt.Sprintf("do not ask before more than %d", askAbove))
+	return cmd
+}
+
+// read turns the flags into options.
+func (f *replayFlags) read() error {
+	filter, err := f.dlqFlags.read()
+	if err != nil {
+		return err
+	}
+	if f.channel == "" {
+		return usageError{errors.New("--channel is required: " + strings.Join(channelNames(), ", "))}
+	}
+	if f.options.Rate < 0 {
+		return usageError{fmt.Errorf("--rate is 0 (no limit) or more, not %v", f.options.Rate)}
+	}
+	f.options.Filter = *filter
+	for _, text := range f.sets {
+		edit, err := patch.Parse(text)
+		if err != nil {
+			return usageError{fmt.Errorf("--set: %w", err)}
+		}
+		f.options.Edits = append(f.options.Edits, edit)
+	}
+	if f.options.Group == "" {
+		f.options.Group = dlq.GroupName(f.channel, slices.Concat([]string{f.since, f.until}, mark("type", filter.Types),
+			mark("tenant", filter.Tenants), mark("code", filter.Codes), mark("error", filter.Errors), mark("id", filter.IDs),
+			mark("meta", filter.Meta), mark("set", f.sets))...)
+	}
+	return nil
+}
+
+// mark begins a list of words, so that no two lists look alike.
+func mark(name string, list []string) []string { return append([]string{"--" + name}, list...) }
+
+func (s *session) replay(cmd *cobra.Command, c *config.Config, f *replayFlags) error {
+	bar := &progress{}
+	defer func() { bar.end() }()
+	o, done, begun := f.options, int64(0), false
+	o.Confirm = func(n int) error {
+		if n > askAbove && !f.yes && !o.DryRun {
+			if err := confirm(cmd, fmt.Sprintf("Replay up to %s of %s to %s?", counted(n, "dead letter"), c.Kafka.DLQTopic, c.Kafka.RequestTopic)); err != nil {
+				return err
+			}
+		}
+		begun = true
+		if !o.DryRun && s.output != "json" {
+			bar.next(cmd, "replay", int64(n))
+		}
+		return nil
+	}
+	o.Tell = func(v *dlq.Verdict) error {
+		done++
+		bar.at(done)
+		if v.Outcome == dlq.Refused {
+			bar.clear()
+		}
+		return s.printDecision(cmd, v, o.DryRun)
+	}
+	summary, err := dlq.Replay(cmd.Context(), c, o)
+	bar.end()
+	if errors.Is(err, errDeclined) {
+		return errNo
+	}
+	if err != nil && !begun {
+		return err
+	}
+	if printErr := s.printSummary(cmd, &summary, o.DryRun); printErr != nil {
+		return errors.Join(err, printErr)
+	}
+	if err == nil && len(summary.Refused) > 0 {
+		return errNo
+	}
+	return err
+}
+
+// errDeclined is the answer no.
+var errDeclined = errors.New("declined")
+
+// confirm asks a person, and refuses where there is none.
+func confirm(cmd *cobra.Command, question string) error {
+	in, ok := cmd.InOrStdin().(*os.File)
+	if !ok || !term.IsTerminal(int(in.Fd())) {
+		return usageError{fmt.Errorf("%s There is no terminal to ask: add --yes, after a look at --dry-run", question)}
+	}
+	fmt.Fprint(cmd.ErrOrStderr(), question+" [y/N] ")
+	answer := make(chan string, 1)
+	go func() { // ends with the process: a read of a terminal cannot be taken back
+		line, _ := bufio.NewReader(in).ReadString('\n')
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case text := <-answer:
+		if text == "y" || text == "yes" {
+			return nil
+		}
+		return errDeclined
+	case <-cmd.Context().Done():
+		return cmd.Context().Err()
+	}
+}
+
+type verdictJSON struct {
+	MessageID   string      `json:"message_id"`
+	Record      string      `json:"record"`
+	Outcome     dlq.Outcome `json:"outcome"`
+	Reason      string      `json:"reason,omitzero"`
+	Details     []string    `json:"details,omitzero"`
+	Recipients  int         `json:"narrowed_to,omitzero"`
+	ReplayCount int         `json:"replay_count,omitzero"`
+	Expiring    bool        `json:"expiring,omitzero"`
+}
+
+// printDecision prints each as JSON; for a person, all of a dry run and else
+// what needs one.
+func (s *session) printDecision(cmd *cobra.Command, v *dlq.Verdict, dryRun bool) error {
+	if s.output == "json" {
+		one := verdictJSON{
+			MessageID: v.Letter.MessageID, Record: v.Letter.At.String(), Outcome: v.Outcome, Reason: v.Reason,
+			Details: v.Details, Recipients: v.Narrowed, Expiring: v.Expiring,
+		}
+		if v.Outcome == dlq.Replayed {
+			one.ReplayCount = v.Count
+		}
+		return printLine(cmd.OutOrStdout(), one)
+	}
+	if !dryRun && v.Outcome != dlq.Refused {
+		return nil
+	}
+	text := string(v.Outcome)
+	switch {
+	case v.Outcome != dlq.Replayed:
+		text += ": " + v.Reason
+	case v.Narrowed > 0:
+		text = fmt.Sprintf("would be replayed as number %d, narrowed to %s", v.Count, counted(v.Narrowed, "recipient"))
+	default:
+		text = fmt.Sprintf("would be replayed as number %d", v.Count)
+	}
+	if v.Outcome == dlq.Replayed && v.Expiring {
+		text += ", and expire at once"
+	}
+	if len(v.Details) > 0 {
+		text += ": " + strings.Join(v.Details, "; ")
+	}
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n", v.Letter.MessageID, text)
+	return err
+}
+
+func (s *session) printSummary(cmd *cobra.Command, sum *dlq.Summary, dryRun bool) error {
+	if s.output == "json" {
+		return printLine(cmd.OutOrStdout(), struct {
+			Summary *dlq.Summary `json:"summary"`
+		}{sum})
+	}
+	word := "replayed"
+	if dryRun {
+		word = "would be replayed"
+	}
+	err := s.print(cmd, nil, func(w io.Writer) {
+		fmt.Fprintf(w, "batch\t\t%s\n", sum.Group)
+		fmt.Fprintf(w, "letters\t%d\t\n%s\t%d\t\n", sum.Letters, word, sum.Replayed)
+		fmt.Fprintf(w, "narrowed\t%d\tof these, to the recipients that did not get it\n", sum.Narrowed)
+		writeReasons(w, "skipped", sum.Skipped)
+		writeReasons(w, "refused", sum.Refused)
+	})
+	if sum.Expiring > 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %d are older than MESSAGE_MAX_AGE_SECONDS and expire at once; --set created_at=… makes them young\n", sum.Expiring)
+	}
+	return err
+}

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"messaging-worker/internal/config"
+	"messaging-worker/internal/models"
+	"messaging-worker/internal/ops/scan"
+	"messaging-worker/internal/ops/timeline"
+)
+
+func statusCommand(s *session) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "See what becomes of messages",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(statusFollow(s), statusShow(s))
+	return cmd
+}
+
+// channelsFlag adds --channel, which may be repeated.
+func channelsFlag(cmd *cobra.Command, channels *[]string) {
+	cmd.Flags().StringSliceVar(channels, "channel", nil, "email, sms or whatsapp; may be repeated (default: all whose topics exist)")
+	completeChannels(cmd)
+}
+
+func completeChannels(cmd *cobra.Command) {
+	_ = cmd.RegisterFlagCompletionFunc("channel", cobra.FixedCompletions(channelNames(), cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+}
+
+func statusFollow(s *session) *cobra.Command {
+	var channels []string
+	var id string
+	var fromStart bool
+	cmd := &cobra.Command{
+		Use:   "follow",
+		Short: "Print status events as they come, until Ctrl-C",
+		Example: `  msgctl status follow
+  msgctl status follow --channel sms --from-start
+  msgctl status follow --message-id 49787c3d-5ef1-4b31-88a1-0a42e53e1fb3
+  msgctl status follow -o json | jq 'select(.event_type == "failed")'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			sources, err := s.open(cmd.Context(), channels, func(c *config.Config) string { return c.Kafka.StatusTopic })
+			if err != nil {
+				return err
+			}
+			defer sources.Close()
+			return timeline.Follow(cmd.Context(), sources.Client, sources.Topics, fromStart, id, func(e timeline.Event) error {
+				if s.output == "json" {
+					return printLine(cmd.OutOrStdout(), eventView(&e, time.Time{}))
+				}
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s  %-8s  %-36s  %-7s %d  %s\n",
+					e.Timestamp.Format(timeForm), e.Channel, e.MessageID, e.EventType, e.Attempt, details(&e))
+				return err
+			})
+		},
+	}
+	channelsFlag(cmd, &channels)
+	cmd.Flags().StringVar(&id, "message-id", "", "only this message's events")
+	cmd.Flags().BoolVar(&fromStart, "from-start", false, "begin with the oldest events")
+	return cmd
+}
+
+// timeForm is RFC 3339 in UTC with milliseconds, always of one width.
+const timeForm = "2006-01-02T15:04:05.000Z07:00"
+
+// details tells the rest of an event in a line.
+func details(e *timeline.Event) string {
+	text := e.Error
+	r := e.ProviderResponse
+	if r == nil {
+		return text
+	}
+	words := r.Status
+	if r.Code != 0 {
+		words += fmt.Sprintf(" %d", r.Code)
+	}
+	for _, part := range []string{words, r.Message, prefixed("next attempt ", r.Meta[models.MetaNextAttemptAt]), prefixed("open ", r.Meta[models.MetaOpenRecipients])} {
+		if part != "" && text != "" {
+			text += " | "
+		}
+		text += part
+	}
+	return text
+}
+
+func prefixed(prefix, text string) string {
+	if text == "" {
+		return ""
+	}
+	return prefix + text
+}
+
+func statusShow(s *session) *cobra.Command {
+	var channels []string
+	var since string
+	var all bool
+	cmd := &cobra.Command{
+		Use:   "show MESSAGE_ID",
+		Short: "Tell the whole life of one message",
+		Long: `Tell the whole life of one message: its events with the time between them, its
+attempts and waits, its dead letter, and where it stands.
+
+It is looked for in the partition that the Java client and franz-go give its key
+(murmur2), then in the one that librdkafka does (CRC32), then in all. A message
+that is not found ends with exit code 1.`,
+		Example: `  msgctl status show 49787c3d-5ef1-4b31-88a1-0a42e53e1fb3
+  msgctl status show 49787c3d-5ef1-4b31-88a1-0a42e53e1fb3 --channel sms --since 2h
+  msgctl status show 49787c3d-5ef1-4b31-88a1-0a42e53e1fb3 -o json`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			from, err := scan.When(since, time.Now())
+			if err != nil {
+				return usageError{fmt.Errorf("--since: %w", err)}
+			}
+			story, err := s.search(cmd.Context(), channels, args[0], from, all)
+			if err != nil {
+				return err
+			}
+			return s.printStory(cmd, &story)
+		},
+	}
+	channelsFlag(cmd, &channels)
+	cmd.Flags().StringVar(&since, "since", "", "only events from then on: RFC 3339, or how long ago (2h, 7d)")
+	cmd.Flags().BoolVar(&all, "all-partitions", false, "look in all partitions at once: for records of one id by different producers")
+	return cmd
+}
+
+// search looks for a message where it may be, the likely places of all
+// channels first.
+func (s *session) search(ctx context.Context, channels []string, id string, since time.Time, all bool) (timeline.Story, error) {
+	var searches []*timeline.Search
+	story := timeline.Story{MessageID: id}
+	opened, err := s.open(ctx, channels, func(c *config.Config) string { return c.Kafka.StatusTopic })
+	if err != nil {
+		return story, err
+	}
+	defer opened.Close()
+	for _, c := range opened.Settings {
+		one := &timeline.Search{
+			Client: opened.Client, Channel: models.Channel(c.Channel), Since: since,
+			Request: c.Kafka.RequestTopic, Status: c.Kafka.StatusTopic, DLQ: c.Kafka.DLQTopic,
+		}
+		if err := one.Open(ctx); err != nil {
+			return story, err
+		}
+		searches = append(searches, one)
+	}
+	steps := []func(*timeline.Search, context.Context, string) (timeline.Story, error){(*timeline.Search).Guess, (*timeline.Search).Everywhere}
+	if all {
+		steps = steps[1:]
+	}
+	for _, step := range steps {
+		story.Looked = nil
+		for _, one := range searches {
+			found, err := step(one, ctx, id)
+			if err != nil || len(found.Deliveries) > 0 {
+				return found, err
+			}
+			story.Looked = append(story.Looked, found.Looked...)
+		}
+	}
+	return story, nil
+}
+
+func (s *session) printStory(cmd *cobra.Command, story *timeline.Story) error {
+	if len(story.Deliveries) == 0 {
+		text := story.MessageID + " is unknown; looked in\n  " + strings.Join(story.Looked, "\n  ")
+		if s.output == "json" {
+			if err := s.print(cmd, storyView(story), nil); err != nil {
+				return err
+			}
+		}
+		return errors.New(text)
+	}
+	return s.print(cmd, storyView(story), func(w io.Writer) { writeStory(w, story) })
+}

@@ -1,0 +1,157 @@
+package dlq
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"messaging-worker/internal/models"
+	"messaging-worker/internal/ops"
+)
+
+type checkFunc = func(*models.Record) ops.Check
+
+// Outcome is what becomes of a letter in a replay.
+type Outcome string
+
+// The outcomes.
+const (
+	Replayed Outcome = "replayed" // in a dry run: would be
+	Skipped  Outcome = "skipped"  // needs no replay
+	Refused  Outcome = "refused"  // could not be replayed
+)
+
+// Verdict is what a replay makes of one letter.
+type Verdict struct {
+	Letter   *Letter
+	Outcome  Outcome
+	Reason   string   // of skipped and refused
+	Details  []string // what is wrong in particular, for example the violations
+	Narrowed int      // how many recipients are left; zero means all
+	Expiring bool     // older than MESSAGE_MAX_AGE_SECONDS: the workers will not send it
+	Count    int      // the replay-count that it gets
+
+	record *kgo.Record
+}
+
+func (v *Verdict) refuse(reason string, details ...string) *Verdict {
+	v.Outcome, v.Reason, v.Details, v.record = Refused, reason, details, nil
+	return v
+}
+
+func (v *Verdict) skip(reason string) *Verdict {
+	v.Outcome, v.Reason = Skipped, reason
+	return v
+}
+
+// decide looks at one letter. Its error is about Kafka, not the letter.
+func (r *replay) decide(ctx context.Context, l *Letter) (*Verdict, error) {
+	v := &Verdict{Letter: l, Outcome: Replayed, Count: l.Replays + 1}
+	sent, underWay := r.history.since(l)
+	switch {
+	case sent:
+		return v.skip("sent since"), nil
+	case r.again[l.MessageID] > l.Replays:
+		return v.skip("replayed before: its later dead letter stands for it"), nil
+	case underWay && !r.Force:
+		return v.skip("under way: a later delivery of it has not ended"), nil
+	case v.Count > MaxReplays && !r.Force:
+		return v.refuse(fmt.Sprintf("replayed %d times already, needs --force", MaxReplays)), nil
+	case l.FailureType == models.FailureValidation && len(r.Edits) == 0:
+		return v.refuse("did not validate, needs --set", strings.TrimPrefix(l.LastError, "validation error: ")), nil
+	}
+	value, headers, err := r.original(ctx, l)
+	if _, ok := errors.AsType[goneError](err); ok {
+		return v.refuse(err.Error()), nil
+	} else if err != nil {
+		return nil, err
+	}
+	return r.prepare(v, value, headers), nil
+}
+
+// prepare makes the request that is put back.
+func (r *replay) prepare(v *Verdict, value []byte, headers []kgo.RecordHeader) *Verdict {
+	var err error
+	if value, v.Narrowed, err = narrow(value, models.Channel(r.config.Channel), v.Letter.Meta); err != nil {
+		return v.refuse(err.Error())
+	}
+	for _, edit := range r.Edits {
+		if value, err = edit.Apply(value); err != nil {
+			return v.refuse("the edits do not fit", err.Error())
+		}
+	}
+	check := r.check(&models.Record{Topic: r.requests.Name, Value: value})
+	if len(check.Violations) > 0 {
+		return v.refuse("would not validate", check.Violations...)
+	}
+	age := r.config.Worker.MaxAge
+	v.Expiring = age > 0 && time.Since(check.Envelope.CreatedAt) > age
+	key := []byte(check.Envelope.MessageID)
+	v.record = &kgo.Record{
+		Topic: r.requests.Name, Partition: r.place(v.Letter, key), Key: key, Value: value,
+		Headers: r.headers(headers, v.Count),
+	}
+	return v
+}
+
+// headers returns the request's own and what marks the replay.
+func (r *replay) headers(all []kgo.RecordHeader, count int) []kgo.RecordHeader {
+	var own []kgo.RecordHeader
+	for _, h := range all {
+		switch h.Key {
+		case models.HeaderContentType, models.HeaderWorker, models.HeaderSourceTopic, models.HeaderSourcePartition,
+			models.HeaderSourceOffset, models.HeaderSourceTimestamp, HeaderReplayCount, HeaderReplayBatch:
+		default:
+			own = append(own, h)
+		}
+	}
+	return append(
+		own, kgo.RecordHeader{Key: HeaderReplayCount, Value: strconv.AppendInt(nil, int64(count), 10)},
+		kgo.RecordHeader{Key: HeaderReplayBatch, Value: []byte(r.Group)},
+	)
+}
+
+// goneError says why a letter's request cannot be had any more.
+type goneError string
+
+func (e goneError) Error() string { return string(e) }
+
+// original returns the letter's request and the headers that it had.
+func (r *replay) original(ctx context.Context, l *Letter) ([]byte, []kgo.RecordHeader, error) {
+	if !l.Omitted() {
+		value, err := l.OriginalMessage.Bytes()
+		if err != nil {
+			return nil, nil, goneError("its original_message cannot be read")
+		}
+		return value, l.Headers, nil
+	}
+	if l.Source.Topic != r.requests.Name {
+		return nil, nil, goneError("the omitted original is on another topic")
+	}
+	rec, err := r.requests.Record(ctx, l.Source.Partition, l.Source.Offset)
+	if err != nil {
+		return nil, nil, fmt.Errorf("fetch the original of %s: %w", l.At, err)
+	}
+	if rec == nil {
+		return nil, nil, goneError("the omitted original is gone from the request topic")
+	}
+	sum := sha256.Sum256(rec.Value)
+	if strconv.Itoa(len(rec.Value)) != l.Meta[models.MetaOriginalBytes] || hex.EncodeToString(sum[:]) != l.Meta[models.MetaOriginalSHA256] {
+		return nil, nil, goneError("the omitted original is gone: another record lies in its place")
+	}
+	if l.Meta[models.MetaHeadersOmitted] != "true" {
+		return rec.Value, l.Headers, nil
+	}
+	// The letter has lost its meta too, and with it who did not get it.
+	if all, err := recipients(rec.Value, []string{"to", "cc", "bcc"}); err != nil || len(all) > 1 {
+		return nil, nil, goneError("its failed recipients did not fit into the letter: who got it is not known")
+	}
+	return rec.Value, rec.Headers, nil
+}

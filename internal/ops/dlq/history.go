@@ -1,0 +1,114 @@
+package dlq
+
+import (
+	"context"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"messaging-worker/internal/models"
+	"messaging-worker/internal/ops/scan"
+)
+
+// skew is by how much the clocks of producers and workers may differ.
+const skew = 10 * time.Minute
+
+// history is what the status topic says of the letters' messages. It is asked
+// anew while a replay goes on.
+type history struct {
+	status *scan.Topic
+	ends   map[int32]int64 // how far it was read
+	asked  time.Time
+	ids    map[string]map[Place]mark // by message id and request
+}
+
+// mark is the last event of one delivery.
+type mark struct {
+	event models.EventType
+	at    time.Time
+}
+
+func newHistory(status *scan.Topic) *history {
+	return &history{status: status, ends: map[int32]int64{}, ids: map[string]map[Place]mark{}}
+}
+
+// watch adds a message whose events matter.
+func (h *history) watch(id string) {
+	if h.ids[id] == nil {
+		h.ids[id] = map[Place]mark{}
+	}
+}
+
+// start reads what happened since a time.
+func (h *history) start(ctx context.Context, since time.Time) error {
+	spans, err := h.status.Spans(ctx, since.Add(-skew))
+	if err != nil {
+		return err
+	}
+	ends, err := h.status.Ends(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range spans {
+		spans[i].To = ends[spans[i].Partition]
+	}
+	h.ends = ends
+	return h.read(ctx, spans)
+}
+
+// catchUp reads what has happened since it was asked last, unless that was
+// just now.
+func (h *history) catchUp(ctx context.Context) error {
+	if time.Since(h.asked) < noteEvery {
+		return nil
+	}
+	ends, err := h.status.Ends(ctx)
+	if err != nil {
+		return err
+	}
+	var spans []scan.Span
+	for partition, end := range ends {
+		if h.ends[partition] < end {
+			spans = append(spans, scan.Span{Partition: partition, From: h.ends[partition], To: end})
+		}
+	}
+	h.ends = ends
+	return h.read(ctx, spans)
+}
+
+func (h *history) read(ctx context.Context, spans []scan.Span) error {
+	wanted := func(key []byte) bool { _, ok := h.ids[string(key)]; return ok }
+	err := h.status.Read(ctx, spans, wanted, func(rec *kgo.Record) error {
+		var ev struct {
+			Type models.EventType `json:"event_type"`
+			At   time.Time        `json:"timestamp"`
+		}
+		if json.Unmarshal(rec.Value, &ev) == nil { // foreign records are not ours to judge
+			h.ids[string(rec.Key)][SourceOf(rec)] = mark{ev.Type, ev.At}
+		}
+		return nil
+	})
+	h.asked = time.Now()
+	return err
+}
+
+// since tells what became of the letter's message after it: whether another
+// delivery of it was sent, and whether one has not ended.
+func (h *history) since(l *Letter) (sent, underWay bool) {
+	for source, m := range h.ids[l.MessageID] {
+		later := m.at.After(l.Time) ||
+			source.Topic == l.Source.Topic && source.Partition == l.Source.Partition && source.Offset > l.Source.Offset
+		if source == l.Source || !later {
+			continue
+		}
+		switch m.event {
+		case models.EventSent:
+			sent = true
+		case models.EventFailed: // its own letter stands for it
+		case models.EventQueued, models.EventAttempt, models.EventRetry:
+			underWay = true
+		}
+	}
+	return sent, underWay
+}

@@ -1,0 +1,39 @@
+package dlq
+
+import (
+	"testing"
+	"time"
+
+	"messaging-worker/internal/models"
+)
+
+func TestHistorySince(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 1, 31, 9, 0, 0, 0, time.UTC)
+	source := func(partition int32, offset int64) Place { return Place{"requests", partition, offset} }
+	for _, tt := range []struct {
+		name           string
+		source         Place
+		mark           mark
+		sent, underWay bool
+	}{
+		{"the letter's own delivery", source(1, 5), mark{models.EventSent, at.Add(time.Hour)}, false, false},
+		{"sent before, from before", source(1, 4), mark{models.EventSent, at.Add(-time.Hour)}, false, false},
+		{"sent before, from later", source(1, 6), mark{models.EventSent, at.Add(-time.Hour)}, true, false},
+		{"sent before, of another partition", source(2, 6), mark{models.EventSent, at.Add(-time.Hour)}, false, false},
+		{"sent later, of another partition", source(2, 1), mark{models.EventSent, at.Add(time.Second)}, true, false},
+		{"waits since", source(1, 9), mark{models.EventRetry, at.Add(time.Second)}, false, true},
+		{"began since", source(1, 9), mark{models.EventQueued, at.Add(time.Second)}, false, true},
+		{"failed since", source(1, 9), mark{models.EventFailed, at.Add(time.Second)}, false, false},
+		{"says nothing of its request", Place{}, mark{models.EventSent, at.Add(time.Second)}, true, false},
+	} {
+		h := newHistory(nil)
+		h.watch("id")
+		h.ids["id"][tt.source] = tt.mark
+		l := &Letter{Source: source(1, 5), Time: at}
+		l.MessageID = "id"
+		if sent, underWay := h.since(l); sent != tt.sent || underWay != tt.underWay {
+			t.Errorf("%s: since = %v, %v, want %v, %v", tt.name, sent, underWay, tt.sent, tt.underWay)
+		}
+	}
+}

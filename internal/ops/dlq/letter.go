@@ -1,0 +1,97 @@
+// Package dlq finds dead letters, counts them, and puts their requests back.
+package dlq
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"messaging-worker/internal/models"
+)
+
+// The headers that a replayed request carries, and so does its dead letter
+// where it fails again.
+const (
+	HeaderReplayCount = "replay-count" // how often the request was put back
+	HeaderReplayBatch = "replay-batch" // the group of the replay that put it back last
+)
+
+// Place is where a record lies. The zero Place is none.
+type Place struct {
+	Topic     string
+	Partition int32
+	Offset    int64
+}
+
+// String returns TOPIC/PARTITION/OFFSET, or "" for none.
+func (p Place) String() string {
+	if p.Topic == "" {
+		return ""
+	}
+	return p.Topic + "/" + strconv.Itoa(int(p.Partition)) + "/" + strconv.FormatInt(p.Offset, 10)
+}
+
+// Letter is a dead letter with what its record says.
+type Letter struct {
+	models.DLQRecord
+
+	At      Place
+	Time    time.Time          // when it was written, UTC
+	Source  Place              // of the request; none where the headers do not say
+	SentAt  time.Time          // the request's record timestamp; zero where the headers do not say
+	Headers []kgo.RecordHeader // all of them
+	Replays int                // how often the request had been put back
+	Batch   string             // of the last time; empty for none
+}
+
+// Parse reads a dead letter's record. TenantID is the header's.
+func Parse(rec *kgo.Record) (*Letter, error) {
+	at := Place{rec.Topic, rec.Partition, rec.Offset}
+	decoded, err := models.DecodeDLQRecord(rec.Value)
+	if err != nil {
+		return nil, fmt.Errorf("%s is no dead letter: %w", at, err)
+	}
+	l := &Letter{DLQRecord: decoded, At: at, Time: rec.Timestamp.UTC(), Headers: rec.Headers}
+	l.TenantID = l.header(models.HeaderTenantID)
+	l.Source = SourceOf(rec)
+	if ms, err := strconv.ParseInt(l.header(models.HeaderSourceTimestamp), 10, 64); err == nil {
+		l.SentAt = time.UnixMilli(ms).UTC()
+	}
+	if n, err := strconv.Atoi(l.header(HeaderReplayCount)); err == nil && n > 0 {
+		l.Replays = n
+	}
+	l.Batch = l.header(HeaderReplayBatch)
+	return l, nil
+}
+
+func (l *Letter) header(key string) string { return header(l.Headers, key) }
+
+// header returns the last header of that name.
+func header(headers []kgo.RecordHeader, key string) string {
+	for _, h := range slices.Backward(headers) {
+		if h.Key == key {
+			return string(h.Value)
+		}
+	}
+	return ""
+}
+
+// SourceOf returns the place of the request that an event or dead letter is
+// about, or none where its headers do not say.
+func SourceOf(rec *kgo.Record) Place {
+	partition, err := strconv.ParseInt(header(rec.Headers, models.HeaderSourcePartition), 10, 32)
+	if err != nil {
+		return Place{}
+	}
+	offset, err := strconv.ParseInt(header(rec.Headers, models.HeaderSourceOffset), 10, 64)
+	if err != nil {
+		return Place{}
+	}
+	return Place{header(rec.Headers, models.HeaderSourceTopic), int32(partition), offset}
+}
+
+// Omitted reports whether the request did not fit into the letter.
+func (l *Letter) Omitted() bool { return l.Meta[models.MetaOriginalOmitted] == "true" }

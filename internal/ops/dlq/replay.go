@@ -1,0 +1,239 @@
+package dlq
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/time/rate"
+
+	"messaging-worker/internal/config"
+	"messaging-worker/internal/ops"
+	"messaging-worker/internal/ops/patch"
+	"messaging-worker/internal/ops/scan"
+)
+
+// MaxReplays is how often a request is put back without force.
+const MaxReplays = 3
+
+// Options of a replay. The zero Options but for Group replays all.
+type Options struct {
+	Filter Filter
+	Edits  []patch.Edit // made in each request, after it was narrowed
+	Group  string       // required: names the batch and holds its progress
+	Rate   float64      // requests a second; zero means as fast as it goes
+	DryRun bool         // decide and tell, and change nothing
+	Force  bool         // also more than MaxReplays, and what seems to be under way
+
+	// Confirm is asked once how many letters there are; its error ends the
+	// replay before anything was put back. Nil means yes.
+	Confirm func(letters int) error
+
+	// Tell is told what became of each letter, in order; nil for nobody.
+	Tell func(*Verdict) error
+}
+
+// GroupName makes the name of a batch of what chooses and changes its letters,
+// so that the same command goes on where it stopped.
+func GroupName(channel string, words ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(words, "\x00")))
+	return "msgctl-replay-" + channel + "-" + hex.EncodeToString(sum[:4])
+}
+
+// Summary is what a replay came to.
+type Summary struct {
+	Group    string         `json:"group"`
+	Letters  int            `json:"letters"`  // that the filter chose
+	Replayed int            `json:"replayed"` // put back and acknowledged
+	Narrowed int            `json:"narrowed"` // of these, to some of their recipients
+	Skipped  map[string]int `json:"skipped"`  // by reason: they need no replay
+	Refused  map[string]int `json:"refused"`  // by reason: they could not be replayed
+	Expiring int            `json:"expiring"` // of the replayed, too old by MESSAGE_MAX_AGE_SECONDS
+	Foreign  int            `json:"foreign"`  // records that are no dead letters
+}
+
+func (s *Summary) count(v *Verdict) {
+	switch v.Outcome {
+	case Replayed:
+		s.Replayed++
+		if v.Narrowed > 0 {
+			s.Narrowed++
+		}
+		if v.Expiring {
+			s.Expiring++
+		}
+	case Skipped:
+		s.Skipped[v.Reason]++
+	case Refused:
+		s.Refused[v.Reason]++
+	}
+}
+
+// Replay puts the requests of dead letters back on their topic. It goes on
+// where the batch stopped, up to the letters that are there at its start. When
+// ctx ends, what is under way is still acknowledged and noted, and its cause is
+// returned with the summary so far.
+func Replay(ctx context.Context, c *config.Config, o Options) (Summary, error) {
+	r := &replay{config: c, Options: o, check: ops.Checker(c)}
+	r.summary = Summary{Group: o.Group, Skipped: map[string]int{}, Refused: map[string]int{}}
+	if err := r.open(ctx); err != nil {
+		r.close()
+		return r.summary, err
+	}
+	defer r.close()
+	spans, err := r.progress.spans(ctx, o.Filter.Since)
+	if err != nil {
+		return r.summary, err
+	}
+	if err := r.survey(ctx, spans); err != nil {
+		return r.summary, err
+	}
+	if o.Confirm != nil && r.summary.Letters > 0 {
+		if err := o.Confirm(r.summary.Letters); err != nil {
+			return r.summary, err
+		}
+	}
+	return r.summary, r.run(ctx, spans)
+}
+
+// replay is one run of a batch.
+type replay struct {
+	Options
+
+	config   *config.Config
+	check    checkFunc
+	reading  *kgo.Client
+	writing  *kgo.Client
+	letters  *scan.Topic
+	requests *scan.Topic
+	progress *progress
+	history  *history
+	again    map[string]int // highest replay count of letters by id, where above zero
+	limiter  *rate.Limiter
+	pending  []*entry
+	noted    time.Time // when the progress was noted last
+	summary  Summary
+}
+
+func (r *replay) open(ctx context.Context) error {
+	var err error
+	if r.reading, err = ops.Connect(ctx, r.config); err != nil {
+		return err
+	}
+	if r.letters, err = scan.Open(ctx, r.reading, r.config.Kafka.DLQTopic); err != nil {
+		return err
+	}
+	if r.requests, err = scan.Open(ctx, r.reading, r.config.Kafka.RequestTopic); err != nil {
+		return err
+	}
+	status, err := scan.Open(ctx, r.reading, r.config.Kafka.StatusTopic)
+	if err != nil {
+		return err
+	}
+	r.writing, err = ops.Connect(
+		ctx, r.config, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchMaxBytes(r.maxBytes(ctx)),
+	)
+	if err != nil {
+		return err
+	}
+	r.history = newHistory(status)
+	r.progress = &progress{admin: kadm.NewClient(r.reading), group: r.Group, topic: r.letters, at: map[int32]int64{}}
+	r.limiter = rate.NewLimiter(rate.Inf, 1)
+	if r.Rate > 0 {
+		r.limiter.SetLimit(rate.Limit(r.Rate))
+	}
+	return nil
+}
+
+func (r *replay) close() {
+	for _, client := range []*kgo.Client{r.reading, r.writing} {
+		if client != nil {
+			client.Close()
+		}
+	}
+}
+
+// maxBytes returns the request topic's limit, so that no batch is refused for
+// its neighbours and no request that was let in once is too large now.
+func (r *replay) maxBytes(ctx context.Context) int32 {
+	const usual, most = 1_000_012, 64 << 20
+	configs, err := kadm.NewClient(r.reading).DescribeTopicConfigs(ctx, r.requests.Name)
+	if err != nil {
+		return usual // who may not ask gets Kafka's default
+	}
+	for _, c := range configs {
+		for _, entry := range c.Configs {
+			if entry.Key != "max.message.bytes" {
+				continue
+			}
+			if n, err := strconv.Atoi(entry.MaybeValue()); err == nil && n > 0 {
+				return int32(min(n, most))
+			}
+		}
+	}
+	return usual
+}
+
+// survey reads the letters once to learn how many there are, whose events
+// matter, and which of them have come back since.
+func (r *replay) survey(ctx context.Context, spans []scan.Span) error {
+	r.again = map[string]int{}
+	var oldest time.Time
+	err := r.letters.Read(ctx, spans, nil, func(rec *kgo.Record) error {
+		l, err := Parse(rec)
+		if err != nil {
+			return nil //nolint:nilerr // run counts what is no dead letter
+		}
+		if l.Replays > 0 {
+			r.again[l.MessageID] = max(r.again[l.MessageID], l.Replays)
+		}
+		if !r.Filter.Match(l) || l.Batch == r.Group {
+			return nil
+		}
+		r.summary.Letters++
+		r.history.watch(l.MessageID)
+		if at := l.began(); oldest.IsZero() || at.Before(oldest) {
+			oldest = at
+		}
+		return nil
+	})
+	if err != nil || r.summary.Letters == 0 {
+		return err
+	}
+	return r.history.start(ctx, oldest)
+}
+
+// began returns a time before which nothing happened to the letter's request.
+func (l *Letter) began() time.Time {
+	if l.SentAt.IsZero() || l.SentAt.After(l.FirstFailedAt) {
+		return l.FirstFailedAt
+	}
+	return l.SentAt
+}
+
+func (r *replay) place(l *Letter, key []byte) int32 {
+	n := r.requests.Partitions()
+	// Where the request lay before: so it stays with the events that there
+	// are of it, whatever partitioner its producer uses.
+	if l.Source.Topic == r.requests.Name && int(l.Source.Partition) < n {
+		return l.Source.Partition
+	}
+	return scan.Murmur2(key, n)
+}
+
+func (r *replay) tell(v *Verdict) error {
+	r.summary.count(v)
+	if r.Tell == nil {
+		return nil
+	}
+	if err := r.Tell(v); err != nil {
+		return fmt.Errorf("tell of %s: %w", v.Letter.At, err)
+	}
+	return nil
+}

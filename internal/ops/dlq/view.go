@@ -1,0 +1,92 @@
+package dlq
+
+import (
+	"encoding/base64"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"messaging-worker/internal/models"
+	"messaging-worker/internal/ops/patch"
+)
+
+// View is a dead letter as it is told of: all but the request.
+type View struct {
+	MessageID     string             `json:"message_id"`
+	Channel       models.Channel     `json:"channel"`
+	Record        string             `json:"record"` // TOPIC/PARTITION/OFFSET
+	Time          time.Time          `json:"time"`
+	Source        string             `json:"source,omitzero"` // TOPIC/PARTITION/OFFSET
+	TenantID      string             `json:"tenant_id,omitzero"`
+	FailureType   models.FailureType `json:"failure_type"`
+	Attempts      int                `json:"attempts"`
+	LastError     string             `json:"last_error,omitzero"`
+	FirstFailedAt time.Time          `json:"first_failed_at"`
+	LastAttemptAt time.Time          `json:"last_attempt_at"`
+	TraceID       string             `json:"trace_id,omitzero"`
+	Meta          map[string]string  `json:"meta,omitzero"`
+	Replays       int                `json:"replay_count,omitzero"`
+	Batch         string             `json:"replay_batch,omitzero"`
+}
+
+// View returns what there is to tell of the letter.
+func (l *Letter) View() View {
+	return View{
+		MessageID: l.MessageID, Channel: l.Channel, Record: l.At.String(), Time: l.Time, Source: l.Source.String(),
+		TenantID: l.TenantID, FailureType: l.FailureType, Attempts: l.Attempts, LastError: l.LastError,
+		FirstFailedAt: l.FirstFailedAt, LastAttemptAt: l.LastAttemptAt, TraceID: l.TraceID, Meta: l.Meta,
+		Replays: l.Replays, Batch: l.Batch,
+	}
+}
+
+// exported is the member that an exported request has more than the request.
+// Workers ignore it.
+type exported struct {
+	View `json:",inline"`
+
+	Base64 []byte `json:"original_base64,omitzero"`
+}
+
+// Export writes the letter as one line: the request as it was, with a member
+// dead_letter that tells of the letter. A request that is no JSON object, or
+// is not in the letter, has nothing but that member; original_base64 there
+// has its bytes.
+func (l *Letter) Export(w io.Writer) error {
+	value, err := l.OriginalMessage.Bytes()
+	if err != nil {
+		return fmt.Errorf("export %s: %w", l.At, err)
+	}
+	e := exported{View: l.View()}
+	request := jsontext.Value(append([]byte(nil), value...))
+	if models.IsObject(value) {
+		err = request.Compact()
+	} else {
+		e.Base64, request = value, jsontext.Value("{}")
+	}
+	if err != nil {
+		return fmt.Errorf("export %s: %w", l.At, err)
+	}
+	tail, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("export %s: %w", l.At, err)
+	}
+	line, err := patch.Member("dead_letter", tail).Apply(request)
+	if err != nil {
+		return fmt.Errorf("export %s: %w", l.At, err)
+	}
+	_, err = w.Write(append(line, '\n'))
+	return err
+}
+
+// Original returns the JSON value that stands for the request in the letter:
+// the request itself, or a string with the base64 of its bytes.
+func (l *Letter) Original() jsontext.Value {
+	value, err := l.OriginalMessage.Bytes()
+	if err == nil && models.IsObject(value) {
+		return value
+	}
+	return jsontext.Value(`"` + base64.StdEncoding.EncodeToString(value) + `"`)
+}

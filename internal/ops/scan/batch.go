@@ -1,0 +1,167 @@
+package scan
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Where the fields of a record batch lie (KIP-98, message format 2).
+const (
+	atLength     = 8
+	atMagic      = 16
+	atAttributes = 21
+	atLastDelta  = 23
+	atFirstTime  = 27
+	atMaxTime    = 35
+	atCount      = 57
+	atRecords    = 61
+
+	isControl      = 0x20
+	isAppendTime   = 0x08
+	codecBits      = 0x07
+	lengthAndStart = 12
+)
+
+var errCut = errors.New("a record batch is cut or damaged")
+
+// batches visits what a fetch answered with and returns where to go on.
+func (r *reader) batches(s Span, raw []byte) (int64, error) {
+	next := s.From
+	for len(raw) >= atRecords {
+		end := lengthAndStart + int(short(raw[atLength:]))
+		if raw[atMagic] != 2 {
+			return next, fmt.Errorf("read %s/%d: record format %d is older than Kafka 0.11", r.topic.Name, s.Partition, raw[atMagic])
+		}
+		if end > len(raw) {
+			break // the last one may be cut: it is asked for again
+		}
+		if end < atRecords {
+			return next, fmt.Errorf("read %s/%d: %w", r.topic.Name, s.Partition, errCut)
+		}
+		b := batch{Span: s, topic: r.topic.Name, raw: raw[:end]}
+		if b.last() >= s.From && b.base() < s.To {
+			if err := r.batch(&b); err != nil {
+				return next, err
+			}
+		}
+		next, raw = max(next, b.last()+1), raw[end:]
+	}
+	return next, nil
+}
+
+type batch struct {
+	Span
+
+	topic string
+	raw   []byte
+}
+
+func (b *batch) base() int64        { return long(b.raw) }
+func (b *batch) last() int64        { return b.base() + int64(short(b.raw[atLastDelta:])) }
+func (b *batch) attributes() uint16 { return binary.BigEndian.Uint16(b.raw[atAttributes:]) }
+func (b *batch) count() int         { return int(short(b.raw[atCount:])) }
+
+// long and short read the protocol's int64 and int32.
+func long(b []byte) int64  { return int64(binary.BigEndian.Uint64(b)) } //nolint:gosec // the sign is meant
+func short(b []byte) int32 { return int32(binary.BigEndian.Uint32(b)) } //nolint:gosec // the sign is meant
+
+// batch visits the wanted records of one. Keys are compared where they lie:
+// nothing is decoded of a record that nobody wants.
+func (r *reader) batch(b *batch) error {
+	if b.attributes()&isControl != 0 {
+		return nil
+	}
+	records := b.raw[atRecords:]
+	if codec := b.attributes() & codecBits; codec != 0 {
+		out, err := r.decompress(records, kgo.CompressionCodecType(codec))
+		if err != nil {
+			return fmt.Errorf("decompress %s/%d at offset %d: %w", b.topic, b.Partition, b.base(), err)
+		}
+		r.buffer.b, records = out, out
+	}
+	for range b.count() {
+		size, n := binary.Varint(records)
+		if n <= 0 || size < 0 || size > int64(len(records)-n) {
+			return fmt.Errorf("read %s/%d at offset %d: %w", b.topic, b.Partition, b.base(), errCut)
+		}
+		whole := records[:n+int(size)]
+		records = records[len(whole):]
+		key, delta, ok := keyOf(whole[n:])
+		if !ok {
+			return fmt.Errorf("read %s/%d at offset %d: %w", b.topic, b.Partition, b.base(), errCut)
+		}
+		offset := b.base() + delta
+		if offset < b.From || offset >= b.To || r.want != nil && !r.want(key) {
+			continue
+		}
+		rec, err := b.record(whole)
+		if err != nil {
+			return err
+		}
+		if err := r.visit(rec); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *reader) decompress(records []byte, codec kgo.CompressionCodecType) ([]byte, error) {
+	if codec == kgo.CodecLz4 {
+		if out, ok := unlz4(r.buffer.b[:0], records); ok {
+			return out, nil
+		}
+	}
+	return r.decompressor.Decompress(records, codec) //nolint:wrapcheck // batch says where
+}
+
+// keyOf returns the key of a record, nil where there is none, and its
+// distance from the batch's first offset.
+func keyOf(body []byte) (key []byte, delta int64, ok bool) {
+	if len(body) == 0 {
+		return nil, 0, false
+	}
+	body = body[1:] // attributes
+	_, n := binary.Varint(body)
+	if n <= 0 {
+		return nil, 0, false
+	}
+	body = body[n:] // timestamp
+	delta, n = binary.Varint(body)
+	if n <= 0 {
+		return nil, 0, false
+	}
+	body = body[n:]
+	size, n := binary.Varint(body)
+	if n <= 0 || size > int64(len(body)-n) {
+		return nil, 0, false
+	}
+	if size < 0 {
+		return nil, delta, true
+	}
+	return body[n : n+int(size)], delta, true
+}
+
+// record decodes one record, of memory that stays its own.
+func (b *batch) record(whole []byte) (*kgo.Record, error) {
+	var raw kmsg.Record
+	if err := raw.ReadFrom(append([]byte(nil), whole...)); err != nil {
+		return nil, fmt.Errorf("read %s/%d at offset %d: %w", b.topic, b.Partition, b.base(), err)
+	}
+	millis := long(b.raw[atMaxTime:])
+	if b.attributes()&isAppendTime == 0 {
+		millis = long(b.raw[atFirstTime:]) + raw.TimestampDelta64
+	}
+	rec := &kgo.Record{
+		Topic: b.topic, Partition: b.Partition, Offset: b.base() + int64(raw.OffsetDelta),
+		Timestamp: time.UnixMilli(millis), Key: raw.Key, Value: raw.Value,
+	}
+	for _, h := range raw.Headers {
+		rec.Headers = append(rec.Headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
+	}
+	return rec, nil
+}

@@ -1,0 +1,163 @@
+// Package scan reads what a topic holds at present, and does it much faster
+// than a consumer where few of the records are wanted.
+package scan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// ErrNoTopic is the error, or is inside of it, of a topic that does not exist.
+var ErrNoTopic = errors.New("does not exist; is its setting right? msgctl topics init creates topics")
+
+// Topic is a topic to read. It is safe for concurrent use.
+type Topic struct {
+	Name string
+
+	client *kgo.Client
+	admin  *kadm.Client
+
+	mu      sync.Mutex
+	id      kadm.TopicID
+	leaders map[int32]int32
+}
+
+// Span is a part of one partition: the offsets from From to before To.
+type Span struct {
+	Partition int32
+	From, To  int64
+}
+
+// Open asks the brokers for a topic. The error of one that does not exist
+// wraps ErrNoTopic.
+func Open(ctx context.Context, client *kgo.Client, name string) (*Topic, error) {
+	t := &Topic{Name: name, client: client, admin: kadm.NewClient(client)}
+	return t, t.refresh(ctx)
+}
+
+// refresh learns who leads the partitions.
+func (t *Topic) refresh(ctx context.Context) error {
+	meta, err := t.admin.Metadata(ctx, t.Name)
+	if err != nil {
+		return fmt.Errorf("ask for topic %s: %w", t.Name, err)
+	}
+	detail := meta.Topics[t.Name]
+	switch {
+	case errors.Is(detail.Err, kerr.UnknownTopicOrPartition) || detail.Err == nil && len(detail.Partitions) == 0:
+		return fmt.Errorf("topic %s %w", t.Name, ErrNoTopic)
+	case detail.Err != nil:
+		return fmt.Errorf("topic %s: %w", t.Name, detail.Err)
+	}
+	leaders := make(map[int32]int32, len(detail.Partitions))
+	for _, p := range detail.Partitions {
+		leaders[p.Partition] = p.Leader
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.id, t.leaders = detail.ID, leaders
+	return nil
+}
+
+func (t *Topic) leader(partition int32) (int, kadm.TopicID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return int(t.leaders[partition]), t.id
+}
+
+// Partitions returns how many partitions the topic has.
+func (t *Topic) Partitions() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.leaders)
+}
+
+// Spans returns what the partitions hold now, from the first record of since
+// on, or from their start where since is zero. No partitions means all. A
+// partition that holds nothing has no span.
+func (t *Topic) Spans(ctx context.Context, since time.Time, partitions ...int32) ([]Span, error) {
+	starts, err := t.starts(ctx, since)
+	if err != nil {
+		return nil, fmt.Errorf("ask for the start of %s: %w", t.Name, err)
+	}
+	ends, err := t.Ends(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var spans []Span
+	for _, p := range slices.Sorted(maps.Keys(ends)) {
+		from, ok := starts.Lookup(t.Name, p)
+		wanted := len(partitions) == 0 || slices.Contains(partitions, p)
+		if wanted && ok && from.Offset >= 0 && from.Offset < ends[p] {
+			spans = append(spans, Span{p, from.Offset, ends[p]})
+		}
+	}
+	return spans, nil
+}
+
+func (t *Topic) starts(ctx context.Context, since time.Time) (kadm.ListedOffsets, error) {
+	list := t.admin.ListStartOffsets
+	if !since.IsZero() {
+		list = func(ctx context.Context, topics ...string) (kadm.ListedOffsets, error) {
+			return t.admin.ListOffsetsAfterMilli(ctx, since.UnixMilli(), topics...)
+		}
+	}
+	offsets, err := list(ctx, t.Name)
+	if err == nil {
+		err = offsets.Error()
+	}
+	return offsets, err
+}
+
+// Ends returns where the partitions end now.
+func (t *Topic) Ends(ctx context.Context) (map[int32]int64, error) {
+	offsets, err := t.admin.ListEndOffsets(ctx, t.Name)
+	if err == nil {
+		err = offsets.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask for the end of %s: %w", t.Name, err)
+	}
+	ends := map[int32]int64{}
+	offsets.Each(func(o kadm.ListedOffset) { ends[o.Partition] = o.Offset })
+	return ends, nil
+}
+
+// Record returns the record at an offset, or nil where there is none any more.
+func (t *Topic) Record(ctx context.Context, partition int32, offset int64) (*kgo.Record, error) {
+	starts, err := t.starts(ctx, time.Time{})
+	if err != nil {
+		return nil, fmt.Errorf("ask for the start of %s: %w", t.Name, err)
+	}
+	ends, err := t.Ends(ctx)
+	if err != nil {
+		return nil, err
+	}
+	start, ok := starts.Lookup(t.Name, partition)
+	if !ok || offset < start.Offset || offset >= ends[partition] {
+		return nil, nil //nolint:nilnil // no record is no error
+	}
+	var found *kgo.Record
+	err = t.Read(ctx, []Span{{partition, offset, offset + 1}}, nil, func(r *kgo.Record) error {
+		found = r
+		return nil
+	})
+	return found, err
+}
+
+// Total returns how many offsets spans hold.
+func Total(spans []Span) int64 {
+	var n int64
+	for _, s := range spans {
+		n += s.To - s.From
+	}
+	return n
+}

@@ -1,0 +1,30 @@
+package scan
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// When reads a point in time as a person gives it: RFC 3339, or how long ago
+// as a Go duration or in days ("90m", "7d"). The empty text is the zero time.
+func When(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		return at, nil
+	}
+	ago, err := time.ParseDuration(text)
+	if days, ok := strings.CutSuffix(text, "d"); ok && err != nil {
+		var n int
+		if n, err = strconv.Atoi(days); err == nil {
+			ago = time.Duration(n) * 24 * time.Hour
+		}
+	}
+	if err != nil || ago < 0 {
+		return time.Time{}, fmt.Errorf("%q is no time: want RFC 3339 (2026-01-31T09:00:00Z), or how long ago (90m, 36h, 7d)", text)
+	}
+	return now.Add(-ago), nil
+}

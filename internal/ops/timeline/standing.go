@@ -1,0 +1,66 @@
+package timeline
+
+import (
+	"fmt"
+	"time"
+
+	"messaging-worker/internal/models"
+)
+
+// Standing tells in a line where a delivery stands at a time.
+func (d *Delivery) Standing(now time.Time) string {
+	last := d.last()
+	at := last.Timestamp.Format(time.RFC3339)
+	switch last.EventType {
+	case models.EventQueued:
+		return "queued since " + at + ": no attempt yet"
+	case models.EventAttempt:
+		return fmt.Sprintf("attempt %d has been under way since %s", last.Attempt, at)
+	case models.EventRetry:
+		return d.waiting(now)
+	case models.EventSent:
+		return fmt.Sprintf("sent at %s with attempt %d, %s after its first event", at, last.Attempt, d.took())
+	case models.EventFailed:
+		return fmt.Sprintf("failed at %s: %s", at, d.buried())
+	}
+	if d.Letter != nil {
+		return "failed; its events are gone, its dead letter is left: " + d.buried()
+	}
+	return "unknown: its last event is of type " + string(last.EventType)
+}
+
+func (d *Delivery) took() time.Duration {
+	return d.last().Timestamp.Sub(d.Events[0].Timestamp).Round(time.Millisecond)
+}
+
+func (d *Delivery) waiting(now time.Time) string {
+	last := d.last()
+	text := fmt.Sprintf("waits for attempt %d", last.Attempt+1)
+	if last.ProviderResponse == nil {
+		return text
+	}
+	meta := last.ProviderResponse.Meta
+	due, err := time.Parse(time.RFC3339, meta[models.MetaNextAttemptAt])
+	switch {
+	case err != nil:
+	case due.After(now):
+		text += fmt.Sprintf(", due at %s, in %s", due.Format(time.RFC3339), due.Sub(now).Round(time.Second))
+	default:
+		text += fmt.Sprintf(", due since %s: no worker has it, or its provider's breaker is open", due.Format(time.RFC3339))
+	}
+	if open := meta[models.MetaOpenRecipients]; open != "" {
+		text += "; open recipients " + open
+	}
+	return text
+}
+
+func (d *Delivery) buried() string {
+	if d.Letter == nil {
+		return "no dead letter of it is left"
+	}
+	text := fmt.Sprintf("dead letter %s, %s", d.Letter.At, d.Letter.FailureType)
+	if n := d.Letter.Replays; n > 0 {
+		text += fmt.Sprintf(", had been replayed (%d)", n)
+	}
+	return text
+}

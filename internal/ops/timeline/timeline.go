@@ -1,0 +1,202 @@
+// Package timeline finds what became of one message and tells it.
+package timeline
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"messaging-worker/internal/models"
+	"messaging-worker/internal/ops/dlq"
+	"messaging-worker/internal/ops/scan"
+)
+
+// Event is a status event and where it lies.
+type Event struct {
+	models.StatusEvent
+
+	At     dlq.Place
+	Source dlq.Place // of the request; none where the headers do not say
+}
+
+// ParseEvent reads a record of a status topic. False is one that is no event.
+func ParseEvent(rec *kgo.Record) (Event, bool) {
+	e := Event{At: dlq.Place{Topic: rec.Topic, Partition: rec.Partition, Offset: rec.Offset}, Source: dlq.SourceOf(rec)}
+	err := json.Unmarshal(rec.Value, &e.StatusEvent)
+	return e, err == nil
+}
+
+// Delivery is the life of one request record. Several records with one message
+// id are several deliveries.
+type Delivery struct {
+	Source dlq.Place
+	Events []Event     // in order; may be empty where only the letter is left
+	Letter *dlq.Letter // nil where there is none
+}
+
+// Story is all there is of one message.
+type Story struct {
+	MessageID  string
+	Channel    models.Channel
+	Deliveries []Delivery // the oldest first; empty means that it is unknown
+	By         string     // what led to it: murmur2, crc32, or all partitions
+	Looked     []string   // where was looked, in words
+}
+
+// Search looks for one message in one channel's topics.
+type Search struct {
+	Client               *kgo.Client
+	Channel              models.Channel
+	Request, Status, DLQ string
+	Since                time.Time // zero means from the start
+	status               *scan.Topic
+	keyed                int // the partitions that a producer's partitioner chooses from
+	looked               []int32
+	story                Story
+	events               []Event
+}
+
+// Open asks for the topics. The error of a status topic that does not exist
+// wraps scan.ErrNoTopic.
+func (s *Search) Open(ctx context.Context) error {
+	var err error
+	if s.status, err = scan.Open(ctx, s.Client, s.Status); err != nil {
+		return err
+	}
+	s.keyed = s.status.Partitions()
+	request, err := scan.Open(ctx, s.Client, s.Request)
+	switch {
+	case err == nil:
+		s.keyed = request.Partitions()
+	case !errors.Is(err, scan.ErrNoTopic): // without it the status topic's own number is the best guess
+		return err
+	}
+	return nil
+}
+
+// Guess looks where the usual producers put the key, one after the other. The
+// story is empty where the message is not there.
+func (s *Search) Guess(ctx context.Context, id string) (Story, error) {
+	s.story = Story{MessageID: id, Channel: s.Channel}
+	for _, g := range scan.Guesses([]byte(id), s.keyed) {
+		// Events lie in the partition with their request's number.
+		partition := g.Partition % int32(s.status.Partitions()) //nolint:gosec // a number of partitions
+		where := fmt.Sprintf("%s partition %d (%s)", s.Status, partition, g.By)
+		if slices.Contains(s.looked, partition) {
+			continue // two partitions of the requests share it
+		}
+		s.looked = append(s.looked, partition)
+		if err := s.look(ctx, id, where, partition); err != nil {
+			return s.story, err
+		}
+		if len(s.events) > 0 {
+			s.story.By = g.By
+			return s.tell(ctx)
+		}
+	}
+	return s.story, nil
+}
+
+// Everywhere looks in all partitions, and where no event is left in the dead
+// letters. It goes on with the story of Guess.
+func (s *Search) Everywhere(ctx context.Context, id string) (Story, error) {
+	s.story.MessageID, s.story.Channel, s.story.By = id, s.Channel, "all partitions"
+	where := fmt.Sprintf("%s, all %d partitions", s.Status, s.status.Partitions())
+	if len(s.looked) > 0 {
+		where = fmt.Sprintf("%s, its other %d partitions", s.Status, s.status.Partitions()-len(s.looked))
+	}
+	var others []int32
+	for p := range int32(s.status.Partitions()) { //nolint:gosec // a number of partitions
+		if !slices.Contains(s.looked, p) {
+			others = append(others, p)
+		}
+	}
+	if err := s.look(ctx, id, where, others...); err != nil {
+		return s.story, err
+	}
+	return s.tell(ctx)
+}
+
+func (s *Search) look(ctx context.Context, id, where string, partitions ...int32) error {
+	s.events = nil
+	if len(partitions) == 0 {
+		return nil // none is left
+	}
+	spans, err := s.status.Spans(ctx, s.Since, partitions...)
+	if err != nil {
+		return err
+	}
+	s.story.Looked = append(s.story.Looked, fmt.Sprintf("%s: %d events", where, scan.Total(spans)))
+	want := func(key []byte) bool { return string(key) == id }
+	return s.status.Read(ctx, spans, want, func(rec *kgo.Record) error {
+		if e, ok := ParseEvent(rec); ok {
+			s.events = append(s.events, e)
+		}
+		return nil
+	})
+}
+
+// tell puts what was found into order.
+func (s *Search) tell(ctx context.Context) (Story, error) {
+	slices.SortStableFunc(s.events, func(a, b Event) int {
+		if a.At.Partition == b.At.Partition {
+			return cmp.Compare(a.At.Offset, b.At.Offset)
+		}
+		return a.Timestamp.Compare(b.Timestamp)
+	})
+	for _, e := range s.events {
+		d := s.delivery(e.Source)
+		d.Events = append(d.Events, e)
+	}
+	failed := slices.ContainsFunc(s.story.Deliveries, func(d Delivery) bool { return d.last().EventType == models.EventFailed })
+	if failed || len(s.events) == 0 {
+		if err := s.letters(ctx); err != nil {
+			return s.story, err
+		}
+	}
+	return s.story, nil
+}
+
+func (s *Search) delivery(source dlq.Place) *Delivery {
+	i := slices.IndexFunc(s.story.Deliveries, func(d Delivery) bool { return d.Source == source })
+	if i < 0 {
+		i = len(s.story.Deliveries)
+		s.story.Deliveries = append(s.story.Deliveries, Delivery{Source: source})
+	}
+	return &s.story.Deliveries[i]
+}
+
+func (s *Search) letters(ctx context.Context) error {
+	topic, err := scan.Open(ctx, s.Client, s.DLQ)
+	if errors.Is(err, scan.ErrNoTopic) {
+		s.story.Looked = append(s.story.Looked, err.Error())
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	letters, err := dlq.Find(ctx, topic, s.story.MessageID)
+	if err != nil {
+		return err
+	}
+	if len(letters) == 0 {
+		s.story.Looked = append(s.story.Looked, fmt.Sprintf("%s, all %d partitions", s.DLQ, topic.Partitions()))
+	}
+	for _, l := range letters {
+		s.delivery(l.Source).Letter = l
+	}
+	return nil
+}
+
+func (d *Delivery) last() models.StatusEvent {
+	if len(d.Events) == 0 {
+		return models.StatusEvent{}
+	}
+	return d.Events[len(d.Events)-1].StatusEvent
+}
