@@ -61,6 +61,7 @@ func port(address string) string {
 // runWorker runs a worker that finds no broker until the test's end, and
 // returns where it answers.
 func runWorker(t *testing.T) (string, error) {
+	t.Helper()
 	c, err := config.Load(func(name string) (string, bool) {
 		value, ok := map[string]string{
 			"KAFKA_BROKERS": "127.0.0.1:1", "APP_HOST": "127.0.0.1", "APP_PORT": "0",
