@@ -47,11 +47,26 @@ func checkDocuments(t *testing.T, f *faults, r tree, images map[string]image, pr
 			}
 		}
 	}
+	for _, promised := range promisedCommands() {
+		if !strings.Contains(r.read(t, "docs/deploy.md"), promised+"\n") {
+			f.add("docs/deploy.md: does not show %s", promised)
+		}
+	}
 	if commands < 10 && projects != nil {
 		f.add("only %d docker compose commands were found", commands)
 	}
 	for _, name := range slices.Sorted(maps.Keys(secrets)) {
 		f.same("docs/deploy.md: keys of secret "+name, slices.Sorted(maps.Keys(created[name])), slices.Sorted(maps.Keys(secrets[name])))
+	}
+}
+
+// promisedCommands bring everything up, and may not change their names.
+func promisedCommands() []string {
+	return []string{
+		"docker compose up -d kafka-1 kafka-2 kafka-3",
+		"docker compose run --rm kafka-init",
+		"docker compose up -d kafka-ui",
+		"docker compose up --build email-worker sms-worker whatsapp-worker",
 	}
 }
 
