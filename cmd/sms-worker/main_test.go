@@ -1,14 +1,19 @@
 package main
 
 import (
+	"context"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/rs/zerolog"
 
 	"messaging-worker/internal/app"
+	"messaging-worker/internal/config"
 )
 
 func TestMain(m *testing.M) {
@@ -31,11 +36,57 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			env.Defer(func() { l.Close() })
-			env.Setenv("TAKEN_PORT", strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+			env.Setenv("TAKEN_PORT", port(l.Addr().String()))
+			live, err := runWorker(t)
+			if err != nil {
+				return err
+			}
+			env.Setenv("LIVE_PORT", port(live))
+			stuck := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				http.Error(w, "poll has not moved", http.StatusServiceUnavailable)
+			}))
+			env.Defer(stuck.Close)
+			env.Setenv("STUCK_PORT", port(stuck.Listener.Addr().String()))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
 	})
+}
+
+func port(address string) string {
+	_, port, _ := net.SplitHostPort(address)
+	return port
+}
+
+// runWorker runs a worker that finds no broker until the test's end, and
+// returns where it answers.
+func runWorker(t *testing.T) (string, error) {
+	t.Helper()
+	c, err := config.Load(func(name string) (string, bool) {
+		value, ok := map[string]string{
+			"KAFKA_BROKERS": "127.0.0.1:1", "APP_HOST": "127.0.0.1", "APP_PORT": "0",
+			"KAFKA_SMS_REQUEST_TOPIC": "r", "KAFKA_SMS_STATUS_TOPIC": "s", "KAFKA_SMS_DLQ_TOPIC": "d", "SMS_CONSUMER_GROUP": "g",
+		}[name]
+		return value, ok
+	}, "sms")
+	if err != nil {
+		return "", err
+	}
+	a, err := app.New(t.Context(), c, app.SMS(), "sms-worker", zerolog.Nop())
+	if err != nil {
+		return "", err
+	}
+	done := make(chan struct{})
+	ctx, stop := context.WithCancel(context.Background())
+	go func() {
+		defer close(done)
+		_ = a.Run(ctx) // there is nothing to drain
+	}()
+	t.Cleanup(func() {
+		stop()
+		<-done
+	})
+	return a.Addr(), nil
 }
 
 // exits runs a command and checks its exit code: exits CODE command [arg ...].

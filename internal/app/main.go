@@ -32,6 +32,7 @@ func run(name string, b Builder, args []string, out, errOut io.Writer) int {
 	flags.SetOutput(io.Discard)
 	envFile := flags.String("env-file", "", "")
 	showVersion := flags.Bool("version", false, "")
+	askHealth := flags.Bool("healthcheck", false, "")
 	err := flags.Parse(args)
 	if err == nil && flags.NArg() > 0 {
 		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
@@ -45,6 +46,9 @@ func run(name string, b Builder, args []string, out, errOut io.Writer) int {
 	case *showVersion:
 		_, err := fmt.Fprintf(out, "%s %s %s\n", name, Version(), runtime.Version())
 		return report(errOut, err)
+	case *askHealth:
+		// Docker knows healthy and unhealthy, 0 and 1; other codes are reserved.
+		return min(report(errOut, healthcheck(b, *envFile)), exitFault)
 	}
 	return report(errOut, start(name, b, *envFile, errOut))
 }

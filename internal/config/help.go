@@ -10,10 +10,12 @@ import (
 // default and meaning.
 func WriteHelp(w io.Writer, binary string) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, `Usage: %s [--env-file FILE] [--version] [--help]
+	fmt.Fprintf(&b, `Usage: %s [--env-file FILE] [--healthcheck] [--version] [--help]
 
   --env-file FILE  read settings from FILE where the environment does not set them;
                    without it, from .env in the working directory where there is one
+  --healthcheck    ask the worker that runs on this host with the same settings whether it
+                   lives (GET /healthz/live), and exit with 0 or 1
   --version        print the version and exit
   --help           print this and exit
 

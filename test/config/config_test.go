@@ -318,6 +318,74 @@ func TestExampleFileIsCompleteAndTrue(t *testing.T) {
 	}
 }
 
+// The example is for a cluster of three brokers, and generous: nothing that a
+// default lets in is refused, and the three workers share a host.
+func TestExampleFileIsTunedForThreeBrokers(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("../../.env.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	env, err := godotenv.UnmarshalBytes(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, channel := range []string{"email", "sms", "whatsapp"} {
+		c, err := config.Load(lookup(env), channel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain, err := config.LoadTool(lookup(required()), channel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Port != 8081+i {
+			t.Errorf("%s: port %d, want %d", channel, c.Port, 8081+i)
+		}
+		topic := c.Kafka.Topic
+		if len(c.Kafka.Brokers) != 3 || topic.Replication != 3 || topic.MinISR != 2 || topic.Partitions%3 != 0 {
+			t.Errorf("%s: brokers %v, topics %+v, want three of which two acknowledge", channel, c.Kafka.Brokers, topic)
+		}
+		if c.Worker.MaxAttempts != 5 || c.Worker.Concurrency <= plain.Worker.Concurrency {
+			t.Errorf("%s: %d attempts, concurrency %d, want 5, and more than %d", channel, c.Worker.MaxAttempts, c.Worker.Concurrency, plain.Worker.Concurrency)
+		}
+		if c.Limits.MessageBytes <= plain.Limits.MessageBytes || c.Limits.Recipients <= plain.Limits.Recipients || c.Limits.BodyBytes <= plain.Limits.BodyBytes ||
+			c.Limits.MetaEntries <= plain.Limits.MetaEntries || c.Limits.MetaValueRunes <= plain.Limits.MetaValueRunes {
+			t.Errorf("%s: limits %+v, want higher ones than %+v", channel, c.Limits, plain.Limits)
+		}
+	}
+}
+
+// Every setting of the example stands in a group, under a line that explains
+// it, its own or that of the settings right above.
+func TestExampleFileExplains(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("../../.env.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	group, explained, seen := "", false, map[string]bool{}
+	for line := range strings.Lines(string(data)) {
+		line = strings.TrimSpace(line)
+		name, _, assigned := strings.Cut(strings.TrimPrefix(line, "# "), "=")
+		switch {
+		case line == "":
+			explained = false
+		case strings.HasPrefix(line, "# --- "):
+			group, explained = line, false
+		case !assigned || !config.Known(name):
+			explained = explained || strings.HasPrefix(line, "# ")
+		case group == "":
+			t.Errorf("%s stands in no group", name)
+		case seen[name]:
+			t.Errorf("%s is there twice", name)
+		case !explained:
+			t.Errorf("%s is not explained", name)
+		}
+		seen[name] = true
+	}
+}
+
 func TestEnvFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "my.env")

@@ -1,0 +1,41 @@
+package config
+
+import (
+	"net"
+	"strconv"
+	"strings"
+)
+
+// LoadAddress reads where a worker of channel answers over HTTP to somebody on
+// its own host. It reads nothing else, so that a question about the process
+// never fails for a setting that has nothing to do with it.
+func LoadAddress(lookup Lookup, channel string) (string, error) {
+	l := &loader{lookup: lookup, prefix: strings.ToUpper(channel) + "_", config: &Config{Channel: channel}}
+	for _, s := range table(l.config) {
+		for _, row := range s.rows {
+			if row.name == "APP_HOST" || row.name == "APP_PORT" {
+				l.read(row)
+			}
+		}
+	}
+	if len(l.problems) == 0 && l.config.Port == 0 {
+		l.problem("APP_PORT", "is 0, a free port that nobody else knows: give one")
+	}
+	if len(l.problems) > 0 {
+		return "", &Error{Problems: l.problems}
+	}
+	return net.JoinHostPort(ownHost(l.config.Host), strconv.Itoa(l.config.Port)), nil
+}
+
+// ownHost returns an address of this host that a listener on host takes
+// connections on.
+func ownHost(host string) string {
+	ip := net.ParseIP(host)
+	switch {
+	case host == "" || ip != nil && ip.IsUnspecified() && ip.To4() != nil:
+		return "127.0.0.1"
+	case ip != nil && ip.IsUnspecified():
+		return "::1"
+	}
+	return host
+}

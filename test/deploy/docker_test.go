@@ -1,0 +1,239 @@
+package deploy_test
+
+import (
+	"bytes"
+	"debug/elf"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	"github.com/moby/patternmatcher"
+	"github.com/moby/patternmatcher/ignorefile"
+)
+
+// image is what the Dockerfile makes of one target, with what it takes over
+// from the stages below it.
+type image struct {
+	base        string // the image of the lowest stage
+	user        string
+	dir         string
+	files       map[string]string // by path in the image: where they come from
+	entrypoint  []string
+	healthcheck []string
+	ports       []string
+	labels      map[string]string
+}
+
+// checkDockerfile returns the images by target.
+func checkDockerfile(t *testing.T, f *faults, r tree) map[string]image {
+	t.Helper()
+	images := map[string]image{}
+	stages, args := parseDockerfile(t, f, r)
+	ignored := ignoring(t, r)
+	for _, s := range stages {
+		images[s.Name] = stage(f, s, images, args, func(source string) {
+			left, err := ignored.MatchesOrParentMatches(source)
+			if err != nil || left || !r.exists(source) {
+				f.add("Dockerfile: COPY %s: is not in the build context", source)
+			}
+		})
+	}
+	for _, channel := range channels() {
+		checkWorkerImage(f, channel+"-worker", images)
+	}
+	for _, target := range []string{"msgctl", "tools"} {
+		if images[target].user != "65532:65532" {
+			f.add("Dockerfile: %s runs as %q", target, images[target].user)
+		}
+	}
+	for _, secret := range []string{".env", ".git", "deploy", "bin"} {
+		if left, err := ignored.MatchesOrParentMatches(secret); err != nil || !left {
+			f.add(".dockerignore: %s goes into the build", secret)
+		}
+	}
+	return images
+}
+
+func checkWorkerImage(f *faults, name string, images map[string]image) {
+	img, ok := images[name]
+	if !ok {
+		f.add("Dockerfile: there is no target %s", name)
+		return
+	}
+	f.same("Dockerfile: "+name+": base", img.base, "scratch")
+	f.same("Dockerfile: "+name+": user", img.user, "65532:65532")
+	f.same("Dockerfile: "+name+": entrypoint", img.entrypoint, []string{"/" + name})
+	f.same("Dockerfile: "+name+": healthcheck", img.healthcheck, []string{"CMD", "/" + name, "--healthcheck"})
+	f.same("Dockerfile: "+name+": binary", img.files["/"+name], "build:/out/"+name)
+	f.same("Dockerfile: "+name+": ports", img.ports, []string{"8080"})
+	f.same("Dockerfile: "+name+": title", img.labels["org.opencontainers.image.title"], name)
+	if img.labels["org.opencontainers.image.version"] == "" || img.labels["org.opencontainers.image.revision"] == "" {
+		f.add("Dockerfile: %s: version or revision is not labelled", name)
+	}
+	if img.files["/etc/ssl/certs/ca-certificates.crt"] == "" {
+		f.add("Dockerfile: %s: has no CA certificates", name)
+	}
+}
+
+func parseDockerfile(t *testing.T, f *faults, r tree) ([]instructions.Stage, map[string]string) {
+	t.Helper()
+	ast, err := parser.Parse(strings.NewReader(r.read(t, "Dockerfile")))
+	if err != nil {
+		f.add("Dockerfile: %v", err)
+		return nil, nil
+	}
+	for _, w := range ast.Warnings {
+		f.add("Dockerfile: %s", w.Short)
+	}
+	stages, meta, err := instructions.Parse(ast.AST, nil)
+	if err != nil {
+		f.add("Dockerfile: %v", err)
+	}
+	args := map[string]string{}
+	for _, m := range meta {
+		for _, a := range m.Args {
+			args[a.Key] = a.ValueString()
+		}
+	}
+	return stages, args
+}
+
+func stage(f *faults, s instructions.Stage, images map[string]image, args map[string]string, source func(string)) image {
+	base := os.Expand(s.BaseName, func(name string) string { return args[name] })
+	img, known := images[base]
+	if !known {
+		img = image{base: base}
+		if tag := regexp.MustCompile(`^[a-z/]+:\d[\w.-]+$`); base != "scratch" && !tag.MatchString(base) {
+			f.add("Dockerfile: FROM %s: no version is pinned", base)
+		}
+	}
+	img.files, img.labels = clone(img.files), clone(img.labels)
+	for _, c := range s.Commands {
+		apply(f, &img, c, images, source)
+	}
+	return img
+}
+
+func apply(f *faults, img *image, command instructions.Command, images map[string]image, source func(string)) {
+	switch c := command.(type) {
+	case *instructions.UserCommand:
+		img.user = c.User
+	case *instructions.WorkdirCommand:
+		img.dir = c.Path
+	case *instructions.EntrypointCommand:
+		img.entrypoint = c.CmdLine
+	case *instructions.HealthCheckCommand:
+		img.healthcheck = c.Health.Test
+	case *instructions.ExposeCommand:
+		img.ports = append(img.ports, c.Ports...)
+	case *instructions.LabelCommand:
+		for _, l := range c.Labels {
+			img.labels[l.Key] = strings.Trim(l.Value, `"`)
+		}
+	case *instructions.CopyCommand:
+		if _, ok := images[c.From]; c.From != "" && !ok {
+			f.add("Dockerfile: COPY --from=%s: there is no such stage", c.From)
+		}
+		for _, p := range c.SourcePaths {
+			if c.From == "" {
+				source(p)
+			}
+			img.files[path.Join("/", img.dir, strings.TrimPrefix(c.DestPath, "./"))] = c.From + ":" + p
+			if path.IsAbs(c.DestPath) {
+				delete(img.files, path.Join("/", img.dir, c.DestPath))
+				img.files[c.DestPath] = c.From + ":" + p
+			}
+		}
+	}
+}
+
+func clone(m map[string]string) map[string]string {
+	c := map[string]string{}
+	maps.Copy(c, m)
+	return c
+}
+
+func ignoring(t *testing.T, r tree) *patternmatcher.PatternMatcher {
+	t.Helper()
+	patterns, err := ignorefile.ReadAll(strings.NewReader(r.read(t, ".dockerignore")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := patternmatcher.New(patterns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// The build of the Dockerfile works on what .dockerignore leaves: static
+// binaries that know their version.
+func TestDockerfileBuilds(t *testing.T) {
+	t.Parallel()
+	r, out := newTree(t), t.TempDir()
+	build := regexp.MustCompile(`(?s)go build (.*?\./cmd/\.\.\.)`).FindStringSubmatch(r.read(t, "Dockerfile"))
+	if build == nil {
+		t.Fatal("the Dockerfile has no go build of ./cmd/...")
+	}
+	line := strings.NewReplacer("\\\n", " ", "${VERSION}", "1.2.3", "/out/", out+"/").Replace(build[1])
+	cmd := exec.Command("bash", "-c", "go build "+line)
+	cmd.Dir, cmd.Env = buildContext(t, r), append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOWORK=off")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build %s: %v\n%s", line, err, text)
+	}
+	for _, name := range []string{"email-worker", "sms-worker", "whatsapp-worker", "msgctl"} {
+		text, err := exec.Command(filepath.Join(out, name), "--version").CombinedOutput()
+		if err != nil || !bytes.Contains(text, []byte(" 1.2.3")) {
+			t.Errorf("%s --version: %v, %q, want version 1.2.3", name, err, text)
+		}
+		binary, err := elf.Open(filepath.Join(out, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if libraries, err := binary.ImportedLibraries(); err != nil || len(libraries) > 0 {
+			t.Errorf("%s needs %v (%v), want nothing: scratch has no libraries", name, libraries, err)
+		}
+		binary.Close()
+	}
+}
+
+// buildContext copies what Docker would send to the build.
+func buildContext(t *testing.T, r tree) string {
+	t.Helper()
+	dir, ignored := t.TempDir(), ignoring(t, r)
+	for _, top := range []string{"cmd", "internal", "scripts", "go.mod", "go.sum"} {
+		root, err := filepath.EvalSymlinks(r.path(top))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			rel := filepath.ToSlash(filepath.Join(top, strings.TrimPrefix(p, root)))
+			if left, err := ignored.MatchesOrParentMatches(rel); err != nil || left {
+				return err
+			}
+			data, err := os.ReadFile(p)
+			if err != nil {
+				return err
+			}
+			if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, rel)), 0o755); err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(dir, rel), data, 0o600)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}

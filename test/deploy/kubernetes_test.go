@@ -1,0 +1,203 @@
+package deploy_test
+
+import (
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	keda "github.com/kedacore/keda/v2/apis/keda/v1alpha1"
+	apps "k8s.io/api/apps/v1"
+	core "k8s.io/api/core/v1"
+	policy "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer/json"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+)
+
+// objects are what a kustomization makes, by kind and name. A StatefulSet
+// stands among the deployments, as far as it is the same.
+type objects struct {
+	workers     map[string]workload
+	configMaps  map[string]*core.ConfigMap
+	services    map[string]*core.Service
+	budgets     []*policy.PodDisruptionBudget
+	scalers     map[string]*keda.ScaledObject // by the name of what they scale
+	triggerAuth map[string]*keda.TriggerAuthentication
+	namespaces  map[string]bool
+}
+
+// workload is a Deployment or a StatefulSet.
+type workload struct {
+	kind     string
+	replicas *int32
+	selector map[string]string
+	template core.PodTemplateSpec
+}
+
+// secretKeys are the keys that each secret must have.
+type secretKeys map[string]map[string]bool
+
+func (s secretKeys) need(secret, key string) {
+	if s[secret] == nil {
+		s[secret] = map[string]bool{}
+	}
+	s[secret][key] = true
+}
+
+func checkKubernetes(t *testing.T, f *faults, r tree) secretKeys {
+	t.Helper()
+	const dir = "deploy/kubernetes/"
+	secrets := secretKeys{}
+	for _, variant := range []string{"base", "example", "static"} {
+		source := dir + variant
+		if variant == "static" {
+			enableStaticMembers(t, f, r)
+			source = dir + "example"
+		}
+		o, ok := render(t, f, r, source)
+		if !ok {
+			continue
+		}
+		if variant == "example" && !maps.Equal(o.namespaces, map[string]bool{"messaging": true}) {
+			f.add("%s: namespaces %v", source, o.namespaces)
+		}
+		for _, channel := range channels() {
+			checkWorkload(t, f, variant+": "+channel+"-worker", o, channel, secrets)
+		}
+		for name, auth := range o.triggerAuth {
+			for _, ref := range auth.Spec.SecretTargetRef {
+				secrets.need(ref.Name, ref.Key)
+			}
+			f.same(variant+": TriggerAuthentication "+name+": number of parameters", len(auth.Spec.SecretTargetRef), 3)
+		}
+		if variant == "static" {
+			checkStaticMembers(f, o)
+		}
+	}
+	return secrets
+}
+
+// render builds a kustomization and decodes what comes of it strictly: an
+// unknown field, kind or version is a fault.
+func render(t *testing.T, f *faults, r tree, dir string) (objects, bool) {
+	t.Helper()
+	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), r.path(dir))
+	if err != nil {
+		f.add("%s: %v", dir, err)
+		return objects{}, false
+	}
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{core.AddToScheme, apps.AddToScheme, policy.AddToScheme, keda.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	strict := json.NewSerializerWithOptions(json.DefaultMetaFactory, scheme, scheme, json.SerializerOptions{Yaml: true, Strict: true})
+	o := objects{
+		workers: map[string]workload{}, configMaps: map[string]*core.ConfigMap{}, services: map[string]*core.Service{},
+		scalers: map[string]*keda.ScaledObject{}, triggerAuth: map[string]*keda.TriggerAuthentication{}, namespaces: map[string]bool{},
+	}
+	ok := true
+	for _, resource := range built.Resources() {
+		text, err := resource.AsYAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		object, _, err := strict.Decode(text, nil, nil)
+		if err != nil {
+			f.add("%s: %s %s: %v", dir, resource.GetKind(), resource.GetName(), err)
+			ok = false
+			continue
+		}
+		o.namespaces[resource.GetNamespace()] = true
+		o.keep(f, object)
+	}
+	return o, ok
+}
+
+func (o *objects) keep(f *faults, object runtime.Object) {
+	switch v := object.(type) {
+	case *apps.Deployment:
+		o.workers[v.Name] = workload{"Deployment", v.Spec.Replicas, v.Spec.Selector.MatchLabels, v.Spec.Template}
+	case *apps.StatefulSet:
+		o.workers[v.Name] = workload{"StatefulSet", v.Spec.Replicas, v.Spec.Selector.MatchLabels, v.Spec.Template}
+		if o.services[v.Spec.ServiceName] == nil && v.Spec.ServiceName != "messaging-workers" {
+			f.add("StatefulSet %s: Service %q", v.Name, v.Spec.ServiceName)
+		}
+	case *core.ConfigMap:
+		o.configMaps[v.Name] = v
+	case *core.Service:
+		o.services[v.Name] = v
+	case *policy.PodDisruptionBudget:
+		o.budgets = append(o.budgets, v)
+	case *keda.ScaledObject:
+		o.scalers[v.Spec.ScaleTargetRef.Name] = v
+	case *keda.TriggerAuthentication:
+		o.triggerAuth[v.Name] = v
+	default:
+		f.add("a %T is not expected", object)
+	}
+}
+
+// enableStaticMembers takes the component in, as the example's comment says.
+func enableStaticMembers(t *testing.T, f *faults, r tree) {
+	t.Helper()
+	const file = "deploy/kubernetes/example/kustomization.yaml"
+	text := r.read(t, file)
+	on := strings.Replace(text, "# components:\n#   - ../static-members\n", "components:\n  - ../static-members\n", 1)
+	if on == text {
+		f.add("%s: does not show how static-members is taken in", file)
+	}
+	if err := os.WriteFile(r.path(file), []byte(on), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func checkStaticMembers(f *faults, o objects) {
+	for name, w := range o.workers {
+		f.same("static: "+name+": kind", w.kind, "StatefulSet")
+		for _, v := range w.template.Spec.Containers[0].Env {
+			if v.Name == "KAFKA_GROUP_INSTANCE_ID" && v.ValueFrom != nil && v.ValueFrom.FieldRef != nil && v.ValueFrom.FieldRef.FieldPath == "metadata.name" {
+				name = ""
+			}
+		}
+		if name != "" {
+			f.add("static: %s: its instance id is not the pod's name", name)
+		}
+	}
+	service := o.services["messaging-workers"]
+	if service == nil || service.Spec.ClusterIP != "None" {
+		f.add("static: there is no headless Service messaging-workers")
+		return
+	}
+	for name, w := range o.workers {
+		if !selects(service.Spec.Selector, w.template.Labels) {
+			f.add("static: the Service does not select %s", name)
+		}
+	}
+}
+
+// selects reports whether a selector, which must say something, fits labels.
+func selects(selector, labels map[string]string) bool {
+	if len(selector) == 0 {
+		return false
+	}
+	for k, v := range selector {
+		if labels[k] != v {
+			return false
+		}
+	}
+	return true
+}
+
+// portNamed returns the container's port of a name, or 0.
+func portNamed(c core.Container, name string) int32 {
+	i := slices.IndexFunc(c.Ports, func(p core.ContainerPort) bool { return p.Name == name })
+	if i < 0 {
+		return 0
+	}
+	return c.Ports[i].ContainerPort
+}
