@@ -33,7 +33,7 @@ func (e *Engine) attempt(ctx, calls context.Context, m *message) error {
 	if e.opts.Pace.PerSender() {
 		places = 1 // the others come as their sender's rate lets them
 	}
-	if err := e.admit(ctx, m, places); err != nil {
+	if err := e.enter(ctx, calls, m, places); err != nil {
 		return errors.Join(err, m.flush(calls))
 	}
 	if err := e.announce(ctx, calls, m); err != nil {
@@ -82,10 +82,11 @@ func (e *Engine) admit(ctx context.Context, m *message, calls int) error {
 // announce publishes the attempt and waits for its acknowledgement: no call
 // is made that the status topic does not know of.
 func (e *Engine) announce(ctx, calls context.Context, m *message) error {
-	if m.claim.AtMostOnce() && m.attempt == 0 {
+	if m.claim.AtMostOnce() && !m.begun {
 		if err := m.claim.Begin(ctx); err != nil {
 			return fmt.Errorf("commit before the first call: %w", err)
 		}
+		m.begun = true
 	}
 	m.attempt++
 	m.publish(models.EventAttempt, nil, "")
@@ -168,9 +169,10 @@ func (e *Engine) start(ctx, calls context.Context, m *message, later bool) (tick
 	ctx, cancel := e.untilExpiry(ctx, m)
 	defer cancel()
 	patiently := lastChance
-	if m.attempt >= e.opts.MaxAttempts {
+	if m.attempt >= e.opts.MaxAttempts && !m.begun {
 		// After the last attempt there is no retry that could take this one's
-		// place: it waits for its slot as long as calls may last.
+		// place: it waits for its slot as long as calls may last. Where nobody
+		// reads the record again, a dead letter takes it, and in time.
 		patiently = func(_, calls context.Context, wait func(context.Context) error) error { return wait(calls) }
 	}
 	waiting, cancelWaiting := e.untilExpiry(calls, m)

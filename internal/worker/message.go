@@ -33,6 +33,7 @@ type message struct {
 	unacked   []Ack // events not known to be in Kafka yet
 
 	attempt     int   // rounds of provider calls made or announced
+	begun       bool  // at most once: nobody will read the record again
 	view        *view // for an operator; nil where nobody looks
 	units       [][]int
 	recipients  []int             // all that units reach, ascending
