@@ -35,26 +35,31 @@ func TestStopAtMostOnce(t *testing.T) {
 	}{
 		{
 			"no commit has passed it", leftBehind,
-			func(b *bench) { b.gate.Hold(time.Now().Add(hour)) }, nil, true, []string{"queued 0"},
+			func(b *bench) { b.gate.Hold(time.Now().Add(hour)) }, nil, true,
+			[]string{"queued 0"},
 		},
 		{
 			"passed before its first attempt", began,
-			func(b *bench) { b.gate.Hold(time.Now().Add(hour)) }, nil, false, []string{"queued 0", "dlq transient 1", "failed 0"},
+			func(b *bench) { b.gate.Hold(time.Now().Add(hour)) }, nil, false,
+			[]string{"queued 0", "dlq transient 1", "failed 0"},
 		},
 		{
 			"called within the grace", began,
 			func(b *bench) { b.gate.Hold(time.Now().Add(time.Minute + time.Second/2)) }, nil,
-			false, []string{"queued 0", "attempt 1", "sent 1"},
+			false,
+			[]string{"queued 0", "attempt 1", "sent 1"},
 		},
 		{
 			"waits for its second attempt", leftBehind, nil,
 			func(b *bench) { b.gate.Hold(time.Now().Add(hour)) },
-			false, []string{"queued 0", "attempt 1", "retry 1", "dlq transient 1", "failed 1"},
+			false,
+			[]string{"queued 0", "attempt 1", "retry 1", "dlq transient 1", "failed 1"},
 		},
 		{
 			"second attempt within the grace", leftBehind, nil,
 			func(b *bench) { b.gate.Hold(time.Now().Add(time.Minute + time.Second/2)) },
-			false, []string{"queued 0", "attempt 1", "retry 1", "attempt 2", "sent 2"},
+			false,
+			[]string{"queued 0", "attempt 1", "retry 1", "attempt 2", "sent 2"},
 		},
 		{
 			"its attempt is not acknowledged in time", leftBehind,
@@ -62,7 +67,8 @@ func TestStopAtMostOnce(t *testing.T) {
 				b.held = make(chan struct{})
 				time.AfterFunc(time.Minute+10*time.Second, func() { close(b.held) })
 			}, nil,
-			false, []string{"queued 0", "attempt 1", "dlq transient 1", "failed 1"},
+			false,
+			[]string{"queued 0", "attempt 1", "dlq transient 1", "failed 1"},
 		},
 	}
 	for _, tt := range tests {
