@@ -31,7 +31,7 @@ import (
 type Handler func(ctx, calls context.Context, rec *models.Record, progress models.Progress, claim *Claim) error
 
 // ErrDrain means that a drain ran out of time: provider calls were cut.
-var ErrDrain = errors.New("drain ran out of time; unfinished messages stay uncommitted and are read again")
+var ErrDrain = errors.New("drain ran out of time; messages whose offset is not committed are read again")
 
 // Options of a Consumer. All but InstanceID, AtMostOnce, the beats and Log
 // are required.

@@ -23,13 +23,13 @@ type partition struct {
 	*assignment
 
 	next    int64
-	asked   map[int64]chan struct{} // closed: the handler comes to ask for its begin
 	halted  bool
 	flight  *kgo.EpochOffset // the commit under way
 	stored  int64            // the offset that Kafka has
 	certain bool             // the last commit was answered
 
 	mu    sync.Mutex
+	asked map[int64]chan struct{} // closed: the handler comes to ask for its begin
 	begun map[int64]bool // by offset: what begin answered
 	ended map[int64]bool // without a call
 }
@@ -52,8 +52,11 @@ func newPartition(t *testing.T, committed int64) *partition {
 }
 
 func (p *partition) handle(ctx, _ context.Context, rec *models.Record, _ models.Progress, claim *Claim) error {
+	p.mu.Lock()
+	asked := p.asked[rec.Offset]
+	p.mu.Unlock()
 	select {
-	case <-p.asked[rec.Offset]:
+	case <-asked:
 		if rec.Offset%5 == 4 { // does not validate
 			p.note(p.ended, rec.Offset, true)
 			return nil
@@ -73,13 +76,17 @@ func (p *partition) note(list map[int64]bool, offset int64, is bool) {
 
 // read admits one more record.
 func (p *partition) read() {
-	p.asked[p.next] = make(chan struct{})
 	r := &kgo.Record{Offset: p.next}
+	p.mu.Lock()
+	p.asked[p.next] = make(chan struct{})
+	p.mu.Unlock()
 	p.next += 1 + p.next%2 // offsets have gaps
 	if progress, ok := p.admit(r, nil); ok {
 		p.consumer.pending.tryTake(0)
 		p.start(record(r), progress)
 	} else {
+		p.mu.Lock()
+		defer p.mu.Unlock()
 		delete(p.asked, r.Offset)
 	}
 }
