@@ -30,8 +30,8 @@ type partition struct {
 
 	mu    sync.Mutex
 	asked map[int64]chan struct{} // closed: the handler comes to ask for its begin
-	begun map[int64]bool // by offset: what begin answered
-	ended map[int64]bool // without a call
+	begun map[int64]bool          // by offset: what begin answered
+	ended map[int64]bool          // without a call
 }
 
 func newPartition(t *testing.T, committed int64) *partition {
