@@ -21,7 +21,7 @@ func (c *Claim) AtMostOnce() bool { return c.consumer.opts.AtMostOnce }
 // After the end of ctx its answer is final, and an error means that the record
 // is read again.
 func (c *Claim) Begin(ctx context.Context) error {
-	return c.consumer.begin(ctx, c.assignment, c.record)
+	return c.consumer.commitFirst(ctx, c.assignment, c.record)
 }
 
 // Hold returns nil while the group counts us in. Where no heartbeat was

@@ -15,7 +15,7 @@ import (
 // stop, a rebalance or a loss of the partition:
 //
 //   - a record below the committed offset has its final event, or a handler
-//     that was told by begin that it may go on and takes it there
+//     that was told by commitFirst to go on and takes it there
 //   - a handler that was told that it may not belongs to a record at or above
 //     the committed offset, which is read again
 //
@@ -23,10 +23,10 @@ import (
 // what no commit will change any more. Commits that were composed before the
 // stop are waited for, and those after it take no begun record along.
 
-// begin lets the commit pass the record before its outcome is known, and
+// commitFirst lets the commit pass the record before its outcome is known, and
 // returns nil once it has. When ctx ends, which is when the assignment does,
 // its answer is final.
-func (c *Consumer) begin(ctx context.Context, a *assignment, rec *models.Record) error {
+func (c *Consumer) commitFirst(ctx context.Context, a *assignment, rec *models.Record) error {
 	for ctx.Err() == nil {
 		done, moved := a.ask(rec.Offset)
 		if done {
