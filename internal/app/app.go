@@ -120,7 +120,7 @@ func (a *App) connect(channel worker.Channel, b Builder, name string) error {
 		Acked: a.publisher.Acked, Settled: a.publisher.Settled, Share: a.pace.Share,
 		Group: c.Kafka.Group, InstanceID: c.Kafka.InstanceID,
 		SessionTimeout: c.Kafka.SessionTimeout, CommitInterval: c.Kafka.CommitInterval, LongestCall: c.LongestCall(),
-		MaxAtWork:          1000 + 4*c.Worker.Concurrency, // more than what calls and acknowledgements can hold up
+		MaxAtWork:          atWork(c),
 		MaxPendingMessages: c.Worker.MaxPendingMessages, MaxPendingBytes: int64(c.Worker.MaxPendingBytes),
 		AtMostOnce: !c.Kafka.CommitOnSuccessOnly,
 		PollBeat:   a.poll.Beat, CommitBeat: a.commit.Beat, Log: a.log,
@@ -131,6 +131,16 @@ func (a *App) connect(channel worker.Channel, b Builder, name string) error {
 		return setting("KAFKA", err)
 	}
 	return nil
+}
+
+// atWork returns how many handlers run at once: more than what calls and
+// acknowledgements can hold up. At most once it is not many more: the commit
+// of one passes all those before it, and a crash loses them.
+func atWork(c *config.Config) int {
+	if c.Kafka.CommitOnSuccessOnly {
+		return 1000 + 4*c.Worker.Concurrency
+	}
+	return 16 + 4*c.Worker.Concurrency
 }
 
 // Addr returns where the health checks answer.

@@ -33,7 +33,7 @@ func (e *Engine) attempt(ctx, calls context.Context, m *message) error {
 	if e.opts.Pace.PerSender() {
 		places = 1 // the others come as their sender's rate lets them
 	}
-	if err := e.admit(ctx, m, places); err != nil {
+	if err := e.enter(ctx, calls, m, places); err != nil {
 		return errors.Join(err, m.lastWords(calls))
 	}
 	if err := e.announce(ctx, calls, m); err != nil {
@@ -82,10 +82,11 @@ func (e *Engine) admit(ctx context.Context, m *message, calls int) error {
 // announce publishes the attempt and waits for its acknowledgement: no call
 // is made that the status topic does not know of.
 func (e *Engine) announce(ctx, calls context.Context, m *message) error {
-	if m.claim.AtMostOnce() && m.attempt == 0 {
+	if m.claim.AtMostOnce() && !m.begun {
 		if err := m.claim.Begin(ctx); err != nil {
 			return fmt.Errorf("commit before the first call: %w", err)
 		}
+		m.begun = true
 	}
 	m.attempt++
 	m.run, m.unmade = m.unmade+1, 0

@@ -41,8 +41,10 @@ type Claim interface {
 	// has returned nil, so that being stopped is an outcome too.
 	AtMostOnce() bool
 
-	// Begin returns nil when the first provider call may be made. It is called
-	// once, and only where AtMostOnce.
+	// Begin returns nil when the first provider call may be made: nobody will
+	// read the record again. It is called only where AtMostOnce. Once ctx has
+	// ended it asks for nothing more, and its answer is the last word: after an
+	// error the record will be read again, and no call may be made.
 	Begin(ctx context.Context) error
 
 	// Hold returns nil while the record is known to be ours, and waits where
@@ -121,7 +123,7 @@ const grace = time.Second
 func (e *Engine) Handle(
 	ctx, calls context.Context, rec *models.Record, progress models.Progress, claim Claim,
 ) error {
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && !passed(ctx, claim) {
 		return context.Cause(ctx)
 	}
 	delivery, violations := e.decode(rec)
@@ -144,6 +146,8 @@ func (e *Engine) Handle(
 		switch {
 		case errors.Is(err, errExpired):
 			return e.expired(calls, m)
+		case err != nil && m.begun && calls.Err() == nil:
+			return e.giveUp(calls, m)
 		case err != nil:
 			return err
 		case m.delivered():
@@ -156,8 +160,8 @@ func (e *Engine) Handle(
 			return e.expired(calls, m)
 		}
 		if err != nil {
-			if claim.AtMostOnce() && calls.Err() == nil {
-				return e.failed(calls, m)
+			if m.begun && calls.Err() == nil {
+				return e.giveUp(calls, m)
 			}
 			return errors.Join(err, m.lastWords(calls))
 		}

@@ -36,6 +36,7 @@ type message struct {
 	unmade      int   // runs of the next attempt that were taken back
 	run         int   // of the present attempt
 	restored    bool  // earlier owners have got somewhere
+	begun       bool  // at most once: nobody will read the record again
 	view        *view // for an operator; nil where nobody looks
 	units       [][]int
 	recipients  []int             // all that units reach, ascending

@@ -162,14 +162,7 @@ func TestForgottenWithOutcomesUnderWay(t *testing.T) {
 		ctx, end := context.WithCancel(s.Ctx)
 		refuse(ctx, broker, s.Topic("status"), kerr.NotEnoughReplicas)
 		lost := strings.Count(w.Logs(), "partitions lost")
-		broker.ControlKey(int16(kmsg.Heartbeat), func(request kmsg.Request) (kmsg.Response, error, bool) {
-			resp, ok := request.ResponseKind().(*kmsg.HeartbeatResponse)
-			if !ok {
-				return nil, nil, false
-			}
-			resp.ErrorCode = kerr.UnknownMemberID.Code
-			return resp, nil, true
-		})
+		forget(broker)
 		stage.Eventually(t, func() string {
 			if strings.Count(w.Logs(), "partitions lost") == lost {
 				return "the worker has not noticed that it was forgotten"
@@ -180,6 +173,18 @@ func TestForgottenWithOutcomesUnderWay(t *testing.T) {
 		end()
 	}
 	untouched(t, s, w, ledger, ids)
+}
+
+// forget answers the next heartbeat as a group does that has lost its members.
+func forget(broker *kfake.Cluster) {
+	broker.ControlKey(int16(kmsg.Heartbeat), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		resp, ok := request.ResponseKind().(*kmsg.HeartbeatResponse)
+		if !ok {
+			return nil, nil, false
+		}
+		resp.ErrorCode = kerr.UnknownMemberID.Code
+		return resp, nil, true
+	})
 }
 
 // refuse answers each produce request to the topic with the refusal until ctx

@@ -291,6 +291,27 @@ func TestAtMostOnce(t *testing.T) {
 	}
 }
 
+// At most once, the committed offset is known from the assignment on, before
+// anything is committed anew.
+func TestLagAtMostOnce(t *testing.T) {
+	t.Parallel()
+	s := stage.New(t, models.SMS, stage.Options{Partitions: 1})
+	var committed kadm.Offsets
+	s.PutMany(3)
+	committed.AddOffset(s.Topic("request"), 0, 3, -1)
+	if err := s.Admin.CommitAllOffsets(s.Ctx, s.Group(), committed); err != nil {
+		t.Fatal(err)
+	}
+	w := s.Work(map[string]string{"COMMIT_ON_SUCCESS_ONLY": "false"})
+	name := fmt.Sprintf(`messaging_consumer_lag{channel="sms",partition="0",topic=%q}`, s.Topic("request"))
+	stage.Eventually(t, func() string {
+		if lag, ok := metrics(t, w)[name]; !ok || lag != 0 {
+			return fmt.Sprintf("lag %v (known: %v), want 0", lag, ok)
+		}
+		return ""
+	})
+}
+
 // At least once: what was under way at a kill is delivered by the next owner.
 func TestKilledWorkerLosesNothing(t *testing.T) {
 	t.Parallel()

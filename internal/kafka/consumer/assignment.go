@@ -29,10 +29,13 @@ type assignment struct {
 	stop      context.CancelCauseFunc
 	abandon   context.CancelCauseFunc
 	handlers  sync.WaitGroup
+	outlives  bool // at most once: handlers go on when the partition is gone
 
 	mu        sync.Mutex
 	tracker   *tracker
-	begun     position       // at most once: behind the highest record begun
+	begun     position       // at most once: behind the highest record that asked to begin
+	sent      int64          // the highest offset of a commit under way or of unknown outcome, or -1
+	sentFirst int64          // what sent was before the last commit
 	committed int64          // acknowledged by Kafka; -1 before the first commit
 	fold      *journal.Fold  // what earlier owners did; nil once it is behind us
 	notes     *journal.Notes // nil until the journal is read, and with AtMostOnce
@@ -50,13 +53,20 @@ type assignment struct {
 
 // newAssignment makes the assignment of a partition. Everything it starts
 // ends when hard does.
+//
+// At most once, abandon is no more than halt: what is begun is committed and
+// nobody else's, so its calls may end whoever owns the partition by then.
 func (c *Consumer) newAssignment(hard context.Context, partition int32) *assignment {
 	calls, abandon := context.WithCancelCause(hard)
 	ctx, stop := context.WithCancelCause(calls)
 	a := &assignment{
 		partition: partition, stop: stop, abandon: abandon,
-		tracker: newTracker(), begun: position{offset: -1, epoch: -1}, committed: -1, end: -1,
-		moved: make(chan struct{}), kept: journal.Kept{}, kick: c.askForCommit, crew: c.crew, tally: &c.tally,
+		tracker: newTracker(), begun: position{offset: -1, epoch: -1}, sent: -1, committed: -1, end: -1,
+		outlives: c.opts.AtMostOnce,
+		moved:    make(chan struct{}), kept: journal.Kept{}, kick: c.askForCommit, crew: c.crew, tally: &c.tally,
+	}
+	if a.outlives {
+		a.abandon = a.halt
 	}
 	a.start = func(rec *models.Record, progress models.Progress) {
 		c.crew.start(task{a, ctx.Done(), func() {
@@ -156,17 +166,40 @@ func keyOf(rec *models.Record) journal.Key {
 }
 
 // toCommit returns what is committable and not committed yet.
+//
+// At most once, a stopped assignment commits nothing more for the sake of
+// records that ask to begin: their handlers are about to be told that they
+// must not. If a commit for them was not answered, the last one takes the
+// offset back, so that they are read again.
 func (a *assignment) toCommit() (kgo.EpochOffset, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	pos, ok := a.tracker.committable()
-	if a.begun.offset > pos.offset {
+	again := false
+	switch {
+	case !a.stopped && a.begun.offset > pos.offset:
 		pos, ok = a.begun, true
+	case a.stopped && a.sent > max(a.committed, pos.offset):
+		pos, again = a.standing(pos), true
+		ok = pos.offset >= 0
 	}
-	if !ok || a.closed || pos.offset <= a.committed && a.keptAt == a.keptSaid {
+	if !ok || a.closed || pos.offset <= a.committed && a.keptAt == a.keptSaid && !again {
 		return kgo.EpochOffset{}, false
 	}
+	a.sentFirst, a.sent = a.sent, max(a.sent, pos.offset)
 	return kgo.EpochOffset{Epoch: pos.epoch, Offset: pos.offset}, true
+}
+
+// standing returns the position that Kafka is known to have, or else that of
+// the first record without an outcome. It is called with a.mu held.
+func (a *assignment) standing(pos position) position {
+	if a.committed > pos.offset {
+		pos = position{offset: a.committed, epoch: -1}
+	}
+	if first, _, ok := a.tracker.oldest(); ok && pos.offset < 0 {
+		pos = position{offset: first, epoch: -1}
+	}
+	return pos
 }
 
 // metadata says with a commit of that offset where to read the journal from,
@@ -194,34 +227,8 @@ func (a *assignment) setCommitted(offset int64, keptAt int) {
 		close(a.moved)
 		a.moved = make(chan struct{})
 	}
-}
-
-// covered reports whether a commit already passed the record.
-func (a *assignment) covered(offset int64) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.committed > offset
-}
-
-// begin lets the commit pass the record before its outcome is known, and
-// waits until it has.
-func (a *assignment) begin(ctx context.Context, rec *models.Record) error {
-	for {
-		a.mu.Lock()
-		if rec.Offset >= a.begun.offset {
-			a.begun = position{offset: rec.Offset + 1, epoch: -1}
-		}
-		done, moved := a.committed > rec.Offset, a.moved
-		a.mu.Unlock()
-		if done {
-			return nil
-		}
-		a.kick(false)
-		select {
-		case <-moved:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+	if a.stopped {
+		a.sent = a.committed // nothing is in doubt any more
 	}
 }
 
@@ -234,7 +241,7 @@ func (a *assignment) close() {
 
 // drain halts the assignments, waits until their handlers have returned, and
 // abandons what is left when ctx ends. It reports whether all returned in
-// time.
+// time. Handlers that outlive their partition are waited for no longer then.
 func drain(ctx context.Context, assignments []*assignment, cause error) bool {
 	for _, a := range assignments {
 		a.halt(cause)
@@ -254,6 +261,10 @@ func drain(ctx context.Context, assignments []*assignment, cause error) bool {
 	for _, a := range assignments {
 		a.abandon(cause)
 	}
-	<-done
+	for _, a := range assignments {
+		if !a.outlives {
+			a.handlers.Wait()
+		}
+	}
 	return false
 }

@@ -12,14 +12,17 @@ type Claim struct {
 	consumer   *Consumer
 	assignment *assignment
 	record     *models.Record
-	atMostOnce bool
 }
 
 // AtMostOnce reports that nobody reads the record again after Begin.
-func (c *Claim) AtMostOnce() bool { return c.atMostOnce }
+func (c *Claim) AtMostOnce() bool { return c.consumer.opts.AtMostOnce }
 
 // Begin commits the record, and returns nil once Kafka has acknowledged that.
-func (c *Claim) Begin(ctx context.Context) error { return c.assignment.begin(ctx, c.record) }
+// After the end of ctx its answer is final, and an error means that the record
+// is read again.
+func (c *Claim) Begin(ctx context.Context) error {
+	return c.consumer.commitFirst(ctx, c.assignment, c.record)
+}
 
 // Hold returns nil while the group counts us in. Where no heartbeat was
 // answered for too long another worker may own the partition already: then it

@@ -98,6 +98,7 @@ func (c *Consumer) commit(ctx context.Context, assignments []*assignment) {
 		}
 		if err := refused[a.partition]; err != nil {
 			failed = true
+			a.refused(err)
 			c.log.Warn().Err(err).Int32("partition", a.partition).Msg("commit offset: will be tried again")
 			continue
 		}

@@ -22,14 +22,16 @@ import (
 
 // Handler takes one record to its outcome. A nil error means that the outcome
 // is durable and the offset may be committed; an error means only that ctx or
-// calls has ended, and the record will be read again.
+// calls has ended, and the record will be read again. With AtMostOnce an error
+// after the claim's Begin has returned nil means that calls has ended, and
+// nobody reads the record again.
 //
 // When ctx ends, the handler starts nothing new and lets provider calls under
 // way end; when calls ends, it cuts those too.
 type Handler func(ctx, calls context.Context, rec *models.Record, progress models.Progress, claim *Claim) error
 
 // ErrDrain means that a drain ran out of time: provider calls were cut.
-var ErrDrain = errors.New("drain ran out of time; unfinished messages stay uncommitted and are read again")
+var ErrDrain = errors.New("drain ran out of time; messages whose offset is not committed are read again")
 
 // Options of a Consumer. All but InstanceID, AtMostOnce, the beats and Log
 // are required.
@@ -84,6 +86,7 @@ type Consumer struct {
 	kick, kickLate chan struct{} // see askForCommit; they hold one token
 
 	recoveries sync.WaitGroup // readings of the journal
+	outliving  sync.WaitGroup // at most once: partitions that are gone, while their handlers work
 
 	commitMu sync.Mutex // held by the one commit under way
 
@@ -151,6 +154,7 @@ func (c *Consumer) Run(ctx, hard context.Context) error {
 
 	cause := context.Cause(ctx)
 	inTime := c.shutDown(hard, cause)
+	inTime = c.outlast(hard) && inTime
 	stopCommits()
 	commits.Wait()
 	c.recoveries.Wait()
@@ -167,12 +171,16 @@ func (c *Consumer) Run(ctx, hard context.Context) error {
 func (c *Consumer) shutDown(hard context.Context, cause error) bool {
 	assignments := c.assignments()
 	if isFatal(cause) {
-		// A twin owns our partitions already: what we would still do, it does.
+		// A twin owns our partitions already: what we would still do, it does,
+		// unless that is committed.
 		for _, a := range assignments {
 			a.abandon(cause)
 		}
 	}
 	inTime := drain(hard, assignments, cause)
+	for _, a := range assignments {
+		a.handlers.Wait() // at once: what was not in time is cut
+	}
 	if isFatal(cause) {
 		return inTime
 	}

@@ -128,7 +128,8 @@ func (c *Consumer) revoked(hard context.Context, partitions []int32) {
 }
 
 // lost forgets partitions that others own already: committing would overwrite
-// their offsets, and what our calls do now is theirs to find out.
+// their offsets, and what our calls do now is theirs to find out. At most once
+// it is ours: what is committed comes to its end here.
 func (c *Consumer) lost(partitions []int32) {
 	gone := c.pick(partitions)
 	c.forget(gone)
@@ -201,6 +202,9 @@ func (c *Consumer) forget(assignments []*assignment) {
 		if c.owned[a.partition] == a {
 			delete(c.owned, a.partition)
 			c.lately[a.partition] = a
+		}
+		if a.outlives {
+			c.outliving.Go(a.handlers.Wait)
 		}
 	}
 }

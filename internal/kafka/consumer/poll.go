@@ -87,20 +87,19 @@ func (c *Consumer) admit(ctx context.Context, b batch) {
 // handle runs in the message's own goroutine.
 func (c *Consumer) handle(ctx, calls context.Context, a *assignment, rec *models.Record, progress models.Progress) {
 	defer c.pending.release(int64(len(rec.Value)))
-	claim := &Claim{consumer: c, assignment: a, record: rec, atMostOnce: c.opts.AtMostOnce}
-	err := c.handler(ctx, calls, rec, progress, claim)
-	if err != nil && c.opts.AtMostOnce && a.covered(rec.Offset) && calls.Err() == nil {
-		// A later record's commit has passed this one, so nobody will read it
-		// again: it is taken to its end although we are stopping.
-		claim.atMostOnce = false
-		err = c.handler(calls, calls, rec, progress, claim)
-	}
-	if err == nil {
+	err := c.handler(ctx, calls, rec, progress, &Claim{consumer: c, assignment: a, record: rec})
+	switch {
+	case err == nil:
 		a.finish(rec)
-	} else if ctx.Err() == nil {
-		c.log.Error().Err(err).Int32("partition", rec.Partition).Int64("offset", rec.Offset).
-			Msg("message left unfinished; it is read again after a restart")
+	case ctx.Err() == nil:
+		c.unfinished(rec, err, "message left unfinished; it is read again after a restart")
+	case a.outlives && a.isPassed(rec.Offset):
+		c.unfinished(rec, err, "message cut before its outcome; its offset is committed, so it is not read again")
 	}
+}
+
+func (c *Consumer) unfinished(rec *models.Record, err error, what string) {
+	c.log.Error().Err(err).Int32("partition", rec.Partition).Int64("offset", rec.Offset).Msg(what)
 }
 
 // fetchErrors looks after the errors of a poll and reports whether there were

@@ -52,6 +52,9 @@ func (c *Consumer) recover(ctx context.Context, list []journal.Want) {
 	for _, w := range list {
 		for _, a := range c.pick([]int32{w.Partition}) {
 			byPartition[w.Partition] = a
+			if c.opts.AtMostOnce {
+				a.fetched(w.Committed)
+			}
 		}
 	}
 	if c.opts.AtMostOnce || len(byPartition) == 0 {

@@ -1,0 +1,51 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"messaging-worker/internal/adapters/common"
+)
+
+// Where the claim is AtMostOnce, the end of ctx has two meanings. A record
+// that no commit has passed is left to whoever reads it next. A record that
+// one has passed is read by nobody again: it comes to its end here, whatever
+// the stop keeps from being done.
+
+// passed reports, once ctx has ended, whether nobody will read the record
+// again.
+func passed(ctx context.Context, claim Claim) bool {
+	return claim.AtMostOnce() && claim.Begin(ctx) == nil
+}
+
+// enter is admit. When ctx ends, a message that nobody would read again has a
+// grace more.
+func (e *Engine) enter(ctx, calls context.Context, m *message, places int) error {
+	err := e.admit(ctx, m, places)
+	if err == nil || errors.Is(err, errExpired) {
+		return err
+	}
+	if m.begun = m.begun || passed(ctx, m.claim); !m.begun {
+		return err
+	}
+	last, cancel := context.WithTimeoutCause(calls, grace, context.Cause(ctx))
+	defer cancel()
+	return e.admit(last, m, places)
+}
+
+// giveUp ends a message that the stop keeps from being attempted and that
+// nobody would read again.
+func (e *Engine) giveUp(calls context.Context, m *message) error {
+	now := time.Now().UTC()
+	if m.trouble == nil {
+		m.trouble = &result{failure: common.Transient(errNotStarted), notStarted: true}
+	}
+	if m.firstFailed.IsZero() {
+		m.firstFailed = now
+	}
+	if m.lastAttempt.IsZero() {
+		m.lastAttempt = now
+	}
+	return e.failed(calls, m)
+}
