@@ -67,6 +67,10 @@ type Options struct {
 	// their loop moves. Nil means that nobody watches.
 	PollBeat, CommitBeat func()
 
+	// PollEnd is called once, when the poll loop has come to its end and the
+	// drain begins.
+	PollEnd func()
+
 	Log zerolog.Logger
 }
 
@@ -89,7 +93,12 @@ type Consumer struct {
 
 	started chan struct{} // closed once client is set
 
+	// assigning is held while a partition gets its assignment and the client
+	// its position, and while one is taken away: never both at once.
+	assigning sync.Mutex
+
 	mu         sync.Mutex
+	polling    *polling // the latest
 	owned      map[int32]*assignment
 	total      int                   // partitions of the topic; 0 while it is not known
 	leaving    int                   // how many of the owned are about to be given up
@@ -104,6 +113,9 @@ type Consumer struct {
 func New(o Options, handler Handler) (*Consumer, error) {
 	if o.PollBeat == nil {
 		o.PollBeat = func() {}
+	}
+	if o.PollEnd == nil {
+		o.PollEnd = func() {}
 	}
 	if o.CommitBeat == nil {
 		o.CommitBeat = func() {}
@@ -172,7 +184,7 @@ func (c *Consumer) shutDown(hard context.Context, cause error) bool {
 			a.abandon(cause)
 		}
 	}
-	inTime := drain(hard, assignments, cause)
+	inTime := drain(hard, append(c.former(assignments), assignments...), cause)
 	if isFatal(cause) {
 		return inTime
 	}
