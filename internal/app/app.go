@@ -123,7 +123,7 @@ func (a *App) connect(channel worker.Channel, b Builder, name string) error {
 		MaxAtWork:          atWork(c),
 		MaxPendingMessages: c.Worker.MaxPendingMessages, MaxPendingBytes: int64(c.Worker.MaxPendingBytes),
 		AtMostOnce: !c.Kafka.CommitOnSuccessOnly,
-		PollBeat:   a.poll.Beat, CommitBeat: a.commit.Beat, Log: a.log,
+		PollBeat:   a.poll.Beat, PollEnd: a.draining, CommitBeat: a.commit.Beat, Log: a.log,
 	}, func(ctx, calls context.Context, rec *models.Record, progress models.Progress, claim *consumer.Claim) error {
 		return run(ctx, calls, rec, progress, claim)
 	})
@@ -184,6 +184,7 @@ func (a *App) Run(ctx context.Context) error {
 		Str("provider", a.config.Provider.Name).Str("version", Version()).Msg("started")
 
 	err := a.consumer.Run(fatal, hard)
+	a.commit.End()
 	if ctx.Err() == nil && fatal.Err() != nil {
 		err = errors.Join(context.Cause(fatal), err)
 	}
@@ -195,6 +196,14 @@ func (a *App) Run(ctx context.Context) error {
 		a.log.Info().Msg("stopped")
 	}
 	return err
+}
+
+// draining ends the watch over the poll loop, which has ended as it should. A
+// drain may be silent for as long as its time-out; only one that outlives it
+// is stuck.
+func (a *App) draining() {
+	a.poll.End()
+	a.health.Watch("drain", a.config.ShutdownTimeout+stuckAfter)
 }
 
 // flush gives what is still buffered a last chance. After a clean drain there

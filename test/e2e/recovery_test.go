@@ -175,6 +175,59 @@ func TestRebalanceRepeatsNothing(t *testing.T) {
 	}
 }
 
+// A hand-over waits for a call under way, and nobody else does: the partition
+// that stays is worked on, and the next owner makes no call again.
+func TestHandOverHoldsNobodyElse(t *testing.T) {
+	t.Parallel()
+	s := stage.New(t, models.SMS, stage.Options{Partitions: 2})
+	ledger := filepath.Join(t.TempDir(), "ledger")
+	env := map[string]string{"MOCK_LEDGER_FILE": ledger, "PROVIDER_TIMEOUT_SECONDS": "20", "MAX_ATTEMPTS": "1", "LOG_LEVEL": "info"}
+	put := func(hints map[string]any) {
+		for p := range int32(2) {
+			s.Produce(&kgo.Record{Partition: p, Value: stage.Request(s.Channel, stage.NewID(), hints)})
+		}
+	}
+	put(stage.Hints("scenario", "timeout"))
+	first := s.Work(env)
+	attempts := 0
+	s.Follow(s.Topic("status"), func(r *kgo.Record) bool {
+		if strings.Contains(string(r.Value), `"event_type":"attempt"`) {
+			attempts++
+		}
+		return attempts == 2
+	})
+	second := s.Work(env)
+	stage.Eventually(t, func() string {
+		if !strings.Contains(first.Logs(), "handing partitions over") {
+			return "no partition is handed over"
+		}
+		return ""
+	})
+	put(nil)
+	var order []string // of the ends of all messages
+	s.Follow(s.Topic("status"), func(r *kgo.Record) bool {
+		for _, end := range []string{"sent", "failed"} {
+			if strings.Contains(string(r.Value), `"event_type":"`+end+`"`) {
+				order = append(order, end)
+			}
+		}
+		return len(order) == 4
+	})
+	if order[0] != "sent" {
+		t.Errorf("messages ended in the order %v, want one sent while the calls were under way", order)
+	}
+	for _, w := range []*stage.Worker{first, second} {
+		w.Signal(sigTerm)
+		if code := w.Exit(); code != 0 {
+			t.Errorf("exit code %d, want 0", code)
+		}
+	}
+	s.Committed()
+	if n := stage.Lines(ledger); n != 2 {
+		t.Errorf("%d deliveries, want 2", n)
+	}
+}
+
 // Kill after kill at any moment: nothing is lost, and only calls that were
 // under way or whose outcome was not written are made twice: no more a kill
 // than slots and places ahead.

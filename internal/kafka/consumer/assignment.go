@@ -46,6 +46,7 @@ type assignment struct {
 	keptAt    int            // counts the changes of kept
 	keptSaid  int            // the keptAt that Kafka has acknowledged
 	moved     chan struct{}  // closed and replaced when committed moves
+	rewound   bool           // Kafka may hold a higher commit than this began at
 	stopped   bool           // nothing more is admitted
 	closed    bool           // nor committed
 	end       int64          // the partition's end, as far as it is known; -1 for not at all
@@ -86,7 +87,7 @@ func (a *assignment) recovered(f journal.Found, committed bool) {
 	a.before, a.found = f.Before, f.Fold.Highest()
 	a.notes = journal.NewNotes(f.Start, f.From.Offset, a.found)
 	a.tracker.next = position{offset: f.Start, epoch: -1}
-	if committed {
+	if committed && !a.rewound {
 		a.committed = f.Start
 	}
 	if a.kept == nil {
@@ -130,11 +131,16 @@ func (a *assignment) admit(r *kgo.Record, acked func(int32) int64) (progress mod
 	return progress, true
 }
 
+// refuse admits nothing more.
+func (a *assignment) refuse() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.stopped = true
+}
+
 // halt admits nothing more and ends the waits of what was admitted.
 func (a *assignment) halt(cause error) {
-	a.mu.Lock()
-	a.stopped = true
-	a.mu.Unlock()
+	a.refuse()
 	a.stop(cause)
 	a.crew.release(a)
 }

@@ -69,6 +69,10 @@ type Options struct {
 	// their loop moves. Nil means that nobody watches.
 	PollBeat, CommitBeat func()
 
+	// PollEnd is called once, when the poll loop has come to its end and the
+	// drain begins.
+	PollEnd func()
+
 	Log zerolog.Logger
 }
 
@@ -92,7 +96,12 @@ type Consumer struct {
 
 	started chan struct{} // closed once client is set
 
+	// assigning is held while a partition gets its assignment and the client
+	// its position, and while one is taken away: never both at once.
+	assigning sync.Mutex
+
 	mu         sync.Mutex
+	polling    *polling // the latest
 	owned      map[int32]*assignment
 	total      int                   // partitions of the topic; 0 while it is not known
 	leaving    int                   // how many of the owned are about to be given up
@@ -107,6 +116,9 @@ type Consumer struct {
 func New(o Options, handler Handler) (*Consumer, error) {
 	if o.PollBeat == nil {
 		o.PollBeat = func() {}
+	}
+	if o.PollEnd == nil {
+		o.PollEnd = func() {}
 	}
 	if o.CommitBeat == nil {
 		o.CommitBeat = func() {}
@@ -177,7 +189,7 @@ func (c *Consumer) shutDown(hard context.Context, cause error) bool {
 			a.abandon(cause)
 		}
 	}
-	inTime := drain(hard, assignments, cause)
+	inTime := drain(hard, append(c.former(assignments), assignments...), cause)
 	for _, a := range assignments {
 		a.handlers.Wait() // at once: what was not in time is cut
 	}

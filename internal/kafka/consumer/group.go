@@ -34,7 +34,6 @@ func (c *Consumer) clientOptions(hard, reading context.Context, fail context.Can
 		kgo.ConsumeTopics(c.opts.Topic),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.DisableAutoCommit(),
-		kgo.BlockRebalanceOnPoll(),
 		kgo.SessionTimeout(c.opts.SessionTimeout),
 		kgo.HeartbeatInterval(min(3*time.Second, c.opts.SessionTimeout/3)),
 		// A hand-over may last as long as a provider call: nobody may be put
@@ -93,32 +92,50 @@ func (c *Consumer) assigned(hard context.Context, partitions []int32) {
 	if len(partitions) == 0 {
 		return
 	}
+	<-c.started
+	c.awaitPoll()
+	c.assigning.Lock()
+	c.begin(hard, partitions, false)
+	c.assigning.Unlock()
+	c.log.Info().Ints32("partitions", partitions).Msg("partitions assigned")
+}
+
+// begin makes the assignments of partitions that the client does not read yet.
+// It is called with c.assigning held.
+func (c *Consumer) begin(hard context.Context, partitions []int32, rewound bool) {
 	c.mu.Lock()
 	for _, p := range partitions {
-		c.owned[p] = c.newAssignment(hard, p)
+		a := c.newAssignment(hard, p)
+		a.rewound = rewound
+		c.owned[p] = a
 	}
 	c.mu.Unlock()
 	if !c.opts.AtMostOnce {
 		// Until the journal says what earlier owners did, nothing is read.
-		<-c.started
 		c.client.PauseFetchPartitions(map[string][]int32{c.opts.Topic: partitions})
 	}
-	c.log.Info().Ints32("partitions", partitions).Msg("partitions assigned")
 }
 
 // revoked gives partitions back in order: nothing new is started, calls under
 // way end within their bound, what is finished is committed. The group waits
-// for this, and heartbeats go on meanwhile.
+// for this; heartbeats and the work on other partitions go on meanwhile.
 func (c *Consumer) revoked(hard context.Context, partitions []int32) {
 	<-c.started // the client calls back from its first moment on
+	c.assigning.Lock()
 	leaving := c.pick(partitions)
+	for _, a := range leaving {
+		a.refuse()
+	}
+	c.assigning.Unlock()
 	if len(leaving) == 0 {
 		return
 	}
+	c.log.Info().Ints32("partitions", partitions).Msg("handing partitions over: provider calls under way may end")
 	c.leave(len(leaving))
 	bound, cancel := context.WithTimeout(hard, c.opts.LongestCall+handOverSlack)
 	defer cancel()
-	if !drain(bound, leaving, errHandedOver) {
+	// Where the log was cut, calls of an assignment before may be under way.
+	if !drain(bound, append(c.former(leaving), leaving...), errHandedOver) {
 		c.log.Warn().Ints32("partitions", partitions).Msg("partitions revoked: provider calls were cut at the bound")
 	}
 	c.commit(context.WithoutCancel(hard), leaving)
@@ -131,8 +148,10 @@ func (c *Consumer) revoked(hard context.Context, partitions []int32) {
 // their offsets, and what our calls do now is theirs to find out. At most once
 // it is ours: what is committed comes to its end here.
 func (c *Consumer) lost(partitions []int32) {
+	c.assigning.Lock()
 	gone := c.pick(partitions)
 	c.forget(gone)
+	c.assigning.Unlock()
 	c.leave(0)
 	for _, a := range gone {
 		a.abandon(errHandedOver)
@@ -192,6 +211,19 @@ func (c *Consumer) pick(partitions []int32) []*assignment {
 		}
 	}
 	return picked
+}
+
+// former returns the latest assignments before these of their partitions.
+func (c *Consumer) former(assignments []*assignment) []*assignment {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var list []*assignment
+	for _, a := range assignments {
+		if before := c.lately[a.partition]; before != nil {
+			list = append(list, before)
+		}
+	}
+	return list
 }
 
 func (c *Consumer) forget(assignments []*assignment) {

@@ -6,15 +6,12 @@ import (
 	"slices"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"messaging-worker/internal/kafka/journal"
 	"messaging-worker/internal/models"
 )
 
-// maxPoll bounds the records taken at once, so that a rebalance never waits
+// maxPoll bounds the records taken at once, so that an assignment never waits
 // long for a poll to be sorted.
 const maxPoll = 2000
 
@@ -22,29 +19,63 @@ const maxPoll = 2000
 type batch struct {
 	assignment *assignment
 	records    []*kgo.Record
+	err        error
 }
 
-// pollLoop reads until ctx ends. Rebalances are held back only while a poll
-// is sorted by assignment, never while records wait for room: a record's
-// assignment is decided there and then, and if that ends, so does the record.
+// polling is one poll, from before the client hands records out until each of
+// them has its assignment.
+type polling struct {
+	stop   context.CancelFunc // what has come by then is still handed out
+	sorted chan struct{}      // closed at its end
+}
+
+// pollLoop reads until ctx ends. It never waits for a rebalance: partitions
+// that stay are worked on while others are handed over.
 func (c *Consumer) pollLoop(ctx, hard context.Context) {
+	defer c.opts.PollEnd()
 	for ctx.Err() == nil {
-		poll, cancel := context.WithTimeout(ctx, time.Second)
-		fetches := c.client.PollRecords(poll, maxPoll)
-		cancel()
+		fetches, batches := c.poll(ctx)
 		c.opts.PollBeat()
 		if fetches.IsClientClosed() {
 			return
 		}
-		batches := c.sort(fetches)
-		failed := c.fetchErrors(ctx, hard, fetches)
-		c.client.AllowRebalance()
+		failed := c.fetchErrors(fetches)
+		c.reposition(ctx, hard, batches)
 		for _, b := range batches {
 			c.admit(ctx, b)
 		}
-		if failed && len(batches) == 0 {
+		if failed && fetches.NumRecords() == 0 {
 			c.pause(ctx)
 		}
+	}
+}
+
+// poll takes what the client has read, or waits a second for it, and finds
+// each record's assignment. If that ends later, so does the record.
+func (c *Consumer) poll(ctx context.Context) (kgo.Fetches, []batch) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	p := &polling{stop: cancel, sorted: make(chan struct{})}
+	c.mu.Lock()
+	c.polling = p
+	c.mu.Unlock()
+	fetches := c.client.PollRecords(ctx, maxPoll)
+	batches := c.sort(fetches)
+	close(p.sorted)
+	return fetches, batches
+}
+
+// awaitPoll waits until all that the client has handed out is sorted, and has
+// a poll that waits for more end. The client has stopped reading a partition
+// before it is assigned anew: what an earlier assignment read of it can then
+// never be taken for the new one's.
+func (c *Consumer) awaitPoll() {
+	c.mu.Lock()
+	p := c.polling
+	c.mu.Unlock()
+	if p != nil {
+		p.stop()
+		<-p.sorted
 	}
 }
 
@@ -61,8 +92,8 @@ func (c *Consumer) sort(fetches kgo.Fetches) []batch {
 	defer c.mu.Unlock()
 	var batches []batch
 	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
-		if a, ok := c.owned[p.Partition]; ok && len(p.Records) > 0 {
-			batches = append(batches, batch{a, p.Records})
+		if a, ok := c.owned[p.Partition]; ok && (len(p.Records) > 0 || p.Err != nil) {
+			batches = append(batches, batch{a, p.Records, p.Err})
 		}
 	})
 	return batches
@@ -102,20 +133,17 @@ func (c *Consumer) unfinished(rec *models.Record, err error, what string) {
 	c.log.Error().Err(err).Int32("partition", rec.Partition).Int64("offset", rec.Offset).Msg(what)
 }
 
-// fetchErrors looks after the errors of a poll and reports whether there were
-// any. It is called while rebalances are held back.
-func (c *Consumer) fetchErrors(ctx, hard context.Context, fetches kgo.Fetches) bool {
+// fetchErrors notes the errors of a poll and reports whether there were any.
+func (c *Consumer) fetchErrors(fetches kgo.Fetches) bool {
 	failed := false
 	fetches.EachError(func(topic string, partition int32, err error) {
-		switch {
-		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 			return
-		case errors.Is(err, kerr.OffsetOutOfRange):
-			c.reset(ctx, hard, partition)
-		default:
-			c.noteFetchError(topic, partition, err)
 		}
 		failed = true
+		if !isOffRange(err) {
+			c.noteFetchError(topic, partition, err)
+		}
 	})
 	return failed
 }
@@ -138,39 +166,6 @@ func (c *Consumer) standing() error {
 		return nil
 	}
 	return c.fetchErr
-}
-
-// reset goes on at the earliest record of a partition whose position is not
-// in the log (any more): retention overtook us, or the log was cut. Reading
-// again what may have been done is the lesser evil against leaving it out.
-func (c *Consumer) reset(ctx, hard context.Context, partition int32) {
-	reading := ctx // a stop ends the reading of the journal too
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	admin := kadm.NewClient(c.client)
-	starts, err := admin.ListStartOffsets(ctx, c.opts.Topic)
-	if err == nil {
-		err = starts.Error()
-	}
-	start, ok := starts.Lookup(c.opts.Topic, partition)
-	if err != nil || !ok {
-		c.log.Warn().Err(err).Int32("partition", partition).Msg("position out of range: cannot ask for the earliest record yet")
-		return
-	}
-	was := c.client.CommittedOffsets()[c.opts.Topic][partition].Offset
-	c.log.Error().Int32("partition", partition).Int64("committed_offset", was).Int64("earliest_offset", start.Offset).
-		Msg("position out of range: going on at the earliest record")
-
-	old := c.pick([]int32{partition})
-	c.forget(old)
-	for _, a := range old {
-		a.halt(errHandedOver)
-	}
-	c.assigned(hard, []int32{partition})
-	defer c.recover(reading, []journal.Want{{Partition: partition, Committed: -1}})
-	c.client.SetOffsets(map[string]map[int32]kgo.EpochOffset{
-		c.opts.Topic: {partition: {Epoch: -1, Offset: start.Offset}},
-	})
 }
 
 // record copies r out of the client's fetch buffer: one message that backs

@@ -10,8 +10,9 @@ import (
 	"messaging-worker/internal/kafka/journal"
 )
 
-// readTimeout bounds one try to read the journal.
-const readTimeout = time.Minute
+// patience bounds how long reading the journal may come no further. How long
+// all of it may take is not bounded: it is as long as the journal.
+const patience = time.Minute
 
 // wants reads from an answer of the group where each partition was committed,
 // and what the commits say of the journal.
@@ -111,7 +112,7 @@ func (c *Consumer) readJournal(ctx context.Context, list []journal.Want, byParti
 	if err != nil {
 		return fmt.Errorf("connect to Kafka: %w", err)
 	}
-	reader := &journal.Reader{Client: client, Requests: c.opts.Topic, StatusTopic: c.opts.StatusTopic}
+	reader := &journal.Reader{Client: client, Requests: c.opts.Topic, StatusTopic: c.opts.StatusTopic, Patience: patience}
 	return c.takeJournal(ctx, reader, open, byPartition)
 }
 
@@ -120,7 +121,7 @@ func (c *Consumer) readJournal(ctx context.Context, list []journal.Want, byParti
 // finished calls may be on their way, and the journal must have them before it
 // is read.
 func (c *Consumer) settle(ctx context.Context, list []journal.Want) error {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for _, w := range list {
 		c.mu.Lock()
@@ -140,8 +141,6 @@ func (c *Consumer) settle(ctx context.Context, list []journal.Want) error {
 func (c *Consumer) takeJournal(
 	ctx context.Context, reader *journal.Reader, open []journal.Want, byPartition map[int32]*assignment,
 ) error {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
 	begun := time.Now()
 	found, records, err := reader.Read(ctx, open)
 	if err != nil {

@@ -29,13 +29,13 @@ type Key struct {
 //     refused or assumed where any says so: an owner's last words may land
 //     behind what its successor wrote without knowing them
 type Fold struct {
-	requests map[Key]*state
-	highest  int64 // the highest request offset seen, or -1
+	requests map[Key]*state // those that are not finished
+	finished finished       // nobody asks more of these, and a log has millions
+	highest  int64          // the highest request offset seen, or -1
 }
 
-// state is what is known of one request.
+// state is what is known of one request that is not finished.
 type state struct {
-	finished bool
 	queued   bool
 	attempts int // the highest seen
 	runs     int // how often that attempt was published, as far as is known
@@ -64,13 +64,19 @@ func (e *Event) unmade() int {
 
 // Add takes one event of a request.
 func (f *Fold) Add(k Key, e Event) {
+	f.highest = max(f.highest, k.Offset)
+	if f.finished.has(k) {
+		return
+	}
 	s, ok := f.requests[k]
 	if !ok {
 		s = &state{}
 		f.requests[k] = s
 	}
-	f.highest = max(f.highest, k.Offset)
 	switch e.Type {
+	case models.EventSent, models.EventFailed:
+		delete(f.requests, k)
+		f.finished.add(k)
 	case models.EventQueued:
 		s.queued = true
 	case models.EventAttempt:
@@ -78,9 +84,6 @@ func (f *Fold) Add(k Key, e Event) {
 	case models.EventRetry:
 		s.seen(e)
 		s.addRetry(e)
-	case models.EventSent, models.EventFailed:
-		s.finished = true
-		s.progress = models.Progress{} // nobody asks for it any more
 	}
 }
 
@@ -94,15 +97,12 @@ func (s *state) seen(e Event) {
 		s.runs = max(s.runs, e.Run, 1)
 		s.unmade = max(s.unmade, e.unmade())
 	}
-	if !s.finished && e.Timestamp.After(s.progress.LastEvent) {
+	if e.Timestamp.After(s.progress.LastEvent) {
 		s.progress.LastEvent = e.Timestamp
 	}
 }
 
 func (s *state) addRetry(e Event) {
-	if s.finished {
-		return
-	}
 	p := &s.progress
 	if p.FirstError.IsZero() || e.Timestamp.Before(p.FirstError) {
 		p.FirstError = e.Timestamp
@@ -145,12 +145,12 @@ func indexes(list string) []int {
 
 // Look returns the progress of a request, and whether it is finished.
 func (f *Fold) Look(k Key) (p models.Progress, finished bool) {
-	s, ok := f.requests[k]
-	switch {
-	case !ok:
-		return models.Progress{}, false
-	case s.finished:
+	if f.finished.has(k) {
 		return models.Progress{}, true
+	}
+	s, ok := f.requests[k]
+	if !ok {
+		return models.Progress{}, false
 	}
 	p = s.progress
 	p.Queued = s.queued || s.attempts > 0
@@ -166,4 +166,4 @@ func (f *Fold) Look(k Key) (p models.Progress, finished bool) {
 func (f *Fold) Highest() int64 { return f.highest }
 
 // Len returns how many requests were seen.
-func (f *Fold) Len() int { return len(f.requests) }
+func (f *Fold) Len() int { return len(f.requests) + f.finished.n }

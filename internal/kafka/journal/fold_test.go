@@ -126,6 +126,47 @@ func TestFoldTakesEventsInAnyOrder(t *testing.T) {
 	})
 }
 
+// A request is finished if and only if its own end was seen, wherever its
+// offset lies and whichever records stood there before.
+func TestFoldKnowsWhoIsFinished(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		f, seen := journal.NewFold(), map[journal.Key]bool{}
+		keys := rapid.Custom(func(t *rapid.T) journal.Key {
+			return journal.Key{
+				Offset:    rapid.SampledFrom([]int64{-1, 0, 1, 255, 256, 257, 1 << 40}).Draw(t, "offset"),
+				Timestamp: rapid.Int64Range(-1, 2).Draw(t, "timestamp"),
+			}
+		})
+		for range rapid.IntRange(0, 100).Draw(t, "events") {
+			k := keys.Draw(t, "of")
+			e := rapid.SampledFrom([]journal.Event{
+				{Type: models.EventQueued}, attempt(1), retry(1, ""), {Type: models.EventSent}, {Type: models.EventFailed},
+			}).Draw(t, "event")
+			f.Add(k, e)
+			seen[k] = seen[k] || e.Type == models.EventSent || e.Type == models.EventFailed
+		}
+		if f.Len() != len(seen) {
+			t.Fatalf("%d requests, want %d", f.Len(), len(seen))
+		}
+		k := keys.Draw(t, "asked for")
+		if _, finished := f.Look(k); finished != seen[k] {
+			t.Fatalf("%v: finished is %v, want %v", k, finished, seen[k])
+		}
+	})
+}
+
+// BenchmarkFinishedRequests tells what a finished request costs in memory: a
+// log without any commit may hold millions of them.
+func BenchmarkFinishedRequests(b *testing.B) {
+	b.ReportAllocs()
+	f, n := journal.NewFold(), int64(0)
+	for b.Loop() {
+		f.Add(journal.Key{Offset: n, Timestamp: 1 << 41}, journal.Event{Type: models.EventSent})
+		n++
+	}
+}
+
 // owner is one owner of a partition in the model: it admits requests in
 // order, writes their events to the status log, and commits with a note.
 type owner struct {

@@ -11,28 +11,40 @@ import (
 
 // make decides what is to be read for the wants.
 func (p *plan) make(ctx context.Context, wants []Want) error {
-	meta, err := p.admin.Metadata(ctx, p.StatusTopic)
-	if err != nil {
-		return fmt.Errorf("ask for %s: %w", p.StatusTopic, err)
-	}
-	topic := meta.Topics[p.StatusTopic]
-	if topic.Err != nil {
-		return fmt.Errorf("ask for %s: %w", p.StatusTopic, topic.Err)
-	}
-	if len(topic.Partitions) == 0 {
-		return fmt.Errorf("ask for %s: it has no partitions", p.StatusTopic)
-	}
-	log, err := p.logs(ctx)
+	var topic kadm.TopicDetail
+	var log logs
+	err := p.patiently(ctx, func(ctx context.Context) (err error) {
+		if topic, err = p.statusTopic(ctx); err != nil {
+			return fmt.Errorf("ask for %s: %w", p.StatusTopic, err)
+		}
+		log, err = p.logs(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	partitions := int32(len(topic.Partitions)) //nolint:gosec // Kafka counts partitions in 32 bits
 	for _, w := range wants {
-		if err := p.want(ctx, w, [16]byte(topic.ID), partitions, log); err != nil {
+		err := p.patiently(ctx, func(ctx context.Context) error {
+			return p.want(ctx, w, [16]byte(topic.ID), partitions, log)
+		})
+		if err != nil {
 			return fmt.Errorf("partition %d: %w", w.Partition, err)
 		}
 	}
 	return nil
+}
+
+func (p *plan) statusTopic(ctx context.Context) (kadm.TopicDetail, error) {
+	meta, err := p.admin.Metadata(ctx, p.StatusTopic)
+	if err != nil {
+		return kadm.TopicDetail{}, err
+	}
+	topic := meta.Topics[p.StatusTopic]
+	if topic.Err == nil && len(topic.Partitions) == 0 {
+		return topic, errors.New("it has no partitions")
+	}
+	return topic, topic.Err
 }
 
 // logs are the beginnings and ends of the partitions of both topics. The ends

@@ -22,6 +22,7 @@ type Reader struct {
 	Client      []kgo.Opt // how to reach the brokers
 	Requests    string
 	StatusTopic string
+	Patience    time.Duration // how long a reading may come no further; zero means for ever
 }
 
 // Want asks for the journal of one request partition.
@@ -45,7 +46,9 @@ type Found struct {
 }
 
 // Read reads the journals of partitions that were just assigned: everything
-// that was in the status topic when it was asked. It does not retry.
+// that was in the status topic when it was asked. It does not retry. It may
+// take as long as the journal is; an error ends it when nothing arrives for
+// Patience.
 func (r *Reader) Read(ctx context.Context, wants []Want) (map[int32]Found, int, error) {
 	client, err := kgo.NewClient(append(r.Client, kgo.KeepControlRecords(), kgo.FetchMaxWait(100*time.Millisecond))...)
 	if err != nil {
@@ -61,6 +64,16 @@ func (r *Reader) Read(ctx context.Context, wants []Want) (map[int32]Found, int, 
 		return nil, n, fmt.Errorf("read journal: %w", err)
 	}
 	return p.found, n, nil
+}
+
+// patiently runs one step within Patience.
+func (r *Reader) patiently(ctx context.Context, step func(context.Context) error) error {
+	if r.Patience > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, r.Patience, fmt.Errorf("no progress for %v", r.Patience))
+		defer cancel()
+	}
+	return step(ctx)
 }
 
 // span is what is to be read of one status partition.
@@ -100,22 +113,37 @@ func (p *plan) read(ctx context.Context) (int, error) {
 	}
 	p.client.AddConsumePartitions(map[string]map[int32]kgo.Offset{p.StatusTopic: offsets})
 	for left > 0 {
-		fetches := p.client.PollFetches(ctx)
-		if ctx.Err() != nil {
-			return n, context.Cause(ctx)
-		}
-		for _, failed := range fetches.Errors() {
-			return n, fmt.Errorf("fetch %s/%d: %w", failed.Topic, failed.Partition, failed.Err)
-		}
-		fetches.EachPartition(func(fetched kgo.FetchTopicPartition) {
-			folded, ended := p.take(fetched)
+		err := p.patiently(ctx, func(ctx context.Context) error {
+			folded, ended, err := p.next(ctx)
 			n += folded
-			if ended {
-				left--
-			}
+			left -= ended
+			return err
 		})
+		if err != nil {
+			return n, err
+		}
 	}
 	return n, nil
+}
+
+// next folds the next records to arrive. It reports how many those were, and
+// how many spans have come to their end.
+func (p *plan) next(ctx context.Context) (folded, ended int, err error) {
+	fetches := p.client.PollFetches(ctx)
+	if ctx.Err() != nil && fetches.NumRecords() == 0 {
+		return 0, 0, context.Cause(ctx)
+	}
+	for _, failed := range fetches.Errors() {
+		return 0, 0, fmt.Errorf("fetch %s/%d: %w", failed.Topic, failed.Partition, failed.Err)
+	}
+	fetches.EachPartition(func(fetched kgo.FetchTopicPartition) {
+		n, end := p.take(fetched)
+		folded += n
+		if end {
+			ended++
+		}
+	})
+	return folded, ended, nil
 }
 
 // take folds what was fetched of one partition. It reports how many records

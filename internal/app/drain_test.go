@@ -1,0 +1,35 @@
+package app
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"messaging-worker/internal/config"
+)
+
+// A drain that keeps within its time-out is no loop that stands still; one
+// that outlives it is.
+func TestLiveInALongDrain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := &App{config: &config.Config{ShutdownTimeout: 90 * time.Second}}
+		a.poll = a.health.Watch("poll", stuckAfter)
+		live := func() int {
+			w := httptest.NewRecorder()
+			a.health.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/healthz/live", nil))
+			return w.Code
+		}
+		a.draining()
+		time.Sleep(a.config.ShutdownTimeout + stuckAfter)
+		if got := live(); got != http.StatusOK {
+			t.Errorf("within the time-out: %d, want 200", got)
+		}
+		time.Sleep(time.Nanosecond)
+		if got := live(); got != http.StatusServiceUnavailable {
+			t.Errorf("long after the time-out: %d, want 503", got)
+		}
+	})
+}

@@ -1,0 +1,169 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"messaging-worker/internal/kafka"
+	"messaging-worker/internal/models"
+)
+
+// bound ends waits that would never end; a wait that succeeds is not slowed.
+const bound = 30 * time.Second
+
+// scene is a broker with a request topic, and who works on it.
+type scene struct {
+	t        *testing.T
+	cluster  *kfake.Cluster
+	producer *kgo.Client
+}
+
+func newScene(t *testing.T, brokers int, partitions int32) *scene {
+	t.Helper()
+	cluster, err := kfake.NewCluster(
+		kfake.NumBrokers(brokers), kfake.SeedTopics(partitions, "request", "status"),
+		kfake.BrokerConfigs(map[string]string{"group.initial.rebalance.delay.ms": "0"}),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	producer, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(producer.Close)
+	return &scene{t, cluster, producer}
+}
+
+// put writes a request and returns its offset.
+func (s *scene) put(partition int32, value string) int64 {
+	s.t.Helper()
+	r := &kgo.Record{Topic: "request", Partition: partition, Value: []byte(value)}
+	if err := s.producer.ProduceSync(s.t.Context(), r).FirstErr(); err != nil {
+		s.t.Fatal(err)
+	}
+	return r.Offset
+}
+
+func (s *scene) flush() {
+	s.t.Helper()
+	if err := s.producer.Flush(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// place is one record.
+type place struct {
+	partition int32
+	offset    int64
+}
+
+// member is a consumer whose handler tells what it does. A request "call"
+// stays under way until the test releases it.
+type member struct {
+	t       *testing.T
+	c       *Consumer
+	begun   chan place    // handlers, as they begin
+	told    chan place    // calls under way whose assignment ends
+	release chan struct{} // closed when calls may end
+	done    chan place    // finished
+	beats   chan struct{} // of the poll loop
+	ended   chan struct{} // closed at the poll loop's end
+	stop    context.CancelFunc
+	result  chan error
+}
+
+func (s *scene) join() *member {
+	s.t.Helper()
+	m := &member{
+		t: s.t, begun: make(chan place, 1e6), told: make(chan place, 1e6), done: make(chan place, 1e6),
+		release: make(chan struct{}), beats: make(chan struct{}), ended: make(chan struct{}), result: make(chan error, 1),
+	}
+	var err error
+	m.c, err = New(Options{
+		Kafka: kafka.Options{Brokers: s.cluster.ListenAddrs()}, Topic: "request", StatusTopic: "status", Group: "group",
+		SessionTimeout: 6 * time.Second, CommitInterval: 10 * time.Millisecond, LongestCall: time.Hour,
+		MaxAtWork: 100, MaxPendingMessages: 1000, MaxPendingBytes: 1 << 20,
+		Acked:   func(int32) int64 { return -1 },
+		Settled: func(context.Context, int32) error { return nil },
+		PollBeat: func() {
+			select {
+			case m.beats <- struct{}{}:
+			default:
+			}
+		},
+		PollEnd: func() { close(m.ended) },
+		Log:     zerolog.Nop(),
+	}, m.handle)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var ctx context.Context
+	ctx, m.stop = context.WithCancel(context.Background())
+	hard, cut := context.WithCancel(context.Background())
+	go func() { m.result <- m.c.Run(ctx, hard) }()
+	s.t.Cleanup(func() { m.stop(); cut() })
+	return m
+}
+
+func (m *member) handle(ctx, calls context.Context, rec *models.Record, _ models.Progress, _ *Claim) error {
+	at := place{rec.Partition, rec.Offset}
+	m.begun <- at
+	if string(rec.Value) == "call" {
+		select {
+		case <-m.release:
+		case <-ctx.Done():
+			m.told <- at
+			select {
+			case <-m.release:
+			case <-calls.Done():
+				return context.Cause(calls)
+			}
+		}
+	} else if calls.Err() != nil {
+		return context.Cause(calls)
+	}
+	m.done <- at
+	return nil
+}
+
+// leave stops the member and waits for its end.
+func (m *member) leave() {
+	m.t.Helper()
+	m.stop()
+	if err := wait(m.t, m.result, "the consumer's end"); err != nil {
+		m.t.Errorf("Run = %v, want nil", err)
+	}
+}
+
+func wait[T any](t *testing.T, c <-chan T, what string) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(bound):
+		t.Fatalf("waited %v for %s", bound, what)
+	}
+	panic("not reached")
+}
+
+// committed waits until the group's offset is that.
+func (s *scene) committed(partition int32, want int64) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), bound)
+	defer cancel()
+	_, err := s.cluster.WaitGroupInfo(ctx, "group", func(g *kfake.GroupInfo) bool {
+		return g.Commits["request"][partition].Offset == want
+	})
+	if err != nil {
+		s.t.Fatal(errors.Join(errors.New("the offset was not committed: "+strconv.FormatInt(want, 10)), err))
+	}
+}

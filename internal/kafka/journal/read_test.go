@@ -1,0 +1,96 @@
+package journal_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"messaging-worker/internal/kafka/journal"
+	"messaging-worker/internal/models"
+)
+
+// A long journal is read to its end however long that takes; one that comes
+// no further is given up.
+func TestPatienceIsForProgress(t *testing.T) {
+	t.Parallel()
+	const patience, events = time.Second, 10
+	for _, tt := range []struct {
+		name  string
+		fetch time.Duration // what each answer takes
+		err   string
+	}{
+		{"slow", patience * 4 / 5, ""},
+		{"stalled", 2 * patience, "no progress for 1s"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				cluster, client := quiet(t)
+				for n := range int64(events) {
+					produce(t, client, n)
+				}
+				cluster.ControlKey(kmsg.Fetch.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
+					time.Sleep(tt.fetch) // of the bubble's clock
+					return nil, nil, false
+				})
+				r := &journal.Reader{Client: client, Requests: "request", StatusTopic: "status", Patience: patience}
+				found, n, err := r.Read(t.Context(), []journal.Want{{Committed: -1}})
+				switch {
+				case tt.err != "":
+					if err == nil || !strings.Contains(err.Error(), tt.err) {
+						t.Errorf("Read = %v, want an error with %q", err, tt.err)
+					}
+				case err != nil:
+					t.Fatal(err)
+				case n != events || found[0].Fold.Len() != events:
+					t.Errorf("read %d records of %d requests, want %d", n, found[0].Fold.Len(), events)
+				}
+			})
+		})
+	}
+}
+
+// quiet starts a broker on a network in memory, and returns how to reach it:
+// one batch at a time.
+func quiet(t *testing.T) (*kfake.Cluster, []kgo.Opt) {
+	t.Helper()
+	var network kfake.VirtualNetwork
+	cluster, err := kfake.NewCluster(
+		kfake.NumBrokers(1), kfake.ListenFn(network.Listen), kfake.Ports(9092), kfake.SeedTopics(1, "request", "status"),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	return cluster, []kgo.Opt{
+		kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.Dialer(network.DialContext), kgo.FetchMaxPartitionBytes(1), kgo.FetchMaxBytes(1),
+	}
+}
+
+// produce writes the sent event of a request.
+func produce(t *testing.T, opts []kgo.Opt, offset int64) {
+	t.Helper()
+	client, err := kgo.NewClient(opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	number := string('0' + byte(offset))
+	err = client.ProduceSync(context.Background(), &kgo.Record{
+		Topic: "status", Value: []byte(`{"event_type":"sent","attempt":1}`), Headers: []kgo.RecordHeader{
+			{Key: models.HeaderSourceTopic, Value: []byte("request")},
+			{Key: models.HeaderSourcePartition, Value: []byte("0")},
+			{Key: models.HeaderSourceOffset, Value: []byte(number)},
+			{Key: models.HeaderSourceTimestamp, Value: []byte("1")},
+		},
+	}).FirstErr()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
