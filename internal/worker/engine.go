@@ -7,9 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
-	"runtime"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -283,34 +280,6 @@ func (e *Engine) failed(ctx context.Context, m *message) error {
 	m.publish(models.EventFailed, m.response(), letter.LastError)
 	m.log(e.failures.line(e.opts.Log, zerolog.WarnLevel)).Str("failure_type", string(letter.FailureType)).Str("error", letter.LastError).Msg("failed")
 	return m.flush(ctx)
-}
-
-// logPanic names the place and never the value, which may hold anything.
-func (e *Engine) logPanic(r any, doing string, rec *models.Record) {
-	e.panics.line(e.opts.Log, zerolog.ErrorLevel).Str("doing", doing).Str("panic", fmt.Sprintf("%T", r)).Strs("at", panicSite()).
-		Int32("partition", rec.Partition).Int64("offset", rec.Offset).
-		Msg("panic: the message goes on, the fault is in the code at this place")
-}
-
-// panicSite returns the innermost places of the code that panicked. It is
-// called while the panic is being recovered.
-func panicSite() []string {
-	const deepest = 5
-	var pcs [64]uintptr
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(0, pcs[:])])
-	var at []string
-	panicked := false
-	for len(at) < deepest {
-		f, more := frames.Next()
-		if panicked && !strings.HasPrefix(f.Function, "runtime.") {
-			at = append(at, fmt.Sprintf("%s:%d", path.Join(path.Base(path.Dir(f.File)), path.Base(f.File)), f.Line))
-		}
-		panicked = panicked || f.Function == "runtime.gopanic"
-		if !more {
-			break
-		}
-	}
-	return at
 }
 
 // sleep waits for d, or returns the cause of ctx's end.

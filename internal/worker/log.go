@@ -1,11 +1,17 @@
 package worker
 
 import (
+	"fmt"
+	"path"
 	"regexp"
+	"runtime"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"messaging-worker/internal/models"
 )
 
 // failuresASecond bounds the lines about failed messages: in a bad minute they
@@ -74,4 +80,32 @@ func traced(traceID, tenantID string) func(*zerolog.Event) {
 			e.Str("tenant_id", tenantID)
 		}
 	}
+}
+
+// logPanic names the place and never the value, which may hold anything.
+func (e *Engine) logPanic(r any, doing string, rec *models.Record) {
+	e.panics.line(e.opts.Log, zerolog.ErrorLevel).Str("doing", doing).Str("panic", fmt.Sprintf("%T", r)).Strs("at", panicSite()).
+		Int32("partition", rec.Partition).Int64("offset", rec.Offset).
+		Msg("panic: the message goes on, the fault is in the code at this place")
+}
+
+// panicSite returns the innermost places of the code that panicked. It is
+// called while the panic is being recovered.
+func panicSite() []string {
+	const deepest = 5
+	var pcs [64]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(0, pcs[:])])
+	var at []string
+	panicked := false
+	for len(at) < deepest {
+		f, more := frames.Next()
+		if panicked && !strings.HasPrefix(f.Function, "runtime.") {
+			at = append(at, fmt.Sprintf("%s:%d", path.Join(path.Base(path.Dir(f.File)), path.Base(f.File)), f.Line))
+		}
+		panicked = panicked || f.Function == "runtime.gopanic"
+		if !more {
+			break
+		}
+	}
+	return at
 }
