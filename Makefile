@@ -69,7 +69,7 @@ fmt: ## format the code
 tidy: ## tidy the modules
 	go mod tidy
 	cd tools && go mod tidy
-	cd tools/supply && go mod tidy
+	for dir in tools/supply test/alerts test/deploy; do (cd $$dir && go mod tidy) || exit 1; done
 
 .PHONY: verify
 verify: ## check that modules are what go.sum says, and that docs/licences.md is current

@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"context"
+	"encoding/pem"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -120,7 +121,7 @@ func checkEnvironment(t *testing.T, f *faults, where string, o objects, pod core
 		f.add("%s: %s is not a setting", where, name)
 	}
 	there := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(there, []byte("x"), 0o600); err != nil {
+	if err := os.WriteFile(there, anyCertificate(), 0o600); err != nil { // a text like another for what wants a secret
 		t.Fatal(err)
 	}
 	for name, value := range env {
@@ -132,6 +133,13 @@ func checkEnvironment(t *testing.T, f *faults, where string, o objects, pod core
 		}
 	}
 	return env
+}
+
+// anyCertificate returns one in PEM.
+func anyCertificate() []byte {
+	s := httptest.NewTLSServer(http.NotFoundHandler())
+	defer s.Close()
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
 }
 
 // mountedSecret reports whether a mounted secret has a file at name, and notes

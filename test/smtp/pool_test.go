@@ -81,12 +81,18 @@ func (s *sink) count(command string) int64 {
 // sendAll sends n messages from workers goroutines.
 func sendAll(tb testing.TB, p *smtp.Provider, n, workers int) {
 	tb.Helper()
+	sendCopies(tb, p, mailOf(request("")), n, workers)
+}
+
+// sendCopies sends a mail n times.
+func sendCopies(tb testing.TB, p *smtp.Provider, m provider.Message, n, workers int) {
+	tb.Helper()
 	work := make(chan int)
 	var wg sync.WaitGroup
 	for range workers {
 		wg.Go(func() {
 			for range work {
-				if _, err := p.Send(tb.Context(), mailOf(request(""))); err != nil {
+				if _, err := p.Send(tb.Context(), m); err != nil {
 					tb.Errorf("Send: %v", err)
 				}
 			}

@@ -119,12 +119,14 @@ func BenchmarkTLS(b *testing.B) {
 	plain, secured := sinkProcess(b, smtp.TLSNone, workers), sinkProcess(b, smtp.TLSImplicit, workers)
 	sendAll(b, plain, workers, workers) // connections are made
 	sendAll(b, secured, workers, workers)
+	m := mailOf(request(""))
+	m.Body = strings.Repeat("Lines of sixty-four characters, as people and programs write it.\n", 16) // 1 KiB
 	var clear, hidden spent
 	b.ResetTimer()
 	for left := b.N; left > 0; left -= turn {
 		n := min(left, turn)
-		clear.on(b, func() { sendAll(b, plain, n, workers) })
-		hidden.on(b, func() { sendAll(b, secured, n, workers) })
+		clear.on(b, func() { sendCopies(b, plain, m, n, workers) })
+		hidden.on(b, func() { sendCopies(b, secured, m, n, workers) })
 	}
 	b.StopTimer()
 	n := float64(b.N)
