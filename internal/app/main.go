@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"syscall"
 
 	"messaging-worker/internal/config"
@@ -28,6 +29,7 @@ func Main(name string, b Builder) int {
 }
 
 func run(name string, b Builder, args []string, out, errOut io.Writer) int {
+	collectLess()
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	envFile := flags.String("env-file", "", "")
@@ -51,6 +53,16 @@ func run(name string, b Builder, args []string, out, errOut io.Writer) int {
 		return min(report(errOut, healthcheck(b, *envFile)), exitFault)
 	}
 	return report(errOut, start(name, b, *envFile, errOut))
+}
+
+// collectLess lets the heap grow to three times what lives, instead of twice,
+// unless GOGC says otherwise: a worker's heap is small beside the machine, and
+// collecting it is a tenth of what a message costs.
+func collectLess() {
+	const usual, ours = 100, 200
+	if before := debug.SetGCPercent(ours); before != usual {
+		debug.SetGCPercent(before)
+	}
 }
 
 // start loads the settings and works until SIGINT or SIGTERM.

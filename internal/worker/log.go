@@ -58,7 +58,23 @@ func unquoted(text string) string { return quotes.ReplaceAllString(text, "…") 
 
 // debug begins a line about a message that most operators do not want.
 func (e *Engine) debug(m *message) *zerolog.Event {
-	return m.log(e.opts.Log.Debug()) //nolint:zerologlint // the caller sends it
+	line := m.log(e.opts.Log.Debug()) //nolint:zerologlint // the caller sends it
+	if line == nil {
+		return nil
+	}
+	return line.Func(m.maskedRecipients)
+}
+
+// shownRecipients bounds how many of a message's recipients a line shows.
+const shownRecipients = 10
+
+// maskedRecipients adds whom the message is for, as far as a log may know.
+func (m *message) maskedRecipients(e *zerolog.Event) {
+	var list []string
+	for _, i := range m.recipients[:min(len(m.recipients), shownRecipients)] {
+		list = append(list, models.Mask(m.delivery.Recipient(i)))
+	}
+	e.Strs("to", list)
 }
 
 // log names the message in a line.

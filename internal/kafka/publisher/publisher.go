@@ -104,7 +104,7 @@ func (p *Publisher) Status(src *models.Record, ev *models.StatusEvent) models.Ac
 	r := &kgo.Record{
 		Topic: p.statusTopic, Partition: src.Partition,
 		Key: []byte(ev.MessageID), Value: value,
-		Headers: p.headers(src, ev.TenantID, 1),
+		Headers: p.headers(src, ev.TenantID, 0),
 	}
 	if ev.EventType == models.EventAttempt && ev.Run > 1 {
 		r.Headers = append(r.Headers, kgo.RecordHeader{Key: models.HeaderAttemptRun, Value: strconv.AppendInt(nil, int64(ev.Run), 10)})
