@@ -138,10 +138,10 @@ func TestConnectionServesSoManyMessages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sendAll(t, p, 250, 1)
+	sendAll(t, p, 600, 1)
 	p.Close()
-	if total, _ := srv.count(); total != 3 || s.messages.Load() != 250 {
-		t.Errorf("%d messages on %d connections, want 250 on 3", s.messages.Load(), total)
+	if total, _ := srv.count(); total != 3 || s.messages.Load() != 600 {
+		t.Errorf("%d messages on %d connections, want 600 on 3", s.messages.Load(), total)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 
 // What is not worth a setting.
 const (
-	maxMessages = 100              // on one connection
+	maxMessages = 250              // on one connection
 	maxIdle     = 25 * time.Second // below what servers allow, which is 30 s and more
 	quitTimeout = time.Second
 )
