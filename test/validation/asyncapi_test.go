@@ -142,7 +142,7 @@ func TestAsyncAPIKnowsTheHeaders(t *testing.T) {
 	t.Parallel()
 	got := slices.Sorted(maps.Keys(at(document(t, asyncAPI), "components", "schemas", "eventHeaders", "properties")))
 	want := []string{
-		models.HeaderContentType, models.HeaderSourceOffset, models.HeaderSourcePartition, models.HeaderSourceTimestamp, models.HeaderSourceTopic,
+		models.HeaderAttemptRun, models.HeaderContentType, models.HeaderSourceOffset, models.HeaderSourcePartition, models.HeaderSourceTimestamp, models.HeaderSourceTopic,
 		models.HeaderTenantID, models.HeaderTraceParent, models.HeaderWorker,
 	}
 	if !slices.Equal(got, want) {

@@ -112,6 +112,7 @@ func (l *line) live(t *testing.T) {
 		}
 		l.handle(t, channel, base(channel, edit{"created_at": `"1900-01-01T00:00:00Z"`}), models.Progress{}) // expired
 		l.handle(t, channel, base(channel, nil), models.Progress{Queued: true, Attempts: 3, UnderWay: true}) // cut in its last attempt
+		l.handle(t, channel, base(channel, nil), models.Progress{Queued: true, Attempts: 1, Runs: 1})        // its second attempt was taken back
 		l.handle(t, channel, base(channel, edit{"to": to}), models.Progress{Queued: true, Attempts: 1, Reached: true, Open: []int{2}, Refused: []int{0}, Assumed: []int{1}})
 		l.handle(t, channel, base(channel, edit{"x": quote(strings.Repeat("x", 5000)), "from": `"x"`}), models.Progress{})
 		l.handle(t, channel, base(channel, edit{"from": `"x"`}), models.Progress{}, models.Header{Key: "fat", Value: []byte(strings.Repeat("x", 5000))})
