@@ -2,6 +2,7 @@
 package dlq
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -25,6 +26,14 @@ type Place struct {
 	Partition int32
 	Offset    int64
 }
+
+// Compare orders by topic, partition, offset.
+func (p Place) Compare(o Place) int {
+	return cmp.Or(cmp.Compare(p.Topic, o.Topic), cmp.Compare(p.Partition, o.Partition), cmp.Compare(p.Offset, o.Offset))
+}
+
+// SamePartition tells whether both lie in one partition.
+func (p Place) SamePartition(o Place) bool { return p.Topic == o.Topic && p.Partition == o.Partition }
 
 // String returns TOPIC/PARTITION/OFFSET, or "" for none.
 func (p Place) String() string {

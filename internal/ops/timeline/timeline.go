@@ -2,7 +2,6 @@
 package timeline
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -144,12 +143,8 @@ func (s *Search) look(ctx context.Context, id, where string, partitions ...int32
 
 // tell puts what was found into order.
 func (s *Search) tell(ctx context.Context) (Story, error) {
-	slices.SortStableFunc(s.events, func(a, b Event) int {
-		if a.At.Partition == b.At.Partition {
-			return cmp.Compare(a.At.Offset, b.At.Offset)
-		}
-		return a.Timestamp.Compare(b.Timestamp)
-	})
+	// One delivery's events share a partition.
+	slices.SortFunc(s.events, func(a, b Event) int { return a.At.Compare(b.At) })
 	for _, e := range s.events {
 		d := s.delivery(e.Source)
 		d.Events = append(d.Events, e)
@@ -160,7 +155,35 @@ func (s *Search) tell(ctx context.Context) (Story, error) {
 			return s.story, err
 		}
 	}
+	arrange(s.story.Deliveries)
 	return s.story, nil
+}
+
+// arrange puts deliveries into the order of their requests: by offset in one
+// partition, by time between partitions. A worker takes two requests up at once,
+// so the second's first event may lie before the first's.
+func arrange(deliveries []Delivery) {
+	slices.SortStableFunc(deliveries, func(a, b Delivery) int { return a.Source.Compare(b.Source) })
+	since := make(map[dlq.Place]time.Time, len(deliveries))
+	for i := range deliveries {
+		d := &deliveries[i]
+		at := d.began()
+		if i > 0 && deliveries[i-1].Source.SamePartition(d.Source) {
+			if before := since[deliveries[i-1].Source]; before.After(at) {
+				at = before
+			}
+		}
+		since[d.Source] = at
+	}
+	slices.SortStableFunc(deliveries, func(a, b Delivery) int { return since[a.Source].Compare(since[b.Source]) })
+}
+
+// began is when the first that is left of it happened.
+func (d *Delivery) began() time.Time {
+	if len(d.Events) == 0 {
+		return d.Letter.FirstFailedAt
+	}
+	return d.Events[0].Timestamp
 }
 
 func (s *Search) delivery(source dlq.Place) *Delivery {

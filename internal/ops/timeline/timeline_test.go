@@ -1,0 +1,38 @@
+package timeline
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"messaging-worker/internal/models"
+	"messaging-worker/internal/ops/dlq"
+)
+
+func TestArrange(t *testing.T) {
+	t.Parallel()
+	at := func(seconds int64) []Event {
+		return []Event{{StatusEvent: models.StatusEvent{Timestamp: time.Unix(seconds, 0)}}}
+	}
+	place := func(partition int32, offset int64) dlq.Place {
+		return dlq.Place{Topic: "requests", Partition: partition, Offset: offset}
+	}
+	letter := &dlq.Letter{DLQRecord: models.DLQRecord{FirstFailedAt: time.Unix(2, 0)}}
+	deliveries := []Delivery{
+		{Source: place(1, 7), Events: at(10)}, // taken up before the one in front of it
+		{Source: place(1, 6), Events: at(11)},
+		{Source: place(0, 3), Events: at(20)},
+		{Source: place(0, 1), Letter: letter}, // its events are gone
+		{Source: place(2, 9), Events: at(10)},
+	}
+	arrange(deliveries)
+	var got []dlq.Place
+	for _, d := range deliveries {
+		got = append(got, d.Source)
+	}
+	want := []dlq.Place{place(0, 1), place(2, 9), place(1, 6), place(1, 7), place(0, 3)}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("order of the deliveries (-want +got):\n%s", diff)
+	}
+}
