@@ -44,7 +44,8 @@ type message struct {
 	kept        int               // how many settled recipients the claim knows of
 	retried     bool              // a retry event says what the claim keeps
 	refusal     *result           // the first refusal for good
-	trouble     *result           // the last failure that is none
+	doubt       *result           // the first call that is taken for accepted without its word
+	trouble     *result           // the last failure that is none of these
 	success     *result           // the last call that was accepted
 	meta        map[string]string // what the providers told, over all calls
 	retryAfter  time.Duration     // asked for in the last round
@@ -142,7 +143,10 @@ func (m *message) blame(r *result) {
 	if refuses && m.refusal == nil {
 		m.refusal = r
 	}
-	if split && len(f.Open) > 0 || !split && !refuses {
+	if (f.Accepted || r.assumed) && m.doubt == nil {
+		m.doubt = r
+	}
+	if split && len(f.Open) > 0 || !split && !refuses && !f.Accepted {
 		m.trouble = r
 	}
 }

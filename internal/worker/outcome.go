@@ -22,14 +22,19 @@ func (m *message) failureType() models.FailureType {
 	}
 }
 
-// decisive returns the result that the message's state is told by: a refusal,
-// or the trouble that is left, or a success.
+// decisive returns the result that the message's state is told by: the trouble
+// that is left, or a refusal, or an acceptance that nobody can be sure of, or a
+// success.
 func (m *message) decisive() *result {
 	switch {
-	case m.open() && m.trouble != nil, m.refusal == nil && m.trouble != nil && !m.delivered():
+	case m.open() && m.trouble != nil:
 		return m.trouble
 	case m.refusal != nil:
 		return m.refusal
+	case m.doubt != nil && !m.delivered():
+		return m.doubt
+	case m.trouble != nil && !m.delivered():
+		return m.trouble
 	default:
 		return m.success
 	}

@@ -174,6 +174,33 @@ func TestBudgetSpentWithNobodyReached(t *testing.T) {
 	})
 }
 
+// What is told of a message is told of those who did not get it: a failure that
+// a later attempt has mended says nothing about an answer that nobody can read.
+func TestDoubtIsNotToldByWhatWasMended(t *testing.T) {
+	t.Parallel()
+	for unreadable := range 2 { // their order must not matter
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(script{recipients: []string{"a", "b"}, send: func(_ context.Context, call common.Call) (models.ProviderResponse, error) {
+				switch {
+				case call.Recipients[0] == unreadable:
+					return fails(&common.Failure{Class: models.FailureUnknown, Accepted: true, Err: errors.New("http 201 with an unreadable body")})
+				case call.Attempt == 1:
+					return fails(transient())
+				}
+				return accepted()
+			}}, 1)
+			b.handle(t)
+			b.want(t, "queued 0", "attempt 1", "retry 1", "attempt 2", "dlq unknown 2", "failed 2")
+			if got, want := b.letters[0].LastError, "unknown error: http 201 with an unreadable body"; got != want || b.events[4].Error != want {
+				t.Errorf("errors %q and %q, want %q", got, b.events[4].Error, want)
+			}
+			if got, want := b.events[2].Error, transient().Error(); got != want {
+				t.Errorf("the retry's error %q, want that of the recipient who is left, %q", got, want)
+			}
+		})
+	}
+}
+
 // No call starts before its attempt is acknowledged.
 func TestNoCallBeforeItsAttemptIsAcknowledged(t *testing.T) {
 	t.Parallel()
