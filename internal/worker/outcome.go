@@ -56,7 +56,7 @@ func (m *message) response() *models.ProviderResponse {
 	case m.delivered(), len(m.recipients) == 1:
 	case accepted > 0:
 		resp.Status = models.StatusPartial
-	case refused > 0 && !m.open():
+	case refused > 0 && (!m.open() || m.givenUp != ""):
 		resp.Status = models.StatusRejected
 	}
 	if len(m.recipients) > 1 {

@@ -174,6 +174,28 @@ func TestBudgetSpentWithNobodyReached(t *testing.T) {
 	})
 }
 
+// The end of a message with a refusal is partial or rejected, also when the
+// budget is spent on the others; until then the trouble that is left is told.
+func TestBudgetSpentBesideARefusal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(script{recipients: []string{"a", "b"}, send: func(_ context.Context, call common.Call) (models.ProviderResponse, error) {
+			if call.Recipients[0] == 0 {
+				return fails(common.Permanent(errors.New("http 400")))
+			}
+			return fails(transient())
+		}}, 1)
+		b.handle(t)
+		b.want(t, "queued 0", "attempt 1", "retry 1", "attempt 2", "retry 2", "attempt 3", "dlq transient 3", "failed 3")
+		if retry, failed := b.events[2].ProviderResponse, b.events[6].ProviderResponse; retry.Status != models.StatusUnavailable || failed.Status != models.StatusRejected {
+			t.Errorf("status %q, then %q, want unavailable and, as nobody was reached, rejected", retry.Status, failed.Status)
+		}
+		if got := b.letters[0].Meta["failed_recipients"]; got != "a,b" {
+			t.Errorf("failed_recipients %q, want a,b", got)
+		}
+	})
+}
+
 // What is told of a message is told of those who did not get it: a failure that
 // a later attempt has mended says nothing about an answer that nobody can read.
 func TestDoubtIsNotToldByWhatWasMended(t *testing.T) {
