@@ -75,6 +75,11 @@ func seconds(dst *time.Duration, low, high float64) parser {
 // aDecade bounds durations far below what overflows.
 const aDecade = 10 * 365 * 24 * 3600
 
+// tenDays bounds the parts of a provider call: Kafka counts the time that a
+// member may take to hand over, which is a call and some more, in milliseconds
+// of 32 bits.
+const tenDays = 10 * 24 * 3600
+
 func duration(dst *time.Duration) parser { return seconds(dst, 0, aDecade) }
 
 func rate(dst *float64) parser {
@@ -121,14 +126,22 @@ func brokers(dst *[]string) parser {
 			if err != nil || host == "" || strings.ContainsAny(host, "/@ ") {
 				return errors.New("want host:port, several separated by commas")
 			}
-			if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-				return errors.New("a port must be a number from 1 to 65535")
+			if !isPort(port) {
+				return errNoPort
 			}
 			list = append(list, part)
 		}
 		*dst = list
 		return nil
 	}
+}
+
+var errNoPort = errors.New("a port must be a number from 1 to 65535")
+
+// isPort reports whether somebody can be called at that port.
+func isPort(s string) bool {
+	n, err := strconv.Atoi(s)
+	return err == nil && n >= 1 && n <= 65535
 }
 
 // baseURL takes a URL that paths are put behind.
@@ -151,6 +164,9 @@ func wholeURL(dst *string) parser {
 		}
 		if u.User != nil {
 			return errors.New("credentials do not belong into the URL")
+		}
+		if port := u.Port(); port != "" && !isPort(port) {
+			return errNoPort
 		}
 		*dst = s
 		return nil

@@ -49,7 +49,7 @@ func table(c *Config) []section {
 			{name: "COMMIT_ON_SUCCESS_ONLY", fallback: "true", meaning: "true: commit an offset after the message's outcome (at least once); false: before its first provider call (at most once)", parse: boolean(&c.Kafka.CommitOnSuccessOnly)},
 			{name: "COMMIT_INTERVAL_SECONDS", fallback: "1", meaning: "how often finished offsets are committed", parse: duration(&c.Kafka.CommitInterval)},
 			{name: "MESSAGE_MAX_AGE_SECONDS", fallback: "0", meaning: "a request older than this is not sent any more; 0 means no limit", parse: duration(&c.Worker.MaxAge)},
-			{name: "PROVIDER_TIMEOUT_SECONDS", fallback: "30", meaning: "hard limit of one provider call", parse: seconds(&c.Worker.ProviderTimeout, 1e-9, aDecade)},
+			{name: "PROVIDER_TIMEOUT_SECONDS", fallback: "30", meaning: "hard limit of one provider call", parse: seconds(&c.Worker.ProviderTimeout, 1e-9, tenDays)},
 			{name: "RETRY_AFTER_MAX_SECONDS", fallback: "600", meaning: "a provider's Retry-After is honoured up to this", parse: duration(&c.Worker.RetryAfterMax)},
 			{name: "AMBIGUOUS_OUTCOME", fallback: "retry", meaning: "a call that may have been accepted: retry, or dlq", parse: oneOf(&c.Worker.AmbiguousOutcome, "retry", "dlq")},
 			{name: "PROVIDER_RATE_PER_SECOND", fallback: "0", meaning: "provider calls started per second in the process; 0 means no limit", parse: rate(&c.Provider.RatePerSecond)},

@@ -30,7 +30,7 @@ func smtpSection(c *Config) section {
 		{name: "SMTP_DKIM_DOMAIN", meaning: "mail is signed when all three SMTP_DKIM settings are given", parse: text(&s.DKIMDomain)},
 		{name: "SMTP_DKIM_SELECTOR", meaning: "selector of the DKIM key", parse: text(&s.DKIMSelector)},
 		{name: "SMTP_DKIM_KEY_FILE", meaning: "PEM file of the DKIM key", parse: file(&s.DKIMKeyFile)},
-		{name: "SMTP_DATA_TIMEOUT_SECONDS", fallback: "0", meaning: "wait for the reply after the last line; 0 means PROVIDER_TIMEOUT_SECONDS", parse: duration(&s.DataTimeout)},
+		{name: "SMTP_DATA_TIMEOUT_SECONDS", fallback: "0", meaning: "wait for the reply after the last line; 0 means PROVIDER_TIMEOUT_SECONDS", parse: seconds(&s.DataTimeout, 0, tenDays)},
 	}}
 }
 

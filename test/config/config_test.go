@@ -115,6 +115,8 @@ func TestMistakesNameTheirVariable(t *testing.T) {
 		{"BASE_BACKOFF_SECONDS", "121"},
 		{"BASE_BACKOFF_SECONDS", "10s"},
 		{"PROVIDER_TIMEOUT_SECONDS", "0"},
+		{"PROVIDER_TIMEOUT_SECONDS", "3000000"}, // longer than Kafka can say a hand-over takes
+		{"SMTP_DATA_TIMEOUT_SECONDS", "3000000"},
 		{"PROVIDER_RATE_PER_SECOND", "-1"},
 		{"PROVIDER_RATE_PER_SECOND", "inf"},
 		{"KAFKA_SESSION_TIMEOUT_SECONDS", "5.9"},
@@ -135,6 +137,7 @@ func TestMistakesNameTheirVariable(t *testing.T) {
 		{"SMS_PROVIDER", "smtp"},
 		{"EMAIL_PROVIDER", "twilio"},
 		{"TWILIO_BASE_URL", "api.twilio.com"},
+		{"TWILIO_BASE_URL", "http://api.twilio.com:99999"},
 		{"META_BASE_URL", "ftp://x"},
 		{"TWILIO_CONTENT_SIDS", "a=1,a=2"},
 		{"TWILIO_AUTH_TOKEN_FILE", filepath.Join(dir, "none")},
