@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -56,22 +57,14 @@ func (v *values) decimal(n int64) []byte {
 }
 
 // withOwnHeaders returns the worker's headers and behind them the request's
-// own, unchanged and in their order, without those of the worker's names.
+// own, unchanged and in their order, without those that the worker's replace.
 func (p *Publisher) withOwnHeaders(src *models.Record, tenant string) []kgo.RecordHeader {
 	out := p.headers(src, tenant, len(src.Headers))
+	ours := out
 	for _, h := range src.Headers {
-		if !workersName(h.Key) {
+		if !slices.ContainsFunc(ours, func(o kgo.RecordHeader) bool { return o.Key == h.Key }) {
 			out = append(out, kgo.RecordHeader{Key: h.Key, Value: h.Value})
 		}
 	}
 	return out
-}
-
-func workersName(key string) bool {
-	switch key {
-	case models.HeaderContentType, models.HeaderWorker, models.HeaderTraceParent, models.HeaderTenantID, models.HeaderAttemptRun,
-		models.HeaderSourceTopic, models.HeaderSourcePartition, models.HeaderSourceOffset, models.HeaderSourceTimestamp:
-		return true
-	}
-	return false
 }

@@ -156,6 +156,14 @@ func TestDeadLetterKeepsTheRequestsHeaders(t *testing.T) {
 	if !strings.HasSuffix(got, " x=1 x=") || strings.Contains(got, "forged") || strings.Count(got, "traceparent=") != 1 {
 		t.Errorf("headers %s, want the worker's own and then the request's", got)
 	}
+	src := source(8) // names of the worker's that it has nothing to say under
+	src.Headers = []models.Header{{Key: "traceparent", Value: []byte("garbage")}, {Key: "tenant-id", Value: []byte("other")}, {Key: "attempt-run", Value: []byte("7")}}
+	if err := p.DLQ(t.Context(), src, letter(src)); err != nil {
+		t.Fatal(err)
+	}
+	if got = headers(read(t, b.ListenAddrs(), "dlq", 2)[1]); !strings.HasSuffix(got, " traceparent=garbage tenant-id=other attempt-run=7") {
+		t.Errorf("headers %s, want those of the request that none of the worker's replaces", got)
+	}
 }
 
 // Whatever Kafka refuses for whatever reason is written in the end, each
