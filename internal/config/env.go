@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -57,7 +58,7 @@ func Origins(path string) (Origin, []string, error) {
 	case err != nil:
 		return nil, nil, &Error{Problems: []string{fmt.Sprintf("--env-file: %v", err)}}
 	}
-	values, err := godotenv.UnmarshalBytes(data)
+	values, err := godotenv.UnmarshalBytes(literal(data))
 	if err != nil {
 		// The parser's own text quotes the line, which may hold a secret.
 		return nil, nil, &Error{Problems: []string{path + ": is not a list of NAME=value lines"}}
@@ -89,6 +90,34 @@ func Origins(path string) (Origin, []string, error) {
 		}
 		return "", ""
 	}, warnings, nil
+}
+
+// literal makes the parser take every $ for what it is. By itself it puts other
+// variables of the file in, and nothing for those that are not there: of a
+// password "Pa$W0RD" it would leave "Pa". Between single quotes it does not.
+func literal(data []byte) []byte {
+	out := make([]byte, 0, len(data)+16)
+	single := false // in a value between single quotes
+	for line := range bytes.Lines(data) {
+		value := line
+		if at := bytes.IndexAny(line, "=:"); !single && at >= 0 && bytes.TrimSpace(line)[0] != '#' {
+			value = bytes.TrimLeft(line[at+1:], " \t")
+			value, single = bytes.CutPrefix(value, []byte{'\''})
+		}
+		if single {
+			single = bytes.IndexByte(value, '\'') < 0
+			out = append(out, line...)
+			continue
+		}
+		before := byte(0)
+		for _, c := range line {
+			if c == '$' && before != '\\' {
+				out = append(out, '\\')
+			}
+			out, before = append(out, c), c
+		}
+	}
+	return out
 }
 
 // Known reports whether some setting reads the variable.

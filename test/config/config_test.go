@@ -389,6 +389,32 @@ func TestExampleFileExplains(t *testing.T) {
 	}
 }
 
+// A password is what it is: no variable of the file, and no absent one, is put
+// in where it has a $.
+func TestDollarsInTheEnvFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "my.env")
+	lines := []string{
+		`# A='comment`, `SMTP_USERNAME=W0RD`, `SMTP_PASSWORD=Pa$W0RD-x`, `TWILIO_AUTH_TOKEN="$$SMTP_USERNAME ${SMTP_USERNAME}"`, `META_ACCESS_TOKEN='a$B`, `c$D'`,
+		`KAFKA_SASL_PASSWORD=a\$B$(C) # $D`, `export SMTP_HELO_NAME: $`, `APP_HOST='$A'`, `KAFKA_CLIENT_ID=$A`,
+	}
+	if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	look, _, err := config.Environment(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"SMTP_PASSWORD": "Pa$W0RD-x", "TWILIO_AUTH_TOKEN": "$$SMTP_USERNAME ${SMTP_USERNAME}", "META_ACCESS_TOKEN": "a$B\nc$D",
+		"KAFKA_SASL_PASSWORD": "a$B$(C)", "SMTP_HELO_NAME": "$", "APP_HOST": "$A", "KAFKA_CLIENT_ID": "$A",
+	} {
+		if got, _ := look(name); got != want {
+			t.Errorf("%s = %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestEnvFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "my.env")
