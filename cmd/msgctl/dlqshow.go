@@ -103,7 +103,7 @@ func writeFull(w io.Writer, v *fullJSON) {
 		fmt.Fprintf(w, "header\t%s = %s\n", h.Key, h.Value)
 	}
 	text := append(jsontext.Value(nil), v.Original...)
-	if v.Meta[models.MetaOriginalOmitted] == "true" {
+	if v.Meta[models.MetaOriginalOmitted] == "true" && string(v.Original) == `""` {
 		text = jsontext.Value("omitted, too large for this topic; it lies at the request's place")
 	} else if err := text.Indent(); err != nil {
 		text = v.Original

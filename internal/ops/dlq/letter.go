@@ -102,5 +102,12 @@ func SourceOf(rec *kgo.Record) Place {
 	return Place{header(rec.Headers, models.HeaderSourceTopic), int32(partition), offset}
 }
 
-// Omitted reports whether the request did not fit into the letter.
-func (l *Letter) Omitted() bool { return l.Meta[models.MetaOriginalOmitted] == "true" }
+// Omitted reports whether the request did not fit into the letter. The request's
+// own meta may say so too, and then the request is there.
+func (l *Letter) Omitted() bool {
+	if l.Meta[models.MetaOriginalOmitted] != "true" {
+		return false
+	}
+	value, err := l.OriginalMessage.Bytes()
+	return err == nil && len(value) == 0
+}
