@@ -134,6 +134,9 @@ func (s *session) printMade(w io.Writer, m made) {
 // printSamples prints the requests themselves.
 func printSamples(cmd *cobra.Command, p *ops.Samples) error {
 	for n := range p.Count {
+		if err := cmd.Context().Err(); err != nil {
+			return err
+		}
 		r, err := p.Request(n)
 		if err != nil {
 			return err

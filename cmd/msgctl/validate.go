@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -116,13 +117,40 @@ func requests(n int) string {
 }
 
 // open returns a file, or standard input for -, and the name to call it by.
+// Ctrl-C ends the reading.
 func open(cmd *cobra.Command, file string) (io.ReadCloser, string, error) {
 	if file == "-" {
-		return io.NopCloser(cmd.InOrStdin()), "stdin", nil
+		return interruptible(cmd.Context(), io.NopCloser(cmd.InOrStdin())), "stdin", nil
 	}
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, file, fmt.Errorf("%w; give a file that can be read, or - for standard input", err)
 	}
-	return f, file, nil
+	return interruptible(cmd.Context(), f), file, nil
+}
+
+// interruptible reads in until ctx ends, whose cause it then returns. Close it,
+// and in with it.
+func interruptible(ctx context.Context, in io.ReadCloser) io.ReadCloser {
+	r, w := io.Pipe()
+	go func() { // may end with the process only: a read of a terminal cannot be taken back
+		_, err := io.Copy(w, in)
+		w.CloseWithError(err)
+	}()
+	stop := context.AfterFunc(ctx, func() { w.CloseWithError(context.Cause(ctx)) })
+	return &interruptibleReader{r, in, stop}
+}
+
+type interruptibleReader struct {
+	*io.PipeReader
+
+	in   io.Closer
+	stop func() bool
+}
+
+// Close ends the reading.
+func (r *interruptibleReader) Close() error {
+	r.stop()
+	_ = r.PipeReader.Close() // always nil
+	return r.in.Close()
 }
