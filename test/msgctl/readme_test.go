@@ -50,7 +50,16 @@ func TestReadmeCommands(t *testing.T) {
 	env := []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "KAFKA_BROKERS=" + strings.Join(s.Brokers, ","),
 		"KAFKA_TOPIC_REPLICATION=1", "KAFKA_TOPIC_MIN_ISR=1", // .env is made for three brokers
-		"EMAIL_APP_PORT=0", "SMS_APP_PORT=0", "WHATSAPP_APP_PORT=0",
+		"KAFKA_TEMP_TOPIC=" + s.Name + ".check",
+	}
+	// Topics of its own: those of .env are the defaults, and the tests beside
+	// this one look in every default topic that exists.
+	for _, channel := range models.Channels() {
+		upper, name := strings.ToUpper(string(channel)), s.Name+"."+string(channel)
+		env = append(
+			env, upper+"_APP_PORT=0", upper+"_CONSUMER_GROUP="+name, "KAFKA_"+upper+"_REQUEST_TOPIC="+name+".request",
+			"KAFKA_"+upper+"_STATUS_TOPIC="+name+".status", "KAFKA_"+upper+"_DLQ_TOPIC="+name+".dlq",
+		)
 	}
 	codes := map[string]int{ // of those that do not end with 0
 		"bin/msgctl status show 49787c3d-5ef1-4b31-88a1-0a42e53e1fb3": 1, // there is no such message
@@ -88,7 +97,9 @@ func TestReadmeCommands(t *testing.T) {
 	}
 }
 
-// checkout makes a folder with what the README's commands need of one.
+// folderLikeACheckout makes a folder with what the README's commands need of
+// a checkout after make build. The scripts are copies: a link would lead them
+// out of the folder to a checkout that is not built, and they would build it.
 func folderLikeACheckout(t *testing.T) string {
 	t.Helper()
 	root, err := filepath.Abs("../..")
@@ -97,11 +108,14 @@ func folderLikeACheckout(t *testing.T) string {
 	}
 	dir := t.TempDir()
 	for name, target := range map[string]string{
-		"bin": stage.Suite.Bin, "scripts": filepath.Join(root, "scripts"), ".env.example": filepath.Join(root, ".env.example"),
+		"bin": stage.Suite.Bin, ".env.example": filepath.Join(root, ".env.example"),
 	} {
 		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := os.CopyFS(filepath.Join(dir, "scripts"), os.DirFS(scriptsDir())); err != nil {
+		t.Fatal(err)
 	}
 	request := string(stage.Request(models.Email, stage.NewID(), nil))
 	if err := os.WriteFile(filepath.Join(dir, "requests.jsonl"), []byte(request+"\n"), 0o600); err != nil {
