@@ -2,6 +2,7 @@ package msgctl_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -149,9 +150,12 @@ func guarded(t *testing.T) *kafka.Cluster {
 	}})
 }
 
+// grant returns once the broker goes by the permission: the controller answers
+// before the broker has heard of it.
 func grant(t *testing.T, s *stage.Stage, b *kadm.ACLBuilder) {
 	t.Helper()
-	results, err := s.Admin.CreateACLs(s.Ctx, b.Allow("User:worker").AllowHosts().ResourcePatternType(kadm.ACLPatternLiteral))
+	b = b.Allow("User:worker").AllowHosts().ResourcePatternType(kadm.ACLPatternLiteral)
+	results, err := s.Admin.CreateACLs(s.Ctx, b)
 	for _, r := range results {
 		if err == nil {
 			err = r.Err
@@ -160,6 +164,18 @@ func grant(t *testing.T, s *stage.Stage, b *kadm.ACLBuilder) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	stage.Eventually(t, func() string {
+		described, err := s.Admin.DescribeACLs(s.Ctx, b)
+		if err != nil {
+			return err.Error()
+		}
+		for _, d := range described {
+			if d.Err != nil || len(d.Described) == 0 {
+				return fmt.Sprintf("%v %v of %v is not known yet: %v", d.Type, d.Name, d.Operation, d.Err)
+			}
+		}
+		return ""
+	})
 }
 
 // A worker's credentials and permissions, one after the other set right.
