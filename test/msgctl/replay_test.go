@@ -251,11 +251,10 @@ func TestReplayInterrupted(t *testing.T) {
 	s.Produce(again...)
 	s.Events(total + len(again))
 
-	args := []string{
-		"dlq", "replay", "--channel", "email", "--yes", "--rate", "300", "-o", "json",
-		"--set", "from=noreply@example.com",
-	}
-	first := interrupted(t, s, 300, args)
+	args := []string{"dlq", "replay", "--channel", "email", "--yes", "-o", "json", "--set", "from=noreply@example.com"}
+	// The rate leaves this test seconds to press Ctrl-C in. It is no part of
+	// what names the batch.
+	first := interrupted(t, s, 300, append(args, "--rate", "100"))
 	second := msgctl(t, s, "", args...)
 	if second.code != 1 {
 		t.Errorf("the second run exits %d, want 1 for what it refuses: %s", second.code, second.err)
