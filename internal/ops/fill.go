@@ -124,10 +124,14 @@ func Prepare(c *config.Config, file string, inputs []Input) ([]Outgoing, []Viola
 	var out []Outgoing
 	var wrong []Violation
 	for _, in := range inputs {
-		found := Inspect(check, file, in)
-		if !slices.ContainsFunc(found, func(v Violation) bool { return v.Path == wholeRecord }) {
-			in.Value = Fill(in.Value, models.Channel(c.Channel))
-			found = Inspect(check, file, in)
+		filled := Input{in.Line, Fill(in.Value, models.Channel(c.Channel))}
+		found, after := Inspect(check, file, in), Inspect(check, file, filled)
+		if slices.ContainsFunc(found, byPath(wholeRecord)) {
+			// Told of what was given, where its bytes were, but for what would
+			// have been filled in.
+			found = slices.DeleteFunc(found, func(v Violation) bool { return !slices.ContainsFunc(after, byPath(v.Path)) })
+		} else {
+			in, found = filled, after
 		}
 		wrong = append(wrong, found...)
 		if len(found) == 0 {
@@ -138,4 +142,8 @@ func Prepare(c *config.Config, file string, inputs []Input) ([]Outgoing, []Viola
 		return nil, wrong
 	}
 	return out, nil
+}
+
+func byPath(path string) func(Violation) bool {
+	return func(v Violation) bool { return v.Path == path }
 }
