@@ -2,11 +2,15 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"io"
+	"math"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"messaging-worker/internal/app"
+	"messaging-worker/internal/logger"
 )
 
 // onceMessages is how much traffic --once makes where nobody says how much:
@@ -29,10 +33,16 @@ message is printed as it happens, and a summary per channel at the end.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.Rate <= 0 || o.Rate > 100000 {
-				return errors.New("--rate must be above 0 and at most 100000")
+				return usageError{errors.New("--rate must be above 0 and at most 100000")}
 			}
 			if o.Messages < 0 {
-				return errors.New("--messages must not be negative")
+				return usageError{errors.New("--messages must not be negative")}
+			}
+			if _, err := logger.New(io.Discard, "", o.LogLevel); err != nil {
+				return usageError{fmt.Errorf("--log-level: %w", err)}
+			}
+			if o.Port < 0 || o.Port > math.MaxUint16 {
+				return usageError{fmt.Errorf("--port is 0 to %d, not %d", math.MaxUint16, o.Port)}
 			}
 			if o.Once && o.Messages == 0 {
 				o.Messages = onceMessages

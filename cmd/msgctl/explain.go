@@ -30,7 +30,7 @@ what the workers do about it: they go by the same tables.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			e, err := explain.Code(args[0], args[1])
 			if err != nil {
-				return err
+				return usageError{err}
 			}
 			return s.print(cmd, e, func(w io.Writer) {
 				class := e.Class

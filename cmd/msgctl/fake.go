@@ -49,10 +49,10 @@ message is printed. --fault misbehaves: ` + strings.Join(names, ", ") + `.`,
 		ValidArgs: []string{"twilio", "meta"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.fault != "" && !slices.Contains(names, o.fault) {
-				return fmt.Errorf("--fault is one of %s, not %q", strings.Join(names, ", "), o.fault)
+				return usageError{fmt.Errorf("--fault is one of %s, not %q", strings.Join(names, ", "), o.fault)}
 			}
 			if o.every < 1 || o.latency < 0 {
-				return errors.New("--every must be at least 1, and --latency not negative")
+				return usageError{errors.New("--every must be at least 1, and --latency not negative")}
 			}
 			return o.serve(cmd.Context(), args[0], cmd.OutOrStdout())
 		},

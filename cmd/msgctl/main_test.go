@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -15,6 +16,21 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"msgctl": mai
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{Dir: "testdata"})
+}
+
+// What cannot be obeyed is a wrong command line, exit code 2, in every command.
+func TestWrongCommandLines(t *testing.T) {
+	t.Parallel()
+	for _, args := range []string{
+		"explain aws 1", "explain smtp hello", "explain http 99", "dev --rate 0", "dev --messages -1", "dev --log-level loud",
+		"dev --port 70000", "fake-provider twilio --every 0", "fake-provider twilio --fault wrong", "produce --rate 0", "load --keys x",
+	} {
+		cmd := root()
+		cmd.SetArgs(strings.Fields(args))
+		if code := exitCode(cmd.ExecuteContext(t.Context()), false); code != exitUsage {
+			t.Errorf("msgctl %s exits %d, want %d", args, code, exitUsage)
+		}
+	}
 }
 
 // Ctrl-C ends a command that waits for somebody to type.
