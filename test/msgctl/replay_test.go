@@ -121,6 +121,36 @@ func TestReplayOne(t *testing.T) {
 	}
 }
 
+// A worker that dies between a dead letter and its failed event leaves the
+// delivery to another one, which may write the letter anew, or get through.
+func TestReplayOfWhatAnotherWorkerEnded(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, models.SMS, stage.Options{})
+	w := s.Work(nil)
+	s.Put(idRefused, stage.Request(models.SMS, idRefused, stage.Hints("scenario", "permanent")))
+	letter := s.Letters(1)[idRefused][0].Record
+	failed := s.Events(1)[idRefused][2].Record
+	w.Kill()
+	again := &kgo.Record{Topic: letter.Topic, Key: letter.Key, Value: letter.Value, Headers: letter.Headers}
+	if err := s.Client.ProduceSync(s.Ctx, again).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	replay := []string{"dlq", "replay", "--channel", "sms", "-o", "json"}
+	r := msgctl(t, s, "", append(replay, "--dry-run")...)
+	if r.code != 0 || !strings.Contains(r.out, `"replayed":1,`) || !strings.Contains(r.out, `"skipped":{"written twice`) {
+		t.Errorf("replay of a letter that was written twice exits %d: %s%s", r.code, r.out, r.err)
+	}
+	event := strings.Replace(string(failed.Value), `"event_type":"failed"`, `"event_type":"sent"`, 1)
+	sent := &kgo.Record{Topic: failed.Topic, Partition: failed.Partition, Value: []byte(event), Key: failed.Key, Headers: failed.Headers}
+	if err := s.Client.ProduceSync(s.Ctx, sent).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	r = msgctl(t, s, "", replay...)
+	if r.code != 0 || !strings.Contains(r.out, `"skipped":{"sent since":2}`) || len(replayed(t, s)) != 0 {
+		t.Errorf("replay of what was sent in the end exits %d: %s%s", r.code, r.out, r.err)
+	}
+}
+
 // inOrder sorts what a replay tells of each letter: partitions have no order
 // among them.
 func inOrder(out string) string {

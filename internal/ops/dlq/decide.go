@@ -60,6 +60,9 @@ func (r *replay) decide(ctx context.Context, l *Letter) (*Verdict, error) {
 		return v.skip("sent since"), nil
 	case r.again[l.MessageID] > l.Replays:
 		return v.skip("replayed before: its later dead letter stands for it"), nil
+	case l.Source != (Place{}) && r.last[l.Source] != l.At:
+		// A worker died before failed was written, and the next wrote it anew.
+		return v.skip("written twice: the later dead letter of its delivery stands for it"), nil
 	case underWay && !r.Force:
 		return v.skip("under way: a later delivery of it has not ended"), nil
 	case v.Count > MaxReplays && !r.Force:

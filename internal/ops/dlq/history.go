@@ -93,13 +93,21 @@ func (h *history) read(ctx context.Context, spans []scan.Span) error {
 	return err
 }
 
-// since tells what became of the letter's message after it: whether another
-// delivery of it was sent, and whether one has not ended.
+// since tells what became of the letter's message after it: whether it was sent,
+// and whether a delivery has not ended. Its own delivery counts too: a worker
+// that died between a dead letter and its failed event leaves one that the next
+// worker goes on with.
 func (h *history) since(l *Letter) (sent, underWay bool) {
 	for source, m := range h.ids[l.MessageID] {
-		later := m.at.After(l.Time) ||
-			source.Topic == l.Source.Topic && source.Partition == l.Source.Partition && source.Offset > l.Source.Offset
-		if source == l.Source || !later {
+		// A record's time has no more than milliseconds.
+		later := m.at.Truncate(time.Millisecond).After(l.Time)
+		switch {
+		case source == l.Source:
+			later = later || m.event == models.EventSent
+		case source.Topic == l.Source.Topic && source.Partition == l.Source.Partition:
+			later = later || source.Offset > l.Source.Offset
+		}
+		if !later {
 			continue
 		}
 		switch m.event {

@@ -17,7 +17,10 @@ func TestHistorySince(t *testing.T) {
 		mark           mark
 		sent, underWay bool
 	}{
-		{"the letter's own delivery", source(1, 5), mark{models.EventSent, at.Add(time.Hour)}, false, false},
+		{"its own delivery, as it should be", source(1, 5), mark{models.EventFailed, at.Add(time.Second)}, false, false},
+		{"its own delivery, failed is not written yet", source(1, 5), mark{models.EventAttempt, at.Add(time.Microsecond)}, false, false},
+		{"its own delivery, gone on by another worker", source(1, 5), mark{models.EventAttempt, at.Add(time.Second)}, false, true},
+		{"its own delivery, ended by another worker", source(1, 5), mark{models.EventSent, at.Add(time.Second)}, true, false},
 		{"sent before, from before", source(1, 4), mark{models.EventSent, at.Add(-time.Hour)}, false, false},
 		{"sent before, from later", source(1, 6), mark{models.EventSent, at.Add(-time.Hour)}, true, false},
 		{"sent before, of another partition", source(2, 6), mark{models.EventSent, at.Add(-time.Hour)}, false, false},

@@ -114,7 +114,8 @@ type replay struct {
 	requests *scan.Topic
 	progress *progress
 	history  *history
-	again    map[string]int // highest replay count of letters by id, where above zero
+	again    map[string]int  // highest replay count of letters by id, where above zero
+	last     map[Place]Place // the last letter of each delivery that was chosen
 	limiter  *rate.Limiter
 	pending  []*entry
 	noted    time.Time // when the progress was noted last
@@ -183,7 +184,7 @@ func (r *replay) maxBytes(ctx context.Context) int32 {
 // survey reads the letters once to learn how many there are, whose events
 // matter, and which of them have come back since.
 func (r *replay) survey(ctx context.Context, spans []scan.Span) error {
-	r.again = map[string]int{}
+	r.again, r.last = map[string]int{}, map[Place]Place{}
 	var oldest time.Time
 	err := r.letters.Read(ctx, spans, nil, func(rec *kgo.Record) error {
 		l, err := Parse(rec)
@@ -193,10 +194,16 @@ func (r *replay) survey(ctx context.Context, spans []scan.Span) error {
 		if l.Replays > 0 {
 			r.again[l.MessageID] = max(r.again[l.MessageID], l.Replays)
 		}
+		if _, chosen := r.last[l.Source]; chosen {
+			r.last[l.Source] = l.At // one key, one partition: the later one
+		}
 		if !r.Filter.Match(l) || l.Batch == r.Group {
 			return nil
 		}
 		r.summary.Letters++
+		if l.Source != (Place{}) {
+			r.last[l.Source] = l.At
+		}
 		r.history.watch(l.MessageID)
 		if at := l.began(); oldest.IsZero() || at.Before(oldest) {
 			oldest = at
