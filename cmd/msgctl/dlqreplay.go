@@ -47,14 +47,15 @@ and headers, in the partition where each lay before.
 - A request that did not fit into its dead letter is fetched from its place.
 - created_at stays: mind MESSAGE_MAX_AGE_SECONDS, or set it.
 
-The progress is kept in a consumer group whose name follows from filters and
-edits: the same command goes on where it was interrupted, and what comes back
-is not taken twice. Another --group begins anew. Run it with --dry-run first.
+The progress is kept in a consumer group whose name follows from filters, edits
+and --force: the same command goes on where it was interrupted, and what comes
+back is not taken twice. Another --group begins anew. Run it with --dry-run
+first.
 
 Exit code 1 if any could not be replayed.`,
 		Example: `  msgctl dlq replay --channel sms --type transient --since 2h --dry-run
   msgctl dlq replay --channel sms --type transient --since 2h --rate 50
-  msgctl dlq replay --channel sms --message-id ID --set to[0]=+15551234567
+  msgctl dlq replay --channel sms --message-id ID --set 'to[0]=+15551234567'
   msgctl dlq replay --channel email --type validation --set 'meta["order id"]=7' --set cc:=null --yes`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -102,9 +103,13 @@ func (f *replayFlags) read() error {
 		f.options.Edits = append(f.options.Edits, edit)
 	}
 	if f.options.Group == "" {
-		f.options.Group = dlq.GroupName(f.channel, slices.Concat([]string{f.since, f.until}, mark("type", filter.Types),
+		words := slices.Concat([]string{f.since, f.until}, mark("type", filter.Types),
 			mark("tenant", filter.Tenants), mark("code", filter.Codes), mark("error", filter.Errors), mark("id", filter.IDs),
-			mark("meta", filter.Meta), mark("set", f.sets))...)
+			mark("meta", filter.Meta), mark("set", f.sets))
+		if f.options.Force { // begins anew: what was refused for the want of it lies behind the batch without it
+			words = append(words, "--force")
+		}
+		f.options.Group = dlq.GroupName(f.channel, words...)
 	}
 	return nil
 }

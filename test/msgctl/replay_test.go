@@ -107,7 +107,12 @@ func TestReplayOne(t *testing.T) {
 		t.Errorf("a fourth replay exits %d, want 1: %s", r.code, r.err)
 	}
 	w.Kill()
-	r = msgctl(t, s, "", append(replay, "--group", s.Name+"5", "--force", "--set", "meta.scenario=success")...)
+	// What is refused for the want of force is there for it.
+	edited := append(replay, "--set", "meta.scenario=success")
+	if r := msgctl(t, s, "", edited...); r.code != 1 || !strings.Contains(r.out, "needs --force") {
+		t.Errorf("a fourth replay, edited, exits %d, want 1: %s%s", r.code, r.out, r.err)
+	}
+	r = msgctl(t, s, "", append(edited, "--force")...)
 	if r.code != 0 || len(replayed(t, s)[idRefused]) != 4 {
 		t.Fatalf("a fourth replay with force exits %d: %s%s", r.code, r.out, r.err)
 	}
