@@ -74,7 +74,7 @@ Exit code 1 if any could not be replayed.`,
 	flags.StringVar(&f.channel, "channel", "", "email, sms or whatsapp (required)")
 	completeChannels(cmd)
 	flags.StringArrayVar(&f.sets, "set", nil, "edit of each request, PATH=TEXT or PATH:=JSON; may be repeated")
-	flags.StringVar(&f.options.Group, "group", "", "consumer group that holds the progress (default: of filters and edits)")
+	flags.StringVar(&f.options.Group, "group", "", "consumer group that holds the progress (default: of filters, edits and --force)")
 	flags.Float64Var(&f.options.Rate, "rate", 0, "requests a second; 0 is as fast as it goes")
 	flags.BoolVar(&f.options.DryRun, "dry-run", false, "tell what would be done, and do nothing")
 	flags.BoolVar(&f.options.Force, "force", false, "also a fourth replay, and what seems to be under way")

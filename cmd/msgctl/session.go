@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -22,6 +23,7 @@ type session struct {
 	envFile string
 	brokers string
 	output  string
+	warned  bool // of what is odd about the file
 }
 
 // bind adds the shared flags to the root command.
@@ -44,9 +46,15 @@ func (s *session) check() error {
 // lookup returns where settings come from: flags before the environment before
 // the file.
 func (s *session) lookup() (config.Lookup, error) {
-	lookup, _, err := config.Environment(s.envFile)
+	lookup, warnings, err := config.Environment(s.envFile)
 	if err != nil {
 		return nil, err
+	}
+	if !s.warned {
+		s.warned = true
+		for _, warning := range warnings {
+			fmt.Fprintln(os.Stderr, "msgctl: warning:", warning)
+		}
 	}
 	return func(name string) (string, bool) {
 		if name == "KAFKA_BROKERS" && s.brokers != "" {
