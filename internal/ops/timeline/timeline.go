@@ -165,15 +165,14 @@ func (s *Search) tell(ctx context.Context) (Story, error) {
 func arrange(deliveries []Delivery) {
 	slices.SortStableFunc(deliveries, func(a, b Delivery) int { return a.Source.Compare(b.Source) })
 	since := make(map[dlq.Place]time.Time, len(deliveries))
+	var previous dlq.Place
 	for i := range deliveries {
 		d := &deliveries[i]
 		at := d.began()
-		if i > 0 && deliveries[i-1].Source.SamePartition(d.Source) {
-			if before := since[deliveries[i-1].Source]; before.After(at) {
-				at = before
-			}
+		if before := since[previous]; previous.SamePartition(d.Source) && before.After(at) {
+			at = before
 		}
-		since[d.Source] = at
+		since[d.Source], previous = at, d.Source
 	}
 	slices.SortStableFunc(deliveries, func(a, b Delivery) int { return since[a.Source].Compare(since[b.Source]) })
 }
