@@ -16,7 +16,8 @@ import (
 func TestProduceMixed(t *testing.T) {
 	t.Parallel()
 	s := stage.New(t, models.SMS, stage.Options{})
-	s.Work(nil)
+	// Far above the 300 ms of slow, which a busy machine makes longer.
+	s.Work(map[string]string{"PROVIDER_TIMEOUT_SECONDS": "3"})
 	r := msgctl(t, s, "", "produce", "--channel", "sms", "--scenario", "mixed")
 	if r.code != 0 {
 		t.Fatalf("produce exits %d: %s", r.code, r.err)
