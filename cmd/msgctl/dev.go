@@ -32,7 +32,7 @@ message is printed as it happens, and a summary per channel at the end.`,
   msgctl dev --data-dir ./data        # keep the topics between runs`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if o.Rate <= 0 || o.Rate > 100000 {
+			if !(o.Rate > 0 && o.Rate <= 100000) {
 				return usageError{errors.New("--rate must be above 0 and at most 100000")}
 			}
 			if o.Messages < 0 {

@@ -91,7 +91,7 @@ func (f *replayFlags) read() error {
 	if f.channel == "" {
 		return usageError{errors.New("--channel is required: " + strings.Join(channelNames(), ", "))}
 	}
-	if f.options.Rate < 0 {
+	if !(f.options.Rate >= 0) {
 		return usageError{fmt.Errorf("--rate is 0 (no limit) or more, not %v", f.options.Rate)}
 	}
 	f.options.Filter = *filter

@@ -23,7 +23,7 @@ func TestWrongCommandLines(t *testing.T) {
 	t.Parallel()
 	for _, args := range []string{
 		"explain aws 1", "explain smtp hello", "explain http 99", "dev --rate 0", "dev --messages -1", "dev --log-level loud",
-		"dev --port 70000", "fake-provider twilio --every 0", "fake-provider twilio --fault wrong", "produce --rate 0", "load --keys x",
+		"dev --port 70000", "fake-provider twilio --every 0", "fake-provider twilio --fault wrong", "produce --rate 0", "produce --rate NaN", "dev --rate NaN", "load --keys x",
 	} {
 		cmd := root()
 		cmd.SetArgs(strings.Fields(args))

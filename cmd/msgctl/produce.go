@@ -81,7 +81,7 @@ func (f *produceFlags) samples() (*ops.Samples, error) {
 		}
 		p.Scenarios = []ops.Scenario{one}
 	}
-	if f.count < 0 || f.rate <= 0 {
+	if f.count < 0 || !(f.rate > 0) {
 		return nil, usageError{errors.New("--count must not be negative, and --rate must be above 0")}
 	}
 	if p.Count == 0 {

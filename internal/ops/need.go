@@ -40,7 +40,8 @@ func NeedTopics(ctx context.Context, client *kgo.Client, needs ...kafka.Need) er
 }
 
 // Impatient returns the options of a client whose records a person waits for:
-// a broker that goes away is told after half a minute, and Ctrl-C ends it.
+// a broker that goes away is told within a minute or two, whenever the client
+// next tries after 30 s, and Ctrl-C ends it.
 func Impatient() []kgo.Opt {
 	return []kgo.Opt{kgo.RecordDeliveryTimeout(30 * time.Second), kgo.AllowIdempotentProduceCancellation()}
 }

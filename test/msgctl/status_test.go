@@ -183,6 +183,7 @@ func TestStatusMistakes(t *testing.T) {
 		{[]string{"dlq", "replay"}, 2, "--channel is required"},
 		{[]string{"dlq", "replay", "--channel", "sms", "--set", "to"}, 2, "PATH=TEXT"},
 		{[]string{"dlq", "replay", "--channel", "sms", "--rate", "-1"}, 2, "--rate"},
+		{[]string{"dlq", "replay", "--channel", "sms", "--rate", "NaN"}, 2, "--rate"},
 		{[]string{"dlq", "replay", "--channel", "sms"}, 1, "msgctl topics init"},
 	} {
 		r := msgctl(t, s, "", tt.args...)
