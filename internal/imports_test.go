@@ -30,7 +30,7 @@ func rooms() []room {
 		{path: "cmd/email-worker", may: []string{"internal/app"}},
 		{path: "cmd/sms-worker", may: []string{"internal/app"}},
 		{path: "cmd/whatsapp-worker", may: []string{"internal/app"}},
-		{path: "cmd/msgctl", may: []string{"internal/adapters/explain", "internal/app", "internal/config", "internal/models", "internal/ops", "internal/ops/...", "internal/providers/fake"}},
+		{path: "cmd/msgctl", may: []string{"internal/adapters/explain", "internal/app", "internal/config", "internal/logger", "internal/models", "internal/ops", "internal/ops/...", "internal/providers/fake"}},
 		{path: "internal/app", may: []string{"internal/..."}},
 		{path: "internal/ops", may: []string{"internal/adapters/...", "internal/config", "internal/kafka", "internal/models", "internal/ops/scan", "internal/util"}, client: true},
 		{path: "internal/ops/cluster", may: []string{"internal/config", "internal/kafka", "internal/models", "internal/ops"}, client: true},
@@ -40,7 +40,7 @@ func rooms() []room {
 		{path: "internal/ops/dlq", may: []string{"internal/config", "internal/models", "internal/ops", "internal/ops/patch", "internal/ops/scan", "internal/util"}, client: true},
 		{path: "internal/ops/timeline", may: []string{"internal/models", "internal/ops/dlq", "internal/ops/scan"}, client: true},
 
-		{path: "internal/config", may: leaf},
+		{path: "internal/config", may: []string{"internal/util"}},
 		{path: "internal/logger", may: leaf},
 		{path: "internal/util", may: leaf},
 		{path: "internal/models", may: leaf},

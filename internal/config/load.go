@@ -139,13 +139,16 @@ func (l *loader) read(row setting) {
 }
 
 func (l *loader) readSecret(row setting) {
+	found := false
 	for _, name := range l.names(row) {
 		value, direct := l.get(name)
 		path, inFile := l.get(name + "_FILE")
 		switch {
-		case direct && inFile:
+		case direct && inFile: // a mistake also where an override hides it
 			*row.secret = Secret{value: value} // so that nothing else complains of it
 			l.problem(name, "is set, and %s_FILE too: give one of them", name)
+		case found:
+			continue
 		case direct:
 			*row.secret = Secret{value: value}
 		case inFile:
@@ -155,10 +158,8 @@ func (l *loader) readSecret(row setting) {
 			} else if s == "" {
 				l.problem(name+"_FILE", "the file is empty")
 			}
-		default:
-			continue
 		}
-		return
+		found = found || direct || inFile
 	}
 }
 
@@ -197,6 +198,12 @@ func (l *loader) check() {
 }
 
 func (l *loader) checkKafka(k *Kafka) {
+	channel := strings.ToUpper(l.config.Channel)
+	for suffix, topic := range map[string]string{"STATUS": k.StatusTopic, "DLQ": k.DLQTopic} {
+		if topic != "" && topic == k.RequestTopic { // each answer would be a request
+			l.problem("KAFKA_"+channel+"_"+suffix+"_TOPIC", "is the request topic: it needs one of its own")
+		}
+	}
 	if (k.TLSCertFile == "") != (k.TLSKeyFile == "") {
 		l.problem("KAFKA_TLS_CERT_FILE", "and KAFKA_TLS_KEY_FILE belong together: give both or none")
 	}

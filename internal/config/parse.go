@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"messaging-worker/internal/util"
 )
 
 // A parser checks a setting's text and puts its value where it belongs. Its
@@ -211,6 +213,23 @@ func readable(path string) error {
 		return fmt.Errorf("cannot read the file: %s is a directory", path)
 	}
 	return nil
+}
+
+// numbers takes pairs whose names are telephone numbers.
+func numbers(dst *map[string]string) parser {
+	return func(s string) error {
+		var list map[string]string
+		if err := pairs(&list)(s); err != nil {
+			return err
+		}
+		for number := range list {
+			if !util.IsE164(number) {
+				return errors.New("want +15551234567=ID, several separated by commas, each number in E.164 format")
+			}
+		}
+		*dst = list
+		return nil
+	}
 }
 
 // pairs parses name=value,name=value.

@@ -53,7 +53,7 @@ func metaSection(c *Config) section {
 	return section{"Meta (WHATSAPP_PROVIDER=meta)", []setting{
 		{name: "META_PHONE_NUMBER_ID", meaning: "phone number id to send from; required", parse: text(&m.PhoneNumberID)},
 		{name: "META_ACCESS_TOKEN", meaning: "access token; required", secret: &m.AccessToken},
-		{name: "META_PHONE_NUMBER_IDS", meaning: "+1555...=ID,...: phone number ids of further senders", parse: pairs(&m.PhoneNumberIDs)},
+		{name: "META_PHONE_NUMBER_IDS", meaning: "+1555...=ID,...: phone number ids of further senders", parse: numbers(&m.PhoneNumberIDs)},
 		{name: "META_CALLBACK_DATA", fallback: "false", meaning: "send the message id as biz_opaque_callback_data", parse: boolean(&m.CallbackData)},
 		{name: "META_BASE_URL", fallback: "https://graph.facebook.com", meaning: "where the API is", parse: baseURL(&m.BaseURL)},
 		{name: "META_API_VERSION", fallback: "v23.0", meaning: "version of the API", parse: text(&m.APIVersion)},

@@ -140,6 +140,9 @@ func TestMistakesNameTheirVariable(t *testing.T) {
 		{"TWILIO_BASE_URL", "http://api.twilio.com:99999"},
 		{"META_BASE_URL", "ftp://x"},
 		{"TWILIO_CONTENT_SIDS", "a=1,a=2"},
+		{"META_PHONE_NUMBER_IDS", "15551234567=200"},
+		{"KAFKA_SMS_STATUS_TOPIC", "messages.sms.request"},
+		{"KAFKA_SMS_DLQ_TOPIC", "messages.sms.request"},
 		{"TWILIO_AUTH_TOKEN_FILE", filepath.Join(dir, "none")},
 		{"AMBIGUOUS_OUTCOME", "drop"},
 	}
@@ -194,6 +197,7 @@ func TestProvidersAskForTheirOwn(t *testing.T) {
 		{"twilio", "sms", map[string]string{"SMS_PROVIDER": "twilio"}, []string{"TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"}},
 		{"twilio with half a key", "sms", map[string]string{"SMS_PROVIDER": "twilio", "TWILIO_ACCOUNT_SID": "AC1", "TWILIO_API_KEY_SID": "SK1"}, []string{"TWILIO_API_KEY_SID"}},
 		{"another channel's", "sms", map[string]string{"EMAIL_PROVIDER": "smtp"}, nil},
+		{"a secret twice behind an override", "sms", map[string]string{"SMS_PROVIDER": "twilio", "TWILIO_ACCOUNT_SID": "AC1", "SMS_TWILIO_AUTH_TOKEN": "a", "TWILIO_AUTH_TOKEN": "b", "TWILIO_AUTH_TOKEN_FILE": "c"}, []string{"TWILIO_AUTH_TOKEN"}},
 		{"sasl", "sms", map[string]string{"KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}, []string{"KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"}},
 	}
 	for _, tt := range tests {
@@ -271,7 +275,7 @@ func TestLongestCallBoundsTheDrain(t *testing.T) {
 	t.Parallel()
 	env := required()
 	for _, name := range []string{"REQUEST", "STATUS", "DLQ"} {
-		env["KAFKA_EMAIL_"+name+"_TOPIC"] = "t"
+		env["KAFKA_EMAIL_"+name+"_TOPIC"] = "messages.email." + strings.ToLower(name)
 	}
 	env["EMAIL_CONSUMER_GROUP"], env["EMAIL_PROVIDER"] = "g", "smtp"
 	env["SMTP_HOST"], env["SMTP_AUTH"] = "relay", "none"
