@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -217,19 +218,32 @@ func (b *Breaker) ask(ctx context.Context, turn int) {
 	}
 }
 
+// probeOnce makes one probe, which may have to give way.
+func (b *Breaker) probeOnce(ctx context.Context) error {
+	err := b.opts.Probe(ctx)
+	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
+		return errGaveWay
+	}
+	return err
+}
+
 // maxProbes bounds the probes that are under way at once: where a provider
 // hangs, each waits for its time limit.
 const maxProbes = 4
 
+// errGaveWay is the answer of a probe that gave way to a later one.
+var errGaveWay = errors.New("gave way to a later probe")
+
 // probe returns true when the provider has answered well, and false when ctx
 // ends. A probe that hangs keeps no later one from being made, so that the
-// provider's return is noticed as soon as if it had refused; and a provider
-// that is slow is still given the time of a call.
+// provider's return is noticed as soon as if it had refused: where there are
+// maxProbes, the newest gives way. The others are given the time of a call, for
+// a provider that is slow.
 func (b *Breaker) probe(ctx context.Context, first time.Duration) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	answers := make(chan error, maxProbes)
-	under := 0
+	answers := make(chan error)
+	under, giveWay := 0, func() {}
 	due := time.NewTimer(first)
 	defer due.Stop()
 	for {
@@ -237,20 +251,24 @@ func (b *Breaker) probe(ctx context.Context, first time.Duration) bool {
 		case <-due.C:
 			due.Reset(b.opts.OpenFor)
 			if under == maxProbes {
-				continue
+				giveWay()
 			}
 			under++
+			limited, cancel := context.WithTimeout(ctx, b.opts.CallTimeout)
+			giveWay = cancel
 			go func() {
-				ctx, cancel := context.WithTimeout(ctx, b.opts.CallTimeout)
 				defer cancel()
-				answers <- b.opts.Probe(ctx)
+				select {
+				case answers <- b.probeOnce(limited):
+				case <-ctx.Done():
+				}
 			}()
 		case err := <-answers:
 			under--
 			if err == nil {
 				return true
 			}
-			if ctx.Err() == nil {
+			if !errors.Is(err, errGaveWay) {
 				b.opts.Log.Debug().Str("error", err.Error()).Msg("the provider still fails")
 				b.mu.Lock()
 				b.reason = err.Error()

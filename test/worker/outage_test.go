@@ -79,7 +79,7 @@ func (p *provider) probe(ctx context.Context) error {
 
 // outage runs messages that come every so often through a worker with a
 // breaker, and returns its ledger.
-func outage(t *testing.T, p *provider, messages int, every time.Duration, o worker.Options, failures int) *ledger {
+func outage(t *testing.T, p *provider, messages int, every time.Duration, failures int) *ledger {
 	t.Helper()
 	const concurrency = 16
 	p.most = map[int]int{}
@@ -87,7 +87,7 @@ func outage(t *testing.T, p *provider, messages int, every time.Duration, o work
 	breaker := worker.NewBreaker(worker.BreakerOptions{
 		Gate: gate, Failures: failures, OpenFor: 5 * time.Second, CallTimeout: 30 * time.Second, Probe: p.probe,
 	})
-	o.Channel, o.MaxAttempts, o.Breaker = models.SMS, 3, breaker
+	o := worker.Options{Channel: models.SMS, MaxAttempts: 3, Breaker: breaker}
 	o.Backoff = worker.Backoff{Base: 10 * time.Second, Max: 2 * time.Minute}
 	o.CallTimeout, o.RetryAfterMax = 30*time.Second, 10*time.Minute
 	e := worker.New(script{recipients: []string{"a"}, send: p.send}, l, gate, o)
@@ -122,7 +122,7 @@ func TestOutageCostsNoMessage(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					p := &provider{downUntil: time.Now().Add(time.Minute), hangs: hangs, latency: 50 * time.Millisecond}
 					messages := int(80 * time.Second / every)
-					l := outage(t, p, messages, every, worker.Options{}, 5)
+					l := outage(t, p, messages, every, 5)
 					if len(l.letters) != 0 || len(p.sent) != messages {
 						t.Errorf("%d of %d sent, %d dead letters", len(p.sent), messages, len(l.letters))
 					}
@@ -142,13 +142,41 @@ func TestOutageCostsNoMessage(t *testing.T) {
 	}
 }
 
+// Whenever a provider that hangs comes back, that is noticed as soon: what it
+// has not answered by then it never will.
+func TestReturnOfAHangingProvider(t *testing.T) {
+	t.Parallel()
+	for after := 40 * time.Second; after < 80*time.Second; after += 1500 * time.Millisecond {
+		synctest.Test(t, func(t *testing.T) {
+			p := &provider{downUntil: time.Now().Add(after), hangs: true, latency: 50 * time.Millisecond}
+			l := outage(t, p, 80, time.Second, 5)
+			if first := p.sent[0].Sub(p.downUntil); first > 7*time.Second || len(l.letters) != 0 {
+				t.Errorf("back after %v: the first delivery came %v later, want at most 7s; %d dead letters", after, first, len(l.letters))
+			}
+		})
+	}
+}
+
+// A provider that is slow is given the time of a call, also where probes are
+// made more often than that.
+func TestProbeOfASlowProvider(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := &provider{downUntil: time.Now().Add(time.Minute), hangs: true, latency: 25 * time.Second}
+		outage(t, p, 20, 5*time.Second, 5)
+		if first := p.sent[0].Sub(p.downUntil); first > 70*time.Second {
+			t.Errorf("the first delivery came %v after the provider's return", first)
+		}
+	})
+}
+
 // Without a breaker the same outage costs messages: what the test above shows
 // is the breaker's.
 func TestOutageWithoutBreaker(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := &provider{downUntil: time.Now().Add(time.Minute), latency: 50 * time.Millisecond}
-		if l := outage(t, p, 1000, 60*time.Millisecond, worker.Options{}, 0); len(l.letters) < 100 {
+		if l := outage(t, p, 1000, 60*time.Millisecond, 0); len(l.letters) < 100 {
 			t.Errorf("%d dead letters of 1000 messages, want hundreds", len(l.letters))
 		}
 	})
