@@ -129,7 +129,7 @@ func (p *plan) byTime(ctx context.Context, w Want, partition int32, end int64) (
 	return min(o.Offset, end), nil
 }
 
-// timestamp returns that of the first request from the committed one on, and
+// timestamp returns that of the first record from the committed one on, and
 // false where there is none.
 func (p *plan) timestamp(ctx context.Context, w Want) (int64, bool, error) {
 	ends, err := p.admin.ListEndOffsets(ctx, p.Requests)
@@ -139,7 +139,8 @@ func (p *plan) timestamp(ctx context.Context, w Want) (int64, bool, error) {
 	if e, ok := ends.Lookup(p.Requests, w.Partition); !ok || e.Offset <= w.Committed {
 		return 0, false, nil
 	}
-	client, err := kgo.NewClient(append(p.Client, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{
+	// There may be nothing but a transaction's marker yet, and its time will do.
+	client, err := kgo.NewClient(append(p.Client, kgo.KeepControlRecords(), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{
 		p.Requests: {w.Partition: kgo.NewOffset().At(w.Committed)},
 	}))...)
 	if err != nil {

@@ -94,3 +94,34 @@ func produce(t *testing.T, opts []kgo.Opt, offset int64) {
 		t.Fatal(err)
 	}
 }
+
+// Behind the last request of a transaction stands its marker, which is no
+// request: a commit of what follows the request, by whoever, ends there.
+func TestNothingBehindTheCommitButAMarker(t *testing.T) {
+	t.Parallel()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "request", "status"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	reach := []kgo.Opt{kgo.SeedBrokers(cluster.ListenAddrs()...)}
+	producer, err := kgo.NewClient(append(reach, kgo.TransactionalID("upstream"), kgo.DefaultProduceTopic("request"))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(producer.Close)
+	if err := producer.BeginTransaction(); err != nil {
+		t.Fatal(err)
+	}
+	if err := producer.ProduceSync(t.Context(), kgo.StringRecord("{}")).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	if err := producer.EndTransaction(t.Context(), kgo.TryCommit); err != nil {
+		t.Fatal(err)
+	}
+	r := &journal.Reader{Client: reach, Requests: "request", StatusTopic: "status", Patience: 10 * time.Second}
+	found, _, err := r.Read(t.Context(), []journal.Want{{Committed: 1, Metadata: "another tool's"}})
+	if err != nil || found[0].Start != 1 {
+		t.Errorf("Read = %v, %v, want to go on at the marker", found, err)
+	}
+}
