@@ -126,16 +126,17 @@ func New(o Options, handler Handler) (*Consumer, error) {
 	if _, err := o.Kafka.Client(o.Log); err != nil {
 		return nil, fmt.Errorf("make consumer: %w", err)
 	}
-	return &Consumer{
+	c := &Consumer{
 		opts: o, handler: handler, log: o.Log,
 		pending: newPending(o.MaxPendingMessages, o.MaxPendingBytes),
 		kick:    make(chan struct{}, 1), kickLate: make(chan struct{}, 1),
 		crew:    &crew{limit: o.MaxAtWork},
-		lease:   newLease(o.SessionTimeout - leaseSlack),
 		started: make(chan struct{}),
 		owned:   map[int32]*assignment{},
 		lately:  map[int32]*assignment{},
-	}, nil
+	}
+	c.lease = newLease(o.SessionTimeout-leaseSlack, c.counted)
+	return c, nil
 }
 
 // Run reads until ctx ends, then drains: provider calls under way may end

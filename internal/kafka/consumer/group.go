@@ -2,9 +2,11 @@ package consumer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -71,6 +73,25 @@ func (c *Consumer) clientOptions(hard, reading context.Context, fail context.Can
 		opts = append(opts, kgo.InstanceID(c.opts.InstanceID))
 	}
 	return opts, nil
+}
+
+// counted asks the group's coordinator whether it counts us in.
+func (c *Consumer) counted() bool {
+	<-c.started
+	ctx, cancel := context.WithTimeout(context.Background(), c.opts.SessionTimeout)
+	defer cancel()
+	req := kmsg.NewPtrHeartbeatRequest()
+	req.Group = c.opts.Group
+	req.MemberID, req.Generation = c.client.GroupMetadata()
+	if c.opts.InstanceID != "" {
+		req.InstanceID = &c.opts.InstanceID
+	}
+	resp, err := req.RequestWith(ctx, c.client)
+	if err != nil {
+		return false
+	}
+	err = kerr.ErrorForCode(resp.ErrorCode)
+	return err == nil || errors.Is(err, kerr.RebalanceInProgress)
 }
 
 // groupErrors is called with the error that ended a group session.

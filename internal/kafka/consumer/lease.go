@@ -21,28 +21,36 @@ const leaseSlack = time.Second
 //
 // A member that waits for a rebalance is not timed out for its heartbeats, so
 // the lease holds while a JoinGroup request is under way.
+//
+// An answer may say that we are put out, and those who watch the requests do
+// not see what it says. While the lease holds that does not matter: the client
+// ends the assignment at once. After it has run out, as in a process that stood
+// still, all who wait would start their calls in that moment; so then the
+// coordinator is asked once more, by a request whose answer is read.
 type lease struct {
-	length time.Duration
-	until  atomic.Int64 // when it runs out, in nanoseconds of the wall clock
+	length  time.Duration
+	counted func() bool  // asks the coordinator whether it counts us in
+	until   atomic.Int64 // when it runs out, in nanoseconds of the wall clock
+	asking  atomic.Bool
 
 	mu      sync.Mutex
 	joining bool
 	renewed chan struct{} // closed and replaced at each renewal
 }
 
-func newLease(length time.Duration) *lease {
-	l := &lease{length: length, renewed: make(chan struct{})}
+func newLease(length time.Duration, counted func() bool) *lease {
+	l := &lease{length: length, counted: counted, renewed: make(chan struct{})}
 	l.renew(0)
 	return l
 }
 
 // wait returns nil while the lease holds, or waits until it does again.
 func (l *lease) wait(ctx context.Context) error {
-	for time.Now().UnixNano() >= l.until.Load() {
+	for !l.holds() {
 		l.mu.Lock()
 		joining, renewed := l.joining, l.renewed
 		l.mu.Unlock()
-		if joining || time.Now().UnixNano() < l.until.Load() {
+		if joining || l.holds() {
 			return nil
 		}
 		select {
@@ -52,6 +60,26 @@ func (l *lease) wait(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (l *lease) holds() bool { return time.Now().UnixNano() < l.until.Load() }
+
+// answered renews the lease for an answer of the coordinator. It does not wait.
+func (l *lease) answered(ago time.Duration) {
+	if l.holds() {
+		l.renew(ago)
+		return
+	}
+	if !l.asking.CompareAndSwap(false, true) {
+		return // the answer to what we ask ourselves, or another one meanwhile
+	}
+	go func() {
+		defer l.asking.Store(false)
+		begun := time.Now()
+		if l.counted() {
+			l.renew(time.Since(begun))
+		}
+	}()
 }
 
 // renew lets the lease begin at the moment the answered request was written.
@@ -78,7 +106,7 @@ func (l *lease) setJoining(joining bool) {
 
 // OnBrokerWrite implements kgo.HookBrokerWrite.
 func (l *lease) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, err error) {
-	if key == kmsg.JoinGroup.Int16() && err == nil {
+	if key == kmsg.JoinGroup.Int16() && err == nil && l.holds() {
 		l.setJoining(true)
 	}
 }
@@ -93,7 +121,7 @@ func (l *lease) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E) 
 		return
 	}
 	if e2e.Err() == nil {
-		l.renew(e2e.DurationE2E())
+		l.answered(e2e.DurationE2E())
 	}
 }
 

@@ -3,10 +3,12 @@ package consumer
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -21,12 +23,22 @@ func TestLease(t *testing.T) {
 		do   func(l *lease)
 		held bool
 	}{
+		{"renewed when the group has put us out", func(l *lease) {
+			l.counted = func() bool { return false }
+			time.Sleep(length)
+			l.OnBrokerE2E(kgo.BrokerMetadata{}, heartbeat, answered(0))
+		}, false},
+		{"asks for a rebalance when it has run out", func(l *lease) {
+			time.Sleep(length)
+			l.OnBrokerWrite(kgo.BrokerMetadata{}, join, 1, 0, 0, nil)
+		}, false},
 		{"new", func(*lease) {}, true},
 		{"just before its end", func(*lease) { time.Sleep(length - 1) }, true},
 		{"at its end", func(*lease) { time.Sleep(length) }, false},
 		{"renewed", func(l *lease) {
 			time.Sleep(length)
 			l.OnBrokerE2E(kgo.BrokerMetadata{}, heartbeat, answered(0))
+			synctest.Wait()
 			time.Sleep(length - 1)
 		}, true},
 		{"counts from the question", func(l *lease) {
@@ -59,7 +71,7 @@ func TestLease(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				l := newLease(length)
+				l := newLease(length, func() bool { return true })
 				tt.do(l)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
@@ -75,7 +87,7 @@ func TestLease(t *testing.T) {
 func TestLeaseWakesAll(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := newLease(0)
+		l := newLease(0, func() bool { return true })
 		done := make(chan error, 3)
 		for range 3 {
 			go func() { done <- l.wait(t.Context()) }()
@@ -89,4 +101,36 @@ func TestLeaseWakesAll(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A process that stood still for longer than the session hears at its first
+// heartbeat that it is put out: that answer lets no call start.
+func TestNobodyStartsWhenPutOut(t *testing.T) {
+	t.Parallel()
+	const calls = 50
+	s := newScene(t, 1, 1)
+	m := s.join()
+	for range calls {
+		s.put(0, "hold")
+	}
+	for range calls {
+		wait(t, m.begun, "a call that is about to start")
+	}
+	var still sync.Once
+	s.cluster.ControlKey(kmsg.Heartbeat.Int16(), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		s.cluster.KeepControl()
+		still.Do(func() {
+			m.c.lease.until.Store(0)
+			close(m.release)
+			time.Sleep(50 * time.Millisecond) // until they wait
+		})
+		resp, _ := r.ResponseKind().(*kmsg.HeartbeatResponse)
+		resp.ErrorCode = kerr.UnknownMemberID.Code
+		return resp, nil, true
+	})
+	for range calls {
+		if wait(t, m.held, "an answer") == nil {
+			t.Fatal("a call started for a partition that is another's")
+		}
+	}
 }

@@ -67,13 +67,15 @@ type place struct {
 }
 
 // member is a consumer whose handler tells what it does. A request "call"
-// stays under way until the test releases it.
+// stays under way until the test releases it; a request "hold" then asks
+// whether it is ours.
 type member struct {
 	t       *testing.T
 	c       *Consumer
 	begun   chan place    // handlers, as they begin
 	told    chan place    // calls under way whose assignment ends
 	release chan struct{} // closed when calls may end
+	held    chan error    // what those were answered that asked
 	done    chan place    // finished
 	beats   chan struct{} // of the poll loop
 	ended   chan struct{} // closed at the poll loop's end
@@ -84,7 +86,7 @@ type member struct {
 func (s *scene) join() *member {
 	s.t.Helper()
 	m := &member{
-		t: s.t, begun: make(chan place, 1e6), told: make(chan place, 1e6), done: make(chan place, 1e6),
+		t: s.t, begun: make(chan place, 1e6), told: make(chan place, 1e6), done: make(chan place, 1e6), held: make(chan error, 1e3),
 		release: make(chan struct{}), beats: make(chan struct{}), ended: make(chan struct{}), result: make(chan error, 1),
 	}
 	var err error
@@ -114,9 +116,15 @@ func (s *scene) join() *member {
 	return m
 }
 
-func (m *member) handle(ctx, calls context.Context, rec *models.Record, _ models.Progress, _ *Claim) error {
+func (m *member) handle(ctx, calls context.Context, rec *models.Record, _ models.Progress, claim *Claim) error {
 	at := place{rec.Partition, rec.Offset}
 	m.begun <- at
+	if string(rec.Value) == "hold" {
+		<-m.release
+		err := claim.Hold(ctx)
+		m.held <- err
+		return err
+	}
 	if string(rec.Value) == "call" {
 		select {
 		case <-m.release:
