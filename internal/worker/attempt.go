@@ -33,7 +33,7 @@ func (e *Engine) attempt(ctx, calls context.Context, m *message) error {
 	if e.opts.Pace.PerSender() {
 		places = 1 // the others come as their sender's rate lets them
 	}
-	if err := e.enter(ctx, calls, m, places); err != nil {
+	if err := e.enter(ctx, calls, m, places, joined(units)); err != nil {
 		return errors.Join(err, m.lastWords(calls))
 	}
 	if err := e.announce(ctx, calls, m); err != nil {
@@ -51,11 +51,11 @@ func (e *Engine) attempt(ctx, calls context.Context, m *message) error {
 	return nil
 }
 
-// admit waits until an attempt with that many calls may be published: the
-// record is ours for certain, the sender and the provider may be called, and
-// so many calls may be ahead. Its error is the cause of ctx's end, or
+// admit waits until an attempt with that many calls to those recipients may be
+// published: the record is ours for certain, the sender and the provider may be
+// called, none of the recipients is held, and so many calls may be ahead. Its error is the cause of ctx's end, or
 // errExpired.
-func (e *Engine) admit(ctx context.Context, m *message, calls int) error {
+func (e *Engine) admit(ctx context.Context, m *message, calls int, recipients []int) error {
 	ctx, cancel := e.untilExpiry(ctx, m)
 	defer cancel()
 	m.say(waiting, time.Time{})
@@ -70,13 +70,28 @@ func (e *Engine) admit(ctx context.Context, m *message, calls int) error {
 			return err //nolint:wrapcheck // the cause of ctx's end
 		}
 		err := e.gate.Ahead(ctx, calls)
-		if !errors.Is(err, errShut) {
+		held := err == nil && e.held(m, recipients)
+		if held {
+			e.gate.Withdraw(calls)
+		} else if !errors.Is(err, errShut) {
 			return err
 		}
-		if err := m.claim.Aside(func() error { return e.gate.Opened(ctx) }); err != nil {
+		err = m.claim.Aside(func() error {
+			if held {
+				return e.holds.wait(ctx, m, recipients)
+			}
+			return e.gate.Opened(ctx)
+		})
+		if err != nil {
 			return err //nolint:wrapcheck // the cause of ctx's end
 		}
 	}
+}
+
+// held reports whether the provider finds us too fast for m's sender or for one
+// of the recipients.
+func (e *Engine) held(m *message, recipients []int) bool {
+	return time.Now().Before(e.holds.until(m, recipients))
 }
 
 // announce publishes the attempt and waits for its acknowledgement: no call
@@ -131,7 +146,7 @@ func (e *Engine) run(ctx, calls context.Context, m *message, units [][]int) []re
 // call makes one provider call in a slot of its own. Later says that its place
 // ahead is still to be had.
 func (e *Engine) call(ctx, calls context.Context, m *message, recipients []int, later bool) result {
-	ticket, err := e.start(ctx, calls, m, later)
+	ticket, err := e.start(ctx, calls, m, recipients, later)
 	if err != nil {
 		return result{recipients: recipients, failure: common.Transient(errNotStarted), notStarted: true}
 	}
@@ -142,7 +157,7 @@ func (e *Engine) call(ctx, calls context.Context, m *message, recipients []int, 
 	response, err := e.send(ctx, m, common.Call{Attempt: m.attempt, Recipients: recipients})
 	r := result{recipients: recipients, response: response, failure: common.Classify(err)}
 	if calls.Err() == nil { // else we have cut it
-		e.heed(r.failure)
+		e.heed(m, recipients, r.failure)
 		e.opts.Breaker.end(turn, r.failure, m.attempt == e.opts.MaxAttempts-1)
 	}
 	if f := r.failure; f != nil && f.Ambiguous && e.opts.AmbiguousToDLQ && calls.Err() == nil {
@@ -153,26 +168,32 @@ func (e *Engine) call(ctx, calls context.Context, m *message, recipients []int, 
 	return r
 }
 
-// heed has all calls wait where the provider finds us too fast: the others
-// would be answered like this one.
-func (e *Engine) heed(f *common.Failure) {
-	switch {
-	case f == nil:
+// heed has all calls wait where the provider finds us too fast, or those of the
+// sender or the pair that it means: they would be answered like this one.
+func (e *Engine) heed(m *message, recipients []int, f *common.Failure) {
+	if f == nil {
 		e.throttle.accepted()
+		e.holds.accepted(m, recipients)
+		return
+	}
+	after := min(f.RetryAfter, e.opts.RetryAfterMax)
+	switch {
 	case f.Throttle:
-		e.gate.Hold(e.throttle.answered(min(f.RetryAfter, e.opts.RetryAfterMax)))
+		e.gate.Hold(e.throttle.answered(after))
+	case f.ThrottleOf != common.Nobody:
+		e.holds.answered(m, recipients, f.ThrottleOf, after)
 	}
 }
 
 // start takes a slot while the record is ours for certain, the provider may be
 // called, and the rates allow one more.
-func (e *Engine) start(ctx, calls context.Context, m *message, later bool) (ticket Ticket, err error) {
+func (e *Engine) start(ctx, calls context.Context, m *message, recipients []int, later bool) (ticket Ticket, err error) {
 	ctx, cancel := e.untilExpiry(ctx, m)
 	defer cancel()
 	waiting, cancelWaiting := e.untilExpiry(calls, m)
 	defer cancelWaiting()
 	if later {
-		if err := lastChance(ctx, waiting, func(ctx context.Context) error { return e.admit(ctx, m, 1) }); err != nil {
+		if err := lastChance(ctx, waiting, func(ctx context.Context) error { return e.admit(ctx, m, 1, recipients) }); err != nil {
 			return ticket, err
 		}
 	}

@@ -85,6 +85,7 @@ type Engine struct {
 	publisher Publisher
 	gate      *Gate
 	throttle  *throttle
+	holds     *holds
 	failures  *failureLog
 	panics    *failureLog
 	waiting   atomic.Int64 // messages that back off
@@ -99,7 +100,7 @@ func New(channel Channel, publisher Publisher, gate *Gate, opts Options) *Engine
 	if opts.Pace == nil {
 		opts.Pace = NewPace(PaceOptions{})
 	}
-	return &Engine{channel: channel, publisher: publisher, gate: gate, throttle: &throttle{}, failures: &failureLog{}, panics: &failureLog{}, opts: opts}
+	return &Engine{channel: channel, publisher: publisher, gate: gate, throttle: &throttle{}, holds: newHolds(), failures: &failureLog{}, panics: &failureLog{}, opts: opts}
 }
 
 // BackingOff returns how many messages wait for their next attempt.

@@ -63,16 +63,21 @@ func newMessage(rec *models.Record, d Delivery, p Publisher, c Claim) *message {
 	if m.traceID = m.envelope.TraceID; m.traceID == "" {
 		m.traceID = rec.TraceID()
 	}
-	if len(m.units) == 1 {
-		m.recipients = m.units[0]
-	} else {
-		m.recipients = slices.Concat(m.units...)
-		slices.Sort(m.recipients)
-	}
+	m.recipients = joined(m.units)
 	if n := len(m.recipients); n > 0 {
 		m.fates = make([]fate, m.recipients[n-1]+1)
 	}
 	return m
+}
+
+// joined returns the recipients of all units, ascending.
+func joined(units [][]int) []int {
+	if len(units) == 1 { // as nearly always
+		return units[0]
+	}
+	all := slices.Concat(units...)
+	slices.Sort(all)
+	return all
 }
 
 // flush waits until all events so far are acknowledged: for the last one

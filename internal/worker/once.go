@@ -21,8 +21,8 @@ func passed(ctx context.Context, claim Claim) bool {
 
 // enter is admit. When ctx ends, a message that nobody would read again has a
 // grace more.
-func (e *Engine) enter(ctx, calls context.Context, m *message, places int) error {
-	err := e.admit(ctx, m, places)
+func (e *Engine) enter(ctx, calls context.Context, m *message, places int, recipients []int) error {
+	err := e.admit(ctx, m, places, recipients)
 	if err == nil || errors.Is(err, errExpired) {
 		return err
 	}
@@ -31,7 +31,7 @@ func (e *Engine) enter(ctx, calls context.Context, m *message, places int) error
 	}
 	last, cancel := context.WithTimeoutCause(calls, grace, context.Cause(ctx))
 	defer cancel()
-	return e.admit(last, m, places)
+	return e.admit(last, m, places, recipients)
 }
 
 // giveUp ends a message that the stop keeps from being attempted and that

@@ -38,6 +38,13 @@ func (t *throttle) answered(after time.Duration) time.Time {
 	return t.until
 }
 
+// ends returns when the latest hold ends.
+func (t *throttle) ends() time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.until
+}
+
 // accepted is told that the provider has taken a call.
 func (t *throttle) accepted() {
 	t.mu.Lock()

@@ -37,9 +37,12 @@ type Failure struct {
 	Doubtful []int
 
 	// Throttle marks the answer of a provider that finds us too fast as a
-	// whole: until RetryAfter no call to it has a chance. One that finds us
-	// too fast for a single recipient or sender is not marked.
+	// whole: until RetryAfter no call to it has a chance.
 	Throttle bool
+
+	// ThrottleOf says for whom else a provider finds us too fast that is not
+	// throttling as a whole: until RetryAfter no call of theirs has a chance.
+	ThrottleOf Party
 
 	// RetryAfter is how long the provider asked to be left alone; zero means
 	// that it did not say.
@@ -56,6 +59,16 @@ type Failure struct {
 	// holds no address, no body and no secret.
 	Err error
 }
+
+// Party is whom a limit of the provider is about.
+type Party int
+
+// The parties.
+const (
+	Nobody Party = iota
+	Sender       // all calls of a sender
+	Pair         // the calls of a sender to one recipient
+)
 
 // Error returns "transient error: http 429" and the like.
 func (f *Failure) Error() string { return string(f.Class) + " error: " + f.Err.Error() }

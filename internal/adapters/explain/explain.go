@@ -86,8 +86,10 @@ func action(c api.Class, scope string) string {
 		}
 		return "The message is refused for good and not tried again. It ends failed, with a dead letter of failure type permanent."
 	case api.Throttled:
-		if scope == "account" || scope == "provider" {
-			return "The attempt's status is rate_limited. No call at all is made until Retry-After (up to RETRY_AFTER_MAX_SECONDS), or for a growing time where the provider does not say; then it is tried again, up to MAX_ATTEMPTS."
+		if held := map[string]string{
+			"account": "No call at all", "provider": "No call at all", "sender": "No call of the sender", "recipient": "No call of the sender to that recipient",
+		}[scope]; held != "" {
+			return "The attempt's status is rate_limited. " + held + " is made until Retry-After (up to RETRY_AFTER_MAX_SECONDS), or for a growing time where the provider does not say; then it is tried again, up to MAX_ATTEMPTS."
 		}
 		return "The attempt's status is rate_limited. It alone waits for Retry-After (up to RETRY_AFTER_MAX_SECONDS) or the usual backoff, and is tried again, up to MAX_ATTEMPTS."
 	case api.SetUp:

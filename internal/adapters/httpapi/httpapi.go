@@ -94,7 +94,10 @@ func classify(e *api.Error) (string, *common.Failure) {
 	f.Throttle = e.Status == http.StatusTooManyRequests && e.Provider != mockName
 	if e.Class != "" {
 		status = byClass(e, f)
-		f.Throttle = e.Class == api.Throttled && (e.Scope == "account" || e.Scope == "provider")
+		f.Throttle = false
+	}
+	if e.Class == api.Throttled {
+		byScope(e, f)
 	}
 	if e.Status == 0 && e.Class != "" {
 		f.Err = errors.New(e.Message) // it was never asked
@@ -132,6 +135,19 @@ func byClass(e *api.Error, f *common.Failure) (status string) {
 		f.Class = models.FailureTransient
 	}
 	return models.StatusUnavailable
+}
+
+// byScope says whose calls a throttle is about. One about a message holds
+// nobody else.
+func byScope(e *api.Error, f *common.Failure) {
+	switch e.Scope {
+	case "account", "provider":
+		f.Throttle = true
+	case "sender":
+		f.ThrottleOf = common.Sender
+	case "recipient":
+		f.ThrottleOf = common.Pair
+	}
 }
 
 // requestID is what the provider's support asks for.
