@@ -59,17 +59,8 @@ func (e *Engine) admit(ctx context.Context, m *message, calls int, recipients []
 	ctx, cancel := e.untilExpiry(ctx, m)
 	defer cancel()
 	m.say(waiting, time.Time{})
-	if e.opts.Pace.PerSender() {
-		wait := func() error { return e.opts.Pace.Sender(ctx, m.delivery.Sender()) }
-		if err := m.claim.Aside(wait); err != nil {
-			return err //nolint:wrapcheck // the cause of ctx's end
-		}
-	}
 	for {
-		if err := m.claim.Hold(ctx); err != nil {
-			return err //nolint:wrapcheck // the cause of ctx's end
-		}
-		err := e.gate.Ahead(ctx, calls)
+		err := e.place(ctx, m, calls)
 		held := err == nil && e.held(m, recipients)
 		if held {
 			e.gate.Withdraw(calls)
@@ -86,6 +77,33 @@ func (e *Engine) admit(ctx context.Context, m *message, calls int, recipients []
 			return err //nolint:wrapcheck // the cause of ctx's end
 		}
 	}
+}
+
+// place waits for the sender's turn, for certainty that the record is ours, and
+// for so many places ahead. The turn is given back with what the wait came to.
+func (e *Engine) place(ctx context.Context, m *message, calls int) error {
+	if !e.opts.Pace.PerSender() {
+		return e.sure(ctx, m, calls)
+	}
+	var done func(bool)
+	err := m.claim.Aside(func() (err error) {
+		done, err = e.opts.Pace.Sender(ctx, m.delivery.Sender())
+		return err
+	})
+	if err != nil {
+		return err //nolint:wrapcheck // the cause of ctx's end
+	}
+	err = e.sure(ctx, m, calls)
+	done(err == nil)
+	return err
+}
+
+// sure waits for certainty that the record is ours, and for the places.
+func (e *Engine) sure(ctx context.Context, m *message, calls int) error {
+	if err := m.claim.Hold(ctx); err != nil {
+		return err //nolint:wrapcheck // the cause of ctx's end
+	}
+	return e.gate.Ahead(ctx, calls)
 }
 
 // held reports whether the provider finds us too fast for m's sender or for one

@@ -80,10 +80,13 @@ func (p *Pace) PerSender() bool { return p.opts.Sender > 0 }
 // maxSenders bounds how many senders are remembered. An email may name any.
 const maxSenders = 10_000
 
-// Sender waits until one more call of the sender may start.
-func (p *Pace) Sender(ctx context.Context, from string) error {
+// Sender waits until one more call of the sender may start, and has all others
+// of the sender wait behind it until it is told by done whether that call goes
+// on its way. A rate that was waited for before the way was free would be none:
+// all who had waited would start together then.
+func (p *Pace) Sender(ctx context.Context, from string) (done func(goes bool), err error) {
 	if p.opts.Sender <= 0 {
-		return nil
+		return func(bool) {}, nil
 	}
 	p.mu.Lock()
 	t, known := p.senders[from]
@@ -95,7 +98,10 @@ func (p *Pace) Sender(ctx context.Context, from string) error {
 		p.senders[from] = t
 	}
 	p.mu.Unlock()
-	return t.wait(ctx)
+	if err := t.enter(ctx); err != nil {
+		return nil, err
+	}
+	return t.leave, nil
 }
 
 // forget drops the senders that have been quiet long enough to have their
@@ -143,17 +149,42 @@ func (t *turnstile) full() bool {
 }
 
 func (t *turnstile) wait(ctx context.Context) error {
+	err := t.enter(ctx)
+	if err == nil {
+		t.leave(true)
+	}
+	return err
+}
+
+// enter waits until one may go through. Nobody else does before leave.
+func (t *turnstile) enter(ctx context.Context) error {
 	select {
 	case <-t.first:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	defer func() { t.first <- struct{}{} }()
+	err := t.due(ctx)
+	if err != nil {
+		t.leave(false)
+	}
+	return err
+}
+
+// leave lets the next in line enter, once who has entered goes or does not.
+func (t *turnstile) leave(goes bool) {
+	if goes {
+		t.limiter.Allow()
+	}
+	t.first <- struct{}{}
+}
+
+// due waits until the limiter has a token for who is first in line.
+func (t *turnstile) due(ctx context.Context) error {
 	for {
 		t.mu.Lock()
 		changed := t.changed
 		t.mu.Unlock()
-		if t.limiter.Allow() {
+		if t.limiter.Tokens() >= 1 {
 			return nil
 		}
 		var due <-chan time.Time

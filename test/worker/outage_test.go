@@ -584,3 +584,63 @@ func TestRateAfterDoubt(t *testing.T) {
 		}
 	})
 }
+
+// A sender's messages that waited for the provider or for a slot do not start
+// all at once when the way is free: the rate holds for them too, but for the
+// few whose attempt was published by then.
+func TestSenderRateAfterAPause(t *testing.T) {
+	t.Parallel()
+	const concurrency, rate, pause = 48, 2, 25 * time.Second
+	tests := []struct {
+		name  string
+		pause func(*worker.Gate)
+		most  int // in one second
+	}{
+		{"breaker", func(g *worker.Gate) { g.Limit(0); time.AfterFunc(pause, func() { g.Limit(concurrency) }) }, 2 * rate},
+		{"throttle", func(g *worker.Gate) { g.Hold(time.Now().Add(pause)) }, 2 * rate},
+		{"calls that hang", func(g *worker.Gate) {
+			for range concurrency {
+				if g.Ahead(t.Context(), 1) == nil {
+					ticket, _ := g.Slot(t.Context())
+					time.AfterFunc(pause, func() { g.Release(ticket) })
+				}
+			}
+		}, 2*rate + concurrency/4},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var mu sync.Mutex
+				var starts []time.Time
+				gate := worker.NewGate(concurrency)
+				e := worker.New(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+					mu.Lock()
+					defer mu.Unlock()
+					starts = append(starts, time.Now())
+					return accepted()
+				}}, &ledger{}, gate, worker.Options{Channel: models.SMS, MaxAttempts: 1, CallTimeout: time.Second, Pace: worker.NewPace(worker.PaceOptions{Sender: rate})})
+				tt.pause(gate)
+				var wg sync.WaitGroup
+				for range 60 {
+					wg.Go(func() {
+						if err := e.Handle(t.Context(), t.Context(), record(), models.Progress{}, &claim{}); err != nil {
+							t.Errorf("Handle = %v, want nil", err)
+						}
+					})
+				}
+				wg.Wait()
+				most, from := 0, 0
+				for i, at := range starts {
+					for starts[from].Before(at.Add(-time.Second)) {
+						from++
+					}
+					most = max(most, i-from+1)
+				}
+				if len(starts) != 60 || most > tt.most+1 { // both ends of the second
+					t.Errorf("%d calls, %d of them in one second, want at most %d", len(starts), most, tt.most+1)
+				}
+			})
+		})
+	}
+}
