@@ -101,7 +101,7 @@ func (s *server) stop() {
 
 func (s *server) port() int { return s.Addr().(*net.TCPAddr).Port }
 
-// script plays one dialog: lines "C: pattern" are what must come, where *
+// play goes through one dialog: lines "C: pattern" are what must come, where *
 // stands for anything and <message> for all lines up to a lone dot; lines
 // "S: text" are answered. "S: <close>" hangs up, "S: <reset>" does so with a
 // TCP reset, "S: <tls>" goes under TLS, answers in a row go out in one write, "C: <eof>" is the client hanging up.
