@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path"
@@ -64,6 +65,13 @@ func checkCompose(t *testing.T, f *faults, r tree, images map[string]image) *typ
 	if len(ui.Ports) != 1 || ui.Ports[0].Published != "28080" {
 		f.add("%s: kafka-ui: ports %v, want 28080", file, ui.Ports)
 	}
+	for name, port := range map[string]uint32{"kafka-ui": 8080, "mailpit": 8025, "prometheus": 9090, "grafana": 3000} { // of their images
+		if ports := p.Services[name].Ports; len(ports) != 1 || ports[0].Target != port {
+			f.add("%s: %s: port of the image: %v, want %d", file, name, ports, port)
+		}
+	}
+	f.tells(t, r, "docs/deploy.md", fmt.Sprintf("A drain gets %.0f s (email) or %.0f s.", grace(p, "email-worker"), grace(p, "sms-worker")))
+	f.same(file+": stop_grace_period of whatsapp-worker", grace(p, "whatsapp-worker"), grace(p, "sms-worker"))
 	// Kafka alone starts without a .env.
 	if err := os.Remove(r.path(".env")); err != nil {
 		t.Fatal(err)
@@ -73,6 +81,14 @@ func checkCompose(t *testing.T, f *faults, r tree, images map[string]image) *typ
 		t.Fatal(err)
 	}
 	return p
+}
+
+// grace is how many seconds a service has to stop.
+func grace(p *types.Project, service string) float64 {
+	if s := p.Services[service]; s.StopGracePeriod != nil {
+		return time.Duration(*s.StopGracePeriod).Seconds()
+	}
+	return 0
 }
 
 // checkService holds what is the same for every service.

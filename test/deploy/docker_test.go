@@ -3,6 +3,8 @@ package deploy_test
 import (
 	"bytes"
 	"debug/elf"
+	"fmt"
+	"go/version"
 	"io/fs"
 	"maps"
 	"os"
@@ -26,6 +28,9 @@ type image struct {
 	user        string
 	dir         string
 	files       map[string]string // by path in the image: where they come from
+	sources     []string          // what it copies from the build context
+	env         []string          // NAME=value
+	names       map[string]bool   // ARG and ENV: what may be used in it
 	entrypoint  []string
 	healthcheck []string
 	ports       []string
@@ -38,7 +43,13 @@ func checkDockerfile(t *testing.T, f *faults, r tree) map[string]image {
 	images := map[string]image{}
 	stages, args := parseDockerfile(t, f, r)
 	ignored := ignoring(t, r)
+	if goes := regexp.MustCompile(`(?m)^go (\S+)$`).FindStringSubmatch(r.read(t, "go.mod")); goes == nil || version.Compare("go"+args["GO_VERSION"], "go"+goes[1]) < 0 {
+		f.add("Dockerfile: Go %s is older than go.mod's %v", args["GO_VERSION"], goes)
+	}
 	for _, s := range stages {
+		if s.Platform != "" && s.Platform != "$BUILDPLATFORM" {
+			f.add("Dockerfile: FROM --platform=%s", s.Platform)
+		}
 		images[s.Name] = stage(f, s, images, args, func(source string) {
 			left, err := ignored.MatchesOrParentMatches(source)
 			if err != nil || left || !r.exists(source) {
@@ -49,11 +60,15 @@ func checkDockerfile(t *testing.T, f *faults, r tree) map[string]image {
 	for _, channel := range channels() {
 		checkWorkerImage(f, channel+"-worker", images)
 	}
-	for _, target := range []string{"msgctl", "tools"} {
-		if images[target].user != "65532:65532" {
-			f.add("Dockerfile: %s runs as %q", target, images[target].user)
+	for target, binary := range map[string]string{"msgctl": "/msgctl", "tools": "/usr/local/bin/msgctl"} {
+		img := images[target]
+		if img.user != "65532:65532" {
+			f.add("Dockerfile: %s runs as %q", target, img.user)
 		}
+		f.same("Dockerfile: "+target+": binary", img.files[binary], "build:/out/msgctl")
+		f.same("Dockerfile: "+target+": CA certificates", img.files[roots], "build:"+roots)
 	}
+	f.same("Dockerfile: msgctl: entrypoint", images["msgctl"].entrypoint, []string{"/msgctl"})
 	for _, secret := range []string{".env", ".git", "deploy", "bin"} {
 		if left, err := ignored.MatchesOrParentMatches(secret); err != nil || !left {
 			f.add(".dockerignore: %s goes into the build", secret)
@@ -61,6 +76,9 @@ func checkDockerfile(t *testing.T, f *faults, r tree) map[string]image {
 	}
 	return images
 }
+
+// roots is where Go looks for the certificates of public CAs.
+const roots = "/etc/ssl/certs/ca-certificates.crt"
 
 func checkWorkerImage(f *faults, name string, images map[string]image) {
 	img, ok := images[name]
@@ -78,9 +96,7 @@ func checkWorkerImage(f *faults, name string, images map[string]image) {
 	if img.labels["org.opencontainers.image.version"] == "" || img.labels["org.opencontainers.image.revision"] == "" {
 		f.add("Dockerfile: %s: version or revision is not labelled", name)
 	}
-	if img.files["/etc/ssl/certs/ca-certificates.crt"] == "" {
-		f.add("Dockerfile: %s: has no CA certificates", name)
-	}
+	f.same("Dockerfile: "+name+": CA certificates", img.files[roots], "build:"+roots)
 }
 
 func parseDockerfile(t *testing.T, f *faults, r tree) ([]instructions.Stage, map[string]string) {
@@ -115,8 +131,13 @@ func stage(f *faults, s instructions.Stage, images map[string]image, args map[st
 			f.add("Dockerfile: FROM %s: no version is pinned", base)
 		}
 	}
-	img.files, img.labels = clone(img.files), clone(img.labels)
+	img.files, img.labels, img.names = clone(img.files), clone(img.labels), clone(img.names)
 	for _, c := range s.Commands {
+		for _, m := range regexp.MustCompile(`\$\{?(\w+)`).FindAllStringSubmatch(fmt.Sprint(c), -1) {
+			if !img.names[m[1]] {
+				f.add("Dockerfile: %s: %s is used before an ARG of it", s.Name, m[1])
+			}
+		}
 		apply(f, &img, c, images, source)
 	}
 	return img
@@ -124,6 +145,14 @@ func stage(f *faults, s instructions.Stage, images map[string]image, args map[st
 
 func apply(f *faults, img *image, command instructions.Command, images map[string]image, source func(string)) {
 	switch c := command.(type) {
+	case *instructions.ArgCommand:
+		for _, a := range c.Args {
+			img.names[a.Key] = true
+		}
+	case *instructions.EnvCommand:
+		for _, e := range c.Env {
+			img.names[e.Key], img.env = true, append(img.env, e.String())
+		}
 	case *instructions.UserCommand:
 		img.user = c.User
 	case *instructions.WorkdirCommand:
@@ -145,6 +174,7 @@ func apply(f *faults, img *image, command instructions.Command, images map[strin
 		for _, p := range c.SourcePaths {
 			if c.From == "" {
 				source(p)
+				img.sources = append(img.sources, p)
 			}
 			img.files[path.Join("/", img.dir, strings.TrimPrefix(c.DestPath, "./"))] = c.From + ":" + p
 			if path.IsAbs(c.DestPath) {
@@ -155,8 +185,8 @@ func apply(f *faults, img *image, command instructions.Command, images map[strin
 	}
 }
 
-func clone(m map[string]string) map[string]string {
-	c := map[string]string{}
+func clone[V any](m map[string]V) map[string]V {
+	c := map[string]V{}
 	maps.Copy(c, m)
 	return c
 }
@@ -174,18 +204,19 @@ func ignoring(t *testing.T, r tree) *patternmatcher.PatternMatcher {
 	return m
 }
 
-// The build of the Dockerfile works on what .dockerignore leaves: static
-// binaries that know their version.
+// The build of the Dockerfile works on what it copies and .dockerignore
+// leaves: static binaries that know their version.
 func TestDockerfileBuilds(t *testing.T) {
 	t.Parallel()
 	r, out := newTree(t), t.TempDir()
+	stage := checkDockerfile(t, new(faults), r)["build"]
 	build := regexp.MustCompile(`(?s)go build (.*?\./cmd/\.\.\.)`).FindStringSubmatch(r.read(t, "Dockerfile"))
 	if build == nil {
 		t.Fatal("the Dockerfile has no go build of ./cmd/...")
 	}
 	line := strings.NewReplacer("\\\n", " ", "${VERSION}", "1.2.3", "/out/", out+"/").Replace(build[1])
 	cmd := exec.Command("bash", "-c", "go build "+line)
-	cmd.Dir, cmd.Env = buildContext(t, r), append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOWORK=off")
+	cmd.Dir, cmd.Env = buildContext(t, r, stage.sources), append(os.Environ(), append(stage.env, "GOWORK=off")...)
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build %s: %v\n%s", line, err, text)
 	}
@@ -205,11 +236,11 @@ func TestDockerfileBuilds(t *testing.T) {
 	}
 }
 
-// buildContext copies what Docker would send to the build.
-func buildContext(t *testing.T, r tree) string {
+// buildContext copies what Docker would send to the build, of what it asks for.
+func buildContext(t *testing.T, r tree, sources []string) string {
 	t.Helper()
 	dir, ignored := t.TempDir(), ignoring(t, r)
-	for _, top := range []string{"cmd", "internal", "scripts", "go.mod", "go.sum"} {
+	for _, top := range sources {
 		root, err := filepath.EvalSymlinks(r.path(top))
 		if err != nil {
 			t.Fatal(err)

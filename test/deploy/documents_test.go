@@ -47,6 +47,9 @@ func checkDocuments(t *testing.T, f *faults, r tree, images map[string]image, pr
 			}
 		}
 	}
+	if projects != nil {
+		checkPorts(t, f, r, projects)
+	}
 	for _, promised := range promisedCommands() {
 		if !strings.Contains(r.read(t, "docs/deploy.md"), promised+"\n") {
 			f.add("docs/deploy.md: does not show %s", promised)
@@ -57,6 +60,33 @@ func checkDocuments(t *testing.T, f *faults, r tree, images map[string]image, pr
 	}
 	for _, name := range slices.Sorted(maps.Keys(secrets)) {
 		f.same("docs/deploy.md: keys of secret "+name, slices.Sorted(maps.Keys(created[name])), slices.Sorted(maps.Keys(secrets[name])))
+	}
+}
+
+// checkPorts holds the addresses that documents name against those that are
+// published, and the other way round.
+func checkPorts(t *testing.T, f *faults, r tree, projects map[string]*types.Project) {
+	t.Helper()
+	published := map[string]bool{}
+	for file, p := range projects {
+		if p == nil {
+			return // told already
+		}
+		for _, s := range p.Services {
+			for _, port := range s.Ports {
+				published[port.Published] = true
+				if !regexp.MustCompile(`\b` + port.Published + `\b`).MatchString(r.read(t, "docs/deploy.md")) {
+					f.add("docs/deploy.md: does not name port %s of %s in %s", port.Published, s.Name, file)
+				}
+			}
+		}
+	}
+	for _, file := range []string{"README.md", "docs/deploy.md"} {
+		for _, m := range regexp.MustCompile(`localhost:(\d+)`).FindAllStringSubmatch(r.read(t, file), -1) {
+			if !published[m[1]] {
+				f.add("%s: nothing listens on localhost:%s", file, m[1])
+			}
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -65,7 +66,7 @@ func checkKubernetes(t *testing.T, f *faults, r tree) secretKeys {
 			f.add("%s: namespaces %v", source, o.namespaces)
 		}
 		for _, channel := range channels() {
-			checkWorkload(t, f, variant+": "+channel+"-worker", o, channel, secrets)
+			checkWorkload(t, f, r, variant+": "+channel+"-worker", o, channel, secrets)
 		}
 		for name, auth := range o.triggerAuth {
 			for _, ref := range auth.Spec.SecretTargetRef {
@@ -75,6 +76,10 @@ func checkKubernetes(t *testing.T, f *faults, r tree) secretKeys {
 		}
 		if variant == "static" {
 			checkStaticMembers(f, o)
+		}
+		if email, sms := o.workers["email-worker"], o.workers["sms-worker"]; variant == "base" && email.kind != "" && sms.kind != "" {
+			f.tells(t, r, "docs/deploy.md", fmt.Sprintf("`terminationGracePeriodSeconds` is %d, for email over SMTP %d.",
+				*sms.template.Spec.TerminationGracePeriodSeconds, *email.template.Spec.TerminationGracePeriodSeconds))
 		}
 	}
 	return secrets
@@ -167,6 +172,9 @@ func checkStaticMembers(f *faults, o objects) {
 		if name != "" {
 			f.add("static: %s: its instance id is not the pod's name", name)
 		}
+	}
+	for _, settings := range o.configMaps {
+		f.same("static: session time-out, longer than a restart", settings.Data["KAFKA_SESSION_TIMEOUT_SECONDS"], "60")
 	}
 	service := o.services["messaging-workers"]
 	if service == nil || service.Spec.ClusterIP != "None" {

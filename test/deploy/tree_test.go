@@ -31,6 +31,14 @@ func (f *faults) same(what string, got, want any) {
 	}
 }
 
+// tells adds a fault where a document does not say what is so.
+func (f *faults) tells(t *testing.T, r tree, file, sentence string) {
+	t.Helper()
+	if !strings.Contains(r.read(t, file), sentence) {
+		f.add("%s: does not say %q", file, sentence)
+	}
+}
+
 // tree is a copy of the project's files in a folder of its own, with
 // .env.example as .env.
 type tree string

@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"context"
 	"encoding/pem"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	core "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"messaging-worker/internal/config"
 	"messaging-worker/internal/health"
@@ -23,7 +25,7 @@ import (
 
 // checkWorkload holds one channel's worker against its settings, its secrets,
 // its scaler and its budget.
-func checkWorkload(t *testing.T, f *faults, where string, o objects, channel string, secrets secretKeys) {
+func checkWorkload(t *testing.T, f *faults, r tree, where string, o objects, channel string, secrets secretKeys) {
 	t.Helper()
 	name := channel + "-worker"
 	w, ok := o.workers[name]
@@ -53,6 +55,9 @@ func checkWorkload(t *testing.T, f *faults, where string, o objects, channel str
 		f.add("%s: terminationGracePeriodSeconds is %v, and a drain takes %v and some to close", where, grace, c.ShutdownTimeout)
 	}
 	checkScaler(f, where, o, w.kind, name, c)
+	if s := o.scalers[name]; s != nil && s.Spec.MinReplicaCount != nil && s.Spec.MaxReplicaCount != nil {
+		f.tells(t, r, "docs/deploy.md", fmt.Sprintf("between %d and %d pods for %d partitions", *s.Spec.MinReplicaCount, *s.Spec.MaxReplicaCount, c.Kafka.Topic.Partitions))
+	}
 }
 
 // checkRights wants a container that can do nothing but its work.
@@ -116,6 +121,7 @@ func checkEnvironment(t *testing.T, f *faults, where string, o objects, pod core
 			secrets.need(v.ValueFrom.SecretKeyRef.Name, v.ValueFrom.SecretKeyRef.Key)
 		}
 	}
+	checkMemory(f, where, env["GOMEMLIMIT"], c)
 	delete(env, "GOMEMLIMIT") // the Go runtime's own
 	for _, name := range unknown(env) {
 		f.add("%s: %s is not a setting", where, name)
@@ -133,6 +139,14 @@ func checkEnvironment(t *testing.T, f *faults, where string, o objects, pod core
 		}
 	}
 	return env
+}
+
+// checkMemory wants the Go runtime's own limit below the container's.
+func checkMemory(f *faults, where, limit string, c core.Container) {
+	bytes, err := resource.ParseQuantity(strings.TrimSuffix(limit, "B"))
+	if err != nil || bytes.Cmp(*c.Resources.Limits.Memory()) >= 0 {
+		f.add("%s: GOMEMLIMIT %q is not below the memory limit %v", where, limit, c.Resources.Limits.Memory())
+	}
 }
 
 // anyCertificate returns one in PEM.
