@@ -40,8 +40,15 @@ func envelopes() []vector {
 	}
 	a.add("id behind a byte order mark", edit{"message_id": `"\ufeff` + id + `"`}, "message_id")
 	a.add("id behind a zero-width space", edit{"message_id": `"\u200b` + id + `"`}, "message_id")
+	for _, required := range []string{"message_id", "channel", "created_at", "from", "to"} {
+		a.add(required+" left out", edit{required: ""}, required)
+		a.add(required+" is null", edit{required: `null`}, required)
+		a.add(required+" is an object", edit{required: `{}`}, required)
+	}
+	for body, path := range map[string]string{"": "body.content", `{}`: "body.content", `{"content":null}`: "body.content", `{"content":7}`: "body.content", `"x"`: "body"} {
+		a.add("body "+body, edit{"body": body}, path)
+	}
 	a.add("channel of another case", edit{"channel": `"Email"`}, "channel")
-	a.add("channel is null", edit{"channel": `null`}, "channel")
 	a.add("channel is a list", edit{"channel": `["sms"]`}, "channel")
 	for _, good := range []string{
 		"2024-02-29T23:59:59.9Z", "2000-02-29T00:00:00Z", "0000-02-29T00:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999+00:00",

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -172,7 +173,10 @@ func TestWhatWorkersWriteIsValid(t *testing.T) {
 			if err := headers.Validate(headersOf(r)); err != nil {
 				t.Errorf("%s: headers %v: %v", topic, headersOf(r), err)
 			}
-			variants[variant(t, r)]++
+			kind := variant(t, r)
+			if variants[kind]++; variants[kind] == 1 {
+				refuses(t, payload, topic+" "+kind, r.Value)
+			}
 		}
 		t.Logf("%s: %d variants: %v", topic, len(variants), variants)
 		for _, want := range wanted()[topic] {
@@ -180,6 +184,56 @@ func TestWhatWorkersWriteIsValid(t *testing.T) {
 				t.Errorf("%s: no record of the kind %q: %v", topic, want, variants)
 			}
 		}
+	}
+}
+
+// refuses holds a schema against what no worker writes: a record without one
+// of the members that the specification requires, or with a wrong value.
+func refuses(t *testing.T, schema *jsonschema.Schema, name string, value []byte) {
+	t.Helper()
+	long := strings.Repeat("x", 4097)
+	wrong := map[string][]any{ // a nil is a member that is left out
+		"message_id": {nil, "", 7}, "channel": {nil, "fax", 7}, "event_type": {nil, "delivered", 7}, "attempt": {-1, 101, 0.5, "1"},
+		"timestamp": {nil, "2025-10-16", "2025-10-16T09:30:00+02:00", 7}, "trace_id": {"", long, 7}, "error": {"http 429", "transient error: " + long, 7},
+		"original_message": {nil, "no base64", "YQ", []any{}, 7}, "attempts": {nil, 0, 101, "1"}, "failure_type": {nil, "other", 7},
+		"last_error": {"http 429", "transient error: " + long, 7}, "first_failed_at": {nil, "today", 7}, "last_attempt_at": {nil, "today", 7},
+		"meta": {map[string]any{"a": 1}, map[string]any{"a": long}, "a"},
+		"provider_response": {
+			"ok",
+			map[string]any{},
+			map[string]any{"status": "fine"},
+			map[string]any{"status": "ok", "code": "1"},
+			map[string]any{"status": "ok", "code": 0},
+			map[string]any{"status": "ok", "message": long},
+			map[string]any{"status": "ok", "raw": long},
+			map[string]any{"status": "ok", "meta": map[string]any{"a": 1}},
+			map[string]any{"status": "ok", "meta": map[string]any{"next_attempt_at": "soon"}},
+			map[string]any{"status": "ok", "meta": map[string]any{"open_recipients": "a"}},
+		},
+	}
+	for member, values := range wrong {
+		for _, v := range values {
+			var record map[string]any
+			if err := json.Unmarshal(value, &record); err != nil {
+				t.Fatal(err)
+			}
+			if _, there := record[member]; !there {
+				break
+			}
+			if record[member] = v; v == nil {
+				delete(record, member)
+			}
+			spoiled, err := json.Marshal(record)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if against(schema, spoiled) == nil {
+				t.Errorf("%s: %s may be %.60v", name, member, v)
+			}
+		}
+	}
+	if against(schema, []byte(`[]`)) == nil {
+		t.Errorf("%s: may be a list", name)
 	}
 }
 
