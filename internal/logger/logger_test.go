@@ -11,22 +11,24 @@ import (
 
 func TestJSONOutsideDevelopment(t *testing.T) {
 	t.Parallel()
-	var b strings.Builder
-	log, err := logger.New(&b, "production", "info")
-	if err != nil {
-		t.Fatal(err)
-	}
-	log.Debug().Msg("hidden")
-	log.Info().Str("channel", "sms").Msg("shown")
-	var line map[string]string
-	if err := json.Unmarshal([]byte(b.String()), &line); err != nil {
-		t.Fatalf("not one JSON object: %v in %q", err, b.String())
-	}
-	if line["message"] != "shown" || line["level"] != "info" || line["channel"] != "sms" {
-		t.Errorf("line = %v", line)
-	}
-	if at, err := time.Parse(time.RFC3339Nano, line["time"]); err != nil || !strings.HasSuffix(line["time"], "Z") || time.Since(at) > time.Minute {
-		t.Errorf("time = %q, want now in UTC", line["time"])
+	for _, env := range []string{"production", "staging", "Development", ""} {
+		var b strings.Builder
+		log, err := logger.New(&b, env, "info")
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.Debug().Msg("hidden")
+		log.Info().Str("channel", "sms").Msg("shown")
+		var line map[string]string
+		if err := json.Unmarshal([]byte(b.String()), &line); err != nil {
+			t.Fatalf("%q: not one JSON object: %v in %q", env, err, b.String())
+		}
+		if line["message"] != "shown" || line["level"] != "info" || line["channel"] != "sms" {
+			t.Errorf("%q: line = %v", env, line)
+		}
+		if at, err := time.Parse(time.RFC3339Nano, line["time"]); err != nil || !strings.HasSuffix(line["time"], "Z") || time.Since(at) > time.Minute {
+			t.Errorf("%q: time = %q, want now in UTC", env, line["time"])
+		}
 	}
 }
 

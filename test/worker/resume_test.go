@@ -90,18 +90,20 @@ func TestTheRestOfTheWaitIsWaited(t *testing.T) {
 func TestRetryListsRefusedRecipients(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(script{recipients: []string{"a", "b", "c"}, send: func(_ context.Context, call common.Call) (models.ProviderResponse, error) {
+		b := newBench(script{recipients: []string{"a", "b", "c", "d"}, send: func(_ context.Context, call common.Call) (models.ProviderResponse, error) {
 			switch {
 			case call.Recipients[0] == 0:
 				return fails(common.Permanent(errors.New("http 400")))
+			case call.Recipients[0] == 3:
+				return fails(&common.Failure{Class: models.FailureUnknown, Accepted: true, Err: errors.New("no JSON")})
 			case call.Attempt == 1:
 				return fails(transient())
 			}
 			return accepted()
-		}}, 3)
+		}}, 4)
 		b.handle(t)
 		meta := b.events[2].ProviderResponse.Meta
-		if meta["open_recipients"] != "1,2" || meta["refused_recipients"] != "0" || meta["assumed_recipients"] != "" {
+		if meta["open_recipients"] != "1,2" || meta["refused_recipients"] != "0" || meta["assumed_recipients"] != "3" {
 			t.Errorf("retry's meta %v", meta)
 		}
 	})
