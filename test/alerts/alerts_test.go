@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"regexp"
@@ -352,9 +353,13 @@ func TestQueriesNameWhatIsExported(t *testing.T) {
 	})
 	h := newHistory()
 	h.scrape(t, w)
-	exported := map[string]bool{}
+	exported := map[string]map[string]bool{} // labels by metric
 	for _, s := range h.series {
-		exported[s.labels.Get(labels.MetricName)] = true
+		name := s.labels.Get(labels.MetricName)
+		if exported[name] == nil {
+			exported[name] = map[string]bool{labels.MetricName: true, "job": true, "le": strings.HasSuffix(name, "_bucket")}
+		}
+		s.labels.Range(func(l labels.Label) { exported[name][l.Name] = true })
 	}
 	queries := map[string]string{}
 	for name, r := range rules(t) {
@@ -387,14 +392,45 @@ func TestQueriesNameWhatIsExported(t *testing.T) {
 			t.Errorf("%s: %v", where, err)
 			continue
 		}
-		for _, selector := range parser.ExtractSelectors(expr) {
-			for _, m := range selector {
-				if m.Name == labels.MetricName && !exported[m.Value] {
-					t.Errorf("%s: no worker exports %s", where, m.Value)
+		for _, fault := range unexported(expr, exported) {
+			t.Errorf("%s: no worker exports %s", where, fault)
+		}
+	}
+}
+
+// unexported returns the metrics of a query that are not exported, and the
+// labels that it matches or groups by and that none of its metrics has.
+func unexported(expr parser.Expr, exported map[string]map[string]bool) []string {
+	var faults []string
+	has := map[string]bool{}
+	for _, selector := range parser.ExtractSelectors(expr) {
+		var name string
+		for _, m := range selector {
+			if m.Name == labels.MetricName {
+				name = m.Value
+			}
+		}
+		if exported[name] == nil {
+			faults = append(faults, name)
+		}
+		for _, m := range selector {
+			if !exported[name][m.Name] {
+				faults = append(faults, name+" with "+m.Name)
+			}
+		}
+		maps.Copy(has, exported[name])
+	}
+	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+		if a, ok := node.(*parser.AggregateExpr); ok {
+			for _, label := range a.Grouping {
+				if !has[label] {
+					faults = append(faults, "a label "+label)
 				}
 			}
 		}
-	}
+		return nil
+	})
+	return faults
 }
 
 func newSample(t int64, v float64) chunks.Sample { return sample{t, v} }
