@@ -107,6 +107,9 @@ func folderLikeACheckout(t *testing.T) string {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
+	if err := os.CopyFS(filepath.Join(dir, "scripts"), os.DirFS(scriptsDir())); err != nil {
+		t.Fatal(err)
+	}
 	for name, target := range map[string]string{
 		"bin": stage.Suite.Bin, ".env.example": filepath.Join(root, ".env.example"),
 	} {

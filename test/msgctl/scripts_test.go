@@ -128,12 +128,14 @@ func TestScriptsFromTheSource(t *testing.T) {
 	if err := os.Symlink(filepath.Join(scriptsDir(), "email-scenario-producer.sh"), link); err != nil {
 		t.Fatal(err)
 	}
-	caches, err := exec.Command("go", "env", "GOCACHE", "GOMODCACHE").Output()
-	if err != nil {
-		t.Fatal(err)
+	env := append(s.Env(nil), "XDG_CACHE_HOME="+t.TempDir())
+	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOFLAGS", "GOPROXY"} { // wherever this machine has them
+		value, err := exec.Command("go", "env", name).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		env = append(env, name+"="+strings.TrimSpace(string(value)))
 	}
-	builds, modules, _ := strings.Cut(strings.TrimSpace(string(caches)), "\n")
-	env := append(s.Env(nil), "XDG_CACHE_HOME="+t.TempDir(), "GOCACHE="+builds, "GOMODCACHE="+modules)
 	r := run(t, script(t, t.TempDir(), link, env, "--scenario", "permanent", "--count", "3"), "")
 	if r.code != 0 || count(t, s) != 3 {
 		t.Errorf("exits %d, and %d requests were produced: %s", r.code, count(t, s), r.err)
