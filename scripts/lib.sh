@@ -34,7 +34,10 @@ find_msgctl() {
     cache=${XDG_CACHE_HOME:-${HOME:?}/.cache}/messaging-worker
     mkdir -p "$cache"
     new=$(mktemp "$cache/msgctl.XXXXXX")
-    go build -C "$lib_root" -o "$new" ./cmd/msgctl >&2
+    if ! go build -C "$lib_root" -o "$new" ./cmd/msgctl >&2; then
+      rm -f "$new"
+      fail "msgctl cannot be built from the source beside this script"
+    fi
     mv -f "$new" "$cache/msgctl"
     echo "$cache/msgctl"
   elif command -v msgctl >/dev/null; then

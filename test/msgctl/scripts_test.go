@@ -177,6 +177,29 @@ func TestScriptsCallMsgctl(t *testing.T) {
 	}
 }
 
+// A source that does not build is told of, and nothing is run in its place.
+func TestScriptsFromABrokenSource(t *testing.T) {
+	t.Parallel()
+	dir, path := elsewhere(t)
+	source := filepath.Join(filepath.Dir(dir), "cmd", "msgctl")
+	if err := os.MkdirAll(source, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"../../go.mod": "module broken\n", "main.go": "package main\n\nbroken\n"} {
+		if err := os.WriteFile(filepath.Join(source, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cache := t.TempDir()
+	r := run(t, script(t, t.TempDir(), filepath.Join(dir, "kafka-init.sh"), append(path, "XDG_CACHE_HOME="+cache)), "")
+	if r.code != 2 || !strings.Contains(r.err, "cannot be built") {
+		t.Errorf("exits %d, want 2, and says %s", r.code, r.err)
+	}
+	if left, err := filepath.Glob(filepath.Join(cache, "messaging-worker", "*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
 func TestScriptsWithoutMsgctl(t *testing.T) {
 	t.Parallel()
 	dir, _ := elsewhere(t)
