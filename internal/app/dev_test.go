@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"io"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -44,37 +45,18 @@ func TestDevEndsOnCtrlC(t *testing.T) {
 	}
 }
 
+// The port is taken by whoever listens there; what is on it plays no part.
 func TestDevSaysThatItsPortIsTaken(t *testing.T) {
 	t.Parallel()
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	v := &view{stop: stop}
-	done := make(chan error, 1)
-	const port = 29291
-	first := &portWatcher{view: v, up: make(chan struct{})}
-	go func() {
-		done <- app.Dev(ctx, app.DevOptions{Port: port, Rate: 1, LogLevel: "error", Out: first, Log: io.Discard})
-	}()
-	<-first.up
-	err := app.Dev(t.Context(), app.DevOptions{Port: port, Rate: 1, LogLevel: "error", Out: io.Discard, Log: io.Discard})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	err = app.Dev(t.Context(), app.DevOptions{
+		Port: l.Addr().(*net.TCPAddr).Port, Rate: 1, LogLevel: "error", Out: io.Discard, Log: io.Discard,
+	})
 	if err == nil || !strings.Contains(err.Error(), "--port") {
-		t.Errorf("a second stack on the same port: %v, want an error that names --port", err)
+		t.Errorf("Dev on a port that is taken: %v, want an error that names --port", err)
 	}
-	stop()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-}
-
-// portWatcher closes up at the first output.
-type portWatcher struct {
-	*view
-
-	once sync.Once
-	up   chan struct{}
-}
-
-func (p *portWatcher) Write(b []byte) (int, error) {
-	p.once.Do(func() { close(p.up) })
-	return p.view.Write(b)
 }
