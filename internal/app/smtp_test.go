@@ -115,7 +115,7 @@ func TestEmailGoesFromKafkaToSMTP(t *testing.T) {
 	if err := client.ProduceSync(ctx, &kgo.Record{Topic: "request", Value: []byte(request)}).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
-	waiting, cancel := context.WithTimeout(ctx, 30*time.Second)
+	waiting, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	var last string
 	for !strings.Contains(last, `"sent"`) {

@@ -16,7 +16,7 @@ import (
 )
 
 // bound ends waits that would never end; a wait that succeeds is not slowed.
-const bound = 30 * time.Second
+const bound = 3 * time.Minute
 
 // scene is a broker with a request topic, and who works on it.
 type scene struct {
@@ -92,7 +92,7 @@ func (s *scene) join() *member {
 	var err error
 	m.c, err = New(Options{
 		Kafka: kafka.Options{Brokers: s.cluster.ListenAddrs()}, Topic: "request", StatusTopic: "status", Group: "group",
-		SessionTimeout: 6 * time.Second, CommitInterval: 10 * time.Millisecond, LongestCall: time.Hour,
+		SessionTimeout: time.Minute, CommitInterval: 10 * time.Millisecond, LongestCall: time.Hour,
 		MaxAtWork: 100, MaxPendingMessages: 1000, MaxPendingBytes: 1 << 20,
 		Acked:   func(int32) int64 { return -1 },
 		Settled: func(context.Context, int32) error { return nil },
