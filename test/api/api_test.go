@@ -128,8 +128,9 @@ func run(t *testing.T, c worker.Channel, concurrency int, dlq bool, value string
 	return k
 }
 
-// timeout is the limit of a call. Only calls that hang take it.
-const timeout = 500 * time.Millisecond
+// timeout is the limit of a call. Only calls that hang take it, and what must
+// not run into it has room for a busy machine.
+const timeout = 3 * time.Second
 
 func smsVia(c *twilio.Client) worker.Channel {
 	return worker.Bind(smsadapter.New(sms.NewTwilio(c), limits(), timeout))
@@ -213,8 +214,8 @@ func TestFaults(t *testing.T) {
 		{fake.Throttle, models.FailureTransient, models.StatusRateLimited, "http 429", false, false, 2 * time.Second},
 		{fake.Broken, models.FailureTransient, models.StatusUnavailable, "http 500 (may have been accepted)", true, true, 0},
 		{fake.Gateway, models.FailureTransient, models.StatusUnavailable, "http 502 (may have been accepted)", true, true, 0},
-		{fake.HangBefore, models.FailureTransient, models.StatusTimeout, "timeout after 500ms (may have been accepted)", true, true, 0},
-		{fake.HangAfter, models.FailureTransient, models.StatusTimeout, "timeout after 500ms (may have been accepted)", true, true, 0},
+		{fake.HangBefore, models.FailureTransient, models.StatusTimeout, "timeout after 3s (may have been accepted)", true, true, 0},
+		{fake.HangAfter, models.FailureTransient, models.StatusTimeout, "timeout after 3s (may have been accepted)", true, true, 0},
 		{fake.Cut, models.FailureTransient, models.StatusUnavailable, "connection lost (may have been accepted)", true, true, 0},
 		{fake.Flood, models.FailurePermanent, models.StatusRejected, "http 400", false, false, 0},
 		{fake.Lie, models.FailureUnknown, models.StatusUnknown, "with an unreadable body", false, false, 0},

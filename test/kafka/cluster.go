@@ -19,8 +19,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// startTimeout bounds how long a cluster may take until it answers.
-const startTimeout = 90 * time.Second
+// startTimeout bounds how long a cluster may take until it answers: three nodes
+// are six starts of Java, on a machine that compiles and tests beside them.
+const startTimeout = 6 * time.Minute
 
 // Options of a Cluster.
 type Options struct {
@@ -68,21 +69,21 @@ func Launch(ctx context.Context, dir string, o Options) (*Cluster, error) {
 func launch(ctx context.Context, dir, libs string, o Options) (*Cluster, error) {
 	c := &Cluster{}
 	for id := 1; id <= max(1, o.Nodes); id++ {
-		broker, err := freePort()
+		broker, err := FreePort()
 		if err != nil {
 			return nil, err
 		}
-		controller, err := freePort()
+		controller, err := FreePort()
 		if err != nil {
 			return nil, err
 		}
-		second, err := freePort()
+		second, err := FreePort()
 		if err != nil {
 			return nil, err
 		}
 		more := map[string]int{}
 		for _, name := range o.Listeners {
-			if more[name], err = freePort(); err != nil {
+			if more[name], err = FreePort(); err != nil {
 				return nil, err
 			}
 		}
@@ -203,17 +204,18 @@ func (c *Cluster) answer(ctx context.Context, nodes int) error {
 	}
 }
 
-// freePort picks a loopback port below the range that the system gives to
-// outgoing connections.
-func freePort() (int, error) {
+// FreePort picks a loopback port for a listener that comes later, below the
+// range that the system gives to outgoing connections and to port 0: whoever
+// lets go of one of those may find it taken a moment after.
+func FreePort() (int, error) {
 	for range 100 {
-		port := 20000 + mathrand.IntN(12000)
+		port := 10000 + mathrand.IntN(22000)
 		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port))
 		if err == nil {
 			return port, l.Close()
 		}
 	}
-	return 0, errors.New("no free port between 20000 and 32000")
+	return 0, errors.New("no free port between 10000 and 32000")
 }
 
 // uuid returns a random id as Kafka writes them.

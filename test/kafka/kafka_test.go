@@ -47,7 +47,7 @@ func roundTrip(ctx context.Context, t *testing.T, c *kafka.Cluster, topic, value
 
 func TestOneNodeKeepsItsData(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	c := kafka.Start(t, kafka.Options{})
 	topic := fmt.Sprint("kept-", time.Now().UnixNano())
@@ -76,7 +76,7 @@ func TestThreeNodesSurviveOne(t *testing.T) {
 	if testing.Short() {
 		t.Skip("three nodes take time")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	c := kafka.Start(t, kafka.Options{Nodes: 3})
 	if !c.Controllable() {

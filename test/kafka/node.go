@@ -169,7 +169,7 @@ func (n *node) signal(s syscall.Signal) error {
 	select {
 	case <-n.done:
 		return nil
-	case <-time.After(time.Minute):
+	case <-time.After(5 * time.Minute):
 		return fmt.Errorf("node %d of Kafka did not end after %v", n.id, s)
 	}
 }

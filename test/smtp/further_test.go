@@ -85,7 +85,7 @@ func TestFurtherTransactionsHaveTheTimeOfOneCall(t *testing.T) {
 		ctx   time.Duration
 		hold  time.Duration
 	}{
-		{"the call's limit is over", 2 * brief, patience, 2 * patience, 2 * brief},
+		{"the call's limit is over", brief, patience, 2 * patience, brief},
 		{"the caller leaves no time for the reply", patience, 3 * patience, 2 * patience, 0},
 	}
 	for _, tt := range tests {
@@ -125,7 +125,7 @@ func TestFurtherTransactionStalls(t *testing.T) {
 		_, _ = io.Copy(io.Discard, c)
 	})
 	o := options("")
-	o.Port, o.Timeout = srv.port(), 5*brief
+	o.Port, o.Timeout = srv.port(), brief
 	p, err := smtp.New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -144,7 +144,7 @@ func TestFurtherTransactionStalls(t *testing.T) {
 // who is left.
 func TestManyTransactionsGiveNobodyTheMailTwice(t *testing.T) {
 	t.Parallel()
-	const recipients, limit = 20, 4 * brief
+	const recipients, limit = 20, brief
 	s := &narrow{width: 5, hold: func() { <-time.After(limit * 3 / 5) }}
 	srv := serve(t, s.serve)
 	o := options("")

@@ -173,7 +173,7 @@ func TestIdleConnectionsAreQuit(t *testing.T) {
 		gone <- struct{}{}
 	})
 	o := options("")
-	o.Port, o.Connections, o.IdleTimeout = srv.port(), 4, brief/10
+	o.Port, o.Connections, o.IdleTimeout = srv.port(), 4, 50*time.Millisecond
 	p, err := smtp.New(o)
 	if err != nil {
 		t.Fatal(err)

@@ -24,6 +24,7 @@ import (
 	"messaging-worker/internal/adapters/email"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/providers/email/smtp"
+	"messaging-worker/test/kafka"
 )
 
 // relay is a Postfix of our own: its configuration, queue and mailboxes are
@@ -170,12 +171,11 @@ func owner(t *testing.T, name string) int {
 
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := kafka.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 func (r *relay) until(t *testing.T, what string, done func() bool) {

@@ -23,7 +23,7 @@ import (
 
 // patience is how long a test waits for what must come. Nothing is concluded
 // from it but failure.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // server listens on loopback and serves each connection with serve, which is
 // given the connection's number from 0.
