@@ -35,7 +35,7 @@ func pick(short, lengthy int) int {
 }
 
 // timeout bounds one test.
-func timeout() time.Duration { return time.Duration(pick(6, 45)) * time.Minute }
+func timeout() time.Duration { return time.Duration(pick(15, 45)) * time.Minute }
 
 // chance returns the test's source of choices and logs how to repeat them.
 func chance(t *testing.T) *rand.Rand {

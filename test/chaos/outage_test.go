@@ -33,7 +33,7 @@ type twilio struct {
 
 func startTwilio(t *testing.T) *twilio {
 	t.Helper()
-	f := &twilio{Server: fake.Twilio(twilioAccount, twilioAccount, twilioToken), address: "127.0.0.1:0"}
+	f := &twilio{Server: fake.Twilio(twilioAccount, twilioAccount, twilioToken), address: freeAddress(t)}
 	f.fault.Store(fake.Fault(""))
 	f.Next = func(int) fake.Fault { return f.fault.Load().(fake.Fault) }
 	f.Latency = 20 * time.Millisecond
@@ -46,7 +46,6 @@ func (f *twilio) open(t *testing.T) {
 	t.Helper()
 	l, err := net.Listen("tcp", f.address)
 	check(t, err)
-	f.address = l.Addr().String()
 	f.server = &http.Server{Handler: f.Server}
 	go func() { _ = f.server.Serve(l) }()
 }
@@ -57,10 +56,10 @@ func (f *twilio) settings(extra map[string]string) map[string]string {
 		"TWILIO_ACCOUNT_SID": twilioAccount, "TWILIO_AUTH_TOKEN": twilioToken, "LOG_LEVEL": "info",
 		"WORKER_CONCURRENCY": "50",
 	}
-	if long() { // the defaults, which the stage makes shorter
+	if long() { // the defaults
 		maps.Copy(env, map[string]string{"BASE_BACKOFF_SECONDS": "10", "MAX_BACKOFF_SECONDS": "120", "PROVIDER_TIMEOUT_SECONDS": "30"})
 	} else {
-		env["BREAKER_OPEN_SECONDS"] = "1"
+		env["BREAKER_OPEN_SECONDS"], env["PROVIDER_TIMEOUT_SECONDS"] = "1", "3"
 	}
 	maps.Copy(env, extra)
 	return env
@@ -140,10 +139,12 @@ func outage(t *testing.T, name string, every time.Duration, extra map[string]str
 	outages[name].leave(t, f)
 	gone := time.Now()
 	if extra == nil {
-		w.WaitReady(http.StatusServiceUnavailable)
-		if _, body := w.Get("/healthz/ready"); !strings.Contains(body, `"breaker":{"status":"unavailable"`) {
-			t.Errorf("readiness does not tell of the breaker: %s", body)
-		}
+		stage.Eventually(t, func() string {
+			if _, body := w.Get("/healthz/ready"); !strings.Contains(body, `"breaker":{"status":"unavailable"`) {
+				return "readiness does not tell of the breaker: " + body
+			}
+			return ""
+		})
 	}
 	time.Sleep(time.Until(gone.Add(time.Duration(pick(5, 60)) * time.Second))) // the outage itself
 	outages[name].comeBack(t, f)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -196,12 +197,16 @@ func feed(t *testing.T, s *stage.Stage, r *rand.Rand) (stop func() map[string]bo
 			}
 		}
 	}()
-	return func() map[string]bool {
+	end := sync.OnceFunc(func() {
 		close(done)
 		<-fed
 		if err := s.Client.Flush(s.Ctx); err != nil {
 			t.Error(err)
 		}
+	})
+	t.Cleanup(end) // of a test that fails in the middle
+	return func() map[string]bool {
+		end()
 		return ids
 	}
 }

@@ -82,7 +82,7 @@ func TestLifecycle(t *testing.T) {
 		t.Run(string(channel), func(t *testing.T) {
 			t.Parallel()
 			s := stage.New(t, channel, stage.Options{})
-			s.Work(map[string]string{"MAX_ATTEMPTS": "3"})
+			s.Work(map[string]string{"MAX_ATTEMPTS": "3", "PROVIDER_TIMEOUT_SECONDS": "5"})
 			ids, finals, letters := map[string]lifecycleCase{}, 0, 0
 			for _, c := range cases {
 				if !strings.Contains(strings.Join(c.channels, " "), string(channel)) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -23,6 +22,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"messaging-worker/internal/models"
+	"messaging-worker/test/kafka"
 	"messaging-worker/test/stage"
 )
 
@@ -169,14 +169,14 @@ func TestCollectorAway(t *testing.T) {
 	}
 }
 
+// freeAddress returns a loopback address for who listens later, or never.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := kafka.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return fmt.Sprint("127.0.0.1:", port)
 }
 
 // metrics reads /metrics: values by name and labels.
@@ -436,6 +436,7 @@ func TestPrivacy(t *testing.T) {
 			}
 			maps.Copy(settings, tt.extra)
 			settings["LOG_LEVEL"], settings["MAX_ATTEMPTS"], settings["PPROF_ENABLED"] = "info", "2", "true"
+			settings["PROVIDER_TIMEOUT_SECONDS"] = "2" // one of them takes it, twice
 			settings["OTEL_EXPORTER_OTLP_ENDPOINT"] = r.URL
 			for _, edits := range tt.requests {
 				id := stage.NewID()

@@ -289,7 +289,7 @@ func TestReplayInterrupted(t *testing.T) {
 	args := []string{"dlq", "replay", "--channel", "email", "--yes", "-o", "json", "--set", "from=noreply@example.com"}
 	// The rate leaves this test seconds to press Ctrl-C in. It is no part of
 	// what names the batch.
-	first := interrupted(t, s, 300, append(args, "--rate", "100"))
+	first := interrupted(t, s, 100, append(args, "--rate", "100"))
 	second := msgctl(t, s, "", args...)
 	if second.code != 1 {
 		t.Errorf("the second run exits %d, want 1 for what it refuses: %s", second.code, second.err)

@@ -21,9 +21,10 @@ import (
 	"messaging-worker/internal/models"
 )
 
-// Patience bounds every wait. It is long because the machine may be slow, and
-// costs nothing because waits end as soon as they can.
-const Patience = 90 * time.Second
+// Patience bounds every wait for the next sign of progress. It is long because
+// the machine may be slow, and costs nothing because waits end as soon as they
+// can.
+const Patience = 3 * time.Minute
 
 // Stage is one channel's topics and group on the broker, for one test.
 type Stage struct {
@@ -46,13 +47,13 @@ type Options struct {
 	NoTopics         bool
 	DLQ              map[string]*string // config of the dead letter topic
 	Status           map[string]*string // config of the status topic
-	Timeout          time.Duration      // of the whole test; zero means four minutes
+	Timeout          time.Duration      // of the whole test; zero means fifteen minutes
 }
 
 // New makes topics of their own for a test.
 func New(t *testing.T, channel models.Channel, o Options) *Stage {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(o.Timeout, 4*time.Minute))
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(o.Timeout, 15*time.Minute))
 	t.Cleanup(cancel)
 	s := &Stage{t: t, Ctx: ctx, Channel: channel, Brokers: o.Brokers, Name: "e2e-" + RandomHex(4)}
 	if s.Brokers == nil {
@@ -119,7 +120,8 @@ func (s *Stage) Topic(kind string) string { return s.Name + "." + kind }
 // Group returns the consumer group.
 func (s *Stage) Group() string { return s.Name + "-group" }
 
-// Env is the environment of a worker or tool; extra wins.
+// Env is the environment of a worker or tool; extra wins. Backoffs are short;
+// limits that a test does not mean to reach are long.
 func (s *Stage) Env(extra map[string]string) []string {
 	upper := strings.ToUpper(string(s.Channel))
 	settings := map[string]string{
@@ -131,8 +133,9 @@ func (s *Stage) Env(extra map[string]string) []string {
 		upper + "_CONSUMER_GROUP":           s.Group(),
 		"BASE_BACKOFF_SECONDS":              "0.05",
 		"MAX_BACKOFF_SECONDS":               "0.2",
-		"PROVIDER_TIMEOUT_SECONDS":          "1",
-		"KAFKA_SESSION_TIMEOUT_SECONDS":     "6",
+		"PROVIDER_TIMEOUT_SECONDS":          "30",
+		"SHUTDOWN_TIMEOUT_SECONDS":          "120",
+		"KAFKA_SESSION_TIMEOUT_SECONDS":     "10",
 	}
 	maps.Copy(settings, extra)
 	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}

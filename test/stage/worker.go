@@ -54,6 +54,7 @@ func (s *Stage) Work(extra map[string]string) *Worker {
 	}()
 	s.t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
+		<-p.done // what it writes to goes away next
 		if s.t.Failed() {
 			logs := p.Logs()
 			s.t.Logf("the worker's log:\n%s", logs[max(0, len(logs)-4000):])
@@ -62,17 +63,22 @@ func (s *Stage) Work(extra map[string]string) *Worker {
 	return p
 }
 
-// Eventually waits until ok returns "".
+// Eventually waits until ok returns "". It gives up when ok has said the same
+// for as long as Patience, and in any case after five times that.
 func Eventually(t *testing.T, ok func() string) {
 	t.Helper()
-	deadline := time.Now().Add(Patience)
+	begun := time.Now()
+	said, since := "", begun
 	for {
 		why := ok()
 		if why == "" {
 			return
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %v: %s", Patience, why)
+		if why != said {
+			said, since = why, time.Now()
+		}
+		if time.Since(since) > Patience || time.Since(begun) > 5*Patience {
+			t.Fatalf("waited %v: %s", time.Since(begun).Round(time.Second), why)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
@@ -122,17 +128,11 @@ func (p *Worker) WaitReady(want int) (body string) {
 // Exit waits for the worker's end and returns its code.
 func (p *Worker) Exit() int {
 	p.t.Helper()
-	return p.ExitWithin(Patience)
-}
-
-// ExitWithin is Exit with a bound of its own.
-func (p *Worker) ExitWithin(bound time.Duration) int {
-	p.t.Helper()
 	select {
 	case <-p.done:
 		return p.cmd.ProcessState.ExitCode()
-	case <-time.After(bound):
-		p.t.Fatalf("the worker does not end within %v", bound)
+	case <-time.After(Patience):
+		p.t.Fatalf("the worker does not end within %v", Patience)
 		return -1
 	}
 }
