@@ -26,8 +26,8 @@ var pom []byte
 var ErrUnavailable = errors.New("cannot run Apache Kafka here")
 
 // jars returns the folder of Kafka's jars. The first call on a machine
-// downloads them into the user's cache folder; another pom.xml is another
-// folder.
+// downloads them into the user's cache folder, while the tests of other
+// packages wait; another pom.xml is another folder.
 func jars(ctx context.Context) (string, error) {
 	for _, tool := range []string{"java", "mvn"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -44,6 +44,14 @@ func jars(ctx context.Context) (string, error) {
 	}
 	if err := os.MkdirAll(filepath.Dir(final), 0o750); err != nil {
 		return "", fmt.Errorf("make cache folder: %w", err)
+	}
+	release, err := alone(final + ".lock")
+	if err != nil {
+		return "", err
+	}
+	defer release()
+	if _, err := os.Stat(final); err == nil {
+		return final, nil // another package's tests were first
 	}
 	return final, download(ctx, final)
 }
