@@ -57,8 +57,8 @@ func (s *sink) serve(_ int, c net.Conn) {
 			for line != ".\r\n" && err == nil {
 				line, err = in.ReadString('\n')
 			}
+			s.messages.Add(1) // before the client can know of it
 			say("250 2.0.0 Ok")
-			s.messages.Add(1)
 			if s.hangUp != nil && s.hangUp() {
 				return
 			}
