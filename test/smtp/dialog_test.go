@@ -221,5 +221,8 @@ func tell(resp models.ProviderResponse, err error) string {
 	if f.Refused != nil || f.Open != nil {
 		fmt.Fprintf(&b, "refused %v open %v\n", f.Refused, f.Open)
 	}
+	if f.Doubtful != nil {
+		fmt.Fprintf(&b, "doubtful %v\n", f.Doubtful)
+	}
 	return b.String()
 }

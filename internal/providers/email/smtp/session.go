@@ -100,10 +100,16 @@ func (s *session) transact(ctx context.Context, rcpts []int) (left []int) {
 
 // settle notes how a transaction ended and returns who is left for another.
 func (s *session) settle(t *transaction, rcpts []int, err error) (left []int) {
-	s.receipt.Refusals = append(s.receipt.Refusals, t.refusals...)
+	answered := t.refusals
+	if err != nil {
+		// Whoever found the transaction full was no part of it: what became of
+		// it, if anybody knows, says nothing of them.
+		answered = slices.Concat(t.refusals, t.surplus)
+	}
+	s.receipt.Refusals = append(s.receipt.Refusals, answered...)
 	if err != nil {
 		rcpts = slices.DeleteFunc(slices.Clone(rcpts), func(i int) bool {
-			return slices.ContainsFunc(t.refusals, func(r email.Refusal) bool { return r.Recipient == i })
+			return slices.ContainsFunc(answered, func(r email.Refusal) bool { return r.Recipient == i })
 		})
 		if len(rcpts) > 0 { // else everybody had an answer before
 			s.fail(rcpts, err)

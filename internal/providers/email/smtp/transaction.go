@@ -214,6 +214,7 @@ func (t *transaction) hearRecipient(recipient int, r email.Reply) {
 	case positive(r):
 		t.accepted = append(t.accepted, recipient)
 	case tooMany(r) && len(t.accepted) > 0:
+		r.Code, r.Enhanced = 452, [3]int{4, 5, 3} // also where it was 552 (RFC 5321, 4.5.3.1.10)
 		t.surplus = append(t.surplus, email.Refusal{Recipient: recipient, Reply: r})
 	default:
 		t.refusals = append(t.refusals, email.Refusal{Recipient: recipient, Reply: r})
