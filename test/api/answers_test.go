@@ -110,11 +110,13 @@ func TestUntrustedCertificate(t *testing.T) {
 // out of response and error.
 func TestAnswersThatQuoteTheRequest(t *testing.T) {
 	t.Parallel()
-	const body = "Dear Zoë, your \"code\" is 123456\nBye"
-	escaped := `Dear Zo\u00eb, your \"code\" is 123456\nBye`
+	const body = "Dear Zoë 🎉, your \"code\" is 123456: a/b?c&d\nBye"
+	const escaped = `Dear Zo\u00eb \ud83c\udf89, your \"code\" is 123456: a\/b?c&d\nBye`
+	const pedantic = `Dear Zo\u00EB \uD83C\uDF89, your \u0022code\u0022 is 123456: a/b?c\u0026d\nBye`
 	for name, answer := range map[string]string{
 		"plain":   fmt.Sprintf(`{"sid":"SM1","status":"failed","error_code":30007,"body":%q}`, body),
 		"escaped": `{"sid":"SM1","status":"failed","error_code":30007,"body":"` + escaped + `"}`,
+		"upper":   `{"sid":"SM1","status":"failed","error_code":30007,"body":"` + pedantic + `"}`,
 		"unread":  `{"body":"` + escaped + `"`,
 	} {
 		c := smsVia(twilioAt(t, serve(t, saying(201, answer)), nil))
@@ -123,7 +125,12 @@ func TestAnswersThatQuoteTheRequest(t *testing.T) {
 			t.Errorf("%s: %+v %v", name, resp, f)
 		}
 	}
-	c := metaChannel(t, saying(400, `{"error":{"code":132012,"message":"parameter secret-otp-998877 does not fit"}}`))
+	long := strings.Repeat("secret 123456, ü ", 90)
+	c := smsVia(twilioAt(t, serve(t, saying(400, `{"code":1,"body":"`+strings.ReplaceAll(strings.Repeat(long, 3), "ü", `\u00fc`)+`"}`)), nil))
+	if resp, _ := once(t, c, request("sms", 1, fmt.Sprintf(`{"content":%q}`, long), "")); strings.Contains(resp.Raw, "123456") {
+		t.Errorf("long: %+v", resp)
+	}
+	c = metaChannel(t, saying(400, `{"error":{"code":132012,"message":"parameter secret-otp-998877 does not fit"}}`))
 	resp, f := once(t, c, request("whatsapp", 1, `{"type":"template","content":"order"}`, `"template.1":"secret-otp-998877"`))
 	if f == nil || strings.Contains(resp.Raw+resp.Message+f.Error(), "998877") {
 		t.Errorf("template: %+v %v", resp, f)

@@ -2,9 +2,10 @@ package common
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -38,15 +39,33 @@ func forms(s string, length int) []string {
 		return nil
 	}
 	list := []string{s, core}
-	if quoted, err := jsontext.AppendQuote(nil, core); err == nil {
-		if q := string(quoted[1 : len(quoted)-1]); q != core {
-			list = append(list, q, strings.ReplaceAll(q, "/", `\/`))
+	quoted, err := jsontext.AppendQuote(nil, core)
+	if err != nil {
+		return list
+	}
+	q := string(quoted[1 : len(quoted)-1])
+	for _, form := range []string{q, inASCII(q)} {
+		if form != core {
+			list = append(list, form, strings.ReplaceAll(form, "/", `\/`))
 		}
 	}
-	if ascii := strconv.QuoteToASCII(core); len(ascii) != len(core)+2 {
-		list = append(list, ascii[1:len(ascii)-1])
-	}
 	return list
+}
+
+// inASCII writes a text of JSON without characters beyond ASCII.
+func inASCII(text string) string {
+	var b []byte
+	var pair [2]uint16
+	for _, r := range text {
+		if r < utf8.RuneSelf {
+			b = utf8.AppendRune(b, r)
+			continue
+		}
+		for _, half := range utf16.AppendRune(pair[:0], r) {
+			b = fmt.Appendf(b, `\u%04x`, half)
+		}
+	}
+	return string(b)
 }
 
 // TimedOut is a call that ran into its limit. Its text names the limit as it

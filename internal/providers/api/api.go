@@ -12,7 +12,7 @@ type Error struct {
 	Status     int           // HTTP status; 0 when no answer came
 	Code       int           // the provider's own code; 0 for none
 	Message    string        // the provider's own words
-	Raw        string        // the start of the answer's body
+	Raw        string        // the answer's body, which may quote the request
 	RetryAfter time.Duration // zero when the provider did not say
 	RequestID  string        // the provider's name for the call, for its support
 

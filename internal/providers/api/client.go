@@ -143,8 +143,15 @@ func (a *Answer) Read(v any) error {
 	return nil
 }
 
-// Raw returns the start of the body, for a person to look at.
-func (a *Answer) Raw() string { return string(a.Body[:min(len(a.Body), 4096)]) }
+// Raw returns the body, for a person to look at once it is cleaned and cut.
+// JSON is spelled in the plainest way, so that what it quotes is found in it.
+func (a *Answer) Raw() string {
+	plain, err := jsontext.AppendFormat(nil, a.Body, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if err != nil {
+		return string(a.Body)
+	}
+	return string(plain)
+}
 
 // String names the answer by its status.
 func (a *Answer) String() string { return fmt.Sprintf("http %d", a.Status) }
