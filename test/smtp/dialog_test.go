@@ -105,8 +105,7 @@ func scripted(t *testing.T, archive *txtar.Archive, o smtp.Options, config *tls.
 		t.Fatal(err)
 	}
 	return p, func() {
-		s.Close()
-		s.wg.Wait()
+		s.rest()
 		if played != len(dialogs) {
 			t.Errorf("%d connections, want %d", played, len(dialogs))
 		}

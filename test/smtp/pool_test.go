@@ -117,6 +117,7 @@ func TestConnectionsAreFewAndUsedAgain(t *testing.T) {
 	}
 	sendAll(t, p, 200, 10)
 	p.Close()
+	srv.rest()
 	if total, peak := srv.count(); total > 12 || peak > 10 || s.messages.Load() != 200 {
 		t.Errorf("%d messages on %d connections, %d at once, want 200 on at most 12, 10 at once", s.messages.Load(), total, peak)
 	}
@@ -159,6 +160,7 @@ func TestServerThatClosesIdleConnections(t *testing.T) {
 	}
 	sendAll(t, p, 100, 5)
 	p.Close()
+	srv.rest()
 	if s.messages.Load() != 100 {
 		t.Errorf("%d messages arrived, want 100, each once", s.messages.Load())
 	}

@@ -88,6 +88,13 @@ func (s *server) count() (total, peak int) {
 	return len(s.conns), s.peak
 }
 
+// rest waits until all connections have come to their own ends: a client may
+// hang up before the server has read its last word.
+func (s *server) rest() {
+	s.Close()
+	s.wg.Wait()
+}
+
 // stop ends everything, also what hangs.
 func (s *server) stop() {
 	s.Close()

@@ -40,8 +40,11 @@ func TestSilentHTTP2Connection(t *testing.T) {
 		}
 		return err
 	}
-	if err := call(); err != nil {
-		t.Fatal(err)
+	// A busy machine may miss a ping of the connection that is well, too.
+	for err, deadline := call(), time.Now().Add(time.Minute); err != nil; err = call() {
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
 	}
 	p.silence()
 	for deadline := time.Now().Add(2 * time.Minute); ; {
