@@ -411,6 +411,28 @@ func TestFields(t *testing.T) {
 	}
 }
 
+// The fake Meta takes nothing that lacks what its type requires.
+func TestFakeMetaMissesFields(t *testing.T) {
+	t.Parallel()
+	url := serve(t, fake.Meta("v23.0", secret, "100")) + "/v23.0/100/messages"
+	for kind, content := range map[string]string{"text": `{}`, "template": `{"name":"order"}`, "image": `{"caption":"See"}`} {
+		body := fmt.Sprintf(`{"messaging_product":"whatsapp","recipient_type":"individual","to":"+15557654321","type":%q,%q:%s}`, kind, kind, content)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+secret)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s %s: status %d, want it refused", kind, content, resp.StatusCode)
+		}
+	}
+}
+
 // Settings that change what is sent, or from where.
 func TestSettings(t *testing.T) {
 	t.Parallel()

@@ -39,6 +39,24 @@ func metaFields() []field {
 	return fields
 }
 
+// metaLacks names the first field that is missing of those that a message of
+// its type must have, or "".
+func metaLacks(got map[string]string) string {
+	needs := []string{got["type"] + ".link"}
+	switch got["type"] {
+	case "text":
+		needs = []string{"text.body"}
+	case "template":
+		needs = []string{"template.name", "template.language.policy", "template.language.code"}
+	}
+	for _, name := range needs {
+		if _, there := got[name]; !there {
+			return name
+		}
+	}
+	return ""
+}
+
 // noSuchObject is a subcode of the Graph API; see Meta.
 const noSuchObject = 33
 
@@ -72,8 +90,8 @@ func Meta(version, token string, phoneNumberIDs ...string) *Server {
 		if wrong := unfit(fields, got); wrong != "" {
 			return request{}, &refusal{400, 100, wrong}
 		}
-		if _, there := body[got["type"]]; !there {
-			return request{}, &refusal{400, 131008, got["type"] + " is missing"}
+		if missing := metaLacks(got); missing != "" {
+			return request{}, &refusal{400, 131008, missing + " is missing"}
 		}
 		return request{got["to"], got}, nil
 	}
