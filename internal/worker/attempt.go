@@ -175,7 +175,7 @@ func (e *Engine) call(ctx, calls context.Context, m *message, recipients []int, 
 	response, err := e.send(ctx, m, common.Call{Attempt: m.attempt, Recipients: recipients})
 	r := result{recipients: recipients, response: response, failure: common.Classify(err)}
 	if calls.Err() == nil { // else we have cut it
-		e.heed(m, recipients, r.failure)
+		e.heed(m, recipients, ticket, r.failure)
 		e.opts.Breaker.end(turn, r.failure, m.attempt == e.opts.MaxAttempts-1)
 	}
 	if f := r.failure; f != nil && f.Ambiguous && e.opts.AmbiguousToDLQ && calls.Err() == nil {
@@ -188,7 +188,10 @@ func (e *Engine) call(ctx, calls context.Context, m *message, recipients []int, 
 
 // heed has all calls wait where the provider finds us too fast, or those of the
 // sender or the pair that it means: they would be answered like this one.
-func (e *Engine) heed(m *message, recipients []int, f *common.Failure) {
+func (e *Engine) heed(m *message, recipients []int, ticket Ticket, f *common.Failure) {
+	if f == nil || !f.Throttle {
+		e.gate.Ease(ticket)
+	}
 	if f == nil {
 		e.throttle.accepted()
 		e.holds.accepted(m, recipients)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,10 +21,12 @@ const lookAhead = 20 * time.Millisecond
 // order of asking, one waiter at a time. It is safe for concurrent use.
 type Gate struct {
 	concurrency int
+	easing      atomic.Bool // eased is below concurrency
 
 	mu      sync.Mutex
 	allowed int           // how many slots may be taken, old ones not counted
-	stage   int           // raised when allowed becomes 0
+	eased   int           // how many since the last hold, likewise
+	stage   int           // raised when allowed becomes 0, and with each hold
 	old     int           // slots taken in an earlier stage: their calls may hang
 	held    time.Time     // no call starts before
 	open    *time.Timer   // opens the gate then; nil before the first Hold
@@ -39,7 +42,7 @@ type Gate struct {
 // NewGate makes a gate of that many slots, at least one.
 func NewGate(concurrency int) *Gate {
 	concurrency = max(1, concurrency)
-	return &Gate{concurrency: concurrency, allowed: concurrency}
+	return &Gate{concurrency: concurrency, allowed: concurrency, eased: concurrency}
 }
 
 // Concurrency returns how many slots there are.
@@ -91,14 +94,20 @@ func (g *Gate) Release(t Ticket) {
 var errShut = errors.New("the provider is paused")
 
 // Hold lets no call start and no attempt be published before then, where that
-// is later than what was said before. Calls under way go on.
+// is later than what was said before, and afterwards one call at once, and one
+// more with each that Ease is told of. Calls under way go on, and do not count
+// then, but against the concurrency.
 func (g *Gate) Hold(until time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !until.After(g.held) {
 		return
 	}
-	g.held = until
+	if !time.Now().Before(g.held) {
+		g.nextStage()
+	}
+	g.held, g.eased = until, 1
+	g.easing.Store(true)
 	if g.open == nil {
 		g.open = time.AfterFunc(time.Until(until), func() {
 			g.mu.Lock()
@@ -118,10 +127,31 @@ func (g *Gate) Limit(calls int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if calls == 0 {
-		g.stage++
-		g.old = g.slots.held
+		g.nextStage()
 	}
 	g.allowed = min(calls, g.concurrency)
+	g.turn()
+}
+
+// nextStage takes all calls under way for old ones. It is called with g.mu held.
+func (g *Gate) nextStage() {
+	g.stage++
+	g.old = g.slots.held
+}
+
+// Ease is told that the call with that ticket was answered by a provider that
+// does not find us too fast.
+func (g *Gate) Ease(t Ticket) {
+	if !g.easing.Load() {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if t.stage != g.stage {
+		return // it began before the hold
+	}
+	g.eased = min(g.eased+1, g.concurrency)
+	g.easing.Store(g.eased < g.concurrency)
 	g.turn()
 }
 
@@ -243,7 +273,7 @@ func (g *Gate) grant() {
 
 // free is how many slots may be taken now.
 func (g *Gate) free() int {
-	return min(g.concurrency-g.slots.held, g.allowed-(g.slots.held-g.old))
+	return min(g.concurrency-g.slots.held, min(g.allowed, g.eased)-(g.slots.held-g.old))
 }
 
 // vacate gives a slot back.
@@ -269,7 +299,7 @@ func (g *Gate) limit() int {
 	} else {
 		soon = g.ends.soon(now)
 	}
-	return max(free+soon, g.allowed/4, 1)
+	return max(free+soon, min(g.allowed, g.eased)/4, 1)
 }
 
 // lookAgain has the gate look once more when time alone may have raised the

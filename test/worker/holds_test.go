@@ -171,3 +171,57 @@ func TestStopDuringAHold(t *testing.T) {
 		}
 	})
 }
+
+// A provider that found us too fast is not flattened when its time is over: one
+// call asks whether it takes more, and then as many go as before, unless it is
+// still too fast for them. What hangs from before keeps nobody waiting.
+func TestHoldEndsCallByCall(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const slots, messages = 40, 400
+		const takesAgain = 11 * time.Second
+		var mu sync.Mutex
+		var refused []time.Duration // when calls were found too fast
+		start, under, most := time.Now(), 0, 0
+		b := newBench(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+			mu.Lock()
+			under++
+			hangs := under == 1 && len(refused) == 0
+			refuses := time.Since(start) < takesAgain
+			most = max(most, under)
+			mu.Unlock()
+			defer func() { mu.Lock(); under--; mu.Unlock() }()
+			if hangs {
+				time.Sleep(time.Minute)
+				return accepted()
+			}
+			time.Sleep(10 * time.Millisecond)
+			if !refuses {
+				return accepted()
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			refused = append(refused, time.Since(start))
+			most = 0
+			f := transient()
+			f.Throttle, f.RetryAfter = true, 2*time.Second
+			return fails(f)
+		}}, slots)
+		var wg sync.WaitGroup
+		for range messages {
+			wg.Go(func() {
+				if err := b.engine.Handle(t.Context(), t.Context(), record(), models.Progress{}, &claim{}); err != nil {
+					t.Errorf("Handle = %v, want nil", err)
+				}
+			})
+		}
+		wg.Wait()
+		// 39 at the start, then one each two seconds.
+		if n := len(refused); n != slots-1+5 {
+			t.Errorf("%d calls were found too fast, at %v, want one after each hold", n, refused)
+		}
+		if most != slots {
+			t.Errorf("at most %d calls were under way again, want %d", most, slots)
+		}
+	})
+}
