@@ -117,9 +117,6 @@ func folderLikeACheckout(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	if err := os.CopyFS(filepath.Join(dir, "scripts"), os.DirFS(scriptsDir())); err != nil {
-		t.Fatal(err)
-	}
 	request := string(stage.Request(models.Email, stage.NewID(), nil))
 	if err := os.WriteFile(filepath.Join(dir, "requests.jsonl"), []byte(request+"\n"), 0o600); err != nil {
 		t.Fatal(err)
