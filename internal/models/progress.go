@@ -19,10 +19,10 @@ type Progress struct {
 	// What the newest retry event says. Reached is false while there is none;
 	// then all recipients are open.
 	Reached    bool
-	Open       []int // recipients still to be reached
-	Refused    []int // refused for good
-	Assumed    []int // accepted, though the answer could not be read
-	NextAt     time.Time
+	Open       []int     // recipients still to be reached
+	Refused    []int     // refused for good
+	Assumed    []int     // accepted, though the answer could not be read
+	NextAt     time.Time // no call before; retries that took an attempt back count too
 	FirstError time.Time // of the oldest retry event
 	LastEvent  time.Time // of the newest attempt or retry event
 

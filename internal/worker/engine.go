@@ -216,9 +216,9 @@ func (e *Engine) refuse(ctx context.Context, rec *models.Record, v *common.Viola
 // wait holds no slot and no other message. A retry that would come too late is
 // none: then the error is errExpired.
 func (e *Engine) backOff(ctx context.Context, m *message) error {
-	wait := max(e.opts.Backoff.Wait(m.attempt), min(m.retryAfter, e.opts.RetryAfterMax))
-	if m.notStarted {
-		wait = 0
+	wait := min(m.retryAfter, e.opts.RetryAfterMax)
+	if !m.notStarted { // who was not called has nothing to back off from
+		wait = max(wait, e.opts.Backoff.Wait(m.attempt))
 	}
 	next := time.Now().Add(wait)
 	if e.tooOld(m, next) {

@@ -448,6 +448,42 @@ func TestStopBeforeTheLastCall(t *testing.T) {
 	}
 }
 
+// A round that a stop takes back in part may have been told a Retry-After:
+// whoever goes on keeps to it.
+func TestStopKeepsRetryAfter(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name             string
+		retryAfter, want time.Duration
+	}{
+		{"within the limit", 5 * time.Minute, 5 * time.Minute},
+		{"above the limit", time.Hour, 10 * time.Minute},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var ended time.Time
+				b := newBench(script{recipients: []string{"a", "b"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+					time.Sleep(10 * time.Second) // beyond the grace of the other call, which waits for the slot
+					f := transient()
+					f.RetryAfter, ended = tt.retryAfter, time.Now()
+					return fails(f)
+				}}, 1)
+				if err := stopped(t, b, time.Second, nil); err == nil {
+					t.Error("Handle = nil, want an error: the message is unfinished")
+				}
+				b.want(t, "queued 0", "attempt 1", "retry 1")
+				meta := b.events[2].ProviderResponse.Meta
+				next, err := time.Parse(time.RFC3339Nano, meta[models.MetaNextAttemptAt])
+				if got := next.Sub(ended); err != nil || got != tt.want || meta[models.MetaNotCalled] != "1" {
+					t.Errorf("the next attempt is %v after the call (%v), want %v; meta %v", got, err, tt.want, meta)
+				}
+			})
+		})
+	}
+}
+
 // A Kafka that takes no events does not hold up a stop: no call is under way.
 func TestStopWithoutKafka(t *testing.T) {
 	t.Parallel()

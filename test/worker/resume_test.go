@@ -65,18 +65,21 @@ func TestGoingOn(t *testing.T) {
 func TestTheRestOfTheWaitIsWaited(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		due := time.Now().Add(42 * time.Second)
+		var due time.Time
 		b := newBench(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
 			if !time.Now().Equal(due) {
 				t.Errorf("the call is made at %v, want %v", time.Now(), due)
 			}
 			return accepted()
 		}}, 1)
-		progress := models.Progress{Queued: true, Attempts: 1, NextAt: due}
-		if err := b.engine.Handle(t.Context(), t.Context(), record(), progress, &claim{}); err != nil {
-			t.Fatal(err)
+		for _, progress := range []models.Progress{{Queued: true, Attempts: 1}, {Queued: true, Runs: 1}} {
+			due = time.Now().Add(42 * time.Second)
+			progress.NextAt = due
+			if err := b.engine.Handle(t.Context(), t.Context(), record(), progress, &claim{}); err != nil {
+				t.Fatal(err)
+			}
 		}
-		b.want(t, "attempt 2", "sent 2")
+		b.want(t, "attempt 2", "sent 2", "attempt 1", "sent 1")
 
 		ctx, stop := context.WithCancelCause(t.Context())
 		stop(errors.New("stopping"))

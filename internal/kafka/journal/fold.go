@@ -42,6 +42,10 @@ type state struct {
 	unmade   int // the highest of its runs that was taken back
 	retry    int // the highest seen whose calls were made
 	progress models.Progress
+
+	// notBefore is the latest time of a retry that took an attempt back: a
+	// call of its round may have been told a Retry-After.
+	notBefore time.Time
 }
 
 // NewFold makes an empty fold.
@@ -108,9 +112,13 @@ func (s *state) addRetry(e Event) {
 		p.FirstError = e.Timestamp
 	}
 	next, _ := time.Parse(time.RFC3339Nano, e.Meta[models.MetaNextAttemptAt]) // unreadable: due now
-	made := e.unmade() == 0
-	if made && (e.Attempt > s.retry || e.Attempt == s.retry && next.After(p.NextAt)) {
+	switch {
+	case e.unmade() > 0:
+		s.notBefore = latest(s.notBefore, next)
+	case e.Attempt > s.retry:
 		s.retry, p.NextAt = e.Attempt, next
+	case e.Attempt == s.retry:
+		p.NextAt = latest(p.NextAt, next)
 	}
 	list, ok := e.Meta[models.MetaOpenRecipients]
 	if !ok {
@@ -123,6 +131,13 @@ func (s *state) addRetry(e Event) {
 	p.Reached, p.Open = true, open
 	p.Refused = union(p.Refused, indexes(e.Meta[models.MetaRefusedRecipients]))
 	p.Assumed = union(p.Assumed, indexes(e.Meta[models.MetaAssumedRecipients]))
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // union returns the numbers of both lists, ascending.
@@ -154,6 +169,7 @@ func (f *Fold) Look(k Key) (p models.Progress, finished bool) {
 	}
 	p = s.progress
 	p.Queued = s.queued || s.attempts > 0
+	p.NextAt = latest(p.NextAt, s.notBefore)
 	if s.unmade >= s.runs && s.attempts > 0 {
 		p.Attempts, p.Runs = s.attempts-1, s.unmade
 		return p, false

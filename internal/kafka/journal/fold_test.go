@@ -34,6 +34,12 @@ func takenBack(n, run int, open string) journal.Event {
 	return e
 }
 
+// due is a retry with another time for the next attempt.
+func due(e journal.Event, n int) journal.Event {
+	e.Meta[models.MetaNextAttemptAt] = at(n).Format(time.RFC3339Nano)
+	return e
+}
+
 // again is an attempt's later run.
 func again(n, run int) journal.Event {
 	return journal.Event{Type: models.EventAttempt, Attempt: n, Run: run}
@@ -61,12 +67,13 @@ func TestFold(t *testing.T) {
 			Queued: true, Attempts: 2, UnderWay: true, Reached: true, Open: []int{0, 2}, NextAt: at(10), FirstError: at(1), LastEvent: at(1),
 		}, false},
 		{"an attempt alone says that queued was there", []journal.Event{attempt(2)}, models.Progress{Queued: true, Attempts: 2, UnderWay: true}, false},
-		{"taken back before its call", []journal.Event{queued, attempt(1), takenBack(1, 1, "")}, models.Progress{Queued: true, Runs: 1, FirstError: at(1), LastEvent: at(1)}, false},
-		{"made at last", []journal.Event{queued, attempt(1), takenBack(1, 1, ""), again(1, 2)}, models.Progress{Queued: true, Attempts: 1, UnderWay: true, FirstError: at(1), LastEvent: at(1)}, false},
-		{"taken back twice", []journal.Event{queued, again(1, 2), takenBack(1, 1, ""), takenBack(1, 2, "")}, models.Progress{Queued: true, Runs: 2, FirstError: at(1), LastEvent: at(1)}, false},
+		{"taken back before its call", []journal.Event{queued, attempt(1), takenBack(1, 1, "")}, models.Progress{Queued: true, Runs: 1, NextAt: at(10), FirstError: at(1), LastEvent: at(1)}, false},
+		{"made at last", []journal.Event{queued, attempt(1), takenBack(1, 1, ""), again(1, 2)}, models.Progress{Queued: true, Attempts: 1, UnderWay: true, NextAt: at(10), FirstError: at(1), LastEvent: at(1)}, false},
+		{"taken back twice", []journal.Event{queued, again(1, 2), takenBack(1, 1, ""), takenBack(1, 2, "")}, models.Progress{Queued: true, Runs: 2, NextAt: at(10), FirstError: at(1), LastEvent: at(1)}, false},
 		{"the third taken back in part", []journal.Event{queued, attempt(2), retry(2, "0,1"), attempt(3), takenBack(3, 1, "1")}, models.Progress{
-			Queued: true, Attempts: 2, Runs: 1, Reached: true, Open: []int{1}, NextAt: at(20), FirstError: at(2), LastEvent: at(3),
+			Queued: true, Attempts: 2, Runs: 1, Reached: true, Open: []int{1}, NextAt: at(30), FirstError: at(2), LastEvent: at(3),
 		}, false},
+		{"taken back with a time, then with an earlier one", []journal.Event{queued, attempt(1), due(takenBack(1, 1, ""), 50), again(1, 2), takenBack(1, 2, "")}, models.Progress{Queued: true, Runs: 2, NextAt: at(50), FirstError: at(1), LastEvent: at(1)}, false},
 		{"made and failed", []journal.Event{queued, attempt(1), takenBack(1, 1, ""), again(1, 2), retry(1, "")}, models.Progress{Queued: true, Attempts: 1, NextAt: at(10), FirstError: at(1), LastEvent: at(1)}, false},
 		{"sent", []journal.Event{queued, attempt(1), {Type: models.EventSent, Attempt: 1}}, models.Progress{}, true},
 		{"failed before its attempt is seen", []journal.Event{{Type: models.EventFailed}, retry(1, "1"), attempt(1)}, models.Progress{}, true},
@@ -95,7 +102,8 @@ func TestFoldTakesEventsInAnyOrder(t *testing.T) {
 		for n := 1; n <= rapid.IntRange(0, 4).Draw(t, "attempts"); n++ {
 			history = append(history, attempt(n))
 			for run := 1; run <= rapid.IntRange(0, 2).Draw(t, "taken back"); run++ {
-				history = append(history, takenBack(n, run, "0,1,2"))
+				next := rapid.IntRange(0, 59).Draw(t, "due")
+				history = append(history, due(takenBack(n, run, "0,1,2"), next))
 				if rapid.Bool().Draw(t, "again") {
 					history = append(history, again(n, run+1))
 				}
