@@ -174,15 +174,16 @@ func (e *Engine) call(ctx, calls context.Context, m *message, recipients []int, 
 	defer cancel()
 	response, err := e.send(ctx, m, common.Call{Attempt: m.attempt, Recipients: recipients})
 	r := result{recipients: recipients, response: response, failure: common.Classify(err)}
-	if calls.Err() == nil { // else we have cut it
-		e.heed(m, recipients, ticket, r.failure)
-		e.opts.Breaker.end(turn, r.failure, m.attempt == e.opts.MaxAttempts-1)
+	if calls.Err() != nil {
+		return r // we have cut it
 	}
-	if f := r.failure; f != nil && f.Ambiguous && e.opts.AmbiguousToDLQ && calls.Err() == nil {
+	e.heed(m, recipients, ticket, r.failure)
+	if f := r.failure; f != nil && f.Ambiguous && e.opts.AmbiguousToDLQ {
 		unknown := *f
 		unknown.Class = models.FailureUnknown
 		r.failure, r.assumed = &unknown, true
 	}
+	e.opts.Breaker.end(turn, r.failure, m.attempt == e.opts.MaxAttempts-1 && r.again())
 	return r
 }
 

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +21,17 @@ func (m *message) failureType() models.FailureType {
 	default:
 		return models.FailureUnknown
 	}
+}
+
+// again reports whether the failed call leaves anybody for another attempt.
+func (r *result) again() bool {
+	switch {
+	case !r.assumed:
+		return true // only a failure that is worth another attempt feeds the breaker
+	case r.failure.Doubtful == nil:
+		return false
+	}
+	return slices.ContainsFunc(r.failure.Open, func(i int) bool { return !slices.Contains(r.failure.Doubtful, i) })
 }
 
 // decisive returns the result that the message's state is told by: the trouble

@@ -228,6 +228,58 @@ func TestBreakerOpensAgain(t *testing.T) {
 	})
 }
 
+// A single failure opens the breaker where it leaves its message one attempt,
+// and not where the message ends with it.
+func TestOneFailureOpensTheBreakerForOneAttempt(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name        string
+		ambiguous   bool
+		doubtful    []int // of recipients 0 and 1; nil: both
+		toDLQ       bool
+		maxAttempts int
+		want        worker.BreakerState
+	}{
+		{"one attempt is left", false, nil, true, 2, worker.Open},
+		{"two are left", false, nil, true, 3, worker.Closed},
+		{"in doubt, and repeated", true, nil, false, 2, worker.Open},
+		{"in doubt, and given up", true, nil, true, 2, worker.Closed},
+		{"one in doubt and given up, one repeated", true, []int{0}, true, 2, worker.Open},
+		{"each in doubt and given up", true, []int{0, 1}, true, 2, worker.Closed},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				gate := worker.NewGate(8)
+				b := worker.NewBreaker(worker.BreakerOptions{
+					Gate: gate, Failures: 5, OpenFor: 5 * time.Second, CallTimeout: time.Second,
+					Probe: func(context.Context) error { return nil },
+				})
+				e := worker.New(script{recipients: []string{"a", "b"}, units: [][]int{{0, 1}}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+					f := transient()
+					f.Unreachable, f.Ambiguous, f.Doubtful, f.RetryAfter = true, tt.ambiguous, tt.doubtful, time.Hour
+					if tt.doubtful != nil {
+						f.Open = []int{0, 1}
+					}
+					return fails(f)
+				}}, &ledger{}, gate, worker.Options{
+					Channel: models.SMS, MaxAttempts: tt.maxAttempts, RetryAfterMax: time.Hour, CallTimeout: time.Second, AmbiguousToDLQ: tt.toDLQ, Breaker: b,
+				})
+				ctx, stop := context.WithCancel(t.Context())
+				var wg sync.WaitGroup
+				wg.Go(func() { _ = e.Handle(ctx, ctx, record(), models.Progress{}, &claim{}) })
+				synctest.Wait() // it backs off, or has ended
+				if s, _, _ := b.State(); s != tt.want {
+					t.Errorf("the breaker is %v, want %v", s, tt.want)
+				}
+				stop()
+				wg.Wait()
+			})
+		})
+	}
+}
+
 // A channel without traffic closes its breaker by probes alone, and opens it
 // again when one fails.
 func TestBreakerWithoutTraffic(t *testing.T) {
