@@ -50,8 +50,9 @@ type message struct {
 	meta        map[string]string // what the providers told, over all calls
 	retryAfter  time.Duration     // asked for in the last round
 	notStarted  bool              // the last round was kept from being made, in part or whole
+	uncalled    bool              // in whole
 	firstFailed time.Time
-	lastAttempt time.Time // when the last round ended
+	lastAttempt time.Time // when the last round with a call ended
 	givenUp     models.FailureType
 }
 
@@ -122,21 +123,25 @@ func (m *message) publish(event models.EventType, resp *models.ProviderResponse,
 
 // absorb folds the results of a round.
 func (m *message) absorb(results []result) {
-	m.lastAttempt = time.Now().UTC()
-	m.retryAfter, m.notStarted = 0, false
+	now := time.Now().UTC()
+	m.retryAfter, m.notStarted, m.uncalled = 0, false, true
 	for i := range results {
 		r := &results[i]
 		m.note(r)
 		if r.failure == nil {
-			m.success = r
+			m.success, m.uncalled = r, false
 			continue
 		}
 		if m.firstFailed.IsZero() {
-			m.firstFailed = m.lastAttempt
+			m.firstFailed = now
 		}
 		m.retryAfter = max(m.retryAfter, r.failure.RetryAfter)
 		m.notStarted = m.notStarted || r.notStarted
+		m.uncalled = m.uncalled && r.notStarted
 		m.blame(r)
+	}
+	if !m.uncalled {
+		m.lastAttempt = now
 	}
 }
 
@@ -226,8 +231,12 @@ func (m *message) keep() {
 	}
 }
 
-// expire ends the message for the recipients that are still open.
+// expire ends the message for the recipients that are still open. An attempt
+// that was published and called nobody is not counted.
 func (m *message) expire() {
+	if m.uncalled {
+		m.attempt--
+	}
 	m.settle(m.with(isOpen, isUnsettled), isRefused)
 	m.trouble = nil
 	m.refusal = &result{

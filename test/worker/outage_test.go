@@ -432,6 +432,52 @@ func TestRetryBeyondExpiry(t *testing.T) {
 	})
 }
 
+// An attempt that was published before the provider was paused, and whose
+// message expires there, called nobody: it does not count.
+func TestExpiryBeforeThePublishedCall(t *testing.T) {
+	t.Parallel()
+	const delay = 10 * time.Millisecond // of acknowledgements: a pause finds the attempt published
+	fail := func() (models.ProviderResponse, error) { return fails(transient()) }
+	tests := []struct {
+		name       string
+		recipients []string
+		pause      time.Duration // when calls are kept from starting; zero for never
+		takes      time.Duration // the first call
+		answer     func() (models.ProviderResponse, error)
+		entries    string
+		last       time.Duration // when the last attempt ended
+	}{
+		{"the first", []string{"a"}, delay / 2, 0, fail, "queued 0, attempt 1, dlq permanent 1, failed 0", time.Minute},
+		{"the second", []string{"a"}, time.Second + delay + delay/2, time.Second, fail, "queued 0, attempt 1, retry 1, attempt 2, dlq permanent 1, failed 1", time.Second + delay},
+		{"one of two was called", []string{"a", "b"}, 0, time.Hour, accepted, "queued 0, attempt 1, dlq permanent 1, failed 1", time.Hour + delay},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				b := newBench(aged{script{recipients: tt.recipients, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+					time.Sleep(tt.takes)
+					return tt.answer()
+				}}, start}, 1)
+				b.delay = delay
+				b.engine = worker.New(b.channel, b.ledger, b.gate, worker.Options{Channel: models.SMS, MaxAttempts: 3, MaxAge: time.Minute, CallTimeout: 2 * time.Hour})
+				if tt.pause > 0 {
+					time.AfterFunc(tt.pause, func() { b.gate.Limit(0) })
+				}
+				b.handle(t)
+				b.want(t, tt.entries)
+				if got := b.letters[0].LastAttemptAt.Sub(start); got != tt.last {
+					t.Errorf("last attempt after %v, want %v", got, tt.last)
+				}
+				if got := b.letters[0].LastError; got != "permanent error: message expired" {
+					t.Errorf("last error %q", got)
+				}
+			})
+		})
+	}
+}
+
 // aged is a channel whose requests were made at a time.
 type aged struct {
 	script
