@@ -35,7 +35,8 @@ type BreakerOptions struct {
 	CallTimeout time.Duration // hard limit of a probe
 
 	// Probe asks whether the provider is there and lets us in, and spends no
-	// message. Its error's text is for the log. Nil turns the breaker off.
+	// message. Its error's text is for the log. It returns soon after ctx
+	// ends. Nil turns the breaker off.
 	Probe func(ctx context.Context) error
 
 	// OnChange, where it is not nil, is told of each change of state and of
@@ -60,6 +61,8 @@ type Breaker struct {
 	reason  string
 	opened  chan struct{} // holds a token from opening until Run sees it
 	first   time.Duration // how long Run waits before its first probe
+
+	probes sync.WaitGroup // that are under way or give way
 }
 
 // leastOpen keeps probes from being a flood of their own.
@@ -145,8 +148,12 @@ func (b *Breaker) change(s BreakerState) {
 	}
 }
 
-// Run probes the provider while the breaker is not closed, until ctx ends.
+// Run probes the provider while the breaker is not closed, until ctx ends. No
+// probe is under way when it returns.
 func (b *Breaker) Run(ctx context.Context) {
+	// Here and not at the end of an outage: a probe that is slow to give way
+	// would keep the channel paused though the provider is back.
+	defer b.probes.Wait()
 	for {
 		select {
 		case <-b.opened:
@@ -256,13 +263,13 @@ func (b *Breaker) probe(ctx context.Context, first time.Duration) bool {
 			under++
 			limited, cancel := context.WithTimeout(ctx, b.opts.CallTimeout)
 			giveWay = cancel
-			go func() {
+			b.probes.Go(func() {
 				defer cancel()
 				select {
 				case answers <- b.probeOnce(limited):
 				case <-ctx.Done():
 				}
-			}()
+			})
 		case err := <-answers:
 			under--
 			if err == nil {

@@ -170,6 +170,51 @@ func TestProbeOfASlowProvider(t *testing.T) {
 	})
 }
 
+// A probe that is slow to give way does not keep the channel paused when the
+// provider is back. The breaker's own end waits for it.
+func TestSlowProbeHoldsUpNothingButTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		down := func() bool { return time.Since(start) < 3*time.Second }
+		gate := worker.NewGate(8)
+		b := worker.NewBreaker(worker.BreakerOptions{
+			Gate: gate, Failures: 1, OpenFor: 5 * time.Second, CallTimeout: time.Minute,
+			Probe: func(ctx context.Context) error {
+				if down() {
+					<-ctx.Done()
+					time.Sleep(10 * time.Second)
+				}
+				return ctx.Err()
+			},
+		})
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan time.Duration, 1)
+		go func() {
+			b.Run(ctx)
+			ended <- time.Since(start)
+		}()
+		e := worker.New(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+			if down() {
+				f := transient()
+				f.Unreachable = true
+				return fails(f)
+			}
+			return accepted()
+		}}, &ledger{}, gate, worker.Options{Channel: models.SMS, MaxAttempts: 3, CallTimeout: time.Minute, Breaker: b})
+		if err := e.Handle(t.Context(), t.Context(), record(), models.Progress{}, &claim{}); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took != 5*time.Second {
+			t.Errorf("sent after %v, want with the second probe after 5s", took)
+		}
+		stop()
+		if after := <-ended; after != 15*time.Second {
+			t.Errorf("the breaker ended after %v, want with its first probe after 15s", after)
+		}
+	})
+}
+
 // Without a breaker the same outage costs messages: what the test above shows
 // is the breaker's.
 func TestOutageWithoutBreaker(t *testing.T) {
