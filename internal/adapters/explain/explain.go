@@ -74,6 +74,9 @@ func (e Explanation) byTable(find func(int) (api.Code, bool), codes api.Codes, s
 	}
 	e.Class, e.Scope, e.Meaning, e.Source = string(line.Class), line.Scope, line.Note, line.Source
 	e.Action = action(line.Class, line.Scope)
+	if line.Class == api.Transient && line.Scope == "provider" {
+		e.Action += " Where it comes with HTTP 5xx," + pauses
+	}
 	return e, nil
 }
 
@@ -95,11 +98,7 @@ func action(c api.Class, scope string) string {
 	case api.SetUp:
 		return "It waits for a mend of credentials, account or sender: tried again with backoff, up to MAX_ATTEMPTS." + pauses
 	case api.Transient:
-		text := "It is tried again with backoff, up to MAX_ATTEMPTS, then ends failed with a dead letter of failure type transient."
-		if scope == "provider" {
-			text += pauses
-		}
-		return text
+		return "It is tried again with backoff, up to MAX_ATTEMPTS, then ends failed with a dead letter of failure type transient."
 	}
 	return ""
 }
@@ -112,7 +111,7 @@ const (
 	actionAccepted   = "It is delivered: the message ends sent."
 	actionUnreadable = "It is taken for accepted and never repeated. If the body cannot be read, the message ends failed with failure type unknown, for a person to look at."
 	actionUnknown    = "It is outside the protocol: tried again with backoff, up to MAX_ATTEMPTS, then ends failed with a dead letter of failure type unknown."
-	actionFull       = "It is no failure: the recipients that are left get a further transaction at once."
+	actionFull       = "To a recipient behind one that was accepted it is no failure: those that are left get a further transaction at once. Elsewhere it is "
 	ambiguous        = " It may have been accepted: AMBIGUOUS_OUTCOME=dlq ends the message instead of repeating it."
 )
 
@@ -152,6 +151,9 @@ func (e Explanation) byHTTP() (Explanation, error) {
 			e.Scope = "provider"
 		}
 		e.Class, e.Action = string(class), action(class, e.Scope)
+		if f.Unreachable {
+			e.Action += pauses
+		}
 	}
 	if status >= 500 {
 		e.Action += ambiguous
@@ -163,9 +165,13 @@ func (e Explanation) byHTTP() (Explanation, error) {
 var reply = regexp.MustCompile(`^([2-5][0-9][0-9])?[ -]?(?:([245])\.([0-9]{1,3})\.([0-9]{1,3}))?$`)
 
 // mostly is the basic code that an enhanced one mostly stands behind (RFC
-// 5248, 2.4; RFC 4954, 6).
+// 5248, 2.4; RFC 4954, 6; RFC 5321, 4.5.3.1.10).
 func mostly(enhanced [3]int) int {
 	switch enhanced {
+	case [3]int{4, 5, 3}:
+		return 452
+	case [3]int{5, 5, 3}:
+		return 552
 	case [3]int{5, 7, 8}:
 		return 535
 	case [3]int{5, 7, 9}:
@@ -197,10 +203,6 @@ func (e Explanation) bySMTP() (Explanation, error) {
 		e.Class, e.Action = accepted, actionAccepted
 		return e, nil
 	}
-	if r.Enhanced == [3]int{4, 5, 3} {
-		e.Class, e.Scope, e.Action = string(api.Transient), "message", actionFull
-		return e, nil
-	}
 	word, f := emailadapter.Classify(r)
 	switch class := classOf(word, f); {
 	case f.Unreachable && emailadapter.NotOurs(r):
@@ -218,6 +220,21 @@ func (e Explanation) bySMTP() (Explanation, error) {
 			e.Scope = "recipient"
 		}
 		e.Class, e.Action = string(class), action(class, e.Scope)
+		if f.Unreachable {
+			e.Action += pauses
+		}
+	}
+	if r.TooMany() {
+		return e.full(r), nil
 	}
 	return e, nil
+}
+
+// full adds what else a reply means that may say that a transaction is full.
+func (e Explanation) full(r email.Reply) Explanation {
+	e.Action = actionFull + e.Class + ". " + e.Action
+	if r.Enhanced[0] != 0 { // it says so and nothing else
+		e.Class, e.Scope = string(api.Transient), "message"
+	}
+	return e
 }

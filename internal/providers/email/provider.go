@@ -43,6 +43,17 @@ func (r Reply) String() string {
 	return fmt.Sprintf("smtp %d %d.%d.%d", r.Code, r.Enhanced[0], r.Enhanced[1], r.Enhanced[2])
 }
 
+// TooMany reports a reply that, to a recipient behind one that was accepted,
+// says that the transaction is full: 452 4.5.3, or 552 from servers that go by
+// RFC 821 (RFC 5321, 4.5.3.1.10). With another enhanced code these say that a
+// disk or a mailbox is full.
+func (r Reply) TooMany() bool {
+	if r.Code != 452 && r.Code != 552 {
+		return false
+	}
+	return r.Enhanced[0] == 0 || r.Enhanced[1] == 5 && r.Enhanced[2] == 3
+}
+
 // Refusal is the reply that refused one recipient.
 type Refusal struct {
 	Recipient int // position in Message.Recipients

@@ -213,22 +213,12 @@ func (t *transaction) hearRecipient(recipient int, r email.Reply) {
 	case t.refused != nil: // RCPT without MAIL: its reply says nothing
 	case positive(r):
 		t.accepted = append(t.accepted, recipient)
-	case tooMany(r) && len(t.accepted) > 0:
+	case r.TooMany() && len(t.accepted) > 0:
 		r.Code, r.Enhanced = 452, [3]int{4, 5, 3} // also where it was 552 (RFC 5321, 4.5.3.1.10)
 		t.surplus = append(t.surplus, email.Refusal{Recipient: recipient, Reply: r})
 	default:
 		t.refusals = append(t.refusals, email.Refusal{Recipient: recipient, Reply: r})
 	}
-}
-
-// tooMany reports that a transaction is full: 452 4.5.3, or 552 from servers
-// that go by RFC 821 (RFC 5321, 4.5.3.1.10). With another enhanced code these
-// say that a disk or a mailbox is full.
-func tooMany(r email.Reply) bool {
-	if r.Code != 452 && r.Code != 552 {
-		return false
-	}
-	return r.Enhanced[0] == 0 || r.Enhanced[1] == 5 && r.Enhanced[2] == 3
 }
 
 // content writes the message and waits for what becomes of it.
