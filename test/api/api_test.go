@@ -411,12 +411,26 @@ func TestFields(t *testing.T) {
 	}
 }
 
-// The fake Meta takes nothing that lacks what its type requires.
+// The fake Meta takes nothing that lacks what its type requires, nor a list
+// with an element that is wrong.
 func TestFakeMetaMissesFields(t *testing.T) {
 	t.Parallel()
+	const parameters = `{"name":"order","language":{"policy":"deterministic","code":"en"},"components":[{"type":"body","parameters":[` +
+		`{"type":"text","text":%q},{"type":"text","text":"two"},{"type":"text","text":%q}]}]}`
 	url := serve(t, fake.Meta("v23.0", secret, "100")) + "/v23.0/100/messages"
-	for kind, content := range map[string]string{"text": `{}`, "template": `{"name":"order"}`, "image": `{"caption":"See"}`} {
-		body := fmt.Sprintf(`{"messaging_product":"whatsapp","recipient_type":"individual","to":"+15557654321","type":%q,%q:%s}`, kind, kind, content)
+	tests := []struct {
+		kind, content string
+		want          int
+	}{
+		{"text", `{}`, 400},
+		{"template", `{"name":"order"}`, 400},
+		{"image", `{"caption":"See"}`, 400},
+		{"template", fmt.Sprintf(parameters, "one", "three"), 200},
+		{"template", fmt.Sprintf(parameters, "", "three"), 400},
+		{"template", fmt.Sprintf(parameters, "one", ""), 400},
+	}
+	for _, tt := range tests {
+		body := fmt.Sprintf(`{"messaging_product":"whatsapp","recipient_type":"individual","to":"+15557654321","type":%q,%q:%s}`, tt.kind, tt.kind, tt.content)
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
@@ -427,8 +441,8 @@ func TestFakeMetaMissesFields(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = resp.Body.Close()
-		if resp.StatusCode != http.StatusBadRequest {
-			t.Errorf("%s %s: status %d, want it refused", kind, content, resp.StatusCode)
+		if resp.StatusCode != tt.want {
+			t.Errorf("%s %s: status %d, want %d", tt.kind, tt.content, resp.StatusCode, tt.want)
 		}
 	}
 }

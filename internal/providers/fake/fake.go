@@ -252,20 +252,19 @@ func (f *field) unfit(value string) string {
 	return ""
 }
 
-// unfit names the first field that is missing, unknown or malformed.
-func unfit(fields []field, got map[string]string) string {
+// unfit names the first field that is missing, unknown or malformed in one of
+// its values.
+func unfit(fields []field, got map[string][]string) string {
 	known := map[string]bool{}
 	for _, f := range fields {
 		known[f.name] = true
-		value, there := got[f.name]
-		if !there {
-			if f.required {
-				return f.name + " is missing"
-			}
-			continue
+		if f.required && len(got[f.name]) == 0 {
+			return f.name + " is missing"
 		}
-		if wrong := f.unfit(value); wrong != "" {
-			return wrong
+		for _, value := range got[f.name] {
+			if wrong := f.unfit(value); wrong != "" {
+				return wrong
+			}
 		}
 	}
 	for name := range got {

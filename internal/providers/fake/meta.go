@@ -85,11 +85,12 @@ func Meta(version, token string, phoneNumberIDs ...string) *Server {
 		if err := json.UnmarshalRead(http.MaxBytesReader(nil, r.Body, 1<<20), &body); err != nil {
 			return request{}, &refusal{400, 100, "The parameters are no JSON"}
 		}
-		got := map[string]string{}
-		flatten(got, "", body)
-		if wrong := unfit(fields, got); wrong != "" {
+		all := map[string][]string{}
+		flatten(all, "", body)
+		if wrong := unfit(fields, all); wrong != "" {
 			return request{}, &refusal{400, 100, wrong}
 		}
+		got := lasts(all)
 		if missing := metaLacks(got); missing != "" {
 			return request{}, &refusal{400, 131008, missing + " is missing"}
 		}
@@ -118,9 +119,18 @@ func Meta(version, token string, phoneNumberIDs ...string) *Server {
 	return s
 }
 
-// flatten names nested members by their path. Lists are taken as their last
-// element, which is enough to check names and patterns one by one.
-func flatten(into map[string]string, path string, value any) {
+// lasts returns the last value of each field, for the ledger.
+func lasts(all map[string][]string) map[string]string {
+	got := make(map[string]string, len(all))
+	for name, values := range all {
+		got[name] = values[len(values)-1]
+	}
+	return got
+}
+
+// flatten names nested members by their path. The elements of a list share
+// its path, in their order.
+func flatten(into map[string][]string, path string, value any) {
 	switch v := value.(type) {
 	case map[string]any:
 		for name, member := range v {
@@ -131,6 +141,6 @@ func flatten(into map[string]string, path string, value any) {
 			flatten(into, path, element)
 		}
 	default:
-		into[path] = fmt.Sprint(v)
+		into[path] = append(into[path], fmt.Sprint(v))
 	}
 }

@@ -73,7 +73,7 @@ func Twilio(accountSID, username, password string) *Server {
 		for name, values := range r.PostForm {
 			got[name] = values[0]
 		}
-		if wrong := unfit(fields, got); wrong != "" {
+		if wrong := unfit(fields, r.PostForm); wrong != "" {
 			return request{}, &refusal{400, 20001, wrong}
 		}
 		if got["From"] == "" && got["MessagingServiceSid"] == "" {
