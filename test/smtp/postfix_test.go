@@ -9,7 +9,6 @@ import (
 	"io"
 	"mime"
 	"mime/quotedprintable"
-	"net"
 	"net/mail"
 	"os"
 	"os/exec"
@@ -92,11 +91,9 @@ func startPostfix(t *testing.T, mailboxes ...string) *relay {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	r := &relay{dir: dir, port: freePort(t)}
+	r := &relay{dir: dir}
 	r.write(t, mailboxes)
-	if out, err := exec.CommandContext(t.Context(), postfix, "-c", dir+"/etc", "start").CombinedOutput(); err != nil {
-		t.Fatalf("start Postfix: %v\n%s", err, out)
-	}
+	r.start(t, postfix)
 	t.Cleanup(func() {
 		if out, err := exec.Command(postfix, "-c", dir+"/etc", "stop").CombinedOutput(); err != nil {
 			t.Errorf("stop Postfix: %v\n%s", err, out)
@@ -106,14 +103,28 @@ func startPostfix(t *testing.T, mailboxes ...string) *relay {
 			t.Logf("%s", log)
 		}
 	})
-	r.until(t, "Postfix listens", func() bool {
-		c, err := net.Dial("tcp", fmt.Sprint("127.0.0.1:", r.port))
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
 	return r
+}
+
+// start gives Postfix a port. It answers once it listens there, or ends where
+// another took the port meanwhile.
+func (r *relay) start(t *testing.T, postfix string) {
+	t.Helper()
+	var out []byte
+	for range tries {
+		r.port = freePort(t)
+		master := strings.ReplaceAll(masterCF, "PORT", strconv.Itoa(r.port))
+		err := os.WriteFile(r.dir+"/etc/master.cf", []byte(master), 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out, err = exec.CommandContext(t.Context(), postfix, "-c", r.dir+"/etc", "start").CombinedOutput(); err == nil {
+			return
+		}
+		t.Logf("start Postfix: %v\n%s", err, out)
+	}
+	log, _ := os.ReadFile(r.dir + "/postfix.log")
+	t.Fatalf("Postfix did not start, %d times\n%s", tries, log)
 }
 
 func (r *relay) write(t *testing.T, mailboxes []string) {
@@ -133,14 +144,14 @@ func (r *relay) write(t *testing.T, mailboxes []string) {
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
 		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: config.Certificates[0].Certificate[0]})...,
 	)
-	fill := strings.NewReplacer("DIR", r.dir, "PORT", strconv.Itoa(r.port), "MAILBOXES", known.String(), "NOBODY", strconv.Itoa(nobody))
+	fill := strings.NewReplacer("DIR", r.dir, "MAILBOXES", known.String(), "NOBODY", strconv.Itoa(nobody))
 	err = os.Chmod(r.dir, 0o755)
 	for _, folder := range []string{"etc", "queue", "data", "mail"} {
 		if err == nil {
 			err = os.Mkdir(filepath.Join(r.dir, folder), 0o755)
 		}
 	}
-	for name, text := range map[string]string{"main.cf": fill.Replace(mainCF), "master.cf": fill.Replace(masterCF), "tls.pem": string(identity)} {
+	for name, text := range map[string]string{"main.cf": fill.Replace(mainCF), "tls.pem": string(identity)} {
 		if err == nil {
 			err = os.WriteFile(filepath.Join(r.dir, "etc", name), []byte(text), 0o600)
 		}

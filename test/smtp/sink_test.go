@@ -1,10 +1,13 @@
 package smtp_test
 
 import (
+	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -15,33 +18,90 @@ import (
 )
 
 // startSink runs Postfix's smtp-sink with options that make it fail.
-func startSink(t *testing.T, options ...string) (port int) {
+//
+// It binds its port only after it was chosen, so that another may be faster:
+// then it ends, and the next try has another port. Until it has ended, who
+// dials would reach that other one. Linux has enough loopback addresses for
+// one of its own.
+func startSink(t *testing.T, options ...string) (host string, port int) {
+	t.Helper()
+	host = "127.0.0.1"
+	if runtime.GOOS == "linux" {
+		host = fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254))
+	}
+	for range tries {
+		port = freePort(t)
+		if addr := fmt.Sprint(host, ":", port); listens(t, sinkAt(t, addr, options...), addr) {
+			return host, port
+		}
+	}
+	t.Fatalf("smtp-sink ended at its start, %d times", tries)
+	return "", 0
+}
+
+// sinkAt is smtp-sink on an address.
+func sinkAt(t *testing.T, addr string, options ...string) *exec.Cmd {
 	t.Helper()
 	sink, err := exec.LookPath("smtp-sink")
 	if err != nil {
 		t.Skip("smtp-sink is not installed (package postfix): its faults are not tried")
 	}
-	port = freePort(t)
 	if os.Geteuid() == 0 {
 		options = append(options, "-u", "nobody")
 	}
-	cmd := exec.Command(sink, append(options, "-4", fmt.Sprint("127.0.0.1:", port), "10")...)
+	return exec.Command(sink, append(options, "-4", addr, "10")...)
+}
+
+// tries are the ports that a server is offered.
+const tries = 5
+
+// listens starts a server and waits until it takes connections. It returns
+// false where it ended instead. The server ends with the test.
+func listens(t *testing.T, cmd *exec.Cmd, addr string) bool {
+	t.Helper()
+	said := &bytes.Buffer{}
+	cmd.Stderr = said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // what it said tells more
+	}()
 	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
+		_ = cmd.Process.Kill() // it may have ended
+		<-ended
 	})
-	for end := time.Now().Add(patience); ; <-time.After(5 * time.Millisecond) {
-		c, err := net.Dial("tcp", fmt.Sprint("127.0.0.1:", port))
+	for end := time.Now().Add(patience); ; {
+		select {
+		case <-ended:
+			t.Logf("%s: %s", cmd, said)
+			return false
+		case <-time.After(5 * time.Millisecond):
+		}
+		c, err := net.Dial("tcp", addr)
 		if err == nil {
 			c.Close()
-			return port
+			return true
 		}
 		if time.Now().After(end) {
-			t.Fatal("smtp-sink does not listen")
+			t.Fatalf("%s does not listen", cmd)
 		}
+	}
+}
+
+// A port that another took meanwhile is seen by the server's end.
+func TestSinkOnTakenPort(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	const nobodys = "127.0.0.1:1" // where nobody answers
+	if listens(t, sinkAt(t, taken.Addr().String()), nobodys) {
+		t.Error("smtp-sink listens on a port that is taken")
 	}
 }
 
@@ -81,7 +141,7 @@ func TestFaultsOfSmtpSink(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			o := options("")
-			o.Port = startSink(t, strings.Fields(tt.options)...)
+			o.Host, o.Port = startSink(t, strings.Fields(tt.options)...)
 			p, err := smtp.New(o)
 			if err != nil {
 				t.Fatal(err)
