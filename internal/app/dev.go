@@ -56,7 +56,7 @@ func Dev(ctx context.Context, o DevOptions) error {
 	}
 	traffic, err := ops.NewTraffic(ctx, broker.Addrs(), topics)
 	if err != nil {
-		return err
+		return errors.Join(err, discard(apps))
 	}
 	defer traffic.Close()
 	d := &dev{DevOptions: o, traffic: traffic, tally: ops.NewTally()}
@@ -86,15 +86,24 @@ func devWorkers(ctx context.Context, brokers []string, log zerolog.Logger) ([]*A
 		settings[upper+"_CONSUMER_GROUP"] = string(b.Channel) + "-workers"
 		c, err := config.Load(func(name string) (string, bool) { v, ok := settings[name]; return v, ok }, string(b.Channel))
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(err, discard(apps))
 		}
 		a, err := New(ctx, c, b, string(b.Channel)+"-worker", log)
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(err, discard(apps))
 		}
 		apps = append(apps, a)
 	}
 	return apps, nil
+}
+
+// discard closes workers that are not going to run.
+func discard(apps []*App) error {
+	var err error
+	for _, a := range apps {
+		err = errors.Join(err, a.close())
+	}
+	return err
 }
 
 // dev is one show.

@@ -2,11 +2,14 @@ package app_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"messaging-worker/internal/app"
 )
@@ -58,5 +61,26 @@ func TestDevSaysThatItsPortIsTaken(t *testing.T) {
 	})
 	if err == nil || !strings.Contains(err.Error(), "--port") {
 		t.Errorf("Dev on a port that is taken: %v, want an error that names --port", err)
+	}
+}
+
+// A stack that does not come up leaves nothing of the workers behind. No other
+// test may run meanwhile: their clients would be taken for ours.
+func TestDevClosesWorkersThatNeverRan(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	stop() // the workers are built without Kafka, the traffic asks it
+	err := app.Dev(ctx, app.DevOptions{Rate: 1, LogLevel: "error", Out: io.Discard, Log: io.Discard})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("Dev: %v, want it cancelled", err)
+	}
+	stacks := make([]byte, 1<<20)
+	for end := time.Now().Add(10 * time.Second); ; <-time.After(10 * time.Millisecond) {
+		all := string(stacks[:runtime.Stack(stacks, true)])
+		if !strings.Contains(all, "/kgo.(*Client)") {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("Kafka clients are left:\n%s", all)
+		}
 	}
 }
