@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 
 	"github.com/go-json-experiment/json"
@@ -106,23 +105,27 @@ func (f *produceFlags) run(cmd *cobra.Command, s *session) error {
 		return err
 	}
 	setTopic(c, f.topic)
+	out := &printer{w: cmd.OutOrStdout()}
 	done, bar := 0, newProgress(cmd, "produce", int64(p.Count))
 	defer bar.end()
 	err = p.Produce(cmd.Context(), c, func(r *ops.Request) {
 		bar.clear()
-		s.printMade(cmd.OutOrStdout(), made{r.Channel, r.Scenario, r.MessageID})
+		s.printMade(out, made{r.Channel, r.Scenario, r.MessageID})
 		done++
 		bar.at(int64(done))
 	})
 	bar.end()
+	if err == nil {
+		err = out.err
+	}
 	if s.output != "json" || err != nil {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%d of %s produced to %s\n", done, requests(p.Count), c.Kafka.RequestTopic)
 	}
 	return err
 }
 
-// printMade prints a line; one that cannot be printed has nobody to tell.
-func (s *session) printMade(w io.Writer, m made) {
+// printMade prints a line; w keeps what goes wrong.
+func (s *session) printMade(w *printer, m made) {
 	if s.output != "json" {
 		fmt.Fprintf(w, "%-8s  %-14s  %s\n", m.Channel, m.Scenario, m.MessageID)
 		return

@@ -63,7 +63,8 @@ several, each of which ends its line. message_id, channel and created_at are
 filled in where they are absent; nothing is sent where one request is not valid.
 
 Exit codes: 0 acknowledged by Kafka, or with --wait sent; 1 not valid, not
-acknowledged, failed, or without an outcome in time; 2 wrong command line.`,
+acknowledged, not printed, failed, or without an outcome in time; 2 wrong
+command line.`,
 		Example: sendExamples(channel),
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return f.run(cmd, s) },
@@ -151,8 +152,8 @@ func (f *sendFlags) run(cmd *cobra.Command, s *session) error {
 		return err
 	}
 	o := ops.SendOptions{Wait: f.wait, Timeout: f.timeout}
+	out := &printer{w: cmd.OutOrStdout()}
 	if s.output != "json" {
-		out := cmd.OutOrStdout()
 		o.Sent = func(r *ops.Sent) {
 			fmt.Fprintf(out, "%s  produced  %s/%d/%d\n", r.MessageID, r.Topic, r.Partition, r.Offset)
 		}
@@ -160,9 +161,10 @@ func (f *sendFlags) run(cmd *cobra.Command, s *session) error {
 	}
 	sent, err := ops.Send(cmd.Context(), c, requests, o)
 	if s.output == "json" && len(sent) > 0 {
-		if err := s.print(cmd, sent, nil); err != nil {
-			return err
-		}
+		out.err = s.print(cmd, sent, nil)
+	}
+	if err == nil {
+		err = out.err
 	}
 	return f.conclude(cmd, len(requests), sent, err)
 }

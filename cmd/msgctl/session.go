@@ -109,6 +109,25 @@ func (s *session) print(cmd *cobra.Command, v any, table func(w io.Writer)) erro
 	return w.Flush()
 }
 
+// printer writes to where a person or a script reads, for work that goes on
+// without one. It keeps the first error.
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+// Write implements io.Writer. After an error it writes no more.
+func (p *printer) Write(b []byte) (int, error) {
+	if p.err != nil {
+		return 0, p.err
+	}
+	n, err := p.w.Write(b)
+	if err != nil {
+		p.err = fmt.Errorf("print: %w", err)
+	}
+	return n, p.err
+}
+
 // channelNames lists the channels as words for flags and arguments.
 func channelNames() []string {
 	var names []string
