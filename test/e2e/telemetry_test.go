@@ -26,16 +26,17 @@ import (
 	"messaging-worker/test/stage"
 )
 
-// receiver is an OTLP/HTTP collector that keeps the spans.
+// receiver is an OTLP/HTTP collector that keeps the spans. It takes them at
+// one path.
 type receiver struct {
-	URL string
+	URL string // without the path
 
 	mu    sync.Mutex
 	spans []*v1.Span
 	text  strings.Builder // everything, as JSON
 }
 
-func startReceiver(t *testing.T) *receiver {
+func startReceiver(t *testing.T, path string) *receiver {
 	t.Helper()
 	r := &receiver{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -44,7 +45,7 @@ func startReceiver(t *testing.T) *receiver {
 		if err == nil {
 			err = proto.Unmarshal(body, &export)
 		}
-		if err != nil || req.URL.Path != "/v1/traces" {
+		if err != nil || req.URL.Path != path {
 			t.Errorf("%s to the collector: %v", req.URL.Path, err)
 			w.WriteHeader(http.StatusBadRequest)
 			return
@@ -64,6 +65,16 @@ func startReceiver(t *testing.T) *receiver {
 	return r
 }
 
+// standardPath is where a collector takes spans that is named without a path.
+const standardPath = "/v1/traces"
+
+// kept returns how many spans came.
+func (r *receiver) kept() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.spans)
+}
+
 // of returns the spans of a trace by name, and the number of each.
 func (r *receiver) of(trace string) map[string][]*v1.Span {
 	r.mu.Lock()
@@ -81,7 +92,7 @@ func (r *receiver) of(trace string) map[string][]*v1.Span {
 // each provider call and each record written, which carry it on.
 func TestTraces(t *testing.T) {
 	t.Parallel()
-	r := startReceiver(t)
+	r := startReceiver(t, standardPath)
 	s := stage.New(t, models.SMS, stage.Options{Partitions: 1})
 	const trace, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 	good, bad, lone := stage.NewID(), stage.NewID(), stage.NewID()
@@ -149,6 +160,53 @@ func TestTraces(t *testing.T) {
 	}
 	if !strings.Contains(w.Logs(), trace) {
 		t.Errorf("no line of the log names the trace: %s", w.Logs())
+	}
+}
+
+// Where spans go, and whether any do, is what the settings say. A stop exports
+// what is left, so that after it there is nothing to wait for.
+func TestWhereTracesGo(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name             string
+		settings         map[string]string // GENERAL and OWN are the receivers
+		toGeneral, toOwn bool
+	}{
+		{"general", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "GENERAL"}, true, false},
+		{"own path", map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "OWN/spans/here"}, false, true},
+		{"own path wins", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "GENERAL", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "OWN/spans/here"}, false, true},
+		{"disabled", map[string]string{
+			"OTEL_EXPORTER_OTLP_ENDPOINT": "GENERAL", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "OWN/spans/here", "OTEL_SDK_DISABLED": "true",
+		}, false, false},
+		{"no exporter", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "GENERAL", "OTEL_TRACES_EXPORTER": "none"}, false, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			general, own := startReceiver(t, standardPath), startReceiver(t, "/spans/here")
+			settings := map[string]string{}
+			for name, value := range tt.settings {
+				settings[name] = strings.NewReplacer("GENERAL", general.URL, "OWN", own.URL).Replace(value)
+			}
+			s := stage.New(t, models.SMS, stage.Options{Partitions: 1})
+			w := s.Work(settings)
+			id := stage.NewID()
+			s.Put(id, stage.Request(s.Channel, id, nil))
+			if got := stage.Sequence(s.Events(1)[id]); got != "queued 0, attempt 1, sent 1" {
+				t.Errorf("events %s", got)
+			}
+			s.Committed()
+			w.Signal(syscall.SIGTERM)
+			if code := w.Exit(); code != 0 {
+				t.Errorf("exit code %d", code)
+			}
+			if n := general.kept(); n > 0 != tt.toGeneral {
+				t.Errorf("%d spans at OTEL_EXPORTER_OTLP_ENDPOINT, want some: %t", n, tt.toGeneral)
+			}
+			if n := own.kept(); n > 0 != tt.toOwn {
+				t.Errorf("%d spans at OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, want some: %t", n, tt.toOwn)
+			}
+		})
 	}
 }
 
@@ -428,7 +486,7 @@ func TestPrivacy(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			r := startReceiver(t)
+			r := startReceiver(t, standardPath)
 			s := stage.New(t, tt.channel, stage.Options{Partitions: 2})
 			settings := map[string]string{}
 			if tt.args != nil {
