@@ -33,6 +33,30 @@ func project(t *testing.T, f *faults, r tree, file string) *types.Project {
 	return p
 }
 
+// Between single quotes a secret is what it is, to Compose and to a worker.
+func TestSecretsInEnvFile(t *testing.T) {
+	t.Parallel()
+	r, f := newTree(t), faults{}
+	for _, secret := range []string{`Pa$W0RD#x`, `${HOME}$$ # "x"`, `a\b\n\\c`, ` "x" `} {
+		text := fmt.Sprintf("%s\nSMTP_PASSWORD='%s'\n", r.read(t, ".env.example"), secret)
+		if err := os.WriteFile(r.path(".env"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if p := project(t, &f, r, "docker-compose.yml"); p != nil {
+			f.same("the secret in the container", environment(p.Services["email-worker"])["SMTP_PASSWORD"], secret)
+		}
+		look, _, err := config.Environment(r.path(".env"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen, _ := look("SMTP_PASSWORD")
+		f.same("the secret of a worker with --env-file", seen, secret)
+	}
+	for _, fault := range f {
+		t.Error(fault)
+	}
+}
+
 func environment(s types.ServiceConfig) map[string]string {
 	env := map[string]string{}
 	for name, value := range s.Environment {
