@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -92,4 +94,27 @@ func Partitions(ctx context.Context, cl *kgo.Client, topic string) (int, error) 
 		return 0, fmt.Errorf("topic %s: %w", topic, err)
 	}
 	return len(resp.Topics[0].Partitions), nil
+}
+
+// MaxMessageBytes asks the brokers for a topic's max.message.bytes. The error
+// means that they do not tell.
+func MaxMessageBytes(ctx context.Context, cl *kgo.Client, topic string) (int, error) {
+	configs, err := kadm.NewClient(cl).DescribeTopicConfigs(ctx, topic)
+	if err != nil {
+		return 0, fmt.Errorf("ask for settings of %s: %w", topic, err)
+	}
+	config, err := configs.On(topic, nil)
+	if err = errors.Join(err, config.Err); err != nil {
+		return 0, fmt.Errorf("ask for settings of %s: %w", topic, err)
+	}
+	for _, entry := range config.Configs {
+		if entry.Key == "max.message.bytes" {
+			n, err := strconv.Atoi(entry.MaybeValue())
+			if err != nil {
+				return 0, fmt.Errorf("max.message.bytes of %s: %w", topic, err)
+			}
+			return n, nil
+		}
+	}
+	return 0, fmt.Errorf("settings of %s: no max.message.bytes", topic)
 }

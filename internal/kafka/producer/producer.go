@@ -102,12 +102,13 @@ func New(o Options) (*Producer, error) {
 	for _, topic := range o.GiveUpTooLarge {
 		p.giveUp[topic] = true
 	}
-	if p.client, err = kgo.NewClient(slices.Concat(opts, []kgo.Opt{o.Kafka.Watched()})...); err != nil {
+	solo := []kgo.Opt{kgo.ProducerLinger(0), kgo.ProducerBatchMaxBytes(soloMaxBytes)}
+	if p.solo, err = kgo.NewClient(slices.Concat(opts, solo)...); err != nil {
 		return nil, fmt.Errorf("make producer: %w", err)
 	}
-	p.solo, err = kgo.NewClient(append(opts, kgo.ProducerLinger(0), kgo.ProducerBatchMaxBytes(soloMaxBytes))...)
-	if err != nil {
-		p.client.Close()
+	full := []kgo.Opt{kgo.ProducerBatchMaxBytesFn(newLimits(p.solo, o.Log).of), o.Kafka.Watched()}
+	if p.client, err = kgo.NewClient(slices.Concat(opts, full)...); err != nil {
+		p.solo.Close()
 		return nil, fmt.Errorf("make producer: %w", err)
 	}
 	return p, nil

@@ -27,6 +27,8 @@ type refusing struct {
 
 	code atomic.Int32 // error code for every partition; 0 lets through
 	hits atomic.Int32 // how often it refused
+
+	largest atomic.Int64 // bytes of a batch that it was sent
 }
 
 func newBroker(t *testing.T, opts ...kfake.Opt) *refusing {
@@ -39,12 +41,17 @@ func newBroker(t *testing.T, opts ...kfake.Opt) *refusing {
 	r := &refusing{Cluster: c}
 	c.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		c.KeepControl()
+		produce := req.(*kmsg.ProduceRequest)
+		for _, topic := range produce.Topics {
+			for _, p := range topic.Partitions {
+				r.largest.Store(max(r.largest.Load(), int64(len(p.Records)))) // one request at a time comes here
+			}
+		}
 		code := int16(r.code.Load())
 		if code == 0 {
 			return nil, nil, false
 		}
 		r.hits.Add(1)
-		produce := req.(*kmsg.ProduceRequest)
 		resp := produce.ResponseKind().(*kmsg.ProduceResponse)
 		for _, topic := range produce.Topics {
 			rt := kmsg.NewProduceResponseTopic()
