@@ -38,8 +38,9 @@ type Options struct {
 	Kafka kafka.Options
 
 	// ByPartition names the topics whose records go to the partition that
-	// they preset, modulo the topic's count. Elsewhere the key decides, as
-	// for Java clients (murmur2).
+	// they preset, modulo the topic's count, and there stand in the order of
+	// Produce. Elsewhere the key decides, as for Java clients (murmur2), and
+	// a refused record may be written after later ones.
 	ByPartition []string
 
 	// GiveUpTooLarge names the topics whose records may be refused as too
@@ -61,13 +62,16 @@ type Producer struct {
 	giveUp map[string]bool
 	onAck  func(*kgo.Record)
 	log    zerolog.Logger
+	gates  gates
 
 	mu     sync.Mutex
 	lanes  map[string]*lane // by topic, made at the first refusal
 	closed bool
-	refuse error // why Kafka refuses what a lane sends; nil while it does not
+	refuse error         // why Kafka refuses what a lane sends; nil while it does not
+	aside  int           // records not answered that are or were refused or held back
+	idle   chan struct{} // closed when aside falls to zero
 	done   chan struct{}
-	wg     sync.WaitGroup // lanes
+	wg     sync.WaitGroup // lanes and releases
 }
 
 // New makes a producer. It does not connect: an absent broker is no error.
@@ -93,7 +97,7 @@ func New(o Options) (*Producer, error) {
 		kgo.MaxBufferedRecords(math.MaxInt),
 	)
 	p := &Producer{
-		giveUp: map[string]bool{}, onAck: o.OnAck, log: o.Log,
+		giveUp: map[string]bool{}, onAck: o.OnAck, log: o.Log, gates: gates{topics: o.ByPartition, of: map[place]*gate{}},
 		lanes: map[string]*lane{}, done: make(chan struct{}),
 	}
 	if p.onAck == nil {
@@ -146,30 +150,79 @@ func (p *Producer) setRefused(err error) {
 // Client returns the client that fills batches, for metadata questions.
 func (p *Producer) Client() *kgo.Client { return p.client }
 
-// Produce hands r to Kafka and returns at once. Records of one partition are
-// written in the order of their Produce calls. The caller must not change r.
+// Produce hands r to Kafka and returns at once. In a topic of ByPartition,
+// records of one partition and key are written in the order of their Produce
+// calls. The caller must not change r.
 func (p *Producer) Produce(r *kgo.Record) *Ack {
-	a := &Ack{}
-	p.client.Produce(context.Background(), r, func(r *kgo.Record, err error) {
+	e := entry{record: r, ack: &Ack{}, gate: p.gates.at(r)}
+	if e.gate == nil || p.pass(e) {
+		p.send(e)
+	}
+	return e.ack
+}
+
+// send hands e to the client that fills batches.
+func (p *Producer) send(e entry) {
+	p.client.Produce(context.Background(), e.record, func(r *kgo.Record, err error) {
 		switch {
 		case err == nil:
 			p.onAck(r)
-			a.settle(nil)
+			p.settle(e, nil)
 		case errors.Is(err, kgo.ErrClientClosed):
-			a.settle(ErrClosed)
+			p.settle(e, ErrClosed)
 		default:
-			p.repair(repair{r, a, err})
+			p.refused(e)
+			return
 		}
+		p.answered(e.gate)
 	})
-	return a
+}
+
+// settle answers e for good.
+func (p *Producer) settle(e entry, err error) {
+	e.ack.settle(err)
+	if !e.aside {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.aside--; p.aside == 0 {
+		close(p.idle)
+	}
+}
+
+// putAside counts e among the records that the client alone does not flush.
+func (p *Producer) putAside(e entry) entry {
+	if e.aside {
+		return e
+	}
+	e.aside = true
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.aside++; p.aside == 1 {
+		p.idle = make(chan struct{})
+	}
+	return e
 }
 
 // Flush waits until everything handed over was acknowledged, or for ctx.
 func (p *Producer) Flush(ctx context.Context) error {
-	if err := p.client.Flush(ctx); err != nil {
-		return fmt.Errorf("flush producer: %w", err)
+	for {
+		if err := p.client.Flush(ctx); err != nil {
+			return fmt.Errorf("flush producer: %w", err)
+		}
+		p.mu.Lock()
+		aside, idle := p.aside, p.idle
+		p.mu.Unlock()
+		if aside == 0 {
+			return nil
+		}
+		select {
+		case <-idle:
+		case <-ctx.Done():
+			return fmt.Errorf("flush producer: %w", context.Cause(ctx))
+		}
 	}
-	return nil
 }
 
 // Close stops at once. Records not acknowledged by then answer ErrClosed and
@@ -184,43 +237,8 @@ func (p *Producer) Close() {
 	p.client.Close()
 	p.solo.Close()
 	p.wg.Wait()
-}
-
-// Ack is the promise of an acknowledgement. Any number may wait for it.
-type Ack struct {
-	mu      sync.Mutex
-	settled bool
-	err     error
-	done    chan struct{} // made by the first who has to wait: many never do
-}
-
-func (a *Ack) settle(err error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.settled, a.err = true, err
-	if a.done != nil {
-		close(a.done)
-	}
-}
-
-// Wait returns nil once all in-sync replicas have the record, ErrTooLarge or
-// ErrClosed, or the cause of ctx's end; the record is then still on its way.
-func (a *Ack) Wait(ctx context.Context) error {
-	a.mu.Lock()
-	if a.settled {
-		a.mu.Unlock()
-		return a.err
-	}
-	if a.done == nil {
-		a.done = make(chan struct{})
-	}
-	done := a.done
-	a.mu.Unlock()
-	select {
-	case <-done:
-		return a.err
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	for _, e := range p.gates.open() {
+		p.settle(e, ErrClosed)
 	}
 }
 

@@ -11,14 +11,18 @@ import (
 )
 
 // A batch that Kafka refuses for good (too large, no permission, a policy)
-// fails every record in it, the innocent neighbours included. Each refused
-// record goes to its topic's lane, where it is sent again: alone, in order,
-// until it is accepted. A lane is one goroutine, so a batch there never holds
-// more than one record.
-type repair struct {
+// fails every record in it, the innocent neighbours included, and every record
+// of its partition that the client holds behind it. Each refused record goes
+// to its topic's lane, where it is sent again: alone, in order, until it is
+// accepted. A lane is one goroutine, so a batch there never holds more than
+// one record.
+
+// entry is a record on its way.
+type entry struct {
 	record *kgo.Record
 	ack    *Ack
-	err    error // why it was refused
+	gate   *gate // of its partition; nil where there is no order to keep
+	aside  bool  // counted in Producer.aside
 }
 
 // lane is the queue of one topic's refused records. It is unbounded because
@@ -26,13 +30,13 @@ type repair struct {
 // because the client's acknowledgements must never block on it.
 type lane struct {
 	mu    sync.Mutex
-	queue []repair
+	queue []entry
 	wake  chan struct{} // holds one token: more than that tells nothing new
 }
 
-func (l *lane) push(r repair) {
+func (l *lane) push(e entry) {
 	l.mu.Lock()
-	l.queue = append(l.queue, r)
+	l.queue = append(l.queue, e)
 	l.mu.Unlock()
 	select {
 	case l.wake <- struct{}{}:
@@ -41,7 +45,7 @@ func (l *lane) push(r repair) {
 }
 
 // take empties the queue.
-func (l *lane) take() []repair {
+func (l *lane) take() []entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	queue := l.queue
@@ -49,33 +53,36 @@ func (l *lane) take() []repair {
 	return queue
 }
 
-func (p *Producer) repair(r repair) {
+// repair puts e into its topic's lane. False means that p is closed.
+func (p *Producer) repair(e entry) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		r.ack.settle(ErrClosed)
-		return
+		return false
 	}
-	l, ok := p.lanes[r.record.Topic]
+	l, ok := p.lanes[e.record.Topic]
 	if !ok {
 		l = &lane{wake: make(chan struct{}, 1)}
-		p.lanes[r.record.Topic] = l
+		p.lanes[e.record.Topic] = l
 		p.wg.Go(func() { p.work(l) })
 	}
-	l.push(r)
+	l.push(e)
+	return true
 }
 
 // work sends the lane's records until p closes; then it answers the rest.
 func (p *Producer) work(l *lane) {
 	for {
-		for _, r := range l.take() {
-			r.ack.settle(p.sendAlone(r))
+		for _, e := range l.take() {
+			err := p.sendAlone(e.record)
+			e.gate.repaired(e.record)
+			p.settle(e, err)
 		}
 		select {
 		case <-l.wake:
 		case <-p.done:
-			for _, r := range l.take() {
-				r.ack.settle(ErrClosed)
+			for _, e := range l.take() {
+				p.settle(e, ErrClosed)
 			}
 			return
 		}
@@ -83,11 +90,11 @@ func (p *Producer) work(l *lane) {
 }
 
 // sendAlone tries until r is acknowledged, too large for good, or p closes.
-func (p *Producer) sendAlone(r repair) error {
+func (p *Producer) sendAlone(r *kgo.Record) error {
 	for try := 0; ; try++ {
 		copied := &kgo.Record{
-			Topic: r.record.Topic, Partition: r.record.Partition,
-			Key: r.record.Key, Value: r.record.Value, Headers: r.record.Headers,
+			Topic: r.Topic, Partition: r.Partition,
+			Key: r.Key, Value: r.Value, Headers: r.Headers,
 		}
 		select {
 		case <-p.done:
@@ -102,11 +109,11 @@ func (p *Producer) sendAlone(r repair) error {
 			return nil
 		case errors.Is(err, kgo.ErrClientClosed):
 			return ErrClosed
-		case tooLarge(err) && p.giveUp[r.record.Topic]:
+		case tooLarge(err) && p.giveUp[r.Topic]:
 			return ErrTooLarge
 		}
-		p.setRefused(fmt.Errorf("topic %s refuses records: %w", r.record.Topic, err))
-		p.log.Error().Err(err).Str("topic", r.record.Topic).Int("try", try+1).
+		p.setRefused(fmt.Errorf("topic %s refuses records: %w", r.Topic, err))
+		p.log.Error().Err(err).Str("topic", r.Topic).Int("try", try+1).
 			Msg("Kafka refuses a record; progress waits until it is accepted")
 		select {
 		case <-time.After(min(time.Second<<min(try, 4), 10*time.Second)):

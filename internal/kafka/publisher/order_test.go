@@ -1,13 +1,17 @@
 package publisher_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/kafka"
@@ -91,5 +95,65 @@ func limitTopic(t *testing.T, b *refusing, topic string, limit int) {
 	altered, err := kadm.NewClient(cl).AlterTopicConfigs(t.Context(), []kadm.AlterConfig{change}, topic)
 	if err != nil || altered[0].Err != nil {
 		t.Fatal(err, altered)
+	}
+}
+
+// What follows a refused event of its message waits for it, though Kafka takes
+// everything again; Flush waits for both.
+func TestWhatFollowsARefusedEventWaits(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t)
+	b.code.Store(int32(kerr.PolicyViolation.Code))
+	p := uncompressed(t, b)
+	const messages = 10
+	for n := range messages {
+		p.Status(source(1), incompressible(n, models.EventQueued))
+	}
+	until(t, func() bool { return p.Refused() != nil }) // the lane waits now before it tries again
+	b.code.Store(0)
+	var acks []models.Ack
+	for n := range messages {
+		acks = append(acks, p.Status(source(1), incompressible(n, models.EventAttempt)))
+	}
+	if err := p.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, ack := range acks {
+		if err := ack.Wait(ended); err != nil {
+			t.Errorf("not written after Flush: %v", err)
+		}
+	}
+	inOrder(t, b, 2*messages)
+}
+
+// An event that never fits holds up its own message alone.
+func TestAnEventThatNeverFitsHoldsNobodyElse(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t, kfake.BrokerConfigs(map[string]string{"message.max.bytes": "4000"}))
+	p := uncompressed(t, b)
+	fat := event(models.EventRetry, 1)
+	fat.MessageID = random(5000)
+	stuck := p.Status(source(1), fat)
+	until(t, func() bool { return p.Refused() != nil })
+	if err := p.Status(source(1), incompressible(1, models.EventQueued)).Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.Close()
+	if err := stuck.Wait(t.Context()); err == nil {
+		t.Error("an event too large for its topic was written")
+	}
+}
+
+// until waits for ok.
+func until(t *testing.T, ok func() bool) {
+	t.Helper()
+	for !ok() {
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-t.Context().Done():
+			t.Fatal("never so")
+		}
 	}
 }
