@@ -161,16 +161,19 @@ func (k killing) judge(t *testing.T, s *stage.Stage, ledger string, ids map[stri
 }
 
 // restarts tells how long those who followed on a kill took until they
-// delivered: static where both had the instance id.
+// delivered: static where none of those killed before them is one that the
+// group waits for, because it had no instance id.
 func restarts(list []accepted, lives []life, static bool) string {
 	var took []time.Duration
+	waits := false // for somebody without an instance id
 	for n := 1; n < len(lives); n++ {
-		from := lives[n-1].lines
-		// A static successor of a dynamic member waits for that to time out.
-		quick := lives[n].static && lives[n-1].static
-		if quick == static && from < min(lives[n].lines, len(list)) {
+		from, delivers := lives[n-1].lines, lives[n].lines > lives[n-1].lines
+		waits = waits || !lives[n-1].static
+		quick := lives[n].static && !waits
+		if quick == static && delivers && from < len(list) {
 			took = append(took, list[from].at.Sub(lives[n].started))
 		}
+		waits = waits && !delivers // who delivers has been waited for
 	}
 	if len(took) == 0 {
 		return "not seen"
