@@ -30,7 +30,7 @@ func rooms() []room {
 		{path: "cmd/email-worker", may: []string{"internal/app"}},
 		{path: "cmd/sms-worker", may: []string{"internal/app"}},
 		{path: "cmd/whatsapp-worker", may: []string{"internal/app"}},
-		{path: "cmd/msgctl", may: []string{"internal/adapters/explain", "internal/app", "internal/config", "internal/logger", "internal/models", "internal/ops", "internal/ops/...", "internal/providers/fake"}},
+		{path: "cmd/msgctl", may: []string{"internal/adapters/explain", "internal/app", "internal/config", "internal/models", "internal/ops", "internal/ops/...", "internal/providers/fake"}},
 		{path: "internal/app", may: []string{"internal/..."}},
 		{path: "internal/ops", may: []string{"internal/adapters/...", "internal/config", "internal/kafka", "internal/models", "internal/ops/scan", "internal/util"}, client: true},
 		{path: "internal/ops/cluster", may: []string{"internal/config", "internal/kafka", "internal/models", "internal/ops"}, client: true},

@@ -3,14 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"messaging-worker/internal/app"
-	"messaging-worker/internal/logger"
 )
 
 // onceMessages is how much traffic --once makes where nobody says how much:
@@ -37,9 +35,6 @@ message is printed as it happens, and a summary per channel at the end.`,
 			}
 			if o.Messages < 0 {
 				return usageError{errors.New("--messages must not be negative")}
-			}
-			if _, err := logger.New(io.Discard, "", o.LogLevel); err != nil {
-				return usageError{fmt.Errorf("--log-level: %w", err)}
 			}
 			if o.Port < 0 || o.Port > math.MaxUint16 {
 				return usageError{fmt.Errorf("--port is 0 to %d, not %d", math.MaxUint16, o.Port)}

@@ -34,7 +34,13 @@ type DevOptions struct {
 // Dev runs an embedded broker, the three workers and sample traffic in one
 // process until ctx ends or, with Once, until all traffic has its outcome.
 // It prints what happens to each message, and a summary at the end.
+//
+// A *config.Error means that the log level is none.
 func Dev(ctx context.Context, o DevOptions) error {
+	log, err := logger.New(o.Log, "development", o.LogLevel)
+	if err != nil {
+		return setting("--log-level", err)
+	}
 	topics, names := map[models.Channel]ops.Topics{}, []string(nil)
 	for _, b := range Builders() {
 		t := devTopics(b.Channel)
@@ -46,10 +52,6 @@ func Dev(ctx context.Context, o DevOptions) error {
 		return fmt.Errorf("%w; is another stack running? choose another --port", err)
 	}
 	defer broker.Close()
-	log, err := logger.New(o.Log, "development", o.LogLevel)
-	if err != nil {
-		return fmt.Errorf("--log-level: %w", err)
-	}
 	apps, err := devWorkers(ctx, broker.Addrs(), log)
 	if err != nil {
 		return err
