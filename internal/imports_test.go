@@ -37,7 +37,7 @@ func rooms() []room {
 		{path: "internal/ops/load", may: []string{"internal/config", "internal/kafka", "internal/models", "internal/ops"}, client: true},
 		{path: "internal/ops/scan", may: leaf, client: true},
 		{path: "internal/ops/patch", may: leaf},
-		{path: "internal/ops/dlq", may: []string{"internal/config", "internal/models", "internal/ops", "internal/ops/patch", "internal/ops/scan", "internal/util"}, client: true},
+		{path: "internal/ops/dlq", may: []string{"internal/config", "internal/kafka", "internal/models", "internal/ops", "internal/ops/patch", "internal/ops/scan", "internal/util"}, client: true},
 		{path: "internal/ops/timeline", may: []string{"internal/models", "internal/ops/dlq", "internal/ops/scan"}, client: true},
 
 		{path: "internal/config", may: []string{"internal/util"}},

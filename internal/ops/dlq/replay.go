@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"messaging-worker/internal/config"
+	"messaging-worker/internal/kafka"
 	"messaging-worker/internal/ops"
 	"messaging-worker/internal/ops/patch"
 	"messaging-worker/internal/ops/scan"
@@ -164,21 +164,11 @@ func (r *replay) close() {
 // its neighbours and no request that was let in once is too large now.
 func (r *replay) maxBytes(ctx context.Context) int32 {
 	const usual, most = 1_000_012, 64 << 20
-	configs, err := kadm.NewClient(r.reading).DescribeTopicConfigs(ctx, r.requests.Name)
-	if err != nil {
+	n, err := kafka.MaxMessageBytes(ctx, r.reading, r.requests.Name)
+	if err != nil || n < 1 {
 		return usual // who may not ask gets Kafka's default
 	}
-	for _, c := range configs {
-		for _, entry := range c.Configs {
-			if entry.Key != "max.message.bytes" {
-				continue
-			}
-			if n, err := strconv.Atoi(entry.MaybeValue()); err == nil && n > 0 {
-				return int32(min(n, most))
-			}
-		}
-	}
-	return usual
+	return int32(min(n, most))
 }
 
 // survey reads the letters once to learn how many there are, whose events
