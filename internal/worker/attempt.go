@@ -53,8 +53,8 @@ func (e *Engine) attempt(ctx, calls context.Context, m *message) error {
 
 // admit waits until an attempt with that many calls to those recipients may be
 // published: the record is ours for certain, the sender and the provider may be
-// called, none of the recipients is held, and so many calls may be ahead. Its error is the cause of ctx's end, or
-// errExpired.
+// called, none of the recipients is held, and so many calls may be ahead. Its
+// error is the cause of ctx's end, or errExpired.
 func (e *Engine) admit(ctx context.Context, m *message, calls int, recipients []int) error {
 	ctx, cancel := e.untilExpiry(ctx, m)
 	defer cancel()

@@ -23,8 +23,9 @@ import (
 //     long holds up its own message and no other.
 //
 // "Known" is when the client's first callback runs, mostly microseconds after
-// it has failed the batch. A record produced between the two goes to the client, and may be
-// written before one of its key that was refused: the one gap.
+// it has failed the batch. A record produced between the two goes to the
+// client, and may be written before one of its key that was refused: the one
+// gap.
 type gate struct {
 	mu        sync.Mutex
 	handed    int            // records with the client, not answered
