@@ -5,7 +5,7 @@
 # Targets: email-worker, sms-worker, whatsapp-worker, msgctl (static binaries
 # and nothing else), tools (msgctl and the scripts, with bash). Base images are
 # pinned by tag; pin them by digest where your registry mirrors them.
-ARG GO_VERSION=1.26.8
+ARG GO_VERSION=1.26.10
 ARG DEBIAN_VERSION=13.1
 
 FROM --platform=$BUILDPLATFORM golang:${GO_VERSION}-trixie AS build

@@ -3,6 +3,10 @@ SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
+# The release that go.mod names is used, fetched as a module where another one
+# is installed. GOTOOLCHAIN=local in the environment keeps the installed one.
+export GOTOOLCHAIN ?= auto
+
 TOOL     := go tool -modfile=tools/go.mod
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS  := -s -w -X messaging-worker/internal/app.version=$(VERSION)

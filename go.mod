@@ -2,6 +2,8 @@ module messaging-worker
 
 go 1.26.0
 
+toolchain go1.26.10
+
 require (
 	github.com/Shopify/toxiproxy/v2 v2.5.0
 	github.com/emersion/go-msgauth v0.7.0

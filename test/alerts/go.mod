@@ -4,6 +4,8 @@ module messaging-worker/test/alerts
 
 go 1.26.7
 
+toolchain go1.26.10
+
 replace messaging-worker => ../..
 
 require (

@@ -4,6 +4,8 @@ module messaging-worker/test/deploy
 
 go 1.26.8
 
+toolchain go1.26.10
+
 replace messaging-worker => ../..
 
 require (
