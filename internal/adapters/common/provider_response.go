@@ -12,22 +12,10 @@ import (
 	"messaging-worker/internal/models"
 )
 
-// omitted stands where an answer quoted the request.
-const omitted = "[omitted]"
-
-// Clean returns a provider's text without the request's own texts in it, cut
-// to what an event may hold. Own lists the request's recipients, sender,
-// subject and body; a text of less than four bytes is too common to look for.
+// Clean returns a provider's text as Omit leaves it, cut to what an event may
+// hold.
 func Clean(text string, own ...string) string {
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	for _, s := range own {
-		for _, form := range forms(s, len(text)) {
-			if len(form) >= 4 {
-				text = strings.ReplaceAll(text, form, omitted)
-			}
-		}
-	}
-	return models.CutRunes(text, models.MaxTextRunes)
+	return models.CutRunes(Omit(text, own...), models.MaxTextRunes)
 }
 
 // forms returns how a text may come back in an answer of that length: as it

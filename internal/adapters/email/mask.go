@@ -7,28 +7,93 @@ import (
 	"unicode/utf8"
 
 	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/models"
+	"messaging-worker/internal/util"
 )
 
 // masked stands where a server named a mailbox.
-const masked = "[omitted]"
+const masked = common.Omitted
 
 // clean returns a server's words without mailboxes, and as common.Clean does
-// without the request's own texts.
+// without the request's own texts. Of the request's mailboxes the local part
+// alone goes too, as a whole word.
 func clean(text string, own []string) string {
-	plain := mask(text)
-	if plain == text {
-		return common.Clean(text, own...)
+	plain := mask(omitQuoted(text, own))
+	all := own
+	if plain != text {
+		all = slices.Clone(own)
+		for _, s := range own {
+			all = append(all, mask(s)) // as a text that was repeated looks by now
+		}
 	}
-	all := slices.Clone(own)
+	plain = common.Omit(plain, all...)
 	for _, s := range own {
-		all = append(all, mask(s)) // as a text that was repeated looks by now
+		plain = omitLocal(plain, s)
 	}
-	return common.Clean(plain, all...)
+	return models.CutRunes(plain, models.MaxTextRunes)
+}
+
+// omitQuoted leaves out mailboxes whose quoted local part may hold anything,
+// also what ends a mailbox elsewhere.
+func omitQuoted(text string, own []string) string {
+	for _, s := range own {
+		if strings.HasPrefix(s, `"`) && util.IsMailbox(s) {
+			text = common.OmitWord(text, s)
+		}
+	}
+	return text
+}
+
+// omitLocal leaves the local part of a mailbox out where it stands alone, as it
+// is or without its quotes.
+func omitLocal(text, mailbox string) string {
+	at := strings.LastIndexByte(mailbox, '@')
+	if at < 0 || !util.IsMailbox(mailbox) {
+		return text
+	}
+	local := mailbox[:at]
+	if local[0] != '"' {
+		return omitName(text, local)
+	}
+	inner := local[1 : len(local)-1]
+	text = omitName(omitName(text, local), inner)
+	return omitName(text, unescaped(inner))
+}
+
+func unescaped(quoted string) string {
+	var b strings.Builder
+	for i := 0; i < len(quoted); i++ {
+		if quoted[i] == '\\' && i+1 < len(quoted) {
+			i++
+		}
+		b.WriteByte(quoted[i])
+	}
+	return b.String()
+}
+
+// omitName leaves a name out that tells of somebody: not a letter, not a number
+// as codes and times are, and not a word of the servers' own.
+func omitName(text, name string) string {
+	letters, digits := 0, 0
+	for _, r := range name {
+		switch {
+		case unicode.IsDigit(r):
+			digits++
+		case unicode.IsLetter(r):
+			letters++
+		}
+	}
+	const codes = 4 // digits, at most
+	if letters+digits < 2 || letters == 0 && digits <= codes || stockWord(name) {
+		return text
+	}
+	return common.OmitWord(text, name)
 }
 
 // mask puts a neutral word in the place of whatever may be a mailbox. A server
 // may name a recipient in another spelling than the request's, or somebody
-// else whom an alias leads to. Angle brackets stay.
+// else whom an alias leads to. Angle brackets stay, and so does what stands
+// beside the mailbox and cannot be part of it.
 func mask(text string) string {
 	var b strings.Builder
 	for {
@@ -78,20 +143,58 @@ func wordEnd(text string, at int) int {
 	return len(text)
 }
 
-// bounds returns where the mailbox around an @ begins and ends: its word, or
-// what of it stands in angle brackets. A quoted local part may have several.
+// bounds returns where the mailbox around an @ begins and ends. In a URL it is
+// the whole word: what belongs to it there is encoded too.
 func bounds(text string, at int) (start, end int) {
-	start, end = wordStart(text, at), wordEnd(text, at)
-	if at > 0 && text[at-1] == '"' {
-		start = wordStart(text, max(0, openingQuote(text[:at-1])))
+	if text[at] != '@' {
+		return inBrackets(text, at, wordStart(text, at), wordEnd(text, at))
 	}
-	if i := strings.IndexAny(text[start:at], `<"`); i >= 0 && text[start+i] == '<' {
+	return localStart(text, at), domainEnd(text, at)
+}
+
+// inBrackets narrows a word to what of it stands in angle brackets.
+func inBrackets(text string, at, start, end int) (from, to int) {
+	if i := strings.LastIndexByte(text[start:at], '<'); i >= 0 {
 		start += i + 1
 	}
 	if i := strings.IndexByte(text[at:end], '>'); i >= 0 {
 		return start, at + i
 	}
 	return start, start + len(strings.TrimRight(text[start:end], `.,;:!?)}'"`))
+}
+
+// localStart returns where the local part in front of an @ begins: behind the
+// last character that only a quoted one may have (RFC 5322, 3.2.3), or at the
+// opening quote.
+func localStart(text string, at int) int {
+	start := wordStart(text, at)
+	if at > 0 && text[at-1] == '"' {
+		if open := openingQuote(text[:at-1]); open >= 0 {
+			return open
+		}
+		return start
+	}
+	if i := strings.LastIndexAny(text[start:at], `()<>[]:;,"\`); i >= 0 && start+i+1 < at {
+		return start + i + 1
+	}
+	return start
+}
+
+// domainEnd returns where the domain or address literal behind an @ ends.
+func domainEnd(text string, at int) int {
+	domain := text[at+1 : wordEnd(text, at)]
+	if strings.HasPrefix(domain, "[") {
+		if i := strings.IndexByte(domain, ']'); i >= 0 {
+			return at + 1 + i + 1
+		}
+	}
+	beyond := func(r rune) bool {
+		return r < utf8.RuneSelf && r != '-' && r != '.' && r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	}
+	if i := strings.IndexFunc(domain, beyond); i >= 0 {
+		domain = domain[:i]
+	}
+	return at + 1 + len(strings.TrimRight(domain, "."))
 }
 
 // openingQuote returns where the quoted text that goes up to the end began, or
