@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -114,23 +113,6 @@ func (c *Client) Do(ctx context.Context, method, url string, body []byte, prepar
 	// is cheaper than a new one.
 	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer)
 	return &Answer{Status: resp.StatusCode, Header: resp.Header, Body: text}, nil
-}
-
-// longestWait is more than anybody honours, in seconds, and fits a Duration.
-const longestWait = 1 << 31
-
-// RetryAfter returns how long the answer asks to be left alone (RFC 9110,
-// 10.2.3: seconds or a date), and zero where it does not.
-func (a *Answer) RetryAfter() time.Duration {
-	text := a.Header.Get("Retry-After")
-	seconds, err := strconv.ParseInt(text, 10, 64)
-	if err == nil || errors.Is(err, strconv.ErrRange) { // then it is the nearest number that fits
-		return time.Duration(min(max(seconds, 0), longestWait)) * time.Second
-	}
-	if at, err := http.ParseTime(text); err == nil {
-		return max(0, time.Until(at))
-	}
-	return 0
 }
 
 // Read puts the body's JSON into v. It is forgiving: an acceptance must not be
