@@ -22,7 +22,7 @@ type Original struct{ raw jsontext.Value }
 // NewOriginal wraps a record's value; nil is a null value. It keeps a
 // reference to value, which must not change afterwards.
 func NewOriginal(value []byte) Original {
-	if trimmed := bytes.TrimSpace(value); IsObject(trimmed) {
+	if trimmed := TrimSpace(value); IsObject(trimmed) {
 		return Original{raw: trimmed}
 	}
 	raw := make([]byte, 0, base64.StdEncoding.EncodedLen(len(value))+2)
@@ -30,6 +30,11 @@ func NewOriginal(value []byte) Original {
 	raw = base64.StdEncoding.AppendEncode(raw, value)
 	return Original{raw: append(raw, '"')}
 }
+
+// TrimSpace returns value without the white space around it that JSON knows
+// (RFC 8259, 2). Unicode has more, and bytes.TrimSpace cuts that too; such a
+// value is not JSON, and none of its bytes may get lost.
+func TrimSpace(value []byte) []byte { return bytes.Trim(value, " \t\r\n") }
 
 // Bytes returns the record's value again: exact for base64, the object's text
 // without the white space around it for an object.

@@ -90,7 +90,7 @@ func members(value []byte) ([]member, bool) {
 		list = append(list, m)
 	}
 	_, err := dec.ReadToken()
-	return list, err == nil && len(bytes.TrimSpace(value[dec.InputOffset():])) == 0
+	return list, err == nil && len(models.TrimSpace(value[dec.InputOffset():])) == 0
 }
 
 // member is one of a JSON object.

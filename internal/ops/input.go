@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"iter"
+
+	"messaging-worker/internal/models"
 )
 
 // Input is one request as a person or a program wrote it.
@@ -67,7 +69,7 @@ func (s *splitter) gather() (Input, error) {
 			// is a new one behind one that was never closed.
 			s.held, s.line = line, s.line-1
 			return in, nil
-		case len(in.Value) == 0 && len(bytes.TrimSpace(line)) == 0:
+		case len(in.Value) == 0 && len(models.TrimSpace(line)) == 0:
 			continue
 		}
 		if len(in.Value) == 0 {

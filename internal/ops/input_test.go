@@ -33,6 +33,7 @@ func TestInputs(t *testing.T) {
 		{"brackets in strings", "{\"a\":\"}{[\\\"}\"}\n{}", `1:{"a":"}{[\"}"}|2:{}`},
 		{"one that is never closed", "{\"a\":1\n{\"b\":2}\n", "1:{\"a\":1|2:{\"b\":2}"},
 		{"not JSON between", "{}\nnonsense\n{}", "1:{}|2:nonsense|3:{}"},
+		{"what JSON does not know as white space", "\u00a0\n\v\n{}\u0085\n", "1:\u00a0|2:\v|3:{}\u0085"},
 		{"closed too often", "{}}\n{}", "1:{}}|2:{}"},
 	}
 	for _, tt := range tests {
@@ -46,12 +47,13 @@ func TestInputs(t *testing.T) {
 	}
 }
 
-// Nothing is lost but white space, whatever the text.
+// Nothing is lost but the white space of JSON, whatever the text.
 func FuzzInputs(f *testing.F) {
 	f.Add("{\"a\":1\n{}\n")
 	f.Add("\"\n\\\"{[\n")
+	f.Add("\u2028\n{}\u00a0")
 	f.Fuzz(func(t *testing.T, text string) {
-		bare := func(s string) string { return strings.Join(strings.Fields(s), "") }
+		bare := func(s string) string { return strings.NewReplacer(" ", "", "\t", "", "\r", "", "\n", "").Replace(s) }
 		var all strings.Builder
 		line := 0
 		for _, in := range inputs(t, text) {
@@ -78,6 +80,7 @@ func TestFill(t *testing.T) {
 		{"no object", `[1]`, `[1]`},
 		{"broken", `{"a":`, `{"a":`},
 		{"two", `{"a":1}{}`, `{"a":1}{}`},
+		{"white space that JSON does not know", "{}\u00a0", "{}\u00a0"},
 	}
 	for _, tt := range tests {
 		if got := string(ops.Fill([]byte(tt.value), models.SMS)); got != tt.want {

@@ -246,7 +246,19 @@ type raw struct {
 func raws() []raw {
 	good := string(base(models.SMS, nil))
 	deep := strings.Repeat("[", 1000) + strings.Repeat("]", 1000)
-	return []raw{
+	var list []raw
+	// White space elsewhere, but not in JSON (RFC 8259, 2).
+	for _, space := range []string{"\v", "\f", "\u0085", "\u00a0", "\u1680", "\u2003", "\u2028", "\u2029", "\u3000", "\ufeff", "\x00"} {
+		list = append(
+			list,
+			raw{name: fmt.Sprintf("%q alone", space), value: space, wantText: "not valid JSON"},
+			raw{name: fmt.Sprintf("%q in front", space), value: space + good, wantText: "not valid JSON"},
+			raw{name: fmt.Sprintf("%q behind", space), value: good + space, wantID: id, wantText: "not valid JSON"},
+			raw{name: fmt.Sprintf("%q behind white space", space), value: good + "\n" + space, wantID: id, wantText: "not valid JSON"},
+			raw{name: fmt.Sprintf("%q behind the last member", space), value: good[:len(good)-1] + space + "}", wantID: id, wantText: "not valid JSON"},
+		)
+	}
+	return append(list, []raw{
 		{name: "null value", null: true, wantText: "null value"},
 		{name: "empty", value: "", wantText: "empty"},
 		{name: "white space", value: " \n", wantText: "empty"},
@@ -265,7 +277,7 @@ func raws() []raw {
 		{name: "8 MiB and one", value: good + strings.Repeat(" ", 8<<20+1-len(good)), wantID: id, wantText: "8388609 bytes, at most 8388608"},
 		{name: "byte order mark", value: "\ufeff" + good, wantText: "not valid JSON"},
 		{name: "bad id elsewhere fine", value: `{"message_id":"x"}`, wantText: "message_id"},
-	}
+	}...)
 }
 
 func TestRecordsThatAreNoRequest(t *testing.T) {
@@ -383,13 +395,13 @@ func FuzzDecode(f *testing.F) {
 			var plain map[string]any // a struct would match names without case
 			dec := json.NewDecoder(bytes.NewReader(value))
 			dec.UseNumber()
-			if err := dec.Decode(&plain); err != nil {
+			if err := dec.Decode(&plain); err != nil || !json.Valid(value) { // behind the object, too
 				t.Fatalf("%s accepted what encoding/json refuses: %v", channel, err)
 			}
 			if got, _ := plain["message_id"].(string); strings.TrimSpace(got) != d.Envelope().MessageID || len(d.Units()) == 0 || len(d.Units()[0]) == 0 {
 				t.Fatalf("%s: message id %q, units %v", channel, d.Envelope().MessageID, d.Units())
 			}
-			if !models.IsObject(value) && value[0] == '{' {
+			if !models.IsObject(bytes.Trim(value, " \t\r\n")) {
 				t.Fatalf("%s accepted a value that is no strict object", channel)
 			}
 		}

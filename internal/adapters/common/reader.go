@@ -86,7 +86,7 @@ func (r *Reader) readRecord(limits *Limits, member func(*Reader, string) bool) {
 	switch {
 	case value == nil:
 		r.broken("null value")
-	case len(bytes.TrimSpace(value)) == 0:
+	case len(models.TrimSpace(value)) == 0:
 		r.broken("empty")
 	case models.TooDeep(value):
 		r.broken(fmt.Sprintf("nested deeper than %d", models.MaxDepth))

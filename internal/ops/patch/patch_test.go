@@ -51,7 +51,7 @@ func TestEditsThatAreNone(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		"", "to", "=x", "to[=x", "to[]=x", "to[-1]=x", "to[1x]=x", "to[0]x=y", ".a=x", "a..b=x", "a.=x", "meta.=x", `meta["a]=x`, `meta[""]=x`,
-		"to:=[", "to:=", "to:=1 2", "to[999999999]=x", "subject=\xff", "[0]=x",
+		"to:=[", "to:=", "to:=1 2", "to:=1\u00a0", "to:=\v1", "to[999999999]=x", "subject=\xff", "[0]=x",
 	} {
 		if e, err := patch.Parse(text); err == nil {
 			t.Errorf("Parse(%q) = %v, want an error", text, e)

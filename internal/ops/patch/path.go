@@ -49,7 +49,7 @@ func Parse(text string) (Edit, error) {
 	e := Edit{text: path}
 	var err error
 	if raw, ok := strings.CutSuffix(path, ":"); ok {
-		e.text, e.value = raw, jsontext.Value(strings.TrimSpace(value))
+		e.text, e.value = raw, jsontext.Value(strings.Trim(value, " \t\r\n"))
 		if !e.value.IsValid() {
 			return Edit{}, fmt.Errorf("edit of %s: what follows := is not valid JSON", raw)
 		}
