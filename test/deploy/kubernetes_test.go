@@ -82,6 +82,7 @@ func checkKubernetes(t *testing.T, f *faults, r tree) secretKeys {
 				*sms.template.Spec.TerminationGracePeriodSeconds, *email.template.Spec.TerminationGracePeriodSeconds))
 		}
 	}
+	checkOverlay(t, f, r)
 	return secrets
 }
 

@@ -54,7 +54,7 @@ func checkWorkload(t *testing.T, f *faults, r tree, where string, o objects, cha
 	if grace < c.ShutdownTimeout+5*time.Second {
 		f.add("%s: terminationGracePeriodSeconds is %v, and a drain takes %v and some to close", where, grace, c.ShutdownTimeout)
 	}
-	checkScaler(f, where, o, w.kind, name, c)
+	checkScaler(f, where, o, w, name, c, env)
 	if s := o.scalers[name]; s != nil && s.Spec.MinReplicaCount != nil && s.Spec.MaxReplicaCount != nil {
 		f.tells(t, r, "docs/deploy.md", fmt.Sprintf("between %d and %d pods for %d partitions", *s.Spec.MinReplicaCount, *s.Spec.MaxReplicaCount, c.Kafka.Topic.Partitions))
 	}
@@ -191,22 +191,32 @@ func checkProbe(f *faults, where string, c core.Container, p *core.Probe, want s
 	f.same(where+": answer of a worker", answer.Code, http.StatusOK)
 }
 
+// saslOfKEDA returns a mechanism of ours in the words of KEDA's Kafka scaler.
+func saslOfKEDA(mechanism string) string {
+	return map[string]string{
+		"": "none", "PLAIN": "plaintext", "SCRAM-SHA-256": "scram_sha256", "SCRAM-SHA-512": "scram_sha512", "OAUTHBEARER": "oauthbearer",
+	}[mechanism]
+}
+
 // kedaKafka are the members that KEDA's Kafka scaler reads, of those that fit
 // here; in its type they are a map.
 func kedaKafka() []string {
 	return []string{
-		"bootstrapServers", "consumerGroup", "topic", "lagThreshold", "activationLagThreshold", "offsetResetPolicy", "allowIdleConsumers",
+		"bootstrapServersFromEnv", "consumerGroupFromEnv", "topicFromEnv", "lagThreshold", "activationLagThreshold", "offsetResetPolicy", "allowIdleConsumers",
 		"limitToPartitionsWithLag", "excludePersistentLag", "scaleToZeroOnInvalidOffset", "sasl", "tls", "version", "partitionLimitation",
 	}
 }
 
-func checkScaler(f *faults, where string, o objects, kind, name string, c *config.Config) {
+// checkScaler holds what scales a worker against the worker's own settings,
+// which env has as KEDA reads them from its container.
+func checkScaler(f *faults, where string, o objects, w workload, name string, c *config.Config, env map[string]string) {
 	s := o.scalers[name]
 	if s == nil || len(s.Spec.Triggers) != 1 || s.Spec.MinReplicaCount == nil || s.Spec.MaxReplicaCount == nil {
 		f.add("%s: nothing scales it within bounds", where)
 		return
 	}
-	f.same(where+": scaled kind", s.Spec.ScaleTargetRef.Kind, kind)
+	f.same(where+": scaled kind", s.Spec.ScaleTargetRef.Kind, w.kind)
+	f.same(where+": container that the scaler reads", s.Spec.ScaleTargetRef.EnvSourceContainerName, w.template.Spec.Containers[0].Name)
 	trigger := s.Spec.Triggers[0]
 	f.same(where+": trigger", trigger.Type, "kafka")
 	for key := range trigger.Metadata {
@@ -214,11 +224,13 @@ func checkScaler(f *faults, where string, o objects, kind, name string, c *confi
 			f.add("%s: KEDA's Kafka scaler has no %s", where, key)
 		}
 	}
-	f.same(where+": scaler's topic", trigger.Metadata["topic"], c.Kafka.RequestTopic)
-	f.same(where+": scaler's group", trigger.Metadata["consumerGroup"], c.Kafka.Group)
-	f.same(where+": scaler's brokers", trigger.Metadata["bootstrapServers"], strings.Join(c.Kafka.Brokers, ","))
+	f.same(where+": scaler's topic", env[trigger.Metadata["topicFromEnv"]], c.Kafka.RequestTopic)
+	f.same(where+": scaler's group", env[trigger.Metadata["consumerGroupFromEnv"]], c.Kafka.Group)
+	f.same(where+": scaler's brokers", env[trigger.Metadata["bootstrapServersFromEnv"]], strings.Join(c.Kafka.Brokers, ","))
+	// KEDA keeps what it has read until the ScaledObject's spec changes.
+	f.same(where+": settings that the scaler changes with", trigger.Name, w.template.Spec.Containers[0].EnvFrom[0].ConfigMapRef.Name)
 	f.same(where+": scaler's TLS", trigger.Metadata["tls"] == "enable", c.Kafka.TLS())
-	f.same(where+": scaler's SASL", trigger.Metadata["sasl"], strings.Replace(strings.ToLower(c.Kafka.SASLMechanism), "-sha-", "_sha", 1))
+	f.same(where+": scaler's SASL", trigger.Metadata["sasl"], saslOfKEDA(c.Kafka.SASLMechanism))
 	f.same(where+": paused channels are left out", trigger.Metadata["excludePersistentLag"], "true")
 	if trigger.AuthenticationRef == nil || o.triggerAuth[trigger.AuthenticationRef.Name] == nil {
 		f.add("%s: the scaler's TriggerAuthentication is not there", where)
