@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/spf13/cobra"
@@ -88,8 +89,16 @@ func (s *session) printFull(cmd *cobra.Command, letters []*dlq.Letter) error {
 	return nil
 }
 
+// written returns a record's time as a person reads it.
+func written(at time.Time) string {
+	if at.IsZero() {
+		return "-"
+	}
+	return at.Format(timeForm)
+}
+
 func writeFull(w io.Writer, v *fullJSON) {
-	fmt.Fprintf(w, "dead letter\t%s\nwritten\t%s\nrequest\t%s\n", v.Record, v.Time.Format(timeForm), orDash(v.Source))
+	fmt.Fprintf(w, "dead letter\t%s\nwritten\t%s\nrequest\t%s\n", v.Record, written(v.Time), orDash(v.Source))
 	fmt.Fprintf(w, "message\t%s, %s\ntenant\t%s\ntrace\t%s\n", v.MessageID, v.Channel, orDash(v.TenantID), orDash(v.TraceID))
 	fmt.Fprintf(w, "failure\t%s after %s\nerror\t%s\n", v.FailureType, counted(v.Attempts, "attempt"), v.LastError)
 	fmt.Fprintf(w, "failed\tfirst %s, last attempt %s\n", v.FirstFailedAt.Format(timeForm), v.LastAttemptAt.Format(timeForm))

@@ -210,7 +210,9 @@ func (a *countedAck) Wait(ctx context.Context) error {
 	default:
 		return nil
 	}
-	m.life.Observe(max(0, time.Since(a.at).Seconds()))
+	if models.UsableTime(a.at) { // of any other how long it took is not known
+		m.life.Observe(max(0, time.Since(a.at).Seconds()))
+	}
 	return nil
 }
 

@@ -10,7 +10,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +47,7 @@ type Options struct {
 	StatusPartitions int32    // of the status topic; zero means Partitions
 	Replication      int16    // zero means 1
 	NoTopics         bool
+	AnyTime          bool               // requests and dead letters may have any timestamp, which Kafka refuses by default
 	DLQ              map[string]*string // config of the dead letter topic
 	Status           map[string]*string // config of the status topic
 	Timeout          time.Duration      // of the whole test; zero means fifteen minutes
@@ -102,6 +105,10 @@ func (s *Stage) CreateTopics(o Options) {
 	dlq := o.DLQ
 	if dlq == nil {
 		dlq = big
+	}
+	if o.AnyTime {
+		most := strconv.FormatInt(math.MaxInt64, 10)
+		big["message.timestamp.after.max.ms"] = &most
 	}
 	for topic, conf := range map[string]map[string]*string{s.Topic("request"): big, s.Topic("status"): o.Status, s.Topic("dlq"): dlq} {
 		partitions := o.Partitions

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -102,7 +103,11 @@ func (a *assignment) recovered(f journal.Found, committed bool) {
 func (a *assignment) admit(r *kgo.Record, acked func(int32) int64) (progress models.Progress, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.stopped || !a.tracker.admit(r.Offset, r.LeaderEpoch, r.Timestamp) {
+	at := r.Timestamp
+	if !models.UsableTime(at) {
+		at = time.Now() // its age is not known: it counts from when it was read
+	}
+	if a.stopped || !a.tracker.admit(r.Offset, r.LeaderEpoch, at) {
 		return progress, false
 	}
 	if a.notes != nil {

@@ -39,7 +39,7 @@ type Partition struct {
 	Unfinished int       // admitted and not finished
 	Committed  int64     // the committed offset; -1 while there is none
 	Lag        int64     // records behind the committed offset; -1 while it is not known
-	Oldest     time.Time // of the record that keeps the offset from going on; zero while there is none
+	Oldest     time.Time // of the record that keeps the offset from going on, or when it was read where its time is not usable; zero while there is none
 	Pin        int64     // that record's offset
 }
 

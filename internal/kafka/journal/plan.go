@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"messaging-worker/internal/models"
 )
 
 // make decides what is to be read for the wants.
@@ -94,7 +97,7 @@ func (p *plan) want(ctx context.Context, w Want, id [16]byte, partitions int32, 
 	case ours && place.Partition == now && place.Offset >= low && place.Offset <= end:
 		from = place.Offset
 	default:
-		if from, err = p.byTime(ctx, w, now, end); err != nil {
+		if from, err = p.byTime(ctx, w, now, low, end); err != nil {
 			return err
 		}
 	}
@@ -111,14 +114,18 @@ func (p *plan) want(ctx context.Context, w Want, id [16]byte, partitions int32, 
 }
 
 // byTime returns where reading begins when the commit does not say: at the
-// first event stamped at most lookBack before the committed request. Without
-// such a request nothing can have happened to it, and reading begins at end.
-func (p *plan) byTime(ctx context.Context, w Want, partition int32, end int64) (int64, error) {
+// first event stamped at most lookBack before the committed request, or at low
+// where that has no usable time: its events may be anywhere. Without such a
+// request nothing can have happened to it, and reading begins at end.
+func (p *plan) byTime(ctx context.Context, w Want, partition int32, low, end int64) (int64, error) {
 	at, ok, err := p.timestamp(ctx, w)
 	if err != nil || !ok {
 		return end, err
 	}
-	listed, err := p.admin.ListOffsetsAfterMilli(ctx, at-lookBack.Milliseconds(), p.StatusTopic)
+	if !models.UsableTime(at) {
+		return low, nil
+	}
+	listed, err := p.admin.ListOffsetsAfterMilli(ctx, at.Add(-lookBack).UnixMilli(), p.StatusTopic)
 	if err != nil {
 		return 0, fmt.Errorf("ask for offsets by time: %w", err)
 	}
@@ -131,32 +138,32 @@ func (p *plan) byTime(ctx context.Context, w Want, partition int32, end int64) (
 
 // timestamp returns that of the first record from the committed one on, and
 // false where there is none.
-func (p *plan) timestamp(ctx context.Context, w Want) (int64, bool, error) {
+func (p *plan) timestamp(ctx context.Context, w Want) (at time.Time, ok bool, err error) {
 	ends, err := p.admin.ListEndOffsets(ctx, p.Requests)
 	if err != nil {
-		return 0, false, fmt.Errorf("ask for log ends: %w", err)
+		return at, false, fmt.Errorf("ask for log ends: %w", err)
 	}
 	if e, ok := ends.Lookup(p.Requests, w.Partition); !ok || e.Offset <= w.Committed {
-		return 0, false, nil
+		return at, false, nil
 	}
 	// There may be nothing but a transaction's marker yet, and its time will do.
 	client, err := kgo.NewClient(append(p.Client, kgo.KeepControlRecords(), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{
 		p.Requests: {w.Partition: kgo.NewOffset().At(w.Committed)},
 	}))...)
 	if err != nil {
-		return 0, false, fmt.Errorf("read a request: %w", err)
+		return at, false, fmt.Errorf("read a request: %w", err)
 	}
 	defer client.Close()
 	for {
 		fetches := client.PollRecords(ctx, 1)
 		if ctx.Err() != nil {
-			return 0, false, context.Cause(ctx)
+			return at, false, context.Cause(ctx)
 		}
 		for _, failed := range fetches.Errors() {
-			return 0, false, fmt.Errorf("read a request: %w", failed.Err)
+			return at, false, fmt.Errorf("read a request: %w", failed.Err)
 		}
 		for _, rec := range fetches.Records() {
-			return rec.Timestamp.UnixMilli(), true, nil
+			return rec.Timestamp, true, nil
 		}
 	}
 }

@@ -100,7 +100,7 @@ func (h *history) read(ctx context.Context, spans []scan.Span) error {
 func (h *history) since(l *Letter) (sent, underWay bool) {
 	for source, m := range h.ids[l.MessageID] {
 		// A record's time has no more than milliseconds.
-		later := m.at.Truncate(time.Millisecond).After(l.Time)
+		later := m.at.Truncate(time.Millisecond).After(l.written())
 		switch {
 		case source == l.Source:
 			later = later || m.event == models.EventSent

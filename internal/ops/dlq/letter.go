@@ -48,7 +48,7 @@ type Letter struct {
 	models.DLQRecord
 
 	At      Place
-	Time    time.Time          // when it was written, UTC
+	Time    time.Time          // the record's timestamp, UTC
 	Source  Place              // of the request; none where the headers do not say
 	SentAt  time.Time          // the request's record timestamp; zero where the headers do not say
 	Headers []kgo.RecordHeader // all of them

@@ -14,6 +14,7 @@ import (
 
 	"messaging-worker/internal/config"
 	"messaging-worker/internal/kafka"
+	"messaging-worker/internal/models"
 	"messaging-worker/internal/ops"
 	"messaging-worker/internal/ops/patch"
 	"messaging-worker/internal/ops/scan"
@@ -195,7 +196,7 @@ func (r *replay) survey(ctx context.Context, spans []scan.Span) error {
 			r.last[l.Source] = l.At
 		}
 		r.history.watch(l.MessageID)
-		if at := l.began(); oldest.IsZero() || at.Before(oldest) {
+		if at := l.began(); r.summary.Letters == 1 || at.Before(oldest) {
 			oldest = at
 		}
 		return nil
@@ -206,12 +207,26 @@ func (r *replay) survey(ctx context.Context, spans []scan.Span) error {
 	return r.history.start(ctx, oldest)
 }
 
-// began returns a time before which nothing happened to the letter's request.
+// began returns a time before which nothing happened to the letter's request,
+// or the zero time where none is known. Whatever timestamps the records have:
+// a time that is too late would hide that the request was sent since.
 func (l *Letter) began() time.Time {
-	if l.SentAt.IsZero() || l.SentAt.After(l.FirstFailedAt) {
-		return l.FirstFailedAt
+	var first time.Time
+	for _, at := range []time.Time{l.SentAt, l.FirstFailedAt, l.written()} {
+		if models.UsableTime(at) && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
 	}
-	return l.SentAt
+	return first
+}
+
+// written returns when the letter was written, by its record or else by what
+// it says itself.
+func (l *Letter) written() time.Time {
+	if models.UsableTime(l.Time) {
+		return l.Time
+	}
+	return l.LastAttemptAt
 }
 
 func (r *replay) place(l *Letter, key []byte) int32 {

@@ -87,7 +87,7 @@ type StatsView struct {
 // means all.
 func (s *Stats) View(most int) StatsView {
 	return StatsView{
-		Total: s.Total, Oldest: s.Oldest, Newest: s.Newest,
+		Total: s.Total, Oldest: writable(s.Oldest), Newest: writable(s.Newest),
 		ByType: ranked(s.ByType, 0), ByTenant: ranked(s.ByTenant, most), ByError: ranked(s.ByError, most), ByHour: s.hours(),
 	}
 }

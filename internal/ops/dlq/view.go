@@ -17,8 +17,8 @@ import (
 type View struct {
 	MessageID     string             `json:"message_id"`
 	Channel       models.Channel     `json:"channel"`
-	Record        string             `json:"record"` // TOPIC/PARTITION/OFFSET
-	Time          time.Time          `json:"time"`
+	Record        string             `json:"record"`          // TOPIC/PARTITION/OFFSET
+	Time          time.Time          `json:"time,omitzero"`   // absent where RFC 3339 cannot write it
 	Source        string             `json:"source,omitzero"` // TOPIC/PARTITION/OFFSET
 	TenantID      string             `json:"tenant_id,omitzero"`
 	FailureType   models.FailureType `json:"failure_type"`
@@ -35,11 +35,20 @@ type View struct {
 // View returns what there is to tell of the letter.
 func (l *Letter) View() View {
 	return View{
-		MessageID: l.MessageID, Channel: l.Channel, Record: l.At.String(), Time: l.Time, Source: l.Source.String(),
+		MessageID: l.MessageID, Channel: l.Channel, Record: l.At.String(), Time: writable(l.Time), Source: l.Source.String(),
 		TenantID: l.TenantID, FailureType: l.FailureType, Attempts: l.Attempts, LastError: l.LastError,
 		FirstFailedAt: l.FirstFailedAt, LastAttemptAt: l.LastAttemptAt, TraceID: l.TraceID, Meta: l.Meta,
 		Replays: l.Replays, Batch: l.Batch,
 	}
+}
+
+// writable returns at, or the zero time where it lies outside of the years that
+// RFC 3339 can write: a record may have any timestamp.
+func writable(at time.Time) time.Time {
+	if y := at.Year(); y < 0 || y > 9999 {
+		return time.Time{}
+	}
+	return at
 }
 
 // exported is the member that an exported request has more than the request.

@@ -84,14 +84,16 @@ func (a *await) note(n uint64, r *kgo.Record) {
 	}
 }
 
-// sourceTime returns when the request of an event was produced.
+// sourceTime returns when the request of an event was produced, and false where
+// that is not known.
 func sourceTime(r *kgo.Record) (time.Time, bool) {
 	i := slices.IndexFunc(r.Headers, func(h kgo.RecordHeader) bool { return h.Key == models.HeaderSourceTimestamp })
 	if i < 0 {
 		return time.Time{}, false
 	}
 	ms, err := strconv.ParseInt(string(r.Headers[i].Value), 10, 64)
-	return time.UnixMilli(ms), err == nil
+	at := time.UnixMilli(ms)
+	return at, err == nil && models.UsableTime(at)
 }
 
 // wait returns once every message is final, or none has become so for patience.

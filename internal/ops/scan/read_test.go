@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -158,5 +159,26 @@ func TestReadEnds(t *testing.T) {
 	cancel()
 	if err := topic.Read(ctx, spans, nil, func(*kgo.Record) error { return nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("Read = %v, want the context's cause", err)
+	}
+}
+
+// A time that is none, or lies before all records, is their start: below zero a
+// ListOffsets request means something else.
+func TestSpansSinceAnyTime(t *testing.T) {
+	t.Parallel()
+	topic, _ := filled(t, kgo.NoCompression())
+	for _, since := range []time.Time{
+		{},
+		time.UnixMilli(math.MinInt64), time.UnixMilli(math.MinInt64).Add(-time.Hour), time.UnixMilli(-600_001),
+		time.UnixMilli(-4), time.UnixMilli(-1), time.UnixMilli(0), time.UnixMilli(1), time.UnixMilli(1_700_000_000_000),
+	} {
+		spans, err := topic.Spans(t.Context(), since)
+		if err != nil || scan.Total(spans) != 900 {
+			t.Errorf("Spans since %v = %v, %v, want all of it", since, spans, err)
+		}
+	}
+	spans, err := topic.Spans(t.Context(), time.UnixMilli(math.MaxInt64))
+	if err != nil || len(spans) != 0 {
+		t.Errorf("Spans since the end of time = %v, %v, want none", spans, err)
 	}
 }

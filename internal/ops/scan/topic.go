@@ -81,8 +81,8 @@ func (t *Topic) Partitions() int {
 }
 
 // Spans returns what the partitions hold now, from the first record of since
-// on, or from their start where since is zero. No partitions means all. A
-// partition that holds nothing has no span.
+// on, or from their start where since is zero or not after 1970. No partitions
+// means all. A partition that holds nothing has no span.
 func (t *Topic) Spans(ctx context.Context, since time.Time, partitions ...int32) ([]Span, error) {
 	starts, err := t.starts(ctx, since)
 	if err != nil {
@@ -105,7 +105,10 @@ func (t *Topic) Spans(ctx context.Context, since time.Time, partitions ...int32)
 
 func (t *Topic) starts(ctx context.Context, since time.Time) (kadm.ListedOffsets, error) {
 	list := t.admin.ListStartOffsets
-	if !since.IsZero() {
+	// Times below zero have a meaning of their own in a ListOffsets request
+	// (KIP-79: -1 the latest offset, -2 the earliest), and from zero on Kafka
+	// passes over records that have no time.
+	if since.After(time.UnixMilli(0)) {
 		list = func(ctx context.Context, topics ...string) (kadm.ListedOffsets, error) {
 			return t.admin.ListOffsetsAfterMilli(ctx, since.UnixMilli(), topics...)
 		}

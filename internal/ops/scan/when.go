@@ -2,10 +2,14 @@ package scan
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
 )
+
+// maxDays is how many days a Go duration can hold.
+const maxDays = int(math.MaxInt64 / (24 * time.Hour))
 
 // When reads a point in time as a person gives it: RFC 3339, or how long ago
 // as a Go duration or in days ("90m", "7d"). The empty text is the zero time.
@@ -19,8 +23,10 @@ func When(text string, now time.Time) (time.Time, error) {
 	ago, err := time.ParseDuration(text)
 	if days, ok := strings.CutSuffix(text, "d"); ok && err != nil {
 		var n int
-		if n, err = strconv.Atoi(days); err == nil {
+		if n, err = strconv.Atoi(days); err == nil && n <= maxDays {
 			ago = time.Duration(n) * 24 * time.Hour
+		} else if err == nil {
+			err = fmt.Errorf("more than %d days", maxDays)
 		}
 	}
 	if err != nil || ago < 0 {

@@ -20,7 +20,7 @@ func TestWhen(t *testing.T) {
 			t.Errorf("When(%q) = %v, %v, want %v", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"yesterday", "-2h", "d", "-1d", "5", "2026-01-30"} {
+	for _, text := range []string{"yesterday", "-2h", "d", "-1d", "5", "2026-01-30", "106752d", "400000d", "2135040d"} {
 		if got, err := scan.When(text, now); err == nil {
 			t.Errorf("When(%q) = %v, want an error", text, got)
 		}
