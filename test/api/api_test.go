@@ -228,7 +228,7 @@ func TestFaults(t *testing.T) {
 		{fake.HangBefore, models.FailureTransient, models.StatusTimeout, "timeout after 2s (may have been accepted)", true, true, 0},
 		{fake.HangAfter, models.FailureTransient, models.StatusTimeout, "timeout after 2s (may have been accepted)", true, true, 0},
 		{fake.Cut, models.FailureTransient, models.StatusUnavailable, "connection lost (may have been accepted)", true, true, 0},
-		{fake.Flood, models.FailurePermanent, models.StatusRejected, "http 400", false, false, 0},
+		{fake.Flood, models.FailureTransient, models.StatusUnavailable, "http 400 from a gateway", true, false, 0},
 		{fake.Lie, models.FailureUnknown, models.StatusUnknown, "with an unreadable body", false, false, 0},
 		{fake.Unauthorize, models.FailureTransient, models.StatusUnavailable, "http 401", true, false, 0},
 	}

@@ -55,7 +55,7 @@ func httpAnswers() []adaptertest.Answer {
 	for status := 100; status < 600; status++ {
 		class := models.FailureUnknown
 		switch {
-		case status >= 500, status == 401, status == 403, status == 408, status == 429:
+		case status >= 500, status == 401, status == 403, status == 407, status == 408, status == 429:
 			class = models.FailureTransient
 		case status >= 400:
 			class = models.FailurePermanent
@@ -117,7 +117,7 @@ func TestEmail(t *testing.T) {
 		if code >= 500 {
 			class, status = models.FailurePermanent, models.StatusRejected
 		}
-		if code == 530 || code == 534 || code == 535 || code == 538 { // our credentials
+		if code == 521 || code == 530 || code == 534 || code == 535 || code == 538 { // the server's state, and our credentials
 			class, status = models.FailureTransient, models.StatusUnavailable
 		}
 		list = append(list, adaptertest.Answer{

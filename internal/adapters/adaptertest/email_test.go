@@ -65,7 +65,7 @@ func TestEmailFailuresAreClassed(t *testing.T) {
 		{"MAIL 451", whole("MAIL", smtpReply(451, 4, 7, 1)), transient, false, false, "smtp 451 words", models.StatusRateLimited},
 		{"MAIL 452", whole("MAIL", smtpReply(452, 4, 3, 1)), transient, false, false, "smtp 452 words", models.StatusUnavailable},
 		{"MAIL 530", whole("MAIL", smtpReply(530, 5, 7, 0)), transient, true, false, "smtp 530 words", models.StatusUnavailable},
-		{"MAIL 550", whole("MAIL", smtpReply(550, 5, 7, 1)), permanent, false, false, "smtp 550 words", models.StatusRejected},
+		{"MAIL 550", whole("MAIL", smtpReply(550, 5, 7, 1)), transient, true, false, "smtp 550 words", models.StatusUnavailable},
 		{"MAIL 552", whole("MAIL", smtpReply(552, 5, 3, 4)), permanent, false, false, "smtp 552 words", models.StatusRejected},
 		{"MAIL 553", whole("MAIL", smtpReply(553, 5, 1, 7)), permanent, false, false, "smtp 553 words", models.StatusRejected},
 		{"MAIL 501", whole("MAIL", smtpReply(501, 5, 1, 7)), permanent, false, false, "smtp 501 words", models.StatusRejected},

@@ -21,11 +21,16 @@ type HTTPAnswer struct {
 	Status     int // 0 when the answer was outside the protocol
 	RetryAfter time.Duration
 	Unreadable bool // an acceptance whose body cannot be understood
+
+	// Foreign says that the body is not in the provider's own form, so that a
+	// gateway between may have answered.
+	Foreign bool
 }
 
 // ClassifyHTTP returns the status word and the failure of an answer that is
 // not a plain acceptance. A code table of a provider comes before this; what
-// it does not know ends here.
+// it does not know ends here. A 4xx that is not the provider's own answer
+// refuses us and not the message.
 //
 // Sources: RFC 9110, 15; Twilio's and Meta's error pages agree with it.
 func ClassifyHTTP(a HTTPAnswer) (string, *Failure) {
@@ -48,11 +53,17 @@ func ClassifyHTTP(a HTTPAnswer) (string, *Failure) {
 		// Our credentials or account, not this message: it waits for a mend.
 		f.Class, f.Unreachable = models.FailureTransient, true
 		return models.StatusUnavailable, f
+	case a.Status == http.StatusProxyAuthRequired, a.Foreign && a.Status >= 400 && a.Status < 500:
+		// The provider has not seen the message. A wrong base URL looks alike.
+		f.Class, f.Unreachable = models.FailureTransient, true
+		f.Err = fmt.Errorf("http %d from a gateway", a.Status)
+		return models.StatusUnavailable, f
 	case a.Status >= 400 && a.Status < 500:
-		f.Class = models.FailurePermanent
+		f.Class, f.Unexplained = models.FailurePermanent, f.Err.Error()
 		return models.StatusRejected, f
 	}
 	f.Class = models.FailureUnknown
+	f.Unreachable = a.Status >= 300 && a.Status < 400 // redirects are not followed: the base URL is wrong
 	if a.Status == 0 {
 		f.Err = errors.New("a reply outside the protocol")
 	}

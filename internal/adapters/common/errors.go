@@ -27,6 +27,16 @@ type Failure struct {
 	// Such a failure says nothing about the message and feeds the breaker.
 	Unreachable bool
 
+	// Credentials marks an Unreachable failure by which our credentials are
+	// refused: more log-ins with the same ones may get the account locked.
+	Credentials bool
+
+	// Unexplained names the answer of a refusal for good that no table takes
+	// for the recipient's or the message's own: it may be us who is refused.
+	// It is empty for all other failures, and where the provider accepted a
+	// recipient or refused one for that one's own sake in the same call.
+	Unexplained string
+
 	// Ambiguous marks a call that the provider may have accepted: it ran out
 	// of time or was cut after the message was written. Class is transient or
 	// unknown.

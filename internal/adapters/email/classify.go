@@ -3,6 +3,7 @@ package email
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"time"
 
 	"messaging-worker/internal/adapters/common"
@@ -44,14 +45,33 @@ func response(r email.Reply, status string, own []string) models.ProviderRespons
 	return resp
 }
 
-// NotOurs reports a reply that refuses us and not the message: credentials
-// are wanted, wrong or too weak (RFC 4954, 6).
-func NotOurs(r email.Reply) bool {
-	switch r.Code {
-	case 530, 534, 535, 538:
-		return true
+// namesUs are the words by which a server refuses the host that speaks to it,
+// or its name, whatever code it gives for that: Postfix "Helo command
+// rejected", "Client host rejected", Exchange Online "Client host blocked".
+var namesUs = regexp.MustCompile(`(?i)\b(?:helo|ehlo)\b|\bclient (?:host|address|ip)\b`)
+
+// about says whom a refusal for good is about: what its codes say of the
+// recipient or the message stands, and else its words may say that it is us.
+func about(stage string, r email.Reply, own []string) string {
+	found := email.About(stage, r)
+	coded := r.Enhanced[0] == 5 && r.Enhanced[1] != 0
+	if coded && (found == email.AboutRecipient || found == email.AboutMessage) {
+		return found
 	}
-	return false
+	if namesUs.MatchString(clean(r.Message, own)) {
+		return email.AboutAccount
+	}
+	return found
+}
+
+// refusesUs reports a refusal for good that is neither the recipient's nor the
+// message's: of our host, credentials or quota, or for the server's own state.
+func refusesUs(stage string, r email.Reply, own []string) bool {
+	if r.Code < 500 || r.Code > 599 {
+		return false
+	}
+	whom := about(stage, r, own)
+	return whom == email.AboutAccount || whom == email.AboutProvider
 }
 
 // noRelay reports that a server which refuses a recipient so may refuse
@@ -62,7 +82,7 @@ func NotOurs(r email.Reply) bool {
 // attempt left over are no such proof: the server has dealt with the others.
 func noRelay(r email.Reply, t *talk) bool {
 	policy := r.Enhanced[0] == 5 && r.Enhanced[1] == 7
-	return NotOurs(r) || policy && t.whole && (r.Code == 554 || r.Code == 550 && len(t.recipients) > 1)
+	return refusesUs(rcpt, r, t.own) || policy && t.whole && (r.Code == 554 || r.Code == 550 && len(t.recipients) > 1)
 }
 
 // throttles reports a reply that finds all of us too fast: 421 for a policy
@@ -99,6 +119,7 @@ func failed(err error, limit time.Duration, own []string) (models.ProviderRespon
 		}
 		f := setUp(shortText(broken.Reply, own))
 		f.Throttle = throttles(broken.Reply)
+		f.Credentials = broken.Stage == "AUTH"
 		return response(broken.Reply, models.StatusUnavailable, own), f
 	}
 	if unsendable, ok := errors.AsType[*email.UnsendableError](err); ok {
@@ -136,17 +157,23 @@ func failed(err error, limit time.Duration, own []string) (models.ProviderRespon
 
 // refused reads a reply that refuses the message as a whole.
 func refused(reply *email.ReplyError, own []string) (models.ProviderResponse, *common.Failure) {
-	status, f := Classify(reply.Reply)
+	status, f := classify(reply.Stage, reply.Reply, own)
 	f.Err, f.RetryAfter = shortText(reply.Reply, own), reply.RetryAfter
 	return response(reply.Reply, status, own), f
 }
 
-// Classify returns the status word and the failure of a reply that refuses a
-// message.
-func Classify(r email.Reply) (string, *common.Failure) {
-	if NotOurs(r) {
-		return models.StatusUnavailable, setUp(shortText(r, nil))
+// Classify returns the status word and the failure of a reply that refuses at
+// a stage, which is as in email.ReplyError, or "RCPT".
+func Classify(stage string, r email.Reply) (string, *common.Failure) { return classify(stage, r, nil) }
+
+func classify(stage string, r email.Reply, own []string) (string, *common.Failure) {
+	if refusesUs(stage, r, own) {
+		return models.StatusUnavailable, setUp(shortText(r, own))
 	}
 	class, status := classOf(r)
-	return status, &common.Failure{Class: class, Unreachable: r.Code == 421, Throttle: throttles(r), Err: shortText(r, nil)}
+	f := &common.Failure{Class: class, Unreachable: r.Code == 421, Throttle: throttles(r), Err: shortText(r, own)}
+	if whom := about(stage, r, own); class == models.FailurePermanent && whom != email.AboutRecipient && whom != email.AboutMessage {
+		f.Unexplained = models.CutRunes(r.String()+" "+clean(r.Message, own), 200)
+	}
+	return status, f
 }

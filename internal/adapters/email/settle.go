@@ -48,21 +48,53 @@ func answers(receipt email.Receipt, t *talk) (models.ProviderResponse, *common.F
 	}
 	worst := receipt.Refusals[0].Reply
 	relays := func(r email.Refusal) bool { return !noRelay(r.Reply, t) }
-	if len(receipt.Refusals) == len(t.recipients) && !slices.ContainsFunc(receipt.Refusals, relays) {
+	nobody := len(receipt.Refusals) == len(t.recipients)
+	if nobody && !slices.ContainsFunc(receipt.Refusals, relays) {
 		return response(worst, models.StatusUnavailable, t.own), setUp(shortText(worst, t.own))
 	}
 	for _, refusal := range receipt.Refusals {
 		class, _ := classOf(refusal.Reply)
-		if class == models.FailurePermanent {
+		// A server that took others, or may have, does not refuse us.
+		ofUs := nobody && refusesUs(rcpt, refusal.Reply, t.own)
+		if class == models.FailurePermanent && !ofUs {
 			f.Refused = append(f.Refused, t.recipients[refusal.Recipient])
 			continue
 		}
 		// Open recipients decide what happens next, so theirs is the class.
-		f.Open, f.Class, worst = append(f.Open, t.recipients[refusal.Recipient]), class, refusal.Reply
+		f.Open, worst = append(f.Open, t.recipients[refusal.Recipient]), refusal.Reply
+		if f.Class = class; ofUs {
+			f.Class, f.Unreachable = models.FailureTransient, true
+		}
 	}
 	_, status := classOf(worst)
+	if f.Unreachable {
+		status = models.StatusUnavailable
+	}
 	f.Err = shortText(worst, t.own)
+	if nobody && !slices.ContainsFunc(receipt.Refusals, t.explained) {
+		f.Unexplained = unexplained(receipt.Refusals, t)
+	}
 	return response(worst, status, t.own), f
+}
+
+// rcpt is the stage at which recipients are refused.
+const rcpt = "RCPT"
+
+// explained reports a recipient that was refused for its own sake: a server
+// that looks at recipients has let us in.
+func (t *talk) explained(r email.Refusal) bool {
+	_, f := classify(rcpt, r.Reply, t.own)
+	return f.Class == models.FailurePermanent && f.Unexplained == ""
+}
+
+// unexplained names the first refusal that may be about us, or "".
+func unexplained(refusals []email.Refusal, t *talk) string {
+	for _, r := range refusals {
+		if _, f := classify(rcpt, r.Reply, t.own); f.Unexplained != "" {
+			return f.Unexplained
+		}
+	}
+	return ""
 }
 
 // join adds to the answers f what became of the recipients without one.
@@ -87,6 +119,9 @@ func join(receipt email.Receipt, t *talk, f *common.Failure) (models.ProviderRes
 		rest.Class = f.Class // those who were told to come later decide
 	}
 	rest.Refused, rest.Open = f.Refused, f.Open
+	if len(receipt.Failed)+len(receipt.Refusals) < len(t.recipients) || slices.ContainsFunc(receipt.Refusals, t.explained) {
+		rest.Unexplained = "" // somebody was taken, or refused for that one's own sake
+	}
 	return resp, rest
 }
 

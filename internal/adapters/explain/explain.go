@@ -69,11 +69,14 @@ func (e Explanation) byTable(find func(int) (api.Code, bool), codes api.Codes, s
 	if !known {
 		e.Class, e.Source = byStatus, source
 		e.Meaning = "not in the workers' table"
-		e.Action = cmp.Or(before, "The") + " HTTP status of the answer decides: 401, 403, 408, 429 and 5xx are transient, any other 4xx is permanent. `msgctl explain http STATUS` tells more."
+		e.Action = cmp.Or(before, "The") + " HTTP status of the answer decides: 401, 403, 407, 408, 429 and 5xx are transient, any other 4xx is permanent." + mayBeUs + " `msgctl explain http STATUS` tells more."
 		return e, nil
 	}
 	e.Class, e.Scope, e.Meaning, e.Source = string(line.Class), line.Scope, line.Note, line.Source
 	e.Action = action(line.Class, line.Scope)
+	if line.Class == api.Permanent && line.Scope != email.AboutRecipient && line.Scope != email.AboutMessage {
+		e.Action += mayBeUs
+	}
 	if line.Class == api.Transient && line.Scope == "provider" {
 		e.Action += " Where it comes with HTTP 5xx," + pauses
 	}
@@ -102,6 +105,9 @@ func action(c api.Class, scope string) string {
 	}
 	return ""
 }
+
+// mayBeUs is what refusals come to that no table takes for the message's own.
+const mayBeUs = " BREAKER_REFUSALS of such refusals in a row, of whatever messages, are taken for a refusal of us: all calls pause, and the messages wait."
 
 // pauses is what failures on the provider's side come to.
 const pauses = " BREAKER_FAILURES of such in a row pause all calls until a probe succeeds."
@@ -155,8 +161,11 @@ func (e Explanation) byHTTP() (Explanation, error) {
 			e.Action += pauses
 		}
 	}
-	if status >= 500 {
+	switch {
+	case status >= 500:
 		e.Action += ambiguous
+	case f.Unexplained != "":
+		e.Action += mayBeUs + " With a body that is not in the provider's own form it is a gateway's answer: transient, and BREAKER_FAILURES of such pause all calls."
 	}
 	return e, nil
 }
@@ -203,31 +212,51 @@ func (e Explanation) bySMTP() (Explanation, error) {
 		e.Class, e.Action = accepted, actionAccepted
 		return e, nil
 	}
-	word, f := emailadapter.Classify(r)
-	switch class := classOf(word, f); {
-	case f.Unreachable && emailadapter.NotOurs(r):
-		e.Class, e.Scope, e.Action = string(api.SetUp), "account", action(api.SetUp, "")
-	case class == "":
-		e.Class, e.Action = unknown, actionUnknown
-	case class == api.Permanent && r.Enhanced[0] == 5 && r.Enhanced[1] == 7:
-		e.Class, e.Scope = string(class), "recipient"
-		e.Action = action(class, "recipient") + " Where a server answers so to all of several recipients, or with 554, it does not relay for us: that is taken for set-up, and waits for a mend."
-	default:
-		switch {
-		case f.Throttle, f.Unreachable:
-			e.Scope = "provider"
-		case r.Enhanced[1] == 1, r.Enhanced[1] == 2:
-			e.Scope = "recipient"
-		}
-		e.Class, e.Action = string(class), action(class, e.Scope)
-		if f.Unreachable {
-			e.Action += pauses
+	e = e.refused("RCPT", r)
+	// Servers say the same code of different things: to a recipient above, and
+	// to what comes before and behind it.
+	for _, at := range [][2]string{{"MAIL", "MAIL"}, {".", "the message itself"}} {
+		if other := e.refused(at[0], r); other.Class != e.Class {
+			e.Action += " In answer to " + at[1] + " it is " + other.Class + "."
 		}
 	}
 	if r.TooMany() {
 		return e.full(r), nil
 	}
 	return e, nil
+}
+
+// refused explains a refusal at a stage.
+func (e Explanation) refused(stage string, r email.Reply) Explanation {
+	word, f := emailadapter.Classify(stage, r)
+	class := classOf(word, f)
+	switch {
+	case f.Unreachable && r.Code >= 500:
+		e.Class, e.Scope, e.Action = string(api.SetUp), email.About(stage, r), action(api.SetUp, "")
+		return e
+	case class == "":
+		e.Class, e.Scope, e.Action = unknown, "", actionUnknown
+		return e
+	case class == api.Permanent:
+		e.Scope = email.About(stage, r)
+		if e.Scope == "" && stage == "RCPT" {
+			e.Scope = email.AboutRecipient
+		}
+	case f.Throttle, f.Unreachable:
+		e.Scope = "provider"
+	case r.Enhanced[1] == 1, r.Enhanced[1] == 2:
+		e.Scope = "recipient"
+	}
+	e.Class, e.Action = string(class), action(class, e.Scope)
+	switch {
+	case f.Unexplained != "" && r.Enhanced[1] == 7:
+		e.Action += mayBeUs + " Where a server answers so to all of several recipients, or with 554, it does not relay for us: that is taken for set-up at once."
+	case f.Unexplained != "":
+		e.Action += mayBeUs
+	case f.Unreachable:
+		e.Action += pauses
+	}
+	return e
 }
 
 // full adds what else a reply means that may say that a transaction is full.

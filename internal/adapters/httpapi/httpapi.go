@@ -90,7 +90,9 @@ func noAnswer(err error, limit time.Duration) (models.ProviderResponse, error) {
 // classify goes by the provider's own code where its table knows that, else by
 // the HTTP status.
 func classify(e *api.Error) (string, *common.Failure) {
-	status, f := common.ClassifyHTTP(common.HTTPAnswer{Status: e.Status, RetryAfter: e.RetryAfter, Unreadable: e.Unreadable})
+	status, f := common.ClassifyHTTP(common.HTTPAnswer{
+		Status: e.Status, RetryAfter: e.RetryAfter, Unreadable: e.Unreadable, Foreign: e.Foreign,
+	})
 	f.Throttle = e.Status == http.StatusTooManyRequests && e.Provider != mockName
 	if e.Class != "" {
 		status = byClass(e, f)
@@ -98,6 +100,10 @@ func classify(e *api.Error) (string, *common.Failure) {
 	}
 	if e.Class == api.Throttled {
 		byScope(e, f)
+	}
+	f.Credentials = e.Credentials || e.Status == http.StatusUnauthorized
+	if e.Class == "" && f.Unexplained != "" {
+		f.Unexplained = unlisted(e)
 	}
 	if e.Status == 0 && e.Class != "" {
 		f.Err = errors.New(e.Message) // it was never asked
@@ -118,13 +124,16 @@ const mockName = "Mock"
 
 // byClass puts what the provider's table says into f.
 func byClass(e *api.Error, f *common.Failure) (status string) {
-	f.Accepted, f.Unreachable = false, e.Status >= 500
+	f.Accepted, f.Unreachable, f.Unexplained = false, e.Status >= 500, ""
 	if e.Status < 300 { // created and failed at once: the status says nothing
 		f.Err = errors.New(e.Error())
 	}
 	switch e.Class {
 	case api.Permanent:
 		f.Class, f.Unreachable = models.FailurePermanent, false
+		if e.Status != 0 && e.Scope != "recipient" && e.Scope != "message" {
+			f.Unexplained = e.Error() // it may be our account that is at fault
+		}
 		return models.StatusRejected
 	case api.Throttled:
 		f.Class = models.FailureTransient
@@ -135,6 +144,14 @@ func byClass(e *api.Error, f *common.Failure) (status string) {
 		f.Class = models.FailureTransient
 	}
 	return models.StatusUnavailable
+}
+
+// unlisted names an answer whose code no table has.
+func unlisted(e *api.Error) string {
+	if e.Code == 0 {
+		return fmt.Sprintf("http %d without a code of %s", e.Status, e.Provider)
+	}
+	return e.Error()
 }
 
 // byScope says whose calls a throttle is about. One about a message holds

@@ -24,6 +24,13 @@ type Error struct {
 	// Unreadable marks an acceptance (2xx) whose body says nothing that can
 	// be understood.
 	Unreadable bool
+
+	// Foreign marks an answer that is not in the provider's own form: a
+	// gateway on the way has given it.
+	Foreign bool
+
+	// Credentials marks an answer that refuses our credentials by its code.
+	Credentials bool
 }
 
 // Error returns the status and the provider's code.

@@ -20,6 +20,8 @@ type Code struct {
 	Scope  string // what it is about: message, recipient, sender, account, provider
 	Note   string // what it says, in a few words
 	Source string // where that is written
+
+	Credentials bool // it refuses our credentials
 }
 
 // Codes is a provider's table, ascending by code.

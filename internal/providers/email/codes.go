@@ -34,7 +34,8 @@ func enhanced() map[[2]int]string {
 		{6, 4}: "conversion with loss", {6, 5}: "conversion failed", {6, 7}: "non-ASCII addresses not permitted",
 		{7, 0}: "other security status, or a rate limit", {7, 1}: "delivery not authorized", {7, 2}: "expansion of the list prohibited", {7, 3}: "security conversion not possible",
 		{7, 4}: "security features not supported", {7, 5}: "cryptographic failure", {7, 6}: "algorithm not supported", {7, 7}: "integrity failure",
-		{7, 8}: "credentials invalid", {7, 9}: "mechanism too weak", {7, 11}: "encryption required", {7, 12}: "password transition needed",
+		{7, 8}: "credentials invalid", {7, 9}: "mechanism too weak", {7, 10}: "encryption needed", {7, 11}: "encryption required", {7, 12}: "password transition needed",
+		{7, 13}: "account disabled", {7, 17}: "mailbox has a new owner", {7, 18}: "domain has a new owner",
 		{7, 20}: "no valid DKIM signature", {7, 21}: "no acceptable DKIM signature", {7, 23}: "SPF failed", {7, 24}: "SPF had an error", {7, 25}: "reverse DNS failed", {7, 26}: "several authentication checks failed",
 	}
 }

@@ -187,7 +187,7 @@ func (c *Client) refusal(a *api.Answer) *api.Error {
 	_ = a.Read(&r) // what a gateway says is no JSON: then the status has to do
 	e := &api.Error{
 		Provider: name, Status: a.Status, Message: r.Error.Message, Raw: a.Raw(),
-		RetryAfter: a.RetryAfter(), RequestID: r.Error.Trace,
+		RetryAfter: a.RetryAfter(), RequestID: r.Error.Trace, Foreign: !a.HasNumber("error", "code"),
 	}
 	if r.Error.Code == nil {
 		return e
@@ -198,7 +198,7 @@ func (c *Client) refusal(a *api.Answer) *api.Error {
 	case e.Code == invalidParameter && r.Error.Subcode == noSuchObject:
 		e.Class, e.Scope = api.SetUp, "account"
 	case known:
-		e.Class, e.Scope = line.Class, line.Scope
+		e.Class, e.Scope, e.Credentials = line.Class, line.Scope, line.Credentials
 	case r.Error.Transient:
 		e.Class = api.Transient
 	}

@@ -5,6 +5,13 @@ import "messaging-worker/internal/providers/api"
 // source is where Meta lists its codes.
 const source = "developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes"
 
+// graphSource is where Meta lists the codes that all of the Graph API shares,
+// and rateSource those of its limits.
+const (
+	graphSource = "developers.facebook.com/docs/graph-api/guides/error-handling"
+	rateSource  = "developers.facebook.com/docs/graph-api/overview/rate-limiting"
+)
+
 // A request to an object that does not exist, or that the token may not see,
 // is answered as an invalid parameter with this subcode (Graph API, "Handle
 // Errors").
@@ -24,20 +31,34 @@ func Find(code int) (api.Code, bool) {
 
 // Codes is what the codes of Meta's Cloud API mean for a message. What is not
 // here goes by is_transient, then by the HTTP status.
+//
+//nolint:funlen // a table
 func Codes() api.Codes {
 	return api.Codes{
-		{Code: 0, Class: api.SetUp, Scope: "account", Note: "authentication failed", Source: source},
+		{Code: 0, Class: api.SetUp, Scope: "account", Note: "authentication failed", Source: source, Credentials: true},
 		{Code: 1, Class: api.Transient, Scope: "provider", Note: "unknown error", Source: source},
 		{Code: 2, Class: api.Transient, Scope: "provider", Note: "service down", Source: source},
 		{Code: 3, Class: api.SetUp, Scope: "account", Note: "capability or permission missing", Source: source},
 		{Code: 4, Class: api.Throttled, Scope: "account", Note: "rate limit of the app", Source: source},
+		{Code: 5, Class: api.SetUp, Scope: "account", Note: "our address is not on the app's list", Source: graphSource},
 		{Code: 10, Class: api.SetUp, Scope: "account", Note: "permission missing", Source: source},
+		{Code: 12, Class: api.SetUp, Scope: "account", Note: "this version of the API has ended: META_API_VERSION is too old", Source: graphSource},
 		{Code: 17, Class: api.Throttled, Scope: "account", Note: "rate limit of the user", Source: source},
+		{Code: 32, Class: api.Throttled, Scope: "account", Note: "rate limit of the page", Source: rateSource},
 		{Code: 33, Class: api.SetUp, Scope: "account", Note: "phone number deleted or unknown", Source: source},
 		{Code: 100, Class: api.Permanent, Scope: "message", Note: "invalid parameter; with error_subcode 33 a phone number id that does not exist or may not be used, which is set-up", Source: source},
-		{Code: 190, Class: api.SetUp, Scope: "account", Note: "access token expired or invalid", Source: source},
+		{Code: 101, Class: api.SetUp, Scope: "account", Note: "app unknown: its key is wrong", Source: graphSource, Credentials: true},
+		{Code: 102, Class: api.SetUp, Scope: "account", Note: "access token expired, revoked or invalid", Source: graphSource, Credentials: true},
+		{Code: 104, Class: api.SetUp, Scope: "account", Note: "access token or proof of the app's secret missing or wrong", Source: graphSource, Credentials: true},
+		{Code: 190, Class: api.SetUp, Scope: "account", Note: "access token expired or invalid", Source: source, Credentials: true},
+		{Code: 341, Class: api.Throttled, Scope: "account", Note: "limit of the app reached", Source: graphSource},
 		{Code: 368, Class: api.SetUp, Scope: "account", Note: "account blocked for violating a policy", Source: source},
+		{Code: 613, Class: api.Throttled, Scope: "account", Note: "rate limit of this kind of call", Source: rateSource},
+		{Code: 803, Class: api.SetUp, Scope: "account", Note: "no such object: META_API_VERSION or the phone number id is wrong", Source: graphSource},
+		{Code: 2500, Class: api.SetUp, Scope: "account", Note: "unknown path: META_API_VERSION is wrong", Source: graphSource},
+		{Code: 2635, Class: api.SetUp, Scope: "account", Note: "this version of the API has ended: META_API_VERSION is too old", Source: graphSource},
 		{Code: 80007, Class: api.Throttled, Scope: "account", Note: "rate limit of the business account", Source: source},
+		{Code: 80008, Class: api.Throttled, Scope: "account", Note: "rate limit of the business account's management", Source: rateSource},
 		{Code: 130429, Class: api.Throttled, Scope: "account", Note: "throughput of the number exceeded", Source: source},
 		{Code: 130472, Class: api.Permanent, Scope: "recipient", Note: "recipient is part of an experiment", Source: source},
 		{Code: 130497, Class: api.Permanent, Scope: "recipient", Note: "country not allowed", Source: source},

@@ -181,10 +181,10 @@ func (c *Client) refusal(a *api.Answer) *api.Error {
 func (c *Client) error(a *api.Answer, code int, message string) *api.Error {
 	e := &api.Error{
 		Provider: name, Status: a.Status, Code: code, Message: message, Raw: a.Raw(),
-		RetryAfter: a.RetryAfter(), RequestID: requestID(a),
+		RetryAfter: a.RetryAfter(), RequestID: requestID(a), Foreign: a.Status >= 400 && !a.HasNumber("code"),
 	}
 	if line, known := c.codes.Find(code); known {
-		e.Class, e.Scope = line.Class, line.Scope
+		e.Class, e.Scope, e.Credentials = line.Class, line.Scope, line.Credentials
 	}
 	return e
 }

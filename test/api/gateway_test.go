@@ -1,0 +1,80 @@
+package api_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+
+	"messaging-worker/internal/models"
+	"messaging-worker/internal/worker"
+)
+
+// A 4xx that is not in the provider's own form was given by somebody between,
+// who has not shown the message to the provider; so was every 407.
+func TestAnswersOfGateways(t *testing.T) {
+	t.Parallel()
+	const page = "<html><head><title>Not Found</title></head><body>nginx</body></html>"
+	twilio := func(h http.Handler) worker.Channel { return smsVia(twilioAt(t, serve(t, h), nil)) }
+	meta := func(h http.Handler) worker.Channel { return metaChannel(t, h) }
+	tests := []struct {
+		name    string
+		channel func(http.Handler) worker.Channel
+		kind    string
+		body    string
+		foreign bool
+	}{
+		{"Twilio, a page", twilio, "sms", page, true},
+		{"Twilio, nothing", twilio, "sms", "", true},
+		{"Twilio, another's JSON", twilio, "sms", `{"message":"no Route matched with those values"}`, true},
+		{"Twilio, another's codes", twilio, "sms", `{"code":"rest_no_route","message":"no","data":{"status":404}}`, true},
+		{"Twilio, Meta's form", twilio, "sms", `{"error":{"code":100,"message":"m"}}`, true},
+		{"Twilio, its own", twilio, "sms", `{"code":99999,"message":"m","status":400}`, false},
+		{"Meta, a page", meta, "whatsapp", page, true},
+		{"Meta, nothing", meta, "whatsapp", "", true},
+		{"Meta, a text", meta, "whatsapp", `{"error":"not found"}`, true},
+		{"Meta, its own", meta, "whatsapp", `{"error":{"code":999999,"message":"m"}}`, false},
+	}
+	for _, tt := range tests {
+		for _, status := range []int{400, 404, 405, 407, 410, 418} {
+			_, f := once(t, tt.channel(saying(status, tt.body)), request(tt.kind, 1, text, ""))
+			if f == nil {
+				t.Fatalf("%s with %d: accepted", tt.name, status)
+			}
+			if tt.foreign || status == http.StatusProxyAuthRequired {
+				want := fmt.Sprintf("http %d from a gateway", status)
+				if f.Class != models.FailureTransient || !f.Unreachable || f.Ambiguous || f.Unexplained != "" || f.Err.Error() != want {
+					t.Errorf("%s with %d: %+v, want a gateway's", tt.name, status, f)
+				}
+				continue
+			}
+			if f.Class != models.FailurePermanent || f.Unreachable || f.Unexplained == "" {
+				t.Errorf("%s with %d: %+v, want an unexplained refusal", tt.name, status, f)
+			}
+		}
+	}
+}
+
+// Codes of the Graph API that say nothing of the message, as it gives them:
+// with 400. A wrong META_API_VERSION is among them.
+func TestGraphCodesThatAreNotTheMessages(t *testing.T) {
+	t.Parallel()
+	for code, throttled := range map[int]bool{102: false, 341: true, 613: true, 80008: true, 2500: false, 803: false, 12: false, 32: true} {
+		h := saying(400, fmt.Sprintf(`{"error":{"message":"(#%d) m","type":"OAuthException","code":%d,"fbtrace_id":"A"}}`, code, code))
+		_, f := once(t, metaChannel(t, h), request("whatsapp", 1, text, ""))
+		if f == nil || f.Class != models.FailureTransient || f.Throttle != throttled || f.Unreachable == throttled || f.Credentials != (code == 102) {
+			t.Errorf("%d: %+v, want transient, throttled %v", code, f, throttled)
+		}
+	}
+}
+
+// Redirects are not followed: a base URL that leads to one is wrong, and no
+// message is at fault.
+func TestRedirects(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{301, 302, 307, 308} {
+		_, f := once(t, smsVia(twilioAt(t, serve(t, saying(status, "")), nil)), request("sms", 1, text, ""))
+		if f == nil || f.Class != models.FailureUnknown || !f.Unreachable {
+			t.Errorf("%d: %+v, want a failure of the way", status, f)
+		}
+	}
+}
