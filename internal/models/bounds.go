@@ -20,6 +20,8 @@ const (
 	MetaOpenRecipients    = "open_recipients"    // retry: indexes, comma-separated
 	MetaRefusedRecipients = "refused_recipients" // retry: indexes refused for good, where there are any
 	MetaAssumedRecipients = "assumed_recipients" // retry: indexes accepted with an unreadable answer, where there are any
+	MetaRefusedError      = "refused_error"      // retry: what the first of those was told; may be cut
+	MetaRefusedCode       = "refused_code"       // retry: its HTTP or SMTP status code, where there is one
 	MetaNotCalled         = "not_called"         // retry: decimal, the run of an attempt whose calls were not made; see StatusEvent
 	MetaFailedRecipients  = "failed_recipients"  // dead letter: addresses, comma-separated
 	MetaOriginalOmitted   = "original_omitted"   // dead letter: "true"

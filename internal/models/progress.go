@@ -22,6 +22,8 @@ type Progress struct {
 	Open       []int     // recipients still to be reached
 	Refused    []int     // refused for good
 	Assumed    []int     // accepted, though the answer could not be read
+	RefusedFor string    // what the first of the refused was told; empty where no event says
+	RefusedBy  int       // the HTTP or SMTP status code of that; 0 for none
 	NextAt     time.Time // no call before; retries that took an attempt back count too
 	FirstError time.Time // of the oldest retry event
 	LastEvent  time.Time // of the newest attempt or retry event

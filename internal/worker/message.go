@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/models"
 )
 
@@ -43,9 +42,7 @@ type message struct {
 	fates       []fate            // by recipient number
 	kept        int               // how many settled recipients the claim knows of
 	retried     bool              // a retry event says what the claim keeps
-	refusal     *result           // the first refusal for good
-	doubt       *result           // the first call that is taken for accepted without its word
-	trouble     *result           // the last failure that is none of these
+	reasons     []*reason         // by recipient number; nil while nothing has failed
 	success     *result           // the last call that was accepted
 	meta        map[string]string // what the providers told, over all calls
 	retryAfter  time.Duration     // asked for in the last round
@@ -138,26 +135,10 @@ func (m *message) absorb(results []result) {
 		m.retryAfter = max(m.retryAfter, r.failure.RetryAfter)
 		m.notStarted = m.notStarted || r.notStarted
 		m.uncalled = m.uncalled && r.notStarted
-		m.blame(r)
+		m.explain(r)
 	}
 	if !m.uncalled {
 		m.lastAttempt = now
-	}
-}
-
-// blame keeps a failure where it is what the message's state is told by.
-func (m *message) blame(r *result) {
-	f := r.failure
-	split := f.Refused != nil || f.Open != nil
-	refuses := split && len(f.Refused) > 0 || !split && !f.Accepted && f.Class == models.FailurePermanent
-	if refuses && m.refusal == nil {
-		m.refusal = r
-	}
-	if (f.Accepted || r.assumed) && m.doubt == nil {
-		m.doubt = r
-	}
-	if split && len(f.Open) > 0 || !split && !refuses && !f.Accepted {
-		m.trouble = r
 	}
 }
 
@@ -168,21 +149,19 @@ func (m *message) settleBy(r *result) {
 		m.settle(r.recipients, isAccepted)
 		return
 	}
-	open := isOpen
-	if f.Class == models.FailureUnknown {
-		open = isUnsettled
-	}
 	switch {
 	case f.Accepted:
 		m.settle(r.recipients, isAssumed)
 	case f.Refused != nil || f.Open != nil:
 		m.settle(r.recipients, isAccepted)
 		m.settle(f.Refused, isRefused)
-		m.settle(f.Open, open)
+		for _, i := range f.Open {
+			m.settle([]int{i}, openFate(f, i))
+		}
 	case f.Class == models.FailurePermanent:
 		m.settle(r.recipients, isRefused)
 	default:
-		m.settle(r.recipients, open)
+		m.settle(r.recipients, openFate(f, -1))
 	}
 	if !r.assumed {
 		return
@@ -237,10 +216,10 @@ func (m *message) expire() {
 	if m.uncalled {
 		m.attempt--
 	}
-	m.settle(m.with(isOpen, isUnsettled), isRefused)
-	m.trouble = nil
-	m.refusal = &result{
-		response: models.ProviderResponse{Status: models.StatusRejected}, failure: common.Permanent(errExpired),
+	late := m.with(isOpen, isUnsettled)
+	m.settle(late, isRefused)
+	for _, i := range late {
+		m.because(i, &reason{byExpiry, errExpired, models.ProviderResponse{Status: models.StatusRejected}})
 	}
 	if m.lastAttempt.IsZero() {
 		m.lastAttempt = time.Now().UTC()

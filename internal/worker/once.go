@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"time"
-
-	"messaging-worker/internal/adapters/common"
 )
 
 // Where the claim is AtMostOnce, the end of ctx has two meanings. A record
@@ -38,8 +36,10 @@ func (e *Engine) enter(ctx, calls context.Context, m *message, places int, recip
 // nobody would read again.
 func (e *Engine) giveUp(calls context.Context, m *message) error {
 	now := time.Now().UTC()
-	if m.trouble == nil {
-		m.trouble = &result{failure: common.Transient(errNotStarted), notStarted: true}
+	if _, r := m.decisive(); r == nil {
+		for _, i := range m.with(isOpen, isUnsettled) {
+			m.because(i, &reason{err: errNotStarted})
+		}
 	}
 	if m.firstFailed.IsZero() {
 		m.firstFailed = now

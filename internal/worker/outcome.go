@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/models"
 )
 
@@ -34,34 +35,35 @@ func (r *result) again() bool {
 	return slices.ContainsFunc(r.failure.Open, func(i int) bool { return !slices.Contains(r.failure.Doubtful, i) })
 }
 
-// decisive returns the result that the message's state is told by: the trouble
-// that is left, or a refusal, or an acceptance that nobody can be sure of, or a
-// success.
-func (m *message) decisive() *result {
-	switch {
-	case m.open() && m.trouble != nil:
-		return m.trouble
-	case m.refusal != nil:
-		return m.refusal
-	case m.doubt != nil && !m.delivered():
-		return m.doubt
-	case m.trouble != nil && !m.delivered():
-		return m.trouble
-	default:
-		return m.success
+// decisive returns why the message is in its state, and the fate of those for
+// whom it is. The fates are asked in the order in which failureType does, so
+// that an event's text belongs to the type of its dead letter. It is nil where
+// all have it.
+func (m *message) decisive() (fate, *reason) {
+	for _, f := range []fate{isOpen, isUnsettled, isAssumed, isRefused} {
+		if r := m.reasonOf(f); r != nil {
+			return f, r
+		}
 	}
+	return isAccepted, nil
 }
 
 func (m *message) failureText() string {
-	if r := m.decisive(); r != nil && r.failure != nil {
-		return r.failure.Error()
+	f, r := m.decisive()
+	if r == nil {
+		return ""
 	}
-	return ""
+	return (&common.Failure{Class: f.class(), Err: r.err}).Error()
 }
 
 // response merges what the providers answered into one.
 func (m *message) response() *models.ProviderResponse {
-	resp := m.decisive().response
+	resp := models.ProviderResponse{Status: models.StatusUnknown}
+	if _, r := m.decisive(); r != nil {
+		resp = r.response
+	} else if m.success != nil {
+		resp = m.success.response
+	}
 	resp.Meta = m.meta
 	accepted, refused := m.count(isAccepted), m.count(isRefused)
 	switch {
@@ -99,6 +101,12 @@ func (m *message) retry(next time.Time) {
 			if list := m.list(f); list != "" {
 				m.addMeta(resp, key, list)
 			}
+		}
+	}
+	if r := m.reasonOf(isRefused); r != nil {
+		m.addMeta(resp, models.MetaRefusedError, r.err.Error())
+		if r.response.Code != 0 {
+			m.addMeta(resp, models.MetaRefusedCode, strconv.Itoa(r.response.Code))
 		}
 	}
 	taken := m.notStarted && !m.claim.AtMostOnce() // there nobody goes on

@@ -98,9 +98,7 @@ func (m *message) say(s stage, next time.Time) {
 	if !next.IsZero() {
 		now.NextAt = new(next.UTC())
 	}
-	if m.trouble != nil {
-		now.LastError = m.trouble.failure.Class
-	} else if m.refusal != nil {
-		now.LastError = m.refusal.failure.Class
+	if f, r := m.decisive(); r != nil {
+		now.LastError = f.class()
 	}
 }

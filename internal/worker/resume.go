@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/models"
 )
 
@@ -15,6 +14,7 @@ var (
 	errInterrupted    = errors.New("the worker ended during the call (may have been accepted)")
 	errEarlier        = errors.New("failed under an earlier worker")
 	errRefusedEarlier = errors.New("recipient refused in an earlier attempt")
+	errAssumedEarlier = errors.New("an answer could not be read in an earlier attempt (may have been accepted)")
 )
 
 // resume takes m to where earlier owners left it. It reports true when the
@@ -53,9 +53,9 @@ func (m *message) restore(p models.Progress) {
 	if m.firstFailed.IsZero() {
 		m.firstFailed = m.lastAttempt
 	}
-	open, trouble := isOpen, common.Transient(errEarlier)
+	open := isOpen
 	if p.UnderWay {
-		open, trouble = isUnsettled, common.Unknown(errInterrupted)
+		open = isUnsettled
 	}
 	if p.Reached {
 		m.settle(m.recipients, isAccepted)
@@ -70,10 +70,23 @@ func (m *message) restore(p models.Progress) {
 	m.settle(p.Settled.Assumed, isAssumed)
 	m.kept = m.count(isAccepted) + m.count(isRefused) + m.count(isAssumed)
 	m.success = &result{response: models.ProviderResponse{Status: models.StatusOK}}
-	m.trouble = &result{response: models.ProviderResponse{Status: models.StatusUnknown}, failure: trouble}
-	if m.count(isRefused) > 0 {
-		m.refusal = &result{
-			response: models.ProviderResponse{Status: models.StatusRejected}, failure: common.Permanent(errRefusedEarlier),
-		}
+	m.explainEarlier(p)
+}
+
+// explainEarlier says of each recipient as much as the journal tells.
+func (m *message) explainEarlier(p models.Progress) {
+	refusal := &reason{err: errRefusedEarlier, response: models.ProviderResponse{Status: models.StatusRejected, Code: p.RefusedBy}}
+	if p.RefusedFor != "" {
+		refusal.err = errors.New(p.RefusedFor)
+	}
+	unknown := models.ProviderResponse{Status: models.StatusUnknown}
+	of := map[fate]*reason{
+		isOpen:      {err: errEarlier, response: unknown},
+		isUnsettled: {err: errInterrupted, response: unknown},
+		isAssumed:   {err: errAssumedEarlier, response: unknown},
+		isRefused:   refusal,
+	}
+	for _, i := range m.recipients {
+		m.because(i, of[m.fates[i]])
 	}
 }

@@ -171,6 +171,9 @@ func checkOneOfThree(t *testing.T, events []stage.Event, letters []stage.Letter)
 		!strings.HasPrefix(last.Meta["refused.1"], "smtp 550 5.1.1 <[omitted]>") {
 		t.Errorf("failed: %+v, want two accepted and number 1 refused", last)
 	}
+	if text := events[4].Error; !strings.HasPrefix(text, "permanent error: smtp 550 ") || last.Code != 550 || len(letters) != 1 || letters[0].LastError != text {
+		t.Errorf("failed with %d %q, dead letters %+v, want the refusal in both", last.Code, text, letters)
+	}
 	if len(letters) != 1 {
 		t.Errorf("%d dead letters, want one", len(letters))
 		return

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"slices"
@@ -159,6 +160,48 @@ func TestEmailConversationThatFailsHalfWay(t *testing.T) {
 				t.Errorf("%+v, want %s refused %v open %v", f, tt.class, tt.wantRefused, tt.open)
 			}
 		})
+	}
+}
+
+// Each recipient keeps what it was told, whatever others of the call were.
+func TestEmailAnswersAreTheRecipientsOwn(t *testing.T) {
+	t.Parallel()
+	gone, later, broken := smtpReply(550, 5, 1, 1), smtpReply(451, 4, 7, 1), &email.ReplyError{Reply: smtpReply(554, 5, 6, 0)}
+	tests := []struct {
+		name    string
+		receipt email.Receipt
+		err     string // of the failure
+		want    map[int]string
+	}{
+		{
+			"one refused, one later",
+			email.Receipt{Reply: smtpReply(250, 2, 0, 0), Refusals: []email.Refusal{{Recipient: 0, Reply: gone}, {Recipient: 2, Reply: later}}},
+			"transient error: smtp 451 words",
+			map[int]string{0: "permanent smtp 550 words 550", 2: "transient smtp 451 words 451"},
+		},
+		{
+			"one refused, the mail of the others too",
+			email.Receipt{Refusals: []email.Refusal{{Recipient: 1, Reply: gone}}, Failed: []int{0, 2}, Err: broken},
+			"permanent error: smtp 554 words",
+			map[int]string{0: "permanent smtp 554 words 554", 1: "permanent smtp 550 words 550", 2: "permanent smtp 554 words 554"},
+		},
+		{
+			"one later, the mail of the others refused",
+			email.Receipt{Refusals: []email.Refusal{{Recipient: 1, Reply: later}}, Failed: []int{0, 2}, Err: broken},
+			"transient error: smtp 451 words",
+			map[int]string{0: "permanent smtp 554 words 554", 1: "transient smtp 451 words 451", 2: "permanent smtp 554 words 554"},
+		},
+	}
+	for _, tt := range tests {
+		_, err := emailadapter.New(reply{receipt: tt.receipt}, common.Limits{}, time.Second).
+			Send(t.Context(), emailRequest(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
+		f, got := common.Classify(err), map[int]string{}
+		for i, a := range f.Answers {
+			got[i] = fmt.Sprint(a.Class, " ", a.Err, " ", a.Response.Code)
+		}
+		if !maps.Equal(got, tt.want) || f.Error() != tt.err {
+			t.Errorf("%s: %q %v, want %q %v", tt.name, f, got, tt.err, tt.want)
+		}
 	}
 }
 

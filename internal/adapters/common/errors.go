@@ -64,10 +64,22 @@ type Failure struct {
 	Refused []int
 	Open    []int
 
+	// Answers has what single recipients of Refused and Open were told, by
+	// number, where that is not what Class, Err and the call's response say:
+	// these are about whoever is not here.
+	Answers map[int]Answer
+
 	// Err says what happened in the provider's own terms and in short:
 	// "http 429", "smtp 550 recipient rejected", "timeout after 30s". It
 	// holds no address, no body and no secret.
 	Err error
+}
+
+// Answer is what one recipient of a call was told.
+type Answer struct {
+	Class    models.FailureType
+	Err      error // as Failure.Err
+	Response models.ProviderResponse
 }
 
 // Party is whom a limit of the provider is about.

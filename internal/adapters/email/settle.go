@@ -29,7 +29,7 @@ func settled(receipt email.Receipt, t *talk) (models.ProviderResponse, error) {
 	}
 	resp, f := answers(receipt, t)
 	if len(receipt.Failed) > 0 {
-		resp, f = join(receipt, t, f)
+		resp, f = join(receipt, t, resp, f)
 	}
 	if len(receipt.Refusals)+len(receipt.Failed) < len(t.recipients) {
 		raw := resp.Raw
@@ -42,7 +42,7 @@ func settled(receipt email.Receipt, t *talk) (models.ProviderResponse, error) {
 
 // answers reads what the recipients were answered.
 func answers(receipt email.Receipt, t *talk) (models.ProviderResponse, *common.Failure) {
-	f := &common.Failure{Class: models.FailurePermanent, Refused: []int{}, Open: []int{}}
+	f := &common.Failure{Class: models.FailurePermanent, Refused: []int{}, Open: []int{}, Answers: map[int]common.Answer{}}
 	if len(receipt.Refusals) == 0 {
 		return models.ProviderResponse{}, f
 	}
@@ -53,18 +53,22 @@ func answers(receipt email.Receipt, t *talk) (models.ProviderResponse, *common.F
 		return response(worst, models.StatusUnavailable, t.own), setUp(shortText(worst, t.own))
 	}
 	for _, refusal := range receipt.Refusals {
-		class, _ := classOf(refusal.Reply)
+		class, status := classOf(refusal.Reply)
 		// A server that took others, or may have, does not refuse us.
 		ofUs := nobody && refusesUs(rcpt, refusal.Reply, t.own)
-		if class == models.FailurePermanent && !ofUs {
+		if ofUs {
+			class, status = models.FailureTransient, models.StatusUnavailable
+		}
+		f.Answers[t.recipients[refusal.Recipient]] = common.Answer{
+			Class: class, Err: shortText(refusal.Reply, t.own), Response: response(refusal.Reply, status, t.own),
+		}
+		if class == models.FailurePermanent {
 			f.Refused = append(f.Refused, t.recipients[refusal.Recipient])
 			continue
 		}
 		// Open recipients decide what happens next, so theirs is the class.
-		f.Open, worst = append(f.Open, t.recipients[refusal.Recipient]), refusal.Reply
-		if f.Class = class; ofUs {
-			f.Class, f.Unreachable = models.FailureTransient, true
-		}
+		f.Open, worst, f.Class = append(f.Open, t.recipients[refusal.Recipient]), refusal.Reply, class
+		f.Unreachable = f.Unreachable || ofUs
 	}
 	_, status := classOf(worst)
 	if f.Unreachable {
@@ -97,10 +101,14 @@ func unexplained(refusals []email.Refusal, t *talk) string {
 	return ""
 }
 
-// join adds to the answers f what became of the recipients without one.
-func join(receipt email.Receipt, t *talk, f *common.Failure) (models.ProviderResponse, *common.Failure) {
+// join adds to the answers f, which told was the response to, what became of the
+// recipients without one.
+func join(receipt email.Receipt, t *talk, told models.ProviderResponse, f *common.Failure) (models.ProviderResponse, *common.Failure) {
 	resp, rest := failed(receipt.Err, t.limit, t.own)
+	deferred := len(f.Open) > 0
+	rest.Answers = f.Answers
 	for _, i := range receipt.Failed {
+		rest.Answers[t.recipients[i]] = common.Answer{Class: rest.Class, Err: rest.Err, Response: resp}
 		if rest.Class == models.FailurePermanent {
 			f.Refused = append(f.Refused, t.recipients[i])
 		} else {
@@ -115,8 +123,8 @@ func join(receipt email.Receipt, t *talk, f *common.Failure) (models.ProviderRes
 	}
 	slices.Sort(f.Refused)
 	slices.Sort(f.Open)
-	if rest.Class == models.FailurePermanent && len(f.Open) > 0 {
-		rest.Class = f.Class // those who were told to come later decide
+	if rest.Class == models.FailurePermanent && deferred { // those who were told to come later decide
+		rest.Class, rest.Err, resp = f.Class, f.Err, told
 	}
 	rest.Refused, rest.Open = f.Refused, f.Open
 	if len(receipt.Failed)+len(receipt.Refusals) < len(t.recipients) || slices.ContainsFunc(receipt.Refusals, t.explained) {

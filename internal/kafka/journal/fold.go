@@ -41,6 +41,7 @@ type state struct {
 	runs     int // how often that attempt was published, as far as is known
 	unmade   int // the highest of its runs that was taken back
 	retry    int // the highest seen whose calls were made
+	refusal  int // the highest seen that says why a recipient was refused
 	progress models.Progress
 
 	// notBefore is the latest time of a retry that took an attempt back: a
@@ -131,6 +132,19 @@ func (s *state) addRetry(e Event) {
 	p.Reached, p.Open = true, open
 	p.Refused = union(p.Refused, indexes(e.Meta[models.MetaRefusedRecipients]))
 	p.Assumed = union(p.Assumed, indexes(e.Meta[models.MetaAssumedRecipients]))
+	s.refusedFor(e)
+}
+
+// refusedFor keeps the words of a refusal that an owner took over from its
+// predecessor: those of the highest attempt, and of two owners' at that the
+// greater, so that order does not count.
+func (s *state) refusedFor(e Event) {
+	p, text := &s.progress, e.Meta[models.MetaRefusedError]
+	if text == "" || e.Attempt < s.refusal || e.Attempt == s.refusal && text <= p.RefusedFor {
+		return
+	}
+	s.refusal, p.RefusedFor = e.Attempt, text
+	p.RefusedBy, _ = strconv.Atoi(e.Meta[models.MetaRefusedCode]) // absent: none
 }
 
 func latest(a, b time.Time) time.Time {

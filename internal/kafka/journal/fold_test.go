@@ -45,6 +45,14 @@ func again(n, run int) journal.Event {
 	return journal.Event{Type: models.EventAttempt, Attempt: n, Run: run}
 }
 
+// whyRefused is a retry that says why recipient 0 was refused.
+func whyRefused(n int, text, code string) journal.Event {
+	e := retry(n, "2")
+	e.Meta[models.MetaRefusedRecipients] = "0"
+	e.Meta[models.MetaRefusedError], e.Meta[models.MetaRefusedCode] = text, code
+	return e
+}
+
 func TestFold(t *testing.T) {
 	t.Parallel()
 	queued := journal.Event{Type: models.EventQueued}
@@ -62,6 +70,10 @@ func TestFold(t *testing.T) {
 		{"waits", []journal.Event{queued, attempt(1), retry(1, "")}, models.Progress{Queued: true, Attempts: 1, NextAt: at(10), FirstError: at(1), LastEvent: at(1)}, false},
 		{"waits with open recipients", []journal.Event{queued, attempt(1), refused}, models.Progress{
 			Queued: true, Attempts: 1, Reached: true, Open: []int{2}, Refused: []int{0}, Assumed: []int{1}, NextAt: at(10), FirstError: at(1), LastEvent: at(1),
+		}, false},
+		{"knows why one was refused", []journal.Event{queued, attempt(1), whyRefused(1, "smtp 550 first", "550")}, models.Progress{
+			Queued: true, Attempts: 1, Reached: true, Open: []int{2}, Refused: []int{0}, RefusedFor: "smtp 550 first", RefusedBy: 550,
+			NextAt: at(10), FirstError: at(1), LastEvent: at(1),
 		}, false},
 		{"second under way", []journal.Event{queued, attempt(1), retry(1, "0,2"), attempt(2)}, models.Progress{
 			Queued: true, Attempts: 2, UnderWay: true, Reached: true, Open: []int{0, 2}, NextAt: at(10), FirstError: at(1), LastEvent: at(1),
@@ -110,6 +122,11 @@ func TestFoldTakesEventsInAnyOrder(t *testing.T) {
 			}
 			if rapid.Bool().Draw(t, "retry") {
 				history = append(history, retry(n, []string{"", "0", "0,1", "1,2"}[rapid.IntRange(0, 3).Draw(t, "open")]))
+			}
+			for _, text := range []string{"smtp 550 a", "smtp 551 b"} { // two owners may tell
+				if rapid.Bool().Draw(t, text) {
+					history = append(history, whyRefused(n, text, text[5:8]))
+				}
 			}
 		}
 		if rapid.IntRange(0, 3).Draw(t, "end") == 0 {

@@ -1,0 +1,275 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/kafka/journal"
+	"messaging-worker/internal/models"
+	"messaging-worker/internal/worker"
+)
+
+// The outcomes of a recipient's calls, one letter an attempt: A accepted, R
+// refused for good, L told to come later, U cannot be classified, D may have
+// been accepted, S accepted with an answer that nobody can read.
+const (
+	oneUnit = "A R LA LR LLR LLL LLU UA ULL UUU LD DA" // S is about a whole call
+	apart   = oneUnit + " S LS US"
+)
+
+// told is what a recipient was told last.
+type told struct {
+	outcome byte
+	text    string
+	code    int
+}
+
+// mixture is a message whose recipients have outcomes of their own.
+type mixture struct {
+	script
+
+	outcomes []string
+	expires  bool
+	made     map[int]map[int]told // by attempt and recipient
+}
+
+func (x *mixture) Decode(*models.Record) (worker.Delivery, error) { return x, nil }
+
+func (x *mixture) Envelope() *models.Envelope {
+	return &models.Envelope{MessageID: "m", Channel: models.Email, CreatedAt: time.Now()}
+}
+
+func (x *mixture) Send(_ context.Context, call common.Call) (models.ProviderResponse, error) {
+	if x.made[call.Attempt] == nil {
+		x.made[call.Attempt] = map[int]told{}
+	}
+	f := &common.Failure{
+		Class: models.FailurePermanent, Err: errors.New("what another was told"),
+		Refused: []int{}, Open: []int{}, Answers: map[int]common.Answer{},
+	}
+	for _, i := range call.Recipients {
+		outcomes := x.outcomes[i]
+		one := told{outcome: outcomes[min(call.Attempt, len(outcomes))-1], code: 100*(i+1) + call.Attempt}
+		one.text = fmt.Sprintf("%c to %d at %d", one.outcome, i, call.Attempt)
+		x.made[call.Attempt][i] = one
+		x.add(f, i, one)
+	}
+	response := models.ProviderResponse{Status: models.StatusOK, Code: 250}
+	switch {
+	case len(f.Answers) == 0:
+		return response, nil
+	case len(x.units) > 1: // one recipient a call: all is said of all
+		answer := f.Answers[call.Recipients[0]]
+		accepted := x.made[call.Attempt][call.Recipients[0]].outcome == 'S'
+		return answer.Response, &common.Failure{
+			Class: answer.Class, Err: answer.Err, Ambiguous: f.Ambiguous, Accepted: accepted, RetryAfter: f.RetryAfter,
+		}
+	}
+	return response, f
+}
+
+func (x *mixture) add(f *common.Failure, i int, one told) {
+	answer := common.Answer{
+		Class: models.FailureTransient, Err: errors.New(one.text),
+		Response: models.ProviderResponse{Status: models.StatusUnavailable, Code: one.code},
+	}
+	switch one.outcome {
+	case 'A':
+		return
+	case 'R':
+		answer.Class = models.FailurePermanent
+		f.Refused, f.Answers[i] = append(f.Refused, i), answer
+		return
+	case 'U', 'S':
+		answer.Class = models.FailureUnknown
+	case 'D':
+		f.Ambiguous, f.Doubtful = true, append(f.Doubtful, i)
+	}
+	if f.Doubtful == nil {
+		f.Doubtful = []int{}
+	}
+	if x.expires {
+		f.RetryAfter = time.Hour
+	}
+	f.Class, f.Open, f.Answers[i] = models.FailureTransient, append(f.Open, i), answer
+}
+
+// run takes the message from some progress to its end.
+func (x *mixture) run(t *testing.T, progress models.Progress) *ledger {
+	t.Helper()
+	l := &ledger{}
+	o := worker.Options{
+		Channel: models.Email, MaxAttempts: 3, Backoff: worker.Backoff{Base: time.Second, Max: time.Second},
+		CallTimeout: 30 * time.Second, RetryAfterMax: 2 * time.Hour, AmbiguousToDLQ: true,
+	}
+	if x.expires {
+		o.MaxAge = time.Minute
+	}
+	x.made = map[int]map[int]told{}
+	if err := worker.New(x, l, worker.NewGate(4), o).Handle(t.Context(), t.Context(), record(), progress, &claim{}); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// verdict is what must be said of the end.
+type verdict struct {
+	failure models.FailureType // empty: sent
+	texts   []string           // one of them
+	status  string             // empty: that of the answer
+}
+
+// verdictOf folds what the recipients were told last. An attempt that was cut has left
+// those behind it in doubt who are not called again.
+func verdictOf(last map[int]told, recipients int, expires bool) verdict {
+	by := map[byte][]string{}
+	for i := range recipients {
+		one, ok := last[i]
+		switch {
+		case !ok:
+			expires = false // it ends before it may
+			one = told{'U', "the worker ended during the call (may have been accepted)", 0}
+		case one.outcome == 'D':
+			one.outcome = 'S'
+		}
+		by[one.outcome] = append(by[one.outcome], one.text)
+	}
+	if late := len(by['L']) + len(by['U']); expires && late > 0 {
+		by['L'], by['U'], by['R'] = nil, nil, []string{"message expired"}
+	}
+	var v verdict
+	switch {
+	case len(by['A']) == recipients:
+		return v
+	case len(by['L']) > 0:
+		v = verdict{failure: models.FailureTransient, texts: by['L']}
+	case len(by['U']) > 0:
+		v = verdict{failure: models.FailureUnknown, texts: by['U']}
+	case len(by['S']) > 0:
+		v = verdict{failure: models.FailureUnknown, texts: by['S']}
+	default:
+		v = verdict{failure: models.FailurePermanent, texts: by['R']}
+	}
+	switch {
+	case len(by['A']) > 0:
+		v.status = models.StatusPartial
+	case len(by['R']) > 0:
+		v.status = models.StatusRejected
+	}
+	return v
+}
+
+// check compares the end of a ledger with what was told. Codes are those of
+// the texts.
+func (v verdict) check(t *testing.T, name string, l *ledger, codes map[string]int) {
+	t.Helper()
+	end := l.events[len(l.events)-1]
+	if v.failure == "" {
+		if end.EventType != models.EventSent || end.ProviderResponse.Status != models.StatusOK || len(l.letters) != 0 || end.Error != "" {
+			t.Errorf("%s: %s ends in %+v", name, l, end)
+		}
+		return
+	}
+	if end.EventType != models.EventFailed || len(l.letters) != 1 {
+		t.Errorf("%s: %s, want one dead letter and failed", name, l)
+		return
+	}
+	letter := l.letters[0]
+	text, _ := strings.CutPrefix(end.Error, string(v.failure)+" error: ")
+	if letter.FailureType != v.failure || letter.LastError != end.Error || !slices.Contains(v.texts, text) {
+		t.Errorf("%s: dead letter %s %q, event %q, want %s and one of %q", name, letter.FailureType, letter.LastError, end.Error, v.failure, v.texts)
+	}
+	if got := end.ProviderResponse; got.Code != codes[text] || v.status != "" && got.Status != v.status {
+		t.Errorf("%s: %q with %s %d, want %s %d", name, end.Error, got.Status, got.Code, v.status, codes[text])
+	}
+}
+
+// The text, status and code of a message's end belong to what decided it,
+// whatever its recipients were told in whatever attempt, and whether one worker
+// or two had it.
+func TestEndTellsWhatDecidedIt(t *testing.T) {
+	t.Parallel()
+	for _, expires := range []bool{false, true} {
+		for name, units := range map[string][][]int{"one call": {{0, 1, 2}}, "a call each": {{0}, {1}, {2}}} {
+			t.Run(fmt.Sprintf("%s, expires %t", name, expires), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					outcomes := strings.Fields(apart)
+					if len(units) == 1 {
+						outcomes = strings.Fields(oneUnit)
+					}
+					for i, a := range outcomes {
+						for _, b := range outcomes[i:] {
+							for _, c := range outcomes {
+								x := &mixture{script: script{recipients: []string{"a", "b", "c"}, units: units}, outcomes: []string{a, b, c}, expires: expires}
+								x.check(t)
+							}
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+func (x *mixture) check(t *testing.T) {
+	t.Helper()
+	l := x.run(t, models.Progress{})
+	first := x.made
+	last, codes := map[int]told{}, map[string]int{}
+	for n := 1; n <= len(first); n++ {
+		x.note(last, codes, first[n])
+	}
+	verdictOf(last, len(x.outcomes), x.expires).check(t, fmt.Sprint(x.outcomes), l, codes)
+	fold, known := journal.NewFold(), map[int]told{}
+	for i, ev := range l.events {
+		if ev.EventType == models.EventSent || ev.EventType == models.EventFailed {
+			return
+		}
+		e := journal.Event{Type: ev.EventType, Attempt: ev.Attempt, Timestamp: ev.Timestamp, Run: ev.Run}
+		if ev.ProviderResponse != nil {
+			e.Meta = ev.ProviderResponse.Meta
+			x.note(known, codes, first[ev.Attempt])
+		}
+		fold.Add(journal.Key{}, e)
+		if ev.EventType == models.EventRetry || ev.EventType == models.EventAttempt {
+			progress, _ := fold.Look(journal.Key{})
+			x.resumed(t, fmt.Sprint(x.outcomes, " cut behind ", i), progress, maps.Clone(known), maps.Clone(codes))
+		}
+	}
+}
+
+// note adds what was told in an attempt.
+func (x *mixture) note(last map[int]told, codes map[string]int, made map[int]told) {
+	maps.Copy(last, made)
+	for _, one := range made {
+		codes[one.text] = one.code
+	}
+}
+
+// resumed lets another worker go on. What the first was told of a refusal it
+// says again; of an answer that nobody could read, only that there was one.
+func (x *mixture) resumed(t *testing.T, name string, progress models.Progress, last map[int]told, codes map[string]int) {
+	t.Helper()
+	for i, one := range last {
+		switch one.outcome {
+		case 'S', 'D':
+			last[i] = told{'S', "an answer could not be read in an earlier attempt (may have been accepted)", 0}
+		case 'L', 'U':
+			delete(last, i) // called again, or cut
+		}
+	}
+	l := x.run(t, progress)
+	for _, n := range slices.Sorted(maps.Keys(x.made)) {
+		x.note(last, codes, x.made[n])
+	}
+	verdictOf(last, len(x.outcomes), x.expires).check(t, name, l, codes)
+}
