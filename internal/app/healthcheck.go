@@ -36,6 +36,7 @@ func askLive(ctx context.Context, url string) error {
 	if err != nil {
 		return fmt.Errorf("healthcheck: %w", err)
 	}
+	req.Header.Set("User-Agent", UserAgent())
 	// Not the default transport: a proxy of the environment has no business here.
 	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
 	if err != nil {

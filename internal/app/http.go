@@ -10,7 +10,7 @@ import (
 func twilioOf(c *config.Config) *twilio.Client {
 	t := &c.Twilio
 	o := twilio.Options{
-		BaseURL: t.BaseURL, AccountSID: t.AccountSID, Password: t.AuthToken.Get, Concurrency: c.Worker.Concurrency,
+		BaseURL: t.BaseURL, AccountSID: t.AccountSID, Password: t.AuthToken.Get, Concurrency: c.Worker.Concurrency, UserAgent: UserAgent(),
 		MessagingServiceSID: t.MessagingServiceSID, StatusCallbackURL: t.StatusCallbackURL, MaxAge: c.Worker.MaxAge,
 	}
 	if t.APIKeySID != "" {
@@ -23,7 +23,7 @@ func twilioOf(c *config.Config) *twilio.Client {
 func metaOf(c *config.Config) *meta.Client {
 	m := &c.Meta
 	return meta.New(meta.Options{
-		BaseURL: m.BaseURL, Version: m.APIVersion, Token: m.AccessToken.Get, Concurrency: c.Worker.Concurrency,
+		BaseURL: m.BaseURL, Version: m.APIVersion, Token: m.AccessToken.Get, Concurrency: c.Worker.Concurrency, UserAgent: UserAgent(),
 		PhoneNumberID: m.PhoneNumberID, PhoneNumberIDs: m.PhoneNumberIDs, CallbackData: m.CallbackData,
 	})
 }

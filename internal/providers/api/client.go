@@ -24,12 +24,25 @@ const maxAnswer = 64 << 10
 // Client makes calls to an HTTP provider. It keeps a connection for each call
 // that may be under way, follows no redirect, and never makes a call twice. It
 // is safe for concurrent use.
-type Client struct{ http *http.Client }
+type Client struct {
+	http      *http.Client
+	userAgent string
+}
 
-// NewClient makes a client for that many calls at once.
-func NewClient(concurrency int) *Client {
+// nameless is our User-Agent where nobody gives one: Meta's OpenAPI
+// description wants a product and a version of three numbers, which Go's own
+// is not.
+const nameless = "messaging-worker/0.0.0"
+
+// NewClient makes a client for that many calls at once. UserAgent is what we
+// call ourselves (RFC 9110, 10.1.5); empty means our name without a version.
+func NewClient(concurrency int, userAgent string) *Client {
+	if userAgent == "" {
+		userAgent = nameless
+	}
 	t := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
+		ProxyConnectHeader:    http.Header{"User-Agent": {userAgent}},
 		DialContext:           (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext, // bounded by the call's own limit, like all that follows
 		ForceAttemptHTTP2:     true,
 		MaxIdleConns:          concurrency,
@@ -44,7 +57,7 @@ func NewClient(concurrency int) *Client {
 		// take every later call and probe along.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 5 * time.Second, PingTimeout: 5 * time.Second},
 	}
-	return &Client{&http.Client{
+	return &Client{userAgent: userAgent, http: &http.Client{
 		Transport: t,
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse // a POST that goes elsewhere is not ours to make
@@ -97,6 +110,7 @@ func (c *Client) Do(ctx context.Context, method, url string, body []byte, prepar
 	if err != nil {
 		return nil, &LineError{Err: errors.New("the request cannot be built")}
 	}
+	req.Header.Set("User-Agent", c.userAgent)
 	prepare(req)
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"sync"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ func TestSilentHTTP2Connection(t *testing.T) {
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	p := newProxy(t, s.Listener.Addr().String())
-	c := NewClient(10)
+	c := NewClient(10, "")
 	transport := c.http.Transport.(*http.Transport)
 	transport.TLSClientConfig = &tls.Config{RootCAs: s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
 	if pings := transport.HTTP2; pings.SendPingTimeout <= 0 || pings.PingTimeout <= 0 {
@@ -55,6 +56,23 @@ func TestSilentHTTP2Connection(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("calls go on to fail: %v", err)
 		}
+	}
+}
+
+// A proxy of the environment is told who asks, too.
+func TestProxyIsToldOurUserAgent(t *testing.T) {
+	t.Parallel()
+	got := make(chan string, 1)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got <- r.Method + " " + r.Header.Get("User-Agent")
+		w.WriteHeader(http.StatusForbidden)
+	}))
+	t.Cleanup(s.Close)
+	c := NewClient(1, "messaging-worker/1.2.3")
+	c.http.Transport.(*http.Transport).Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(s.URL) }
+	_, err := c.Do(t.Context(), http.MethodGet, "https://api.example.com/", nil, func(*http.Request) {})
+	if said := <-got; err == nil || said != "CONNECT messaging-worker/1.2.3" {
+		t.Errorf("proxy was told %q (%v)", said, err)
 	}
 }
 

@@ -17,7 +17,8 @@ import (
 // name is the provider's, as people write it.
 const name = "Meta"
 
-// Options of a Client. All but PhoneNumberIDs and CallbackData are required.
+// Options of a Client. All but PhoneNumberIDs, CallbackData and UserAgent are
+// required.
 type Options struct {
 	BaseURL        string
 	Version        string // of the API: "v23.0"
@@ -26,6 +27,7 @@ type Options struct {
 	PhoneNumberIDs map[string]string // of further senders, by their numbers
 	CallbackData   bool              // send the message id as biz_opaque_callback_data
 	Concurrency    int
+	UserAgent      string // empty means our bare name
 }
 
 // Client is one business account. It is safe for concurrent use.
@@ -36,7 +38,7 @@ type Client struct {
 
 // New makes a client. It does not connect.
 func New(o Options) *Client {
-	return &Client{http: api.NewClient(o.Concurrency), opts: o}
+	return &Client{http: api.NewClient(o.Concurrency, o.UserAgent), opts: o}
 }
 
 // Close lets the kept connections go.

@@ -18,13 +18,14 @@ import (
 const name = "Twilio"
 
 // Options of a Client. AccountSID, BaseURL, Password and Concurrency are
-// required; Username empty means AccountSID.
+// required; Username empty means AccountSID, UserAgent empty our bare name.
 type Options struct {
 	BaseURL     string
 	AccountSID  string
 	Username    string                 // an API key's SID
 	Password    func() (string, error) // the account's token or the key's secret; asked for each call
 	Concurrency int
+	UserAgent   string
 
 	MessagingServiceSID string        // empty for none
 	StatusCallbackURL   string        // empty for none
@@ -43,7 +44,7 @@ func New(o Options) *Client {
 	if o.Username == "" {
 		o.Username = o.AccountSID
 	}
-	return &Client{http: api.NewClient(o.Concurrency), opts: o, codes: Codes()}
+	return &Client{http: api.NewClient(o.Concurrency, o.UserAgent), opts: o, codes: Codes()}
 }
 
 // Close lets the kept connections go.
