@@ -70,6 +70,87 @@ func TestOddAnswers(t *testing.T) {
 	}
 }
 
+// A code is read where that can be done without doubt, whatever its type, and
+// else is none: then the status decides. A member of an unexpected type spoils
+// no other.
+func TestAnswersOfUnexpectedTypes(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		provider string
+		status   int
+		answer   string
+		class    models.FailureType // empty where it is accepted
+		unreach  bool
+		accepted bool
+		message  string
+	}{
+		{"meta", 400, `{"error":{"message":"m","code":"131026"}}`, models.FailurePermanent, false, false, "Meta 131026: m"},
+		{"meta", 400, `{"error":{"code":131026.0}}`, models.FailurePermanent, false, false, "Meta 131026: "},
+		{"meta", 500, `{"error":{"code":"131026","error_data":null}}`, models.FailurePermanent, false, false, "Meta 131026: "},
+		{"meta", 400, `{"error":{"message":7,"fbtrace_id":{},"code":131026}}`, models.FailurePermanent, false, false, "Meta 131026: "},
+		{"meta", 400, `{"error":{"code":"100","error_subcode":"33"}}`, models.FailureTransient, true, false, "Meta 100: "},
+		{"meta", 400, `{"error":{"code":"999","is_transient":"true"}}`, models.FailureTransient, false, false, "Meta 999: "},
+		{"meta", 400, `{"error":{"code":0}}`, models.FailureTransient, true, false, ""}, // a code of Meta's
+		{"meta", 503, `{"error":{"code":"soon"}}`, models.FailureTransient, true, false, ""},
+		{"meta", 500, `{"error":{"code":null}}`, models.FailureTransient, true, false, ""},
+		{"meta", 429, `{"error":{"code":[4]}}`, models.FailureTransient, false, false, ""},
+		{"meta", 500, `{"error":[{"code":131026}]}`, models.FailureTransient, true, false, ""},
+		{"meta", 500, `{"error":"(#131026) undeliverable"}`, models.FailureTransient, true, false, ""},
+		{"meta", 500, `{"error":null}`, models.FailureTransient, true, false, ""},
+		{"meta", 400, "\ufeff" + `{"error":{"code":131026}}`, models.FailurePermanent, false, false, "Meta 131026: "},
+		{"meta", 400, `{"error":{"code":131026}} <!-- 7 -->`, models.FailurePermanent, false, false, "Meta 131026: "},
+		{"meta", 200, `{"messages":[{"id":"wamid.1","message_status":7}],"contacts":null}`, "", false, false, "accepted"},
+		{"meta", 200, "\ufeff" + `{"messages":[{"id":"wamid.1"}]}` + "\n\x00", "", false, false, "accepted"},
+		{"meta", 202, `{"messages":[{"id":"wamid.1","message_status":"held_for_quality_assessment"}]}`, "", false, false, "held_for_quality_assessment"},
+		{"meta", 200, `{"messages":[]}`, models.FailureUnknown, false, true, ""},
+		{"meta", 200, `{"messages":[{"id":null}]}`, models.FailureUnknown, false, true, ""},
+		{"meta", 200, `{"messages":[{"id":7}]}`, models.FailureUnknown, false, true, ""},
+		{"meta", 200, `{"messages":{"id":"wamid.1"}}`, models.FailureUnknown, false, true, ""},
+		{"meta", 200, `{"messages":[{"id":"wamid.1"}]`, models.FailureUnknown, false, true, ""},
+		{"meta", 200, `{"error":{"code":"131026","message":"m"}}`, models.FailurePermanent, false, false, "Meta 131026: m"},
+		{"meta", 200, `{"error":{"code":999999}}`, models.FailureUnknown, false, true, ""},
+		{"meta", 200, `{"error":"x"}`, models.FailureUnknown, false, true, ""},
+		{"meta", 200, `{"error":{"code":null},"messages":[{"id":"wamid.1"}]}`, "", false, false, "accepted"},
+
+		{"twilio", 400, `{"code":"21211","message":"m","status":"400"}`, models.FailurePermanent, false, false, "Twilio 21211: m"},
+		{"twilio", 400, `{"message":{},"code":21211.0}`, models.FailurePermanent, false, false, "Twilio 21211: "},
+		{"twilio", 400, `{"code":"20003"}`, models.FailureTransient, true, false, "Twilio 20003: "},
+		{"twilio", 429, `{"code":null,"message":"m"}`, models.FailureTransient, false, false, "Twilio: m"},
+		{"twilio", 500, `{"code":{"code":21211}}`, models.FailureTransient, true, false, ""},
+		{"twilio", 500, `[{"code":21211}]`, models.FailureTransient, true, false, ""},
+		{"twilio", 201, `{"sid":"SM1","status":"queued","error_code":"0"}`, "", false, false, "queued"},
+		{"twilio", 201, `{"sid":"SM1","error_code":"none","status":"queued"}`, "", false, false, "queued"},
+		{"twilio", 201, `{"sid":"SM1","status":null}`, "", false, false, "accepted"},
+		{"twilio", 201, `{"error_code":"","error_message":7,"sid":"SM1"}`, "", false, false, "accepted"},
+		{"twilio", 201, `{"sid":"SM1","status":201}`, "", false, false, "accepted"},
+		{"twilio", 200, "\ufeff" + `{"sid":"SM1","status":"queued"} `, "", false, false, "queued"},
+		{"twilio", 201, `{"sid":"SM1","status":"failed","error_code":"30007"}`, models.FailurePermanent, false, false, "Twilio 30007: "},
+		{"twilio", 201, `{"sid":"SM1","status":"failed","error_code":"30003"}`, models.FailureTransient, false, false, "Twilio 30003: "},
+		{"twilio", 201, `{"sid":"SM1","status":"failed","error_code":[]}`, models.FailurePermanent, false, false, ""},
+		{"twilio", 201, `{"sid":null,"status":"queued"}`, models.FailureUnknown, false, true, ""},
+		{"twilio", 201, `{"sid":7,"status":"queued"}`, models.FailureUnknown, false, true, ""},
+		{"twilio", 201, `[{"sid":"SM1"}]`, models.FailureUnknown, false, true, ""},
+		{"twilio", 200, `{"code":"20429","message":"m"}`, models.FailureTransient, false, false, "Twilio 20429: m"},
+		{"twilio", 200, `{"code":99999}`, models.FailureUnknown, false, true, ""},
+	}
+	for _, tt := range tests {
+		t.Run(fmt.Sprint(tt.provider, tt.status, tt.answer), func(t *testing.T) {
+			t.Parallel()
+			c, kind := metaChannel(t, saying(tt.status, tt.answer)), "whatsapp"
+			if tt.provider == "twilio" {
+				c, kind = smsVia(twilioAt(t, serve(t, saying(tt.status, tt.answer)), nil)), "sms"
+			}
+			resp, f := once(t, c, request(kind, 1, text, ""))
+			switch {
+			case tt.class == "" && f != nil, tt.class != "" && f == nil, resp.Message != tt.message:
+				t.Errorf("%+v %v, want %q, %q", resp, f, tt.class, tt.message)
+			case f != nil && (f.Class != tt.class || f.Unreachable != tt.unreach || f.Accepted != tt.accepted):
+				t.Errorf("%+v, want %+v", f, tt)
+			}
+		})
+	}
+}
+
 // What is no HTTP at all cannot be classified, and may have been accepted.
 func TestNoHTTP(t *testing.T) {
 	t.Parallel()

@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -129,20 +128,10 @@ func (c *Client) Do(ctx context.Context, method, url string, body []byte, prepar
 	return &Answer{Status: resp.StatusCode, Header: resp.Header, Body: text}, nil
 }
 
-// Read puts the body's JSON into v. It is forgiving: an acceptance must not be
-// taken for a failure because of a name that is there twice.
-func (a *Answer) Read(v any) error {
-	err := json.Unmarshal(a.Body, v, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	if err != nil {
-		return fmt.Errorf("read answer: %w", err)
-	}
-	return nil
-}
-
 // Raw returns the body, for a person to look at once it is cleaned and cut.
 // JSON is spelled in the plainest way, so that what it quotes is found in it.
 func (a *Answer) Raw() string {
-	plain, err := jsontext.AppendFormat(nil, a.Body, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	plain, err := jsontext.AppendFormat(nil, a.Body, forgiving())
 	if err != nil {
 		return string(a.Body)
 	}

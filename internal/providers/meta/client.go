@@ -5,6 +5,7 @@
 package meta
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -160,48 +161,48 @@ func (c *Client) read(a *api.Answer) (api.Receipt, error) {
 	if a.Status < 200 || a.Status > 299 {
 		return api.Receipt{}, c.refusal(a)
 	}
-	var r struct {
-		Messages []struct {
-			ID     string `json:"id"`
-			Status string `json:"message_status"`
-		} `json:"messages"`
+	answer, whole := a.Object()
+	message := answer.First("messages")
+	id := message.Text("id")
+	if !whole || id == "" {
+		return api.Receipt{}, c.unreadable(a)
 	}
-	if a.Read(&r) != nil || len(r.Messages) == 0 || r.Messages[0].ID == "" {
-		return api.Receipt{}, &api.Error{Provider: name, Status: a.Status, Raw: a.Raw(), Unreadable: true}
-	}
-	status := r.Messages[0].Status
-	if status == "" {
-		status = "accepted"
-	}
-	return api.Receipt{Status: a.Status, Kind: "wamid", ID: r.Messages[0].ID, Message: status}, nil
+	return api.Receipt{Status: a.Status, Kind: "wamid", ID: id, Message: cmp.Or(message.Text("message_status"), "accepted")}, nil
 }
 
-func (c *Client) refusal(a *api.Answer) *api.Error {
-	var r struct {
-		Error struct {
-			Message   string `json:"message"`
-			Code      *int   `json:"code"`
-			Subcode   int    `json:"error_subcode"`
-			Transient bool   `json:"is_transient"`
-			Trace     string `json:"fbtrace_id"`
-		} `json:"error"`
-	}
-	_ = a.Read(&r) // what a gateway says is no JSON: then the status has to do
-	e := &api.Error{
-		Provider: name, Status: a.Status, Message: r.Error.Message, Raw: a.Raw(),
-		RetryAfter: a.RetryAfter(), RequestID: r.Error.Trace, Foreign: !a.HasNumber("error", "code"),
-	}
-	if r.Error.Code == nil {
+// unreadable is an acceptance without an id. It may be an error all the same,
+// under a status that a gateway has put there: then what it says decides,
+// where that is known.
+func (c *Client) unreadable(a *api.Answer) *api.Error {
+	if e := c.refusal(a); e.Class != "" {
 		return e
 	}
-	e.Code = *r.Error.Code
-	line, known := Find(e.Code)
+	return &api.Error{Provider: name, Status: a.Status, Raw: a.Raw(), Unreadable: true}
+}
+
+// refusal reads an error. What a gateway says has no code that can be read:
+// then the status has to do. 0 is a code of Meta's, so none is not 0.
+func (c *Client) refusal(a *api.Answer) *api.Error {
+	answer, _ := a.Object()
+	said := answer.Object("error")
+	e := &api.Error{
+		Provider: name, Status: a.Status, Message: said.Text("message"), Raw: a.Raw(),
+		RetryAfter: a.RetryAfter(), RequestID: said.Text("fbtrace_id"),
+	}
+	code, ok := said.Number("code")
+	if !ok {
+		e.Foreign = true
+		return e
+	}
+	e.Code = code
+	line, known := Find(code)
+	subcode, _ := said.Number("error_subcode")
 	switch {
-	case e.Code == invalidParameter && r.Error.Subcode == noSuchObject:
+	case code == invalidParameter && subcode == noSuchObject:
 		e.Class, e.Scope = api.SetUp, "account"
 	case known:
 		e.Class, e.Scope, e.Credentials = line.Class, line.Scope, line.Credentials
-	case r.Error.Transient:
+	case said.True("is_transient"):
 		e.Class = api.Transient
 	}
 	return e

@@ -5,6 +5,7 @@
 package twilio
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -136,53 +137,54 @@ func (c *Client) validity(created time.Time) int {
 	return int(min(max(left/time.Second, minValidity), maxValidity))
 }
 
-// resource is a message as Twilio tells of it, or an error.
-type resource struct {
-	SID          string `json:"sid"`
-	Status       any    `json:"status"` // a word of a message, a number of an error
-	ErrorCode    *int   `json:"error_code"`
-	ErrorMessage string `json:"error_message"`
-	Code         int    `json:"code"`
-	Message      string `json:"message"`
-}
-
-// read turns an answer into a receipt or an *api.Error.
+// read turns an answer into a receipt or an *api.Error. What has a SID was
+// created: nothing else that its body may say or lack makes a refusal of it,
+// but a status that says so.
 func (c *Client) read(a *api.Answer) (api.Receipt, error) {
 	if a.Status < 200 || a.Status > 299 {
 		return api.Receipt{}, c.refusal(a)
 	}
-	var r resource
-	status, ok := "", a.Read(&r) == nil && r.SID != ""
-	if ok {
-		status, ok = r.Status.(string)
+	message, whole := a.Object()
+	sid := message.Text("sid")
+	if !whole || sid == "" {
+		return api.Receipt{}, c.unreadable(a)
 	}
-	if !ok {
-		return api.Receipt{}, &api.Error{Provider: name, Status: a.Status, Raw: a.Raw(), RequestID: requestID(a), Unreadable: true}
-	}
+	status := message.Text("status")
 	if status == "failed" || status == "undelivered" || status == "canceled" {
-		code := 0
-		if r.ErrorCode != nil {
-			code = *r.ErrorCode
-		}
-		e := c.error(a, code, r.ErrorMessage)
+		code, _ := message.Number("error_code")
+		e := c.error(a, code, message.Text("error_message"))
 		if e.Class == "" {
 			e.Class = api.Permanent // created and failed at once: it would again
 		}
 		return api.Receipt{}, e
 	}
-	return api.Receipt{Status: a.Status, Kind: "sid", ID: r.SID, Message: status}, nil
+	return api.Receipt{Status: a.Status, Kind: "sid", ID: sid, Message: cmp.Or(status, "accepted")}, nil
 }
 
+// unreadable is an acceptance without a SID. It may be an error all the same,
+// under a status that a gateway has put there: then its code decides, where
+// the table knows it.
+func (c *Client) unreadable(a *api.Answer) *api.Error {
+	if e := c.refusal(a); e.Class != "" {
+		return e
+	}
+	return &api.Error{Provider: name, Status: a.Status, Raw: a.Raw(), RequestID: requestID(a), Unreadable: true}
+}
+
+// refusal reads an error. What a gateway says has no code that can be read:
+// then the status has to do.
 func (c *Client) refusal(a *api.Answer) *api.Error {
-	var r resource
-	_ = a.Read(&r) // what a gateway says is no JSON: then the status has to do
-	return c.error(a, r.Code, r.Message)
+	said, _ := a.Object()
+	code, ok := said.Number("code")
+	e := c.error(a, code, said.Text("message"))
+	e.Foreign = !ok
+	return e
 }
 
 func (c *Client) error(a *api.Answer, code int, message string) *api.Error {
 	e := &api.Error{
 		Provider: name, Status: a.Status, Code: code, Message: message, Raw: a.Raw(),
-		RetryAfter: a.RetryAfter(), RequestID: requestID(a), Foreign: a.Status >= 400 && !a.HasNumber("code"),
+		RetryAfter: a.RetryAfter(), RequestID: requestID(a),
 	}
 	if line, known := c.codes.Find(code); known {
 		e.Class, e.Scope, e.Credentials = line.Class, line.Scope, line.Credentials
