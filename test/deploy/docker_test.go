@@ -43,9 +43,7 @@ func checkDockerfile(t *testing.T, f *faults, r tree) map[string]image {
 	images := map[string]image{}
 	stages, args := parseDockerfile(t, f, r)
 	ignored := ignoring(t, r)
-	if goes := regexp.MustCompile(`(?m)^go (\S+)$`).FindStringSubmatch(r.read(t, "go.mod")); goes == nil || version.Compare("go"+args["GO_VERSION"], "go"+goes[1]) < 0 {
-		f.add("Dockerfile: Go %s is older than go.mod's %v", args["GO_VERSION"], goes)
-	}
+	checkGo(t, f, r, args["GO_VERSION"])
 	for _, s := range stages {
 		if s.Platform != "" && s.Platform != "$BUILDPLATFORM" {
 			f.add("Dockerfile: FROM --platform=%s", s.Platform)
@@ -75,6 +73,30 @@ func checkDockerfile(t *testing.T, f *faults, r tree) map[string]image {
 		}
 	}
 	return images
+}
+
+// goModules are the go.mod files: each names the same toolchain.
+func goModules() []string {
+	return []string{"go.mod", "tools/go.mod", "tools/supply/go.mod", "test/alerts/go.mod", "test/deploy/go.mod"}
+}
+
+// checkGo wants images to be built by the release that go.mod pins: the build
+// has GOTOOLCHAIN=local, so it would not fetch that one by itself, and whoever
+// runs make would test with another release than the one that is handed out.
+func checkGo(t *testing.T, f *faults, r tree, image string) {
+	t.Helper()
+	for _, file := range goModules() {
+		text := r.read(t, file)
+		if goes := regexp.MustCompile(`(?m)^go (\S+)$`).FindStringSubmatch(text); goes == nil || version.Compare("go"+image, "go"+goes[1]) < 0 {
+			f.add("Dockerfile: Go %s is older than %s's %v", image, file, goes)
+		}
+		pinned := regexp.MustCompile(`(?m)^toolchain go(\S+)$`).FindStringSubmatch(text)
+		if pinned == nil {
+			f.add("%s: pins no toolchain", file)
+			continue
+		}
+		f.same("Dockerfile: Go, of which "+file+" pins a release,", image, pinned[1])
+	}
 }
 
 // roots is where Go looks for the certificates of public CAs.

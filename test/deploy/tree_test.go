@@ -57,13 +57,14 @@ func newTree(t *testing.T) tree {
 			must(os.CopyFS(filepath.Join(root, dir), os.DirFS("../../"+dir)))
 		}
 	}
-	must(os.Mkdir(filepath.Join(root, "test"), 0o755))
-	for _, file := range []string{"Dockerfile", ".dockerignore", ".gitignore", ".env.example", "README.md", "docker-compose.yml", "test/docker-compose.yml"} {
+	files := []string{"Dockerfile", ".dockerignore", ".gitignore", ".env.example", "README.md", "docker-compose.yml", "test/docker-compose.yml"}
+	for _, file := range append(files, goModules()...) {
+		must(os.MkdirAll(filepath.Dir(filepath.Join(root, file)), 0o755))
 		data, err := os.ReadFile("../../" + file)
 		must(err)
 		must(os.WriteFile(filepath.Join(root, file), data, 0o600))
 	}
-	for _, linked := range []string{"cmd", "internal", "bin", "go.mod", "go.sum", "Makefile", "test/kafka", "test/e2e"} {
+	for _, linked := range []string{"cmd", "internal", "bin", "go.sum", "Makefile", "test/kafka", "test/e2e"} {
 		real, err := filepath.Abs("../../" + linked)
 		must(err)
 		must(os.Symlink(real, filepath.Join(root, linked)))
