@@ -70,7 +70,10 @@ func NewTraces(ctx context.Context, o TracesOptions) (*Traces, error) {
 	}
 	t := &Traces{opts: o}
 	t.provider = sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about))
-	t.tracer = t.provider.Tracer("messaging-worker", trace.WithInstrumentationVersion(o.Version))
+	t.tracer = t.provider.Tracer(
+		"messaging-worker", trace.WithInstrumentationVersion(o.Version),
+		trace.WithSchemaURL(semconv.SchemaURL), // the release whose names the attributes have
+	)
 	return t, nil
 }
 
@@ -85,14 +88,20 @@ func (t *Traces) Close(ctx context.Context) error {
 // Handle takes one record to its outcome, as worker.Engine.Handle does.
 type Handle func(ctx, calls context.Context, rec *models.Record, p models.Progress, c worker.Claim) error
 
-// Handle gives each record that inner takes a span. Inner sees a copy of the
-// record that carries the span's traceparent.
+// Handle gives each record that inner takes a span, a child of the span that
+// the record's traceparent names and linked to it, as the semantic conventions
+// for messaging ask of a process span. Inner sees a copy of the record that
+// carries the span's own traceparent.
 func (t *Traces) Handle(inner Handle) Handle {
 	return func(ctx, calls context.Context, rec *models.Record, p models.Progress, c worker.Claim) error {
 		headers := carrier(rec.Headers)
 		parent := t.context.Extract(context.WithoutCancel(ctx), &headers)
+		var links []trace.Link
+		if producer := trace.SpanContextFromContext(parent); producer.IsValid() {
+			links = append(links, trace.Link{SpanContext: producer})
+		}
 		parent, span := t.tracer.Start(
-			parent, "process "+rec.Topic,
+			parent, "process "+rec.Topic, trace.WithLinks(links...),
 			trace.WithSpanKind(trace.SpanKindConsumer),
 			trace.WithAttributes(
 				semconv.MessagingSystemKafka, semconv.MessagingOperationTypeProcess, semconv.MessagingOperationName("process"),

@@ -15,7 +15,9 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/twmb/franz-go/pkg/kgo"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	v1 "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -31,14 +33,15 @@ import (
 type receiver struct {
 	URL string // without the path
 
-	mu    sync.Mutex
-	spans []*v1.Span
-	text  strings.Builder // everything, as JSON
+	mu      sync.Mutex
+	spans   []*v1.Span
+	schemas map[string]int  // of resources and scopes
+	text    strings.Builder // everything, as JSON
 }
 
 func startReceiver(t *testing.T, path string) *receiver {
 	t.Helper()
-	r := &receiver{}
+	r := &receiver{schemas: map[string]int{}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		body, err := io.ReadAll(req.Body)
 		var export collector.ExportTraceServiceRequest
@@ -54,7 +57,9 @@ func startReceiver(t *testing.T, path string) *receiver {
 		defer r.mu.Unlock()
 		r.text.WriteString(protojson.Format(&export))
 		for _, resource := range export.GetResourceSpans() {
+			r.schemas["resource "+resource.GetSchemaUrl()]++
 			for _, scope := range resource.GetScopeSpans() {
+				r.schemas["scope "+scope.GetSchemaUrl()]++
 				r.spans = append(r.spans, scope.GetSpans()...)
 			}
 		}
@@ -88,8 +93,20 @@ func (r *receiver) of(trace string) map[string][]*v1.Span {
 	return found
 }
 
-// A message's span continues its request's trace and is the parent of one for
-// each provider call and each record written, which carry it on.
+// attributes returns those of a span that are texts or whole numbers.
+func attributes(s *v1.Span) map[string]string {
+	found := map[string]string{}
+	for _, a := range s.GetAttributes() {
+		if found[a.GetKey()] = a.GetValue().GetStringValue(); found[a.GetKey()] == "" {
+			found[a.GetKey()] = strconv.FormatInt(a.GetValue().GetIntValue(), 10)
+		}
+	}
+	return found
+}
+
+// A message's span continues its request's trace, is linked to the span that
+// sent the request, and is the parent of one for each provider call and each
+// record written, which carry it on.
 func TestTraces(t *testing.T) {
 	t.Parallel()
 	r := startReceiver(t, standardPath)
@@ -126,6 +143,22 @@ func TestTraces(t *testing.T) {
 		if hex.EncodeToString(m.GetParentSpanId()) != parent || m.GetKind() != v1.Span_SPAN_KIND_CONSUMER {
 			t.Errorf("the message's span is %v below %x", m.GetKind(), m.GetParentSpanId())
 		}
+		if l := m.GetLinks(); len(l) != 1 || hex.EncodeToString(l[0].GetSpanId()) != parent || hex.EncodeToString(l[0].GetTraceId()) != trace {
+			t.Errorf("the message's span is linked to %v, want the span that sent the request", l)
+		}
+		of := attributes(m)
+		for name, value := range map[string]string{
+			"messaging.system": "kafka", "messaging.operation.type": "process", "messaging.operation.name": "process",
+			"messaging.destination.name": s.Topic("request"), "messaging.destination.partition.id": "0",
+			"messaging.consumer.group.name": s.Group(),
+		} {
+			if of[name] != value {
+				t.Errorf("%s of the message's span is %q, want %q", name, of[name], value)
+			}
+		}
+		if offset, there := of["messaging.kafka.offset"]; !there || offset != "0" && offset != "1" {
+			t.Errorf("messaging.kafka.offset of the message's span is %q", offset)
+		}
 	}
 	kinds := map[string]v1.Span_SpanKind{"deliver sms": v1.Span_SPAN_KIND_CLIENT, send: v1.Span_SPAN_KIND_PRODUCER, letter: v1.Span_SPAN_KIND_PRODUCER}
 	written := map[string]bool{}
@@ -152,8 +185,16 @@ func TestTraces(t *testing.T) {
 	}
 	// A request without a trace begins one.
 	own := events[lone][0].TraceID
-	if spans := r.of(own); len(spans["process "+s.Topic("request")]) != 1 || len(spans[send]) != 3 {
+	alone := r.of(own)["process "+s.Topic("request")]
+	if spans := r.of(own); len(alone) != 1 || len(spans[send]) != 3 {
 		t.Errorf("the trace %q of a request without one has %d spans", own, len(spans))
+	}
+	if len(alone) == 1 && len(alone[0].GetLinks()) != 0 {
+		t.Errorf("the span of a request without a trace is linked to %v", alone[0].GetLinks())
+	}
+	// Whoever reads the spans must know whose names the attributes have.
+	if len(r.schemas) != 2 || r.schemas["resource "+semconv.SchemaURL] == 0 || r.schemas["scope "+semconv.SchemaURL] == 0 {
+		t.Errorf("schema URLs are %v, want %s for all", r.schemas, semconv.SchemaURL)
 	}
 	if !strings.Contains(r.text.String(), `"codes"`) || !strings.Contains(r.text.String(), `"auth"`) {
 		t.Error("the standard variables for service and resource are not heeded")
@@ -348,6 +389,37 @@ func TestMetrics(t *testing.T) {
 		}
 		return wrong.String()
 	})
+}
+
+// The names of all that is exported follow Prometheus's rules: no gauge ends
+// in _total, units are base units, everything has a help text.
+func TestMetricNames(t *testing.T) {
+	t.Parallel()
+	s := stage.New(t, models.SMS, stage.Options{Partitions: 2})
+	w := s.Work(nil)
+	s.Events(len(s.PutMany(5)))
+	s.Committed()
+	var body string
+	stage.Eventually(t, func() string {
+		if _, body = w.Get("/metrics"); !strings.Contains(body, "messaging_consumer_lag") {
+			return "no lag is told yet"
+		}
+		return ""
+	})
+	for _, name := range []string{"buffered_produce_records", "buffered_produce_bytes", "buffered_fetch_records", "buffered_fetch_bytes"} {
+		for _, client := range []string{"producer", "consumer"} {
+			if !strings.Contains(body, "\nmessaging_kafka_"+name+`{channel="sms",client="`+client+`"} `) {
+				t.Errorf("messaging_kafka_%s of the %s is not exported", name, client)
+			}
+		}
+	}
+	problems, err := promlint.New(strings.NewReader(body)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
 }
 
 // An operator sees what is unfinished, and why an offset does not go on.
