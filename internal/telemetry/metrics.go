@@ -268,7 +268,7 @@ func (w *watcher) Collect(to chan<- prometheus.Metric) {
 		}
 		to <- gauge("oldest_unfinished_seconds", "Age of the request that keeps the partition's offset; 0 while there is none.", age, "partition", number)
 		if p.Lag >= 0 {
-			to <- gauge("consumer_lag", "Records of an owned partition that are not committed.", float64(p.Lag), "partition", number, "topic", s.Topic)
+			to <- gauge("consumer_lag", "Offsets of an owned partition from the committed to the last stable one.", float64(p.Lag), "partition", number, "topic", s.Topic)
 		}
 	}
 }

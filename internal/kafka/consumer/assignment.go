@@ -50,7 +50,7 @@ type assignment struct {
 	rewound   bool           // Kafka may hold a higher commit than this began at
 	stopped   bool           // nothing more is admitted
 	closed    bool           // nor committed
-	end       int64          // the partition's end, as far as it is known; -1 for not at all
+	end       int64          // the partition's last stable offset when it was asked for; -1 before that
 }
 
 // newAssignment makes the assignment of a partition. Everything it starts
@@ -134,6 +134,15 @@ func (a *assignment) admit(r *kgo.Record, acked func(int32) int64) (progress mod
 	}
 	a.handlers.Add(1) // under the lock: once stopped is seen, nobody is added
 	return progress, true
+}
+
+// pass notes that nothing is to be done up to an offset; see tracker.pass.
+func (a *assignment) pass(offset int64, epoch int32) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.stopped {
+		a.tracker.pass(offset, epoch)
+	}
 }
 
 // refuse admits nothing more.

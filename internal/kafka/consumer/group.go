@@ -34,6 +34,11 @@ func (c *Consumer) clientOptions(hard, reading context.Context, fail context.Can
 		opts,
 		kgo.ConsumerGroup(c.opts.Group),
 		kgo.ConsumeTopics(c.opts.Topic),
+		// What was rolled back was never asked for, and what is in an open
+		// transaction is not asked for yet. Its markers are kept: they are
+		// offsets to commit past.
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.DisableAutoCommit(),
 		kgo.SessionTimeout(c.opts.SessionTimeout),

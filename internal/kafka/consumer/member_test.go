@@ -169,7 +169,11 @@ func (s *scene) committed(partition int32, want int64) {
 	ctx, cancel := context.WithTimeout(s.t.Context(), bound)
 	defer cancel()
 	_, err := s.cluster.WaitGroupInfo(ctx, "group", func(g *kfake.GroupInfo) bool {
-		return g.Commits["request"][partition].Offset == want
+		if g == nil {
+			return false // nobody has joined yet
+		}
+		commit, ok := g.Commits["request"][partition]
+		return ok && commit.Offset == want
 	})
 	if err != nil {
 		s.t.Fatal(errors.Join(errors.New("the offset was not committed: "+strconv.FormatInt(want, 10)), err))

@@ -102,6 +102,10 @@ func (c *Consumer) sort(fetches kgo.Fetches) []batch {
 // admit hands the records over, each as soon as the pending bounds have room.
 func (c *Consumer) admit(ctx context.Context, b batch) {
 	for _, r := range b.records {
+		if r.Attrs.IsControl() {
+			b.assignment.pass(r.Offset, r.LeaderEpoch)
+			continue
+		}
 		size := int64(len(r.Value))
 		if err := c.pending.take(ctx, size, c.opts.PollBeat); err != nil {
 			return

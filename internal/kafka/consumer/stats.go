@@ -38,7 +38,7 @@ type Partition struct {
 	Number     int32
 	Unfinished int       // admitted and not finished
 	Committed  int64     // the committed offset; -1 while there is none
-	Lag        int64     // records behind the committed offset; -1 while it is not known
+	Lag        int64     // offsets from the committed to the last stable one; -1 while it is not known
 	Oldest     time.Time // of the record that keeps the offset from going on, or when it was read where its time is not usable; zero while there is none
 	Pin        int64     // that record's offset
 }
@@ -71,7 +71,8 @@ func (a *assignment) stats() Partition {
 	return p
 }
 
-// measureInterval is how often the brokers are asked where the topic ends. A
+// measureInterval is how often the brokers are asked where the topic ends, for
+// a reader of committed records: at the last stable offset. A
 // fetch tells it too, but not while reading pauses, and that is when somebody
 // wants to know.
 const measureInterval = 5 * time.Second
@@ -97,7 +98,8 @@ func (c *Consumer) measure(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, measureInterval)
 	defer cancel()
-	ends, err := kadm.NewClient(c.client).ListEndOffsets(ctx, c.opts.Topic)
+	// What is behind the last stable offset waits for its producer, not for us.
+	ends, err := kadm.NewClient(c.client).ListCommittedOffsets(ctx, c.opts.Topic)
 	if err != nil {
 		return // readiness tells that the brokers do not answer
 	}
@@ -106,6 +108,7 @@ func (c *Consumer) measure(ctx context.Context) {
 			a.mu.Lock()
 			a.end = end.Offset
 			a.mu.Unlock()
+			c.passGaps(ctx, a, end.Offset)
 		}
 	}
 }

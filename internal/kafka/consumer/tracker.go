@@ -11,7 +11,8 @@ import (
 //
 // Invariants, for any order of completions:
 //   - committable never falls, and never passes an unfinished record
-//   - it passes a record as soon as that and all before it are finished
+//   - it passes a record as soon as that and all before it are finished, and
+//     offsets that no record has with the record before them
 //   - finishing an offset twice, or one never admitted, changes nothing
 type tracker struct {
 	entries []entry // admitted and not yet passed, ascending by offset
@@ -46,6 +47,16 @@ func (t *tracker) admit(offset int64, epoch int32, at time.Time) bool {
 	t.last = offset
 	t.entries = append(t.entries, entry{offset: offset, epoch: epoch, at: at.UnixMilli()})
 	return true
+}
+
+// pass notes that no record lies between the last one admitted and offset,
+// nor at offset: transactions' markers, records that were rolled back or that
+// compaction has removed. Epoch is the leader epoch there, -1 for unknown. An
+// offset that was admitted or passed already changes nothing.
+func (t *tracker) pass(offset int64, epoch int32) {
+	if t.admit(offset, epoch, time.Time{}) {
+		t.finish(offset)
+	}
 }
 
 // finish notes that the record's outcome is durable.

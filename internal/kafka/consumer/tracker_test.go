@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -8,7 +9,7 @@ import (
 )
 
 // The model is the definition itself: the committable offset is one above the
-// longest finished prefix of what was admitted.
+// longest finished prefix of what was admitted or passed.
 func TestTrackerAgainstItsDefinition(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -17,7 +18,12 @@ func TestTrackerAgainstItsDefinition(t *testing.T) {
 		finished := map[int64]bool{}
 		offset := rapid.Int64Range(0, 1<<40).Draw(t, "start")
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
-			if len(admitted) == 0 || rapid.Bool().Draw(t, "admit") {
+			if rapid.IntRange(0, 3).Draw(t, "pass") == 0 { // a marker, or more that no record has
+				offset += rapid.Int64Range(1, 3).Draw(t, "gap")
+				tr.pass(offset, int32(offset%7))
+				tr.pass(offset-1, -1) // it is known already
+				admitted, finished[offset] = append(admitted, offset), true
+			} else if len(admitted) == 0 || rapid.Bool().Draw(t, "admit") {
 				offset += rapid.Int64Range(1, 3).Draw(t, "gap") // compaction leaves gaps
 				if !tr.admit(offset, int32(offset%7), time.Time{}) {
 					t.Fatalf("admit(%d) = false above all before it", offset)
@@ -34,6 +40,10 @@ func TestTrackerAgainstItsDefinition(t *testing.T) {
 					break
 				}
 				want = o + 1
+			}
+			open, _, busy := tr.oldest()
+			if busy != slices.ContainsFunc(admitted, func(o int64) bool { return !finished[o] }) || busy && finished[open] {
+				t.Fatalf("oldest() = %d, %v; admitted %v, finished %v", open, busy, admitted, finished)
 			}
 			got, ok := tr.committable()
 			if got.offset != want || ok != (want >= 0) {
@@ -56,6 +66,11 @@ func TestTrackerIgnoresWhatItDoesNotKnow(t *testing.T) {
 	}
 	if got, ok := tr.committable(); ok {
 		t.Errorf("committable() = %v after foreign completions, want none", got)
+	}
+	tr.pass(11, 0)
+	tr.pass(12, 0)
+	if got, ok := tr.committable(); ok {
+		t.Errorf("committable() = %v when what is unfinished was passed, want none", got)
 	}
 	for _, offset := range []int64{12, 10, 3} {
 		if tr.admit(offset, 0, time.Time{}) {
