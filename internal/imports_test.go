@@ -49,7 +49,7 @@ func rooms() []room {
 		{path: "internal/kafka", may: leaf, client: true},
 		{path: "internal/kafka/embedded", may: leaf, client: true},
 		{path: "internal/kafka/consumer", may: []string{"internal/kafka", "internal/kafka/journal", "internal/models"}, client: true},
-		{path: "internal/kafka/journal", may: []string{"internal/models"}, client: true},
+		{path: "internal/kafka/journal", may: []string{"internal/kafka", "internal/models"}, client: true},
 		{path: "internal/kafka/producer", may: []string{"internal/kafka"}, client: true},
 		{path: "internal/kafka/publisher", may: []string{"internal/kafka", "internal/kafka/producer", "internal/models"}, client: true},
 

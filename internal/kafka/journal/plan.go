@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kgo"
 
+	"messaging-worker/internal/kafka"
 	"messaging-worker/internal/models"
 )
 
@@ -136,34 +136,30 @@ func (p *plan) byTime(ctx context.Context, w Want, partition int32, low, end int
 	return min(o.Offset, end), nil
 }
 
-// timestamp returns that of the first record from the committed one on, and
-// false where there is none.
+// timestamp returns that of the first committed record from the committed
+// offset on, the zero time where Kafka does not tell it, and false where there
+// is no such record: then no owner has seen one.
 func (p *plan) timestamp(ctx context.Context, w Want) (at time.Time, ok bool, err error) {
-	ends, err := p.admin.ListEndOffsets(ctx, p.Requests)
+	ends, err := p.admin.ListCommittedOffsets(ctx, p.Requests)
 	if err != nil {
 		return at, false, fmt.Errorf("ask for log ends: %w", err)
 	}
-	if e, ok := ends.Lookup(p.Requests, w.Partition); !ok || e.Offset <= w.Committed {
-		return at, false, nil
+	end, ok := ends.Lookup(p.Requests, w.Partition)
+	if !ok || end.Err != nil {
+		return at, false, errors.Join(errors.New("ask for log end"), end.Err)
 	}
-	// There may be nothing but a transaction's marker yet, and its time will do.
-	client, err := kgo.NewClient(append(p.Client, kgo.KeepControlRecords(), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{
-		p.Requests: {w.Partition: kgo.NewOffset().At(w.Committed)},
-	}))...)
-	if err != nil {
-		return at, false, fmt.Errorf("read a request: %w", err)
-	}
-	defer client.Close()
-	for {
-		fetches := client.PollRecords(ctx, 1)
-		if ctx.Err() != nil {
-			return at, false, context.Cause(ctx)
+	for from := w.Committed; from < end.Offset; {
+		rec, next, err := kafka.NextCommitted(ctx, p.client, p.Requests, w.Partition, from)
+		if err != nil {
+			return at, false, fmt.Errorf("read a request: %w", err)
 		}
-		for _, failed := range fetches.Errors() {
-			return at, false, fmt.Errorf("read a request: %w", failed.Err)
-		}
-		for _, rec := range fetches.Records() {
+		if rec != nil {
 			return rec.Timestamp, true, nil
 		}
+		if next == from {
+			return at, true, nil // everything in the log may be about it
+		}
+		from = next
 	}
+	return at, false, nil
 }
