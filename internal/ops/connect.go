@@ -37,7 +37,8 @@ const reachWithin = 10 * time.Second
 
 // Connect makes a client of the settings and waits for a broker's first
 // answer, so that a wrong address or password is told at once and in words.
-// Opts are added to those of the settings. Close the client.
+// What it reads is committed: a person is shown what the workers act on. Opts
+// are added to those of the settings. Close the client.
 func Connect(ctx context.Context, c *config.Config, opts ...kgo.Opt) (*kgo.Client, error) {
 	o := KafkaOptions(c, "msgctl")
 	shared, err := o.Client(zerolog.Nop())
@@ -48,7 +49,9 @@ func Connect(ctx context.Context, c *config.Config, opts ...kgo.Opt) (*kgo.Clien
 	if err != nil {
 		return nil, err
 	}
-	shared = append(shared, kgo.ProducerBatchCompression(codec), kgo.UnknownTopicRetries(2))
+	shared = append(
+		shared, kgo.ProducerBatchCompression(codec), kgo.UnknownTopicRetries(2), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+	)
 	client, err := kgo.NewClient(append(shared, opts...)...)
 	if err != nil {
 		return nil, fmt.Errorf("make Kafka client: %w", err)

@@ -11,7 +11,8 @@ import (
 	"messaging-worker/internal/config"
 )
 
-// Tail reads what is written to a topic from the moment it was made.
+// Tail reads what is written to a topic from the moment it was made, or is in
+// transactions that are committed since.
 type Tail struct {
 	client *kgo.Client
 	topic  string
@@ -23,7 +24,7 @@ func NewTail(ctx context.Context, c *config.Config, topic string) (*Tail, error)
 	if err != nil {
 		return nil, err
 	}
-	ends, err := kadm.NewClient(client).ListEndOffsets(ctx, topic)
+	ends, err := kadm.NewClient(client).ListCommittedOffsets(ctx, topic)
 	if err == nil {
 		err = ends.Error()
 	}

@@ -33,14 +33,16 @@ func NewTraffic(ctx context.Context, brokers []string, topics map[models.Channel
 	for _, t := range topics {
 		status = append(status, t.Status)
 	}
-	ends, err := kadm.NewClient(asking).ListEndOffsets(ctx, status...)
+	ends, err := kadm.NewClient(asking).ListCommittedOffsets(ctx, status...)
 	if err == nil {
 		err = ends.Error()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("ask for the ends of the status topics: %w", err)
 	}
-	client, err := kgo.NewClient(seeds, kgo.ConsumePartitions(ends.KOffsets()), kgo.ProducerLinger(0))
+	client, err := kgo.NewClient(
+		seeds, kgo.ConsumePartitions(ends.KOffsets()), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ProducerLinger(0),
+	)
 	if err != nil {
 		return nil, fmt.Errorf("connect to Kafka: %w", err)
 	}

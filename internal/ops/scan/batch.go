@@ -18,9 +18,11 @@ const (
 	atLastDelta  = 23
 	atFirstTime  = 27
 	atMaxTime    = 35
+	atProducer   = 43
 	atCount      = 57
 	atRecords    = 61
 
+	isTransaction  = 0x10
 	isControl      = 0x20
 	isAppendTime   = 0x08
 	codecBits      = 0x07
@@ -29,8 +31,9 @@ const (
 
 var errCut = errors.New("a record batch is cut or damaged")
 
-// batches visits what a fetch answered with and returns where to go on.
-func (r *reader) batches(s Span, raw []byte) (int64, error) {
+// batches visits what a fetch answered with, but for what was rolled back, and
+// returns where to go on.
+func (r *reader) batches(s Span, raw []byte, rolledBack *aborted) (int64, error) {
 	next := s.From
 	for len(raw) >= atRecords {
 		end := lengthAndStart + int(short(raw[atLength:]))
@@ -44,7 +47,8 @@ func (r *reader) batches(s Span, raw []byte) (int64, error) {
 			return next, fmt.Errorf("read %s/%d: %w", r.topic.Name, s.Partition, errCut)
 		}
 		b := batch{Span: s, topic: r.topic.Name, raw: raw[:end]}
-		if b.last() >= s.From && b.base() < s.To {
+		hidden := rolledBack.hides(&b) // each is looked at, wanted or not
+		if !hidden && b.last() >= s.From && b.base() < s.To {
 			if err := r.batch(&b); err != nil {
 				return next, err
 			}
@@ -65,6 +69,11 @@ func (b *batch) base() int64        { return long(b.raw) }
 func (b *batch) last() int64        { return b.base() + int64(short(b.raw[atLastDelta:])) }
 func (b *batch) attributes() uint16 { return binary.BigEndian.Uint16(b.raw[atAttributes:]) }
 func (b *batch) count() int         { return int(short(b.raw[atCount:])) }
+func (b *batch) producer() int64    { return long(b.raw[atProducer:]) }
+func (b *batch) control() bool      { return b.attributes()&isControl != 0 }
+func (b *batch) transactional() bool {
+	return b.attributes()&isTransaction != 0
+}
 
 // long and short read the protocol's int64 and int32.
 func long(b []byte) int64  { return int64(binary.BigEndian.Uint64(b)) } //nolint:gosec // the sign is meant
@@ -73,9 +82,6 @@ func short(b []byte) int32 { return int32(binary.BigEndian.Uint32(b)) } //nolint
 // batch visits the wanted records of one. Keys are compared where they lie:
 // nothing is decoded of a record that nobody wants.
 func (r *reader) batch(b *batch) error {
-	if b.attributes()&isControl != 0 {
-		return nil
-	}
 	records := b.raw[atRecords:]
 	if codec := b.attributes() & codecBits; codec != 0 {
 		out, err := r.decompress(records, kgo.CompressionCodecType(codec))

@@ -29,7 +29,7 @@ func seed() []byte {
 
 func visited(raw []byte, s Span) (next int64, seen []*kgo.Record, err error) {
 	r := newReader(&Topic{Name: "t"}, nil, func(rec *kgo.Record) error { seen = append(seen, rec); return nil })
-	next, err = r.batches(s, raw)
+	next, err = r.batches(s, raw, newAborted(nil))
 	return next, seen, err
 }
 

@@ -82,7 +82,7 @@ func (r *reader) span(ctx context.Context, s Span) error {
 			s.From = max(s.From+1, p.LogStartOffset) // retention was faster
 			continue
 		}
-		if s.From, err = r.batches(s, p.RecordBatches); err != nil {
+		if s.From, err = r.batches(s, p.RecordBatches, newAborted(p.AbortedTransactions)); err != nil {
 			return err
 		}
 	}
@@ -124,6 +124,7 @@ func (r *reader) fetchOnce(ctx context.Context, s Span) (*kmsg.FetchResponseTopi
 	}
 	req := kmsg.NewPtrFetchRequest()
 	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = 500, 1, fetchBytes
+	req.IsolationLevel = 1 // read committed; the answer lists what was rolled back
 	topic := kmsg.NewFetchRequestTopic()
 	topic.Topic, topic.TopicID = r.topic.Name, id
 	partition := kmsg.NewFetchRequestTopicPartition()

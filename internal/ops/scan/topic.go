@@ -1,5 +1,7 @@
 // Package scan reads what a topic holds at present, and does it much faster
-// than a consumer where few of the records are wanted.
+// than a consumer where few of the records are wanted. It reads committed: what
+// a transaction has rolled back is not there, and a partition ends where the
+// first open transaction begins.
 package scan
 
 import (
@@ -120,9 +122,9 @@ func (t *Topic) starts(ctx context.Context, since time.Time) (kadm.ListedOffsets
 	return offsets, err
 }
 
-// Ends returns where the partitions end now.
+// Ends returns where the partitions end now: at their last stable offsets.
 func (t *Topic) Ends(ctx context.Context) (map[int32]int64, error) {
-	offsets, err := t.admin.ListEndOffsets(ctx, t.Name)
+	offsets, err := t.admin.ListCommittedOffsets(ctx, t.Name)
 	if err == nil {
 		err = offsets.Error()
 	}
