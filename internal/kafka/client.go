@@ -57,7 +57,7 @@ func (o Options) Client(log zerolog.Logger) ([]kgo.Opt, error) {
 		kgo.SeedBrokers(o.Brokers...),
 		kgo.ClientID(o.ClientID),
 		kgo.SoftwareNameAndVersion("messaging-worker", "1"),
-		kgo.WithLogger(&bridge{log: log}),
+		kgo.WithLogger(Logger(log)),
 		// A topic that appears late must not wait for the usual five minutes.
 		kgo.MetadataMaxAge(15 * time.Second),
 		kgo.MetadataMinAge(time.Second),

@@ -16,14 +16,21 @@ type bridge struct {
 	log zerolog.Logger
 
 	mu   sync.Mutex
-	said map[string]time.Time // complaints, by their text
+	said map[string]time.Time // when each complaint came last, by its text
 }
 
-// repeatAfter is how long a complaint that comes again and again is said at
-// debug only: a client that cannot connect says so several times a second.
-const repeatAfter = 30 * time.Second
+// Logger returns a logger for a client that writes to log.
+func Logger(log zerolog.Logger) kgo.Logger { return &bridge{log: log} }
 
-// news reports whether a complaint was not said lately.
+// silence is how long a complaint must not have come to be said again: a client
+// that cannot connect complains several times a second, for as long as that
+// lasts.
+const silence = time.Minute
+
+// maxSaid bounds the complaints that are remembered.
+const maxSaid = 100
+
+// news reports whether a complaint did not come lately.
 func (b *bridge) news(msg string, keyvals []any) bool {
 	words := []string{msg}
 	for i := 0; i+1 < len(keyvals); i += 2 {
@@ -31,17 +38,15 @@ func (b *bridge) news(msg string, keyvals []any) bool {
 			words = append(words, err.Error())
 		}
 	}
-	text := strings.Join(words, " ")
+	text := strings.Join(withoutAddresses(strings.Join(words, " ")), " ")
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if time.Since(b.said[text]) < repeatAfter {
-		return false
-	}
-	if b.said == nil || len(b.said) > 100 {
+	last, known := b.said[text]
+	if !known && (b.said == nil || len(b.said) >= maxSaid) {
 		b.said = map[string]time.Time{}
 	}
 	b.said[text] = time.Now()
-	return true
+	return !known || time.Since(last) >= silence
 }
 
 func (b *bridge) Level() kgo.LogLevel {

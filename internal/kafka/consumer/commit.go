@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -85,29 +87,46 @@ func (c *Consumer) commit(ctx context.Context, assignments []*assignment) {
 	refused, err := c.sendCommit(ctx, offsets, metadata)
 	if err != nil {
 		c.tally.commitFailures.Add(1)
-		if ctx.Err() == nil || errors.Is(err, context.DeadlineExceeded) {
-			c.log.Warn().Err(err).Msg("commit offsets: will be tried again")
+		if (ctx.Err() == nil || errors.Is(err, context.DeadlineExceeded)) && c.told.News("commit", err) {
+			c.log.Warn().Err(err).Msg("commit offsets: will be tried again until it succeeds")
 		}
 		return
 	}
-	failed := false
+	c.told.News("commit", nil)
+	failed := map[int32]error{}
 	for _, a := range assignments {
 		pos, sent := offsets[a.partition]
 		if !sent {
 			continue
 		}
 		if err := refused[a.partition]; err != nil {
-			failed = true
+			failed[a.partition] = err
 			a.refused(err)
-			c.log.Warn().Err(err).Int32("partition", a.partition).Msg("commit offset: will be tried again")
 			continue
 		}
 		a.setCommitted(pos.Offset, keptAt[a.partition])
 	}
-	if failed {
+	c.tellRefused(offsets, failed)
+	if len(failed) > 0 {
 		c.tally.commitFailures.Add(1)
 	} else {
 		c.tally.commits.Add(1)
+	}
+}
+
+// tellRefused says of which partitions Kafka refuses commits: once, and again
+// when its reason changes.
+func (c *Consumer) tellRefused(sent map[int32]kgo.EpochOffset, failed map[int32]error) {
+	fresh := map[error][]int32{} // kerr has one value for each code
+	for _, partition := range slices.Sorted(maps.Keys(sent)) {
+		err := failed[partition]
+		if c.told.News(fmt.Sprint("commit ", partition), err) && err != nil {
+			fresh[err] = append(fresh[err], partition)
+		}
+	}
+	for err, partitions := range fresh {
+		c.log.Warn().Err(err).Ints32("partitions", partitions).
+			Msg("commit offsets: refused, will be tried again until it succeeds; what is finished is not sent again meanwhile")
 	}
 }
 

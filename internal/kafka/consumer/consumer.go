@@ -86,6 +86,8 @@ type Consumer struct {
 	lease   *lease
 	crew    *crew
 	tally   tally
+	faults  faults     // of reading requests
+	told    kafka.Told // errors that stand and were logged
 
 	kick, kickLate chan struct{} // see askForCommit; they hold one token
 
@@ -106,10 +108,8 @@ type Consumer struct {
 	total      int                   // partitions of the topic; 0 while it is not known
 	leaving    int                   // how many of the owned are about to be given up
 	lately     map[int32]*assignment // the latest that was forgotten of a partition
-	fetchErr   error                 // the latest error of reading the topic
-	fetchErrAt time.Time
-	groupErr   error // what ended the last group session; nil once partitions were assigned
-	journalErr error // why the journal cannot be read; nil while it can
+	groupErr   error                 // what ended the last group session; nil once partitions were assigned
+	journalErr error                 // why the journal cannot be read; nil while it can
 }
 
 // New makes a consumer. Errors are those of the options; it does not connect.
@@ -216,8 +216,11 @@ type State struct {
 // State returns the present state. It may be called at any time.
 func (c *Consumer) State() State {
 	c.mu.Lock()
-	s := State{Partitions: len(c.owned), Err: errors.Join(c.standing(), c.groupErr, c.journalErr)}
+	s := State{Partitions: len(c.owned), Err: errors.Join(c.groupErr, c.journalErr)}
 	c.mu.Unlock()
+	if s.Partitions > 0 { // who owns none reads none
+		s.Err = errors.Join(c.faults.standing(), s.Err)
+	}
 	if c.running() {
 		_, generation := c.client.GroupMetadata()
 		s.Joined = generation >= 0

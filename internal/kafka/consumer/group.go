@@ -67,7 +67,7 @@ func (c *Consumer) clientOptions(hard, reading context.Context, fail context.Can
 			c.lost(parts[c.opts.Topic])
 		}),
 		c.opts.Kafka.Watched(),
-		kgo.WithHooks(c.lease, groupErrors(func(err error) {
+		kgo.WithHooks(c.lease, c.fetchAnswers(), groupErrors(func(err error) {
 			c.setGroupErr(fmt.Errorf("consumer group %s: %w", c.opts.Group, err))
 			if isFatal(err) {
 				fail(fmt.Errorf("another worker runs with the same KAFKA_GROUP_INSTANCE_ID %q: %w", c.opts.InstanceID, err))
@@ -258,6 +258,7 @@ func (c *Consumer) forget(assignments []*assignment) {
 	for _, a := range assignments {
 		a.close()
 		if c.owned[a.partition] == a {
+			c.faults.over(a.partition)
 			delete(c.owned, a.partition)
 			c.lately[a.partition] = a
 		}

@@ -1,9 +1,12 @@
 package consumer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strconv"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -81,6 +84,26 @@ type member struct {
 	ended   chan struct{} // closed at the poll loop's end
 	stop    context.CancelFunc
 	result  chan error
+	log     lines
+}
+
+// lines is a log that is read while it is written.
+type lines struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.Write(b)
+}
+
+// count returns how often a text is in the log.
+func (l *lines) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.all.String(), text)
 }
 
 func (s *scene) join() *member {
@@ -103,7 +126,7 @@ func (s *scene) join() *member {
 			}
 		},
 		PollEnd: func() { close(m.ended) },
-		Log:     zerolog.Nop(),
+		Log:     zerolog.New(&m.log),
 	}, m.handle)
 	if err != nil {
 		s.t.Fatal(err)

@@ -92,6 +92,9 @@ func (c *Consumer) sort(fetches kgo.Fetches) []batch {
 	defer c.mu.Unlock()
 	var batches []batch
 	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+		if len(p.Records) > 0 && p.Err == nil {
+			c.faults.over(p.Partition)
+		}
 		if a, ok := c.owned[p.Partition]; ok && (len(p.Records) > 0 || p.Err != nil) {
 			batches = append(batches, batch{a, p.Records, p.Err})
 		}
@@ -145,31 +148,18 @@ func (c *Consumer) fetchErrors(fetches kgo.Fetches) bool {
 			return
 		}
 		failed = true
-		if !isOffRange(err) {
-			c.noteFetchError(topic, partition, err)
+		// Of a group session that ended OnGroupManageError has told before, and
+		// by now another one may have begun.
+		_, session := errors.AsType[*kgo.ErrGroupSession](err)
+		if isOffRange(err) || session {
+			return
+		}
+		if c.faults.note(partition, err) { // readiness tells it all along
+			c.log.Error().Err(err).Str("topic", topic).Int32("partition", partition).
+				Msg("read requests: will be tried again")
 		}
 	})
 	return failed
-}
-
-func (c *Consumer) noteFetchError(topic string, partition int32, err error) {
-	c.mu.Lock()
-	again := c.standing() != nil && c.fetchErr.Error() == err.Error()
-	c.fetchErr, c.fetchErrAt = err, time.Now()
-	c.mu.Unlock()
-	if !again { // a standing error is told once, and by readiness all along
-		c.log.Error().Err(err).Str("topic", topic).Int32("partition", partition).
-			Msg("read requests: will be tried again")
-	}
-}
-
-// standing returns the latest error while it is fresh: one that has not come
-// back for a while is over. It is called with c.mu held.
-func (c *Consumer) standing() error {
-	if time.Since(c.fetchErrAt) > 10*time.Second {
-		return nil
-	}
-	return c.fetchErr
 }
 
 // record copies r out of the client's fetch buffer: one message that backs

@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"messaging-worker/internal/kafka"
 	"messaging-worker/internal/kafka/journal"
 )
 
@@ -62,15 +63,14 @@ func (c *Consumer) recover(ctx context.Context, list []journal.Want) {
 		return
 	}
 	c.recoveries.Go(func() {
-		said := ""
+		var told kafka.Told
 		for {
 			err := c.readJournal(ctx, list, byPartition)
 			c.setJournalErr(err)
 			if err == nil || ctx.Err() != nil {
 				return
 			}
-			if err.Error() != said { // a standing error is told once
-				said = err.Error()
+			if told.News("journal", err) {
 				c.log.Warn().Err(err).Msg("read the journal of assigned partitions: will be tried again; they wait")
 			}
 			select {

@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -30,6 +31,9 @@ func (c *Consumer) reposition(ctx, hard context.Context, batches []batch) {
 	}
 }
 
+// errNoStart is the answer of a broker that does not know the partition.
+var errNoStart = errors.New("the broker does not tell the partition's start")
+
 // reset goes on at the earliest record of a partition whose position is not
 // in the log (any more): retention overtook us, or the log was cut. Reading
 // again what may have been done is the lesser evil against leaving it out.
@@ -42,8 +46,13 @@ func (c *Consumer) reset(ctx, hard context.Context, old *assignment) {
 		err = starts.Error()
 	}
 	start, ok := starts.Lookup(c.opts.Topic, partition)
-	if err != nil || !ok {
+	if err == nil && !ok {
+		err = errNoStart
+	}
+	if matter := fmt.Sprint("reset ", partition); c.told.News(matter, err) && err != nil {
 		c.log.Warn().Err(err).Int32("partition", partition).Msg("position out of range: cannot ask for the earliest record yet")
+	}
+	if err != nil {
 		return
 	}
 	was := c.client.CommittedOffsets()[c.opts.Topic][partition].Offset

@@ -1,0 +1,120 @@
+package consumer
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"messaging-worker/internal/kafka"
+)
+
+// faults are the errors of reading requests that stand. Each stands until a
+// success disproves it, and no longer: records of its partition, or a fetch
+// that brings none and no error either.
+//
+// The client does not tell of an empty fetch, but of each answer. It asks a
+// broker again only when what the answer before has brought was taken, be it
+// records or an error. So an answer proves nothing of itself, and the one after
+// it that the first had no error, or it would have been noted meanwhile.
+type faults struct {
+	told kafka.Told
+
+	mu sync.Mutex
+	of map[int32]*fault // by partition; those below zero are the topic's as a whole
+}
+
+type fault struct {
+	err     error
+	answers int // of fetches of its leader since it was noted
+}
+
+// note keeps an error, and reports whether it is to be logged.
+func (f *faults) note(partition int32, err error) (news bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.of == nil {
+		f.of = map[int32]*fault{}
+	}
+	f.of[partition] = &fault{err: err}
+	return f.told.News(matter(partition), err)
+}
+
+// over ends the error of a partition, and that of the topic as a whole.
+func (f *faults) over(partition int32) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for p := range f.of {
+		if p == partition || p < 0 {
+			f.end(p)
+		}
+	}
+}
+
+// end is called with f.mu held.
+func (f *faults) end(partition int32) {
+	delete(f.of, partition)
+	f.told.News(matter(partition), nil)
+}
+
+// answered counts an answered fetch of a broker.
+func (f *faults) answered(broker int32, leader func(partition int32) int32) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for p, one := range f.of {
+		if p >= 0 && leader(p) != broker {
+			continue
+		}
+		if one.answers++; one.answers >= 2 {
+			f.end(p)
+		}
+	}
+}
+
+// standing returns the errors that stand, each once, or nil.
+func (f *faults) standing() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var list []error
+	for _, p := range slices.Sorted(maps.Keys(f.of)) {
+		err := f.of[p].err
+		if !slices.ContainsFunc(list, func(e error) bool { return kafka.SameFault(e.Error(), err.Error()) }) {
+			list = append(list, err)
+		}
+	}
+	return errors.Join(list...)
+}
+
+// fetchAnswers is called for each answered fetch, with the broker's id.
+type fetchAnswers func(broker int32)
+
+// OnBrokerE2E implements kgo.HookBrokerE2E.
+func (f fetchAnswers) OnBrokerE2E(meta kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E) {
+	if key == kmsg.Fetch.Int16() && e2e.Err() == nil {
+		f(meta.NodeID)
+	}
+}
+
+var _ kgo.HookBrokerE2E = fetchAnswers(nil)
+
+// fetchAnswers watches the client's fetches for what disproves an error.
+func (c *Consumer) fetchAnswers() fetchAnswers {
+	leader := func(partition int32) int32 {
+		id, _, err := c.client.PartitionLeader(c.opts.Topic, partition)
+		if err != nil {
+			return -1
+		}
+		return id
+	}
+	return func(broker int32) {
+		if c.running() {
+			c.faults.answered(broker, leader)
+		}
+	}
+}
+
+func matter(partition int32) string { return strconv.Itoa(int(partition)) }

@@ -1,0 +1,197 @@
+package consumer
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// A fetch that brings nothing and no error either ends the error before it, as
+// one with records does.
+func TestFetchErrorEndsWithAFetch(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, 1, 1)
+	var refuse atomic.Bool
+	refuse.Store(true)
+	fetched := make(chan bool, 1e6)
+	s.cluster.ControlKey(kmsg.Fetch.Int16(), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		s.cluster.KeepControl()
+		req, ok := request.(*kmsg.FetchRequest)
+		if !ok || req.MaxWaitMillis != 500 { // the reader of the journal waits less
+			return nil, nil, false
+		}
+		refused := refuse.Load() && len(req.Topics) > 0
+		fetched <- refused
+		return refusal(req, kerr.TopicAuthorizationFailed), nil, refused
+	})
+	m := s.join()
+	for !wait(t, fetched, "a fetch that is refused") {
+	}
+	s.await(func() bool { return stands(m, "TOPIC_AUTHORIZATION_FAILED") })
+	for range 5 { // and goes on to stand while nothing disproves it
+		wait(t, fetched, "a fetch")
+	}
+	if !stands(m, "TOPIC_AUTHORIZATION_FAILED") {
+		t.Errorf("State = %+v while each fetch is refused", m.c.State())
+	}
+	refuse.Store(false)
+	for wait(t, fetched, "a fetch that is not refused") {
+	}
+	for range 5 {
+		wait(t, fetched, "a fetch")
+	}
+	if err := m.c.State().Err; err != nil {
+		t.Errorf("State.Err = %v after five fetches without an error", err)
+	}
+	if n := m.log.count("read requests: will be tried again"); n != 1 {
+		t.Errorf("the error was logged %d times, want once", n)
+	}
+	m.leave()
+}
+
+func TestFetchErrorEndsWithRecords(t *testing.T) {
+	t.Parallel()
+	var f faults
+	if !f.note(1, kerr.TopicAuthorizationFailed) || f.note(1, kerr.TopicAuthorizationFailed) || !f.note(1, kerr.CorruptMessage) {
+		t.Error("an error is logged when it is another one than before")
+	}
+	f.note(2, kerr.CorruptMessage)
+	f.note(-1, kerr.TopicAuthorizationFailed)
+	f.over(1)
+	if err := f.standing(); err == nil || err.Error() != kerr.CorruptMessage.Error() {
+		t.Errorf("standing = %v, want what partition 2 has", err)
+	}
+	leader := func(int32) int32 { return 7 }
+	f.answered(6, leader)
+	f.answered(6, leader)
+	f.answered(7, leader)
+	if f.standing() == nil {
+		t.Error("one answer of the leader ends an error, though it may be the error's own")
+	}
+	f.answered(7, leader)
+	if err := f.standing(); err != nil {
+		t.Errorf("standing = %v after the leader's second answer", err)
+	}
+}
+
+// refusal answers a fetch with an error for each partition, without a session,
+// so that the next fetch names them all again.
+func refusal(req *kmsg.FetchRequest, why *kerr.Error) kmsg.Response {
+	resp, ok := req.ResponseKind().(*kmsg.FetchResponse)
+	if !ok {
+		return nil
+	}
+	for _, asked := range req.Topics {
+		topic := kmsg.NewFetchResponseTopic()
+		topic.Topic, topic.TopicID = asked.Topic, asked.TopicID
+		for _, p := range asked.Partitions {
+			partition := kmsg.NewFetchResponseTopicPartition()
+			partition.Partition, partition.ErrorCode = p.Partition, why.Code
+			topic.Partitions = append(topic.Partitions, partition)
+		}
+		resp.Topics = append(resp.Topics, topic)
+	}
+	return resp
+}
+
+// stands reports whether the member says so of itself.
+func stands(m *member, text string) bool {
+	err := m.c.State().Err
+	return err != nil && strings.Contains(err.Error(), text)
+}
+
+// await waits until something is so.
+func (s *scene) await(is func() bool) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), bound)
+	defer cancel()
+	for !is() {
+		select {
+		case <-ctx.Done():
+			s.t.Fatalf("waited %v for it", bound)
+		default:
+		}
+	}
+}
+
+// A group session that ended, for whatever reason, is past once the next one
+// works: with the first request that is read nothing stands against it.
+func TestGroupErrorEndsWithTheNextSession(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, 1, 1)
+	var refuse atomic.Bool
+	refuse.Store(true)
+	s.cluster.ControlKey(kmsg.JoinGroup.Int16(), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		s.cluster.KeepControl()
+		resp, ok := request.ResponseKind().(*kmsg.JoinGroupResponse)
+		if !ok || !refuse.Load() {
+			return nil, nil, false
+		}
+		resp.ErrorCode = kerr.GroupAuthorizationFailed.Code
+		return resp, nil, true
+	})
+	m := s.join()
+	s.await(func() bool { return stands(m, "GROUP_AUTHORIZATION_FAILED") })
+	for range 3 {
+		wait(t, m.beats, "the poll loop")
+	}
+	refuse.Store(false)
+	s.put(0, "send")
+	wait(t, m.done, "the request to be done")
+	if err := m.c.State().Err; err != nil {
+		t.Errorf("State.Err = %v though requests are read", err)
+	}
+	m.leave()
+}
+
+// A commit that is refused again and again is told once, and again when the
+// reason changes; it is tried all along.
+func TestStandingCommitErrorIsToldOnce(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, 1, 1)
+	var code atomic.Int32
+	commits := make(chan struct{}, 1e6)
+	s.cluster.ControlKey(kmsg.OffsetCommit.Int16(), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		s.cluster.KeepControl()
+		req, ok := request.(*kmsg.OffsetCommitRequest)
+		resp, ok2 := request.ResponseKind().(*kmsg.OffsetCommitResponse)
+		commits <- struct{}{}
+		if !ok || !ok2 || code.Load() == 0 {
+			return nil, nil, false
+		}
+		for _, asked := range req.Topics {
+			topic := kmsg.NewOffsetCommitResponseTopic()
+			topic.Topic, topic.TopicID = asked.Topic, asked.TopicID
+			for _, p := range asked.Partitions {
+				partition := kmsg.NewOffsetCommitResponseTopicPartition()
+				partition.Partition, partition.ErrorCode = p.Partition, int16(code.Load())
+				topic.Partitions = append(topic.Partitions, partition)
+			}
+			resp.Topics = append(resp.Topics, topic)
+		}
+		return resp, nil, true
+	})
+	const told = "will be tried again"
+	m := s.join()
+	s.put(0, "send")
+	wait(t, m.done, "the request to be done")
+	s.committed(0, 1)
+	for i, why := range []*kerr.Error{kerr.UnknownTopicOrPartition, kerr.TopicAuthorizationFailed} {
+		code.Store(int32(why.Code))
+		s.put(0, "send")
+		s.await(func() bool { return m.log.count(why.Message) > 0 })
+		for range 20 + len(commits) {
+			wait(t, commits, "a further commit")
+		}
+		if n := m.log.count(told); n != i+1 {
+			t.Errorf("%d lines tell of commits after %d errors, want one for each", n, i+1)
+		}
+	}
+	code.Store(0)
+	s.committed(0, 3)
+	m.leave()
+}
