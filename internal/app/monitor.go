@@ -4,14 +4,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
+	"messaging-worker/internal/kafka"
 	"messaging-worker/internal/worker"
 )
 
-// monitorInterval is how often readiness is looked at. The answers over HTTP
-// are those of the last look.
-const monitorInterval = time.Second
+// How often readiness is looked at. The answers over HTTP are those of the last
+// look. While the worker is not ready it looks more often: what works again is
+// to be ready within a second.
+const (
+	monitorInterval = time.Second
+	unreadyInterval = 200 * time.Millisecond
+)
+
+// askTimeout is how long the brokers may take to answer a look. While they do
+// not, they are asked once more after each askAgain: a request that began before
+// they came back waits ever longer for its next try.
+const (
+	askTimeout = 3 * time.Second
+	askAgain   = 700 * time.Millisecond
+)
 
 // ready is what the log says when all checks are ok.
 const ready = "ready"
@@ -19,8 +33,6 @@ const ready = "ready"
 // monitor keeps the readiness checks true until ctx ends, and logs each time
 // that readiness changes, with the reason.
 func (a *App) monitor(ctx context.Context) {
-	ticker := time.NewTicker(monitorInterval)
-	defer ticker.Stop()
 	said, journalSeen := "", !a.config.Kafka.CommitOnSuccessOnly // at most once, there is no journal
 	for {
 		said = a.look(ctx, said)
@@ -28,8 +40,12 @@ func (a *App) monitor(ctx context.Context) {
 			journalSeen = true
 			a.warnOfJournal(ctx)
 		}
+		interval := monitorInterval
+		if said != ready {
+			interval = unreadyInterval
+		}
 		select {
-		case <-ticker.C:
+		case <-time.After(interval):
 		case <-ctx.Done():
 			return
 		}
@@ -50,10 +66,11 @@ func (a *App) warnOfJournal(ctx context.Context) {
 	}
 }
 
-// beginUnready states the checks before the first look.
+// beginUnready states the checks before the first look. There is none of the
+// provider where nobody asks it: it appears with the first answer that the
+// breaker has.
 func (a *App) beginUnready() {
 	a.health.Set("breaker", nil)
-	a.health.Set("provider", nil)
 	if a.config.HealthProbe && a.probe != nil {
 		a.health.Set("provider", errors.New("not asked yet"))
 	}
@@ -85,31 +102,65 @@ func (a *App) watchProvider(ctx context.Context) {
 	}
 }
 
-// breakerChanged keeps the breaker's check true.
+// breakerChanged keeps the checks of breaker and provider true.
 func (a *App) breakerChanged(s worker.BreakerState, reason string) {
-	if s == worker.Closed {
+	switch s {
+	case worker.Closed:
 		a.health.Set("breaker", nil)
-		a.health.Set("provider", nil) // a good probe and good calls have closed it
+		a.health.Set("provider", nil) // good calls, or a good probe, have closed it
 		return
+	case worker.HalfOpen:
+		a.health.Set("provider", nil) // a good probe
+	case worker.Open:
+		a.health.Set("provider", errors.New(reason))
 	}
 	a.health.Set("breaker", fmt.Errorf("%s: %s", s, reason))
 }
 
 // look sets the checks and logs what is new to say.
 func (a *App) look(ctx context.Context, said string) string {
-	ask, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	missing, err := a.publisher.MissingTopics(ask, a.config.Kafka.RequestTopic, a.config.Kafka.CommitOnSuccessOnly)
+	missing, err := firstAnswer(ctx, func(ctx context.Context) ([]error, error) {
+		return a.publisher.MissingTopics(ctx, a.config.Kafka.RequestTopic, a.config.Kafka.CommitOnSuccessOnly)
+	})
 	if ctx.Err() != nil {
 		return said
 	}
-	kafka, topics := a.kafkaState(err), errors.Join(missing...)
+	answer, topics := a.kafkaState(err), errors.Join(missing...)
 	if err != nil {
 		topics = errors.New("not known while the brokers do not answer")
 	}
-	a.health.Set("kafka", kafka)
+	a.health.Set("kafka", answer)
 	a.health.Set("topics", topics)
-	return a.announce(said, errors.Join(kafka, topics), len(missing) == 0 && err == nil)
+	return a.announce(said, errors.Join(answer, topics), len(missing) == 0 && err == nil)
+}
+
+// firstAnswer asks, and asks again beside that while there is no answer. It
+// returns the first answer, or the error of askTimeout.
+func firstAnswer[T any](ctx context.Context, ask func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	type answer struct {
+		what T
+		err  error
+	}
+	answers := make(chan answer, int(askTimeout/askAgain)+1) // of all that are ever made
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	defer cancel()
+	again := time.NewTicker(askAgain)
+	defer again.Stop()
+	for range cap(answers) {
+		asking.Go(func() {
+			what, err := ask(ctx)
+			answers <- answer{what, err}
+		})
+		select {
+		case a := <-answers:
+			return a.what, a.err
+		case <-again.C:
+		}
+	}
+	a := <-answers
+	return a.what, a.err
 }
 
 func (a *App) kafkaState(unanswered error) error {
@@ -134,7 +185,7 @@ func (a *App) announce(said string, problem error, topicsThere bool) string {
 	if problem != nil {
 		now = problem.Error()
 	}
-	if now == said {
+	if kafka.SameFault(now, said) {
 		return said
 	}
 	if problem == nil {

@@ -3,6 +3,7 @@ package producer
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // Ack is the promise of an acknowledgement. Any number may wait for it.
@@ -11,6 +12,10 @@ type Ack struct {
 	settled bool
 	err     error
 	done    chan struct{} // made by the first who has to wait: many never do
+
+	// Of the list of those that wait, and under its lock.
+	since         time.Time
+	before, after *Ack
 }
 
 func (a *Ack) settle(err error) {

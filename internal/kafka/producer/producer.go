@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -63,19 +64,25 @@ type Producer struct {
 	onAck  func(*kgo.Record)
 	log    zerolog.Logger
 	gates  gates
+	waits  waits
+	why    *reasons
+	told   kafka.Told // of refusals, by topic
 
 	mu     sync.Mutex
 	lanes  map[string]*lane // by topic, made at the first refusal
 	closed bool
-	refuse error         // why Kafka refuses what a lane sends; nil while it does not
-	aside  int           // records not answered that are or were refused or held back
-	idle   chan struct{} // closed when aside falls to zero
+	refuse map[string]error // by topic: why Kafka refuses what its lane sends
+	aside  int              // records not answered that are or were refused or held back
+	idle   chan struct{}    // closed when aside falls to zero
 	done   chan struct{}
-	wg     sync.WaitGroup // lanes and releases
+	wg     sync.WaitGroup // lanes, releases and watch
 }
 
 // New makes a producer. It does not connect: an absent broker is no error.
-func New(o Options) (*Producer, error) {
+func New(o Options) (*Producer, error) { return newProducer(o, lateAfter) }
+
+// newProducer makes a producer that tells of records that wait for as long as late.
+func newProducer(o Options, late time.Duration) (*Producer, error) {
 	opts, err := o.Kafka.Client(o.Log)
 	if err != nil {
 		return nil, err
@@ -98,8 +105,11 @@ func New(o Options) (*Producer, error) {
 	)
 	p := &Producer{
 		giveUp: map[string]bool{}, onAck: o.OnAck, log: o.Log, gates: gates{topics: o.ByPartition, of: map[place]*gate{}},
-		lanes: map[string]*lane{}, done: make(chan struct{}),
+		lanes: map[string]*lane{}, done: make(chan struct{}), refuse: map[string]error{},
+		waits: waits{late: late, of: map[place]*waiting{}},
+		why:   &reasons{Logger: kafka.Logger(o.Log), of: map[string]string{}},
 	}
+	opts = append(opts, kgo.WithLogger(p.why))
 	if p.onAck == nil {
 		p.onAck = func(*kgo.Record) {}
 	}
@@ -115,7 +125,23 @@ func New(o Options) (*Producer, error) {
 		p.solo.Close()
 		return nil, fmt.Errorf("make producer: %w", err)
 	}
+	p.wg.Go(p.watch)
 	return p, nil
+}
+
+// watch begins to listen for reasons before records have waited for so long
+// that somebody is told.
+func (p *Producer) watch() {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			p.why.listen(p.waits.stalled(p.waits.late / 2))
+		case <-p.done:
+			return
+		}
+	}
 }
 
 // partitioner is by preset partition for its topics and by key elsewhere.
@@ -133,18 +159,46 @@ func (p partitioner) ForTopic(topic string) kgo.TopicPartitioner {
 	return p.byKey.ForTopic(topic)
 }
 
-// Refused returns why Kafka refuses records that are tried again and again, or
-// nil while it refuses none.
+// Refused returns, for each topic, why Kafka refuses records that are tried
+// again and again, or that it has not acknowledged one for ten seconds. It
+// returns nil while acknowledgements come, within that time. The text stays the
+// same while the reason does.
 func (p *Producer) Refused() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.refuse
+	faults := map[string]error{}
+	for _, topic := range p.waits.stalled(p.waits.late) {
+		faults[topic] = fmt.Errorf("topic %s does not acknowledge records within %v", topic, p.waits.late)
+		if why := p.why.why(topic); why != "" {
+			faults[topic] = fmt.Errorf("%w: %s", faults[topic], why)
+		}
+	}
+	for topic, err := range p.refuse {
+		faults[topic] = fmt.Errorf("topic %s refuses records: %w", topic, err)
+	}
+	var list []error
+	for _, topic := range slices.Sorted(maps.Keys(faults)) {
+		list = append(list, faults[topic])
+	}
+	return errors.Join(list...)
 }
 
-func (p *Producer) setRefused(err error) {
+// setRefused notes why a topic refuses the records of its lane, or with nil
+// that it took one, and logs what is new.
+func (p *Producer) setRefused(topic string, err error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.refuse = err
+	if p.refuse[topic] = err; err == nil {
+		delete(p.refuse, topic)
+	}
+	p.mu.Unlock()
+	switch news := p.told.News(topic, err); {
+	case !news:
+	case err == nil:
+		p.log.Info().Str("topic", topic).Msg("Kafka takes the records that it refused")
+	default:
+		p.log.Error().Err(err).Str("topic", topic).
+			Msg("Kafka refuses a record; it is tried again, and progress waits, until it is accepted")
+	}
 }
 
 // Client returns the client that fills batches, for metadata questions.
@@ -154,7 +208,8 @@ func (p *Producer) Client() *kgo.Client { return p.client }
 // records of one partition and key are written in the order of their Produce
 // calls. The caller must not change r.
 func (p *Producer) Produce(r *kgo.Record) *Ack {
-	e := entry{record: r, ack: &Ack{}, gate: p.gates.at(r)}
+	e := entry{record: r, ack: &Ack{}, gate: p.gates.at(r), wait: p.waits.at(place{r.Topic, r.Partition})}
+	e.wait.begin(e.ack)
 	if e.gate == nil || p.pass(e) {
 		p.send(e)
 	}
@@ -180,6 +235,7 @@ func (p *Producer) send(e entry) {
 
 // settle answers e for good.
 func (p *Producer) settle(e entry, err error) {
+	e.wait.end(e.ack, p.waits.late)
 	e.ack.settle(err)
 	if !e.aside {
 		return

@@ -3,7 +3,6 @@ package producer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -22,7 +21,8 @@ type entry struct {
 	record *kgo.Record
 	ack    *Ack
 	gate   *gate // of its partition; nil where there is no order to keep
-	aside  bool  // counted in Producer.aside
+	wait   *waiting
+	aside  bool // counted in Producer.aside
 }
 
 // lane is the queue of one topic's refused records. It is unbounded because
@@ -104,7 +104,7 @@ func (p *Producer) sendAlone(r *kgo.Record) error {
 		err := p.solo.ProduceSync(context.Background(), copied).FirstErr()
 		switch {
 		case err == nil:
-			p.setRefused(nil)
+			p.setRefused(r.Topic, nil)
 			p.onAck(copied)
 			return nil
 		case errors.Is(err, kgo.ErrClientClosed):
@@ -112,9 +112,7 @@ func (p *Producer) sendAlone(r *kgo.Record) error {
 		case tooLarge(err) && p.giveUp[r.Topic]:
 			return ErrTooLarge
 		}
-		p.setRefused(fmt.Errorf("topic %s refuses records: %w", r.Topic, err))
-		p.log.Error().Err(err).Str("topic", r.Topic).Int("try", try+1).
-			Msg("Kafka refuses a record; progress waits until it is accepted")
+		p.setRefused(r.Topic, err)
 		select {
 		case <-time.After(min(time.Second<<min(try, 4), 10*time.Second)):
 		case <-p.done:

@@ -37,6 +37,7 @@ type Publisher struct {
 	worker      []byte
 	acked       acked
 	lanes       table[lane] // by request partition
+	told        kafka.Told
 	log         zerolog.Logger
 }
 
@@ -79,8 +80,8 @@ func (p *Publisher) JournalFaults(ctx context.Context, requests string) ([]strin
 	return kafka.JournalFaults(ctx, p.producer.Client(), requests, p.statusTopic)
 }
 
-// Refused returns why Kafka refuses what was published, or nil while it takes
-// everything.
+// Refused returns why Kafka does not take what was published, or takes too long,
+// or nil while it takes everything in time.
 func (p *Publisher) Refused() error { return p.producer.Refused() }
 
 // Acked returns the highest offset of a status partition that this publisher
@@ -137,10 +138,13 @@ func (p *Publisher) DLQ(ctx context.Context, src *models.Record, rec *models.DLQ
 	for {
 		err := p.write(ctx, src, rec, p.bare)
 		if !errors.Is(err, producer.ErrTooLarge) {
+			p.told.News(p.dlqTopic, nil)
 			return err
 		}
-		p.log.Error().Err(err).Str("topic", p.dlqTopic).Str("source", src.Place()).
-			Msg("max.message.bytes is too small for any dead letter; raise it, the message waits")
+		if p.told.News(p.dlqTopic, err) {
+			p.log.Error().Err(err).Str("topic", p.dlqTopic).Str("source", src.Place()).
+				Msg("max.message.bytes is too small for any dead letter; raise it, the message waits")
+		}
 		select {
 		case <-time.After(10 * time.Second):
 		case <-ctx.Done():

@@ -1,0 +1,76 @@
+package producer
+
+import (
+	"regexp"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// reasons learns why Kafka refuses batches that the client tries again. Nobody
+// is told but the client's own log, at debug: so it listens there while records
+// wait for long, and passes on what the log's level lets through.
+type reasons struct {
+	kgo.Logger
+
+	listening atomic.Bool
+
+	mu sync.Mutex
+	of map[string]string // by topic: the latest refusal
+}
+
+// Level implements kgo.Logger.
+func (r *reasons) Level() kgo.LogLevel {
+	if r.listening.Load() {
+		return kgo.LogLevelDebug
+	}
+	return r.Logger.Level()
+}
+
+// Log implements kgo.Logger.
+func (r *reasons) Log(level kgo.LogLevel, msg string, keyvals ...any) {
+	if msg == "produced" && r.listening.Load() {
+		for i := 0; i+1 < len(keyvals); i += 2 {
+			if text, ok := keyvals[i+1].(string); ok && keyvals[i] == "to" {
+				r.learn(text)
+			}
+		}
+	}
+	if level <= r.Logger.Level() {
+		r.Logger.Log(level, msg, keyvals...)
+	}
+}
+
+// learn reads what the client says of an answered request:
+//
+//	TOPIC[PARTITION{retrying@-1,RECORDS(ERROR)}, …], …
+func (r *reasons) learn(text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, topic := range regexp.MustCompile(`([\w.-]+)\[([^\]]*)\]`).FindAllStringSubmatch(text, -1) {
+		if why := regexp.MustCompile(`retrying@-?\d+,\d+\((.*?)\)\}`).FindStringSubmatch(topic[2]); why != nil {
+			r.of[topic[1]] = why[1]
+		}
+	}
+}
+
+// listen sets whether anybody wants to know, and forgets all topics but those.
+func (r *reasons) listen(topics []string) {
+	r.listening.Store(len(topics) > 0)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for topic := range r.of {
+		if !slices.Contains(topics, topic) {
+			delete(r.of, topic)
+		}
+	}
+}
+
+// why returns the latest refusal of a topic's records, or "".
+func (r *reasons) why(topic string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.of[topic]
+}
