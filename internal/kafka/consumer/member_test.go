@@ -99,6 +99,13 @@ func (l *lines) Write(b []byte) (int, error) {
 	return l.all.Write(b)
 }
 
+// String returns all of it.
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.String()
+}
+
 // count returns how often a text is in the log.
 func (l *lines) count(text string) int {
 	l.mu.Lock()

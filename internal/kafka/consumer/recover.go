@@ -23,7 +23,7 @@ func wants(resp *kmsg.OffsetFetchResponse, topic string) []journal.Want {
 		if name != topic {
 			return
 		}
-		w := journal.Want{Partition: partition, Committed: offset}
+		w := journal.Want{Partition: partition, Committed: offset, Group: true}
 		if metadata != nil {
 			w.Metadata = *metadata
 		}
@@ -150,7 +150,10 @@ func (c *Consumer) takeJournal(
 	for _, w := range open {
 		f := found[w.Partition]
 		requests += f.Fold.Len()
-		byPartition[w.Partition].recovered(f, w.Committed >= 0)
+		c.warnOfForeign(w.Partition, f)
+		// What no worker committed is committed again at once, with the place:
+		// the next owner knows then where to read, and need not be warned.
+		byPartition[w.Partition].recovered(f, w.Committed >= 0 && !f.Foreign)
 		c.resume(w.Partition, byPartition[w.Partition])
 	}
 	c.tally.journalRecords.Add(uint64(max(0, records)))

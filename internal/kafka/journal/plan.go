@@ -90,9 +90,9 @@ func (p *plan) want(ctx context.Context, w Want, id [16]byte, partitions int32, 
 	commit, known := ParseCommit(w.Metadata)
 	place := commit.Place
 	ours := known && place.Topic == id
-	from := low
+	from, fresh := low, w.Committed < 0
 	switch {
-	case w.Committed < 0: // never committed: everything there may be about it
+	case fresh: // never committed: everything there may be about it
 		w.Committed = start
 	case ours && place.Partition == now && place.Offset >= low && place.Offset <= end:
 		from = place.Offset
@@ -108,10 +108,22 @@ func (p *plan) want(ctx context.Context, w Want, id [16]byte, partitions int32, 
 			p.add(place.Partition, max(oldLow, place.Offset), oldEnd)
 		}
 	}
+	foreign := w.Group && !fresh && !known
+	if foreign {
+		from = min(from, max(low, end-foreignTail))
+	}
 	p.add(now, from, end)
-	p.found[w.Partition] = Found{Start: w.Committed, Fold: NewFold(), Kept: commit.Kept, Before: before, From: Place{Topic: id, Partition: now, Offset: from}}
+	p.found[w.Partition] = Found{
+		Start: w.Committed, Fold: NewFold(), Kept: commit.Kept, Before: before, From: Place{Topic: id, Partition: now, Offset: from},
+		Foreign: foreign, LogStart: start, Handled: -1,
+	}
 	return nil
 }
+
+// foreignTail is how many of the last status events are read behind a commit
+// that no worker made, to tell which requests it has passed: enough for some
+// hundred requests, in one fetch.
+const foreignTail = 1000
 
 // byTime returns where reading begins when the commit does not say: at the
 // first event stamped at most lookBack before the committed request, or at low

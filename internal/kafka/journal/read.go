@@ -30,6 +30,7 @@ type Want struct {
 	Partition int32
 	Committed int64  // where requests go on; -1 where nothing was ever committed
 	Metadata  string // of the commit
+	Group     bool   // the commit is what the group has, and no place that we chose
 }
 
 // Found is the journal of one request partition.
@@ -38,6 +39,15 @@ type Found struct {
 	Fold  *Fold // of the requests from Start on
 	Kept  Kept  // what the commit says beyond the events
 	From  Place // where reading began
+
+	// Foreign says that the group has a commit that no worker made: what was
+	// done up to it is not known from it.
+	Foreign bool
+
+	// Of a Foreign one: where the log of requests starts, and the highest
+	// request that an event tells of among the last thousand or more of the
+	// status partition, or -1.
+	LogStart, Handled int64
 
 	// Before is the place in another partition that the commit named, from
 	// when the status topic had fewer; nil where there is none. Commits must
@@ -175,7 +185,14 @@ func (p *plan) fold(rec *kgo.Record) {
 		return
 	}
 	found, asked := p.found[source.partition]
-	if !asked || source.key.Offset < found.Start {
+	if !asked {
+		return
+	}
+	if found.Foreign && source.key.Offset > found.Handled {
+		found.Handled = source.key.Offset
+		p.found[source.partition] = found
+	}
+	if source.key.Offset < found.Start {
 		return
 	}
 	var event struct {
