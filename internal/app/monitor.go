@@ -165,17 +165,16 @@ func firstAnswer[T any](ctx context.Context, ask func(context.Context) (T, error
 
 func (a *App) kafkaState(unanswered error) error {
 	state := a.consumer.State()
+	// What is not acknowledged may be the cause of the rest: a journal is not
+	// read before our own events are there.
+	err := errors.Join(a.publisher.Refused(), state.Err)
 	switch {
 	case unanswered != nil:
 		return unanswered
-	case state.Err != nil:
-		return state.Err
-	case a.publisher.Refused() != nil:
-		return a.publisher.Refused()
-	case !state.Joined:
+	case err == nil && !state.Joined:
 		return errors.New("has not joined the consumer group yet")
 	}
-	return nil
+	return err
 }
 
 // announce logs a change, and has the consumer look for topics that are there

@@ -102,14 +102,15 @@ type Consumer struct {
 	// its position, and while one is taken away: never both at once.
 	assigning sync.Mutex
 
-	mu         sync.Mutex
-	polling    *polling // the latest
-	owned      map[int32]*assignment
-	total      int                   // partitions of the topic; 0 while it is not known
-	leaving    int                   // how many of the owned are about to be given up
-	lately     map[int32]*assignment // the latest that was forgotten of a partition
-	groupErr   error                 // what ended the last group session; nil once partitions were assigned
-	journalErr error                 // why the journal cannot be read; nil while it can
+	mu       sync.Mutex
+	polling  *polling // the latest
+	owned    map[int32]*assignment
+	total    int                   // partitions of the topic; 0 while it is not known
+	leaving  int                   // how many of the owned are about to be given up
+	lately   map[int32]*assignment // the latest that was forgotten of a partition
+	groupErr error                 // what ended the last group session; nil once partitions were assigned
+
+	journalErrs map[*kafka.Told]error // of readings of the journal that have failed and are tried again
 }
 
 // New makes a consumer. Errors are those of the options; it does not connect.
@@ -134,6 +135,8 @@ func New(o Options, handler Handler) (*Consumer, error) {
 		started: make(chan struct{}),
 		owned:   map[int32]*assignment{},
 		lately:  map[int32]*assignment{},
+
+		journalErrs: map[*kafka.Told]error{},
 	}
 	c.lease = newLease(o.SessionTimeout-leaseSlack, c.counted)
 	return c, nil
@@ -216,7 +219,7 @@ type State struct {
 // State returns the present state. It may be called at any time.
 func (c *Consumer) State() State {
 	c.mu.Lock()
-	s := State{Partitions: len(c.owned), Err: errors.Join(c.groupErr, c.journalErr)}
+	s := State{Partitions: len(c.owned), Err: errors.Join(c.groupErr, c.journalErr())}
 	c.mu.Unlock()
 	if s.Partitions > 0 { // who owns none reads none
 		s.Err = errors.Join(c.faults.standing(), s.Err)

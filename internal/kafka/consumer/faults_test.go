@@ -2,12 +2,16 @@ package consumer
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"messaging-worker/internal/kafka"
 )
 
 // A fetch that brings nothing and no error either ends the error before it, as
@@ -109,11 +113,13 @@ func (s *scene) await(is func() bool) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), bound)
 	defer cancel()
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
 	for !is() {
 		select {
 		case <-ctx.Done():
 			s.t.Fatalf("waited %v for it", bound)
-		default:
+		case <-look.C:
 		}
 	}
 }
@@ -194,4 +200,21 @@ func TestStandingCommitErrorIsToldOnce(t *testing.T) {
 	code.Store(0)
 	s.committed(0, 3)
 	m.leave()
+}
+
+// Of two journals that are read at once, the one that succeeds does not hide
+// that the other fails.
+func TestJournalErrorIsOfItsReading(t *testing.T) {
+	t.Parallel()
+	c := &Consumer{journalErrs: map[*kafka.Told]error{}, started: make(chan struct{})}
+	var one, other kafka.Told
+	c.setJournalErr(&one, kerr.TopicAuthorizationFailed)
+	c.setJournalErr(&other, nil)
+	if err := c.State().Err; !errors.Is(err, kerr.TopicAuthorizationFailed) {
+		t.Errorf("State.Err = %v while one journal cannot be read", err)
+	}
+	c.setJournalErr(&one, nil)
+	if err := c.State().Err; err != nil {
+		t.Errorf("State.Err = %v after both were read", err)
+	}
 }

@@ -66,7 +66,7 @@ func (c *Consumer) recover(ctx context.Context, list []journal.Want) {
 		var told kafka.Told
 		for {
 			err := c.readJournal(ctx, list, byPartition)
-			c.setJournalErr(err)
+			c.setJournalErr(&told, err)
 			if err == nil || ctx.Err() != nil {
 				return
 			}
@@ -82,15 +82,29 @@ func (c *Consumer) recover(ctx context.Context, list []journal.Want) {
 	})
 }
 
-// setJournalErr keeps what readiness says of the journal. Of several readings
-// at once the last one counts; each is tried again until it succeeds.
-func (c *Consumer) setJournalErr(err error) {
-	if err != nil {
-		err = fmt.Errorf("the journal cannot be read: %w", err)
-	}
+// setJournalErr keeps what readiness says of one of the readings of journals
+// that are under way. Each is tried again until it succeeds, and ends no other's
+// error.
+func (c *Consumer) setJournalErr(reading *kafka.Told, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.journalErr = err
+	if err == nil {
+		delete(c.journalErrs, reading)
+		return
+	}
+	c.journalErrs[reading] = fmt.Errorf("the journal cannot be read: %w", err)
+}
+
+// journalErr returns one of the errors of reading journals, or nil. It is
+// called with c.mu held.
+func (c *Consumer) journalErr() error {
+	var first error
+	for _, err := range c.journalErrs {
+		if first == nil || err.Error() < first.Error() { // the same one while they stand
+			first = err
+		}
+	}
+	return first
 }
 
 // readJournal returns nil when there is nothing left to do: the journals are
