@@ -32,26 +32,30 @@ func complete(cmd *cobra.Command, flag string, values []string) {
 }
 
 // pairs is a flag of key=value that may be repeated. Unlike pflag's own, it
-// takes a value as it is, commas too.
-type pairs struct{ dst *map[string]string }
+// takes a value as it is, commas too. Prefix is put before each key.
+type pairs struct {
+	dst    *map[string]string
+	prefix string
+	kind   string // what the help calls the flag's value
+}
 
 // metaFlag adds --meta.
 func metaFlag(cmd *cobra.Command, dst *map[string]string, usage string) {
-	cmd.Flags().Var(pairs{dst}, "meta", usage)
+	cmd.Flags().Var(pairs{dst: dst, kind: "key=value"}, "meta", usage)
 }
 
 func (p pairs) Set(text string) error {
 	key, value, ok := strings.Cut(text, "=")
 	if !ok || key == "" {
-		return fmt.Errorf("%q is not key=value", text)
+		return fmt.Errorf("%q is not %s", text, p.kind)
 	}
 	if *p.dst == nil {
 		*p.dst = map[string]string{}
 	}
-	(*p.dst)[key] = value
+	(*p.dst)[p.prefix+key] = value
 	return nil
 }
 
-func (p pairs) Type() string { return "key=value" }
+func (p pairs) Type() string { return p.kind }
 
 func (p pairs) String() string { return "" }

@@ -79,6 +79,7 @@ func sendExamples(channel models.Channel) string {
   msgctl send email --from noreply@example.com --to a@example.com --to b@example.com --html --body-file mail.html`,
 		models.SMS: `  msgctl send sms --from +15551234567 --to +15557654321 --body "Your code is 123456" --wait`,
 		models.WhatsApp: `  msgctl send whatsapp --from +15559876543 --to +15557654321 --template order_update --meta template.1=A12345
+  msgctl send whatsapp --from +15559876543 --to +15557654321 --template one_time_code --meta template.1=123456 --button 0=123456
   msgctl send whatsapp --from +15559876543 --to +15557654321 --media-type image/png --body https://example.com/a.png`,
 	}
 	return fmt.Sprintf("%s\n  msgctl send %s --file requests.jsonl --wait --timeout 2m\n  generate | msgctl send %s --file -", own[channel], channel, channel)
@@ -98,6 +99,8 @@ func (f *sendFlags) bind(cmd *cobra.Command) {
 		flags.BoolVar(&f.html, "html", false, "the body is HTML")
 	case models.WhatsApp:
 		flags.StringVar(&f.template, "template", "", "name of a template, in the body's place")
+		flags.Var(pairs{&f.Meta, "template.header.", "kind=value"}, "header", "with --template: its header; the kind is text, or with a URL image, video or document")
+		flags.Var(pairs{&f.Meta, "template.button.", "index=text"}, "button", "with --template: text of a button, from 0 to 9; repeat it for several")
 		flags.StringVar(&f.Body.MediaType, "media-type", "", "MIME type: the body is a URL of such a file")
 	case models.SMS:
 	}
@@ -132,6 +135,8 @@ func (f *sendFlags) check(cmd *cobra.Command) error {
 		return usageError{fmt.Errorf("nothing to send: give --from, --to and --body, or --file; see %s --help", cmd.CommandPath())}
 	case bodies > 1, f.template != "" && f.Body.MediaType != "":
 		return usageError{errors.New("give one of --body, --body-file and --template; --media-type goes with a body that is a URL")}
+	case f.template == "" && (cmd.Flags().Changed("header") || cmd.Flags().Changed("button")):
+		return usageError{errors.New("--header and --button go with --template")}
 	case f.timeout <= 0:
 		return usageError{errors.New("--timeout must be above 0")}
 	}

@@ -133,7 +133,7 @@ func Sample(channel models.Channel, s Scenario, n int) (Request, error) {
 	case models.Email:
 		m["from"], m["subject"] = "noreply@example.com", "Sample message"
 	case models.WhatsApp:
-		m["body"] = map[string]string{"type": "template", "content": "order_update"}
+		m["body"], m["meta"] = sampleTemplate(s.meta, n)
 	case models.SMS:
 	}
 	if s.edit != nil {
@@ -144,6 +144,18 @@ func Sample(channel models.Channel, s Scenario, n int) (Request, error) {
 		return r, fmt.Errorf("make sample request: %w", err)
 	}
 	return r, nil
+}
+
+// sampleTemplate returns the body and the meta of a template: an order's, and
+// every other time that of a one-time code, which its button copies.
+func sampleTemplate(hints map[string]string, n int) (body, meta map[string]string) {
+	name, variables := "order_update", map[string]string{"template.1": fmt.Sprintf("A%05d", n%100000)}
+	if n%2 == 1 {
+		code := fmt.Sprintf("%06d", n%1000000)
+		name, variables = "one_time_code", map[string]string{"template.1": code, "template.button.0": code}
+	}
+	maps.Copy(variables, hints)
+	return map[string]string{"type": "template", "content": name}, variables
 }
 
 // newID returns a random UUID of version 4 (RFC 9562, 5.4).

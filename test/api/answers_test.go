@@ -1,6 +1,9 @@
 package api_test
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/providers/fake"
@@ -267,5 +272,54 @@ func TestMetaTemplates(t *testing.T) {
 	}
 	if got, want := f.Ledger()[0].Sent["biz_opaque_callback_data"], "1e8f3b1b-4d0d-4bd3-9c86-2f72c7808c61"; got != want {
 		t.Errorf("callback data %q, want %q", got, want)
+	}
+}
+
+// What fills a template's header, body and buttons goes out as the components
+// that Meta publishes, a one-time code in the body and in the button; the fake
+// takes them.
+func TestMetaTemplateComponents(t *testing.T) {
+	t.Parallel()
+	const code = `{"type":"body","parameters":[{"type":"text","text":"123456"}]},{"type":"button","sub_type":"url","index":"0","parameters":[{"type":"text","text":"123456"}]}`
+	tests := []struct{ name, meta, want string }{
+		{"nothing", ``, ``},
+		{"one-time code", `"template.1":"123456","template.button.0":" 123456 "`, code},
+		{"header of text", `"template.header.text":"Ada"`, `{"type":"header","parameters":[{"type":"text","text":"Ada"}]}`},
+		{"header and named body", `"template.name":"Ada","template.header.image":"https://example.com/a.png"`, `{"type":"header","parameters":[{"type":"image","image":{"link":"https://example.com/a.png"}}]},` +
+			`{"type":"body","parameters":[{"type":"text","text":"Ada","parameter_name":"name"}]}`},
+		{"video", `"template.header.video":"https://example.com/a.mp4"`, `{"type":"header","parameters":[{"type":"video","video":{"link":"https://example.com/a.mp4"}}]}`},
+		{"document", `"template.header.document":"https://example.com/a.pdf"`, `{"type":"header","parameters":[{"type":"document","document":{"link":"https://example.com/a.pdf"}}]}`},
+		{"buttons", `"template.button.9":"c","template.button.0":"a","template.button.2":"b"`, `{"type":"button","sub_type":"url","index":"0","parameters":[{"type":"text","text":"a"}]},` +
+			`{"type":"button","sub_type":"url","index":"2","parameters":[{"type":"text","text":"b"}]},{"type":"button","sub_type":"url","index":"9","parameters":[{"type":"text","text":"c"}]}`},
+		{"names that begin alike", `"template.header":"a","template.buttons":"b"`, `{"type":"body","parameters":[{"type":"text","text":"b","parameter_name":"buttons"},{"type":"text","text":"a","parameter_name":"header"}]}`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			inner := fake.Meta("v23.0", secret, "100")
+			var body []byte
+			c := metaChannel(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				body, _ = io.ReadAll(r.Body)
+				r.Body = io.NopCloser(bytes.NewReader(body))
+				inner.ServeHTTP(w, r)
+			}))
+			if resp, f := once(t, c, request("whatsapp", 1, `{"type":"template","content":"otp"}`, tt.meta)); f != nil {
+				t.Fatalf("%v %+v", f, resp)
+			}
+			want := `{"name":"otp","language":{"policy":"deterministic","code":"en_US"}}`
+			if tt.want != "" {
+				want = want[:len(want)-1] + `,"components":[` + tt.want + `]}`
+			}
+			var got struct {
+				Template any `json:"template"`
+			}
+			var wanted any
+			if err := errors.Join(json.Unmarshal(body, &got), json.Unmarshal([]byte(want), &wanted)); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(wanted, got.Template); diff != "" {
+				t.Errorf("template (-want +got):\n%s", diff)
+			}
+		})
 	}
 }

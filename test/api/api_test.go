@@ -383,6 +383,8 @@ func TestFields(t *testing.T) {
 			"template.components.type": "body", "template.components.parameters.type": "text", "template.components.parameters.text": "Ada",
 			"template.components.parameters.parameter_name": "name",
 		}},
+		{"one-time code", "twilio", `{"type":"template","content":"order"}`, `"template.1":"123456","template.button.0":"123456"`, map[string]string{"ContentSid": hx, "ContentVariables": `{"1":"123456","button.0":"123456"}`}},
+		{"header", "twilio", `{"type":"template","content":"order"}`, `"template.header.image":"https://example.com/a.png","template.language":"de"`, map[string]string{"ContentSid": hx, "ContentVariables": `{"header.image":"https://example.com/a.png"}`}},
 		{"document", "meta", `{"type":"media","content":"https://example.com/a","media_type":"application/pdf"}`, `"media.caption":"See"`, map[string]string{"type": "document", "document.link": "https://example.com/a", "document.caption": "See"}},
 		{"audio", "meta", `{"type":"media","content":"https://example.com/a","media_type":"audio/ogg"}`, `"media.caption":"See"`, map[string]string{"type": "audio", "audio.link": "https://example.com/a"}},
 		{"voice", "meta", `{"type":"media","content":"https://example.com/a","media_type":"audio/ogg; codecs=opus"}`, ``, map[string]string{"type": "audio", "audio.link": "https://example.com/a"}},
@@ -417,6 +419,9 @@ func TestFakeMetaMissesFields(t *testing.T) {
 	t.Parallel()
 	const parameters = `{"name":"order","language":{"policy":"deterministic","code":"en"},"components":[{"type":"body","parameters":[` +
 		`{"type":"text","text":%q},{"type":"text","text":"two"},{"type":"text","text":%q}]}]}`
+	components := func(list string) string {
+		return `{"name":"order","language":{"policy":"deterministic","code":"en"},"components":[` + list + `]}`
+	}
 	url := serve(t, fake.Meta("v23.0", secret, "100")) + "/v23.0/100/messages"
 	tests := []struct {
 		kind, content string
@@ -428,6 +433,25 @@ func TestFakeMetaMissesFields(t *testing.T) {
 		{"template", fmt.Sprintf(parameters, "one", "three"), 200},
 		{"template", fmt.Sprintf(parameters, "", "three"), 400},
 		{"template", fmt.Sprintf(parameters, "one", ""), 400},
+		{"template", components(`{"type":"body","parameters":[{"type":"text","text":"123456"}]},{"type":"button","sub_type":"url","index":"0","parameters":[{"type":"text","text":"123456"}]}`), 200},
+		{"template", components(`{"type":"body","parameters":[{"type":"text","text":"1234567890123456"}]},{"type":"button","sub_type":"url","index":"0","parameters":[{"type":"text","text":"1234567890123456"}]}`), 400},
+		{"template", components(`{"type":"button","sub_type":"url","index":"9","parameters":[{"type":"text","text":"1234567890123456"}]}`), 200},
+		{"template", components(`{"type":"button","index":"0","parameters":[{"type":"text","text":"1"}]}`), 400},
+		{"template", components(`{"type":"button","sub_type":"url","parameters":[{"type":"text","text":"1"}]}`), 400},
+		{"template", components(`{"type":"button","sub_type":"url","index":0,"parameters":[{"type":"text","text":"1"}]}`), 400},
+		{"template", components(`{"type":"button","sub_type":"url","index":"10","parameters":[{"type":"text","text":"1"}]}`), 400},
+		{"template", components(`{"type":"button","sub_type":"url","index":"0","parameters":[{"type":"text","text":"1"}]},{"type":"button","sub_type":"url","index":"0","parameters":[{"type":"text","text":"2"}]}`), 400},
+		{"template", components(`{"type":"button","sub_type":"url","index":"0","parameters":[]}`), 400},
+		{"template", components(`{"type":"button","sub_type":"url","index":"0","parameters":[{"type":"image","image":{"link":"https://example.com/a"}}]}`), 400},
+		{"template", components(`{"type":"header","parameters":[{"type":"image","image":{"link":"https://example.com/a"}}]}`), 200},
+		{"template", components(`{"type":"header","parameters":[{"type":"image","image":{"link":"a.png"}}]}`), 400},
+		{"template", components(`{"type":"header","parameters":[{"type":"image","video":{"link":"https://example.com/a"}}]}`), 400},
+		{"template", components(`{"type":"header","parameters":[{"type":"audio","audio":{"link":"https://example.com/a"}}]}`), 400},
+		{"template", components(`{"type":"header","sub_type":"url","parameters":[{"type":"text","text":"1"}]}`), 400},
+		{"template", components(`{"type":"header","parameters":[{"type":"text","text":"` + strings.Repeat("h", 61) + `"}]}`), 400},
+		{"template", components(`{"type":"header","parameters":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}`), 400},
+		{"template", components(`{"type":"body","parameters":[{"type":"text"}]}`), 400},
+		{"template", components(`{"type":"footer","parameters":[{"type":"text","text":"a"}]}`), 400},
 	}
 	for _, tt := range tests {
 		body := fmt.Sprintf(`{"messaging_product":"whatsapp","recipient_type":"individual","to":"+15557654321","type":%q,%q:%s}`, tt.kind, tt.kind, tt.content)

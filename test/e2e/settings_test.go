@@ -29,6 +29,9 @@ func TestSettingsReachTheProvider(t *testing.T) {
 	const sid = "HX00000000000000000000000000000001"
 	now := time.Now().UTC().Format(time.RFC3339)
 	order := map[string]any{"body": map[string]string{"type": "template", "content": "order"}, "meta": map[string]string{"template.1": "A12345"}}
+	code := map[string]any{
+		"body": map[string]string{"type": "template", "content": "otp"}, "meta": map[string]string{"template.1": "123456", "template.button.0": "123456"},
+	}
 	tests := []struct {
 		name     string
 		channel  models.Channel
@@ -50,7 +53,10 @@ func TestSettingsReachTheProvider(t *testing.T) {
 		{"meta", models.WhatsApp, fake.Meta("v24.0", settingsSecret, "200"), map[string]string{ // a call for another number would be refused
 			"WHATSAPP_PROVIDER": "meta", "META_ACCESS_TOKEN": settingsSecret, "META_PHONE_NUMBER_ID": "100", "META_PHONE_NUMBER_IDS": "+15551234567=200",
 			"META_CALLBACK_DATA": "true", "META_API_VERSION": "v24.0",
-		}, order, map[string]string{"biz_opaque_callback_data": "*", "template.name": "order"}},
+		}, code, map[string]string{
+			"biz_opaque_callback_data": "*", "template.name": "otp", "template.components.sub_type": "url", "template.components.index": "0",
+			"template.components.parameters.text": "123456",
+		}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -149,6 +149,7 @@ func TestSendWhatsApp(t *testing.T) {
 	s.Work(nil)
 	for _, body := range [][]string{
 		{"--template", "order_update", "--meta", "template.1=A12345"},
+		{"--template", "one_time_code", "--meta", "template.1=123456", "--button", "0=123456", "--header", "image=https://example.com/a.png"},
 		{"--media-type", "image/png", "--body", "https://example.com/a.png"},
 		{"--body", "hello"},
 	} {

@@ -193,6 +193,9 @@ func fields() map[string]field {
 	body := func(text string) edit {
 		return edit{"body": `{"type":"media","media_type":"image/png","content":` + quote(text) + `}`}
 	}
+	header := func(text string) edit {
+		return edit{"body": `{"type":"template","content":"x"}`, "meta": `{"template.header.image":` + quote(text) + `}`}
+	}
 	one := func(member string) func(string) edit {
 		return func(text string) edit { return edit{member: quote(text)} }
 	}
@@ -203,7 +206,7 @@ func fields() map[string]field {
 		"message_id": {models.SMS, one("message_id"), false}, "created_at": {models.SMS, one("created_at"), false},
 		"channel": {models.Email, one("channel"), false}, "subject": {models.Email, one("subject"), false},
 		"number": {models.SMS, one("from"), false}, "mailbox": {models.Email, one("from"), true},
-		"url": {models.WhatsApp, body, false}, "unsubscribe": {models.Email, inMeta("email.list_unsubscribe"), false},
+		"url": {models.WhatsApp, body, false}, "header": {models.WhatsApp, header, false}, "unsubscribe": {models.Email, inMeta("email.list_unsubscribe"), false},
 		"media_type": {models.WhatsApp, func(text string) edit {
 			return edit{"body": `{"type":"media","content":"https://example.com/a","media_type":` + quote(text) + `}`}
 		}, false},
@@ -291,6 +294,8 @@ func seeds(name string) []string {
 		return []string{"user@example.com", `"a b"@[192.0.2.1]`, "用户@例子.广告", `"\\\""@b`, "a@[IPv6:::1]", "a@[IPv6:1:2::192.0.2.1]", " a@b\u0085"}
 	case "url":
 		return []string{"https://example.com:8080/a%20b?x#y", "http://[::1]/", "http://a;b=c/", "http://é/", "http://%C3%A9/"}
+	case "header":
+		return []string{"https://example.com:8080/a%20b?x#y", " http://[::1]/\t", "http://é/"}
 	case "unsubscribe":
 		return []string{"https://example.com/u?a=1", " https://[::1]:1/\t"}
 	case "created_at":

@@ -82,7 +82,7 @@ type edit = map[string]string
 
 // vectors lists the vectors of all channels.
 func vectors() []vector {
-	return slices.Concat(general(), envelopes(), addresses(), bodies(), emailHeaders())
+	return slices.Concat(general(), envelopes(), addresses(), bodies(), emailHeaders(), templates())
 }
 
 func general() []vector {

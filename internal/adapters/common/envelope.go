@@ -73,10 +73,10 @@ func (r *Reader) checkMeta(limits *Limits) {
 	var long []string
 	for key, value := range meta {
 		if util.LongerThan(key, limits.MetaKeyRunes) {
-			long = append(long, metaPath(key)+fmt.Sprintf(": key longer than %d runes", limits.MetaKeyRunes))
+			long = append(long, MetaPath(key)+fmt.Sprintf(": key longer than %d runes", limits.MetaKeyRunes))
 		}
 		if util.LongerThan(value, limits.MetaValueRunes) {
-			long = append(long, metaPath(key)+fmt.Sprintf(": longer than %d runes", limits.MetaValueRunes))
+			long = append(long, MetaPath(key)+fmt.Sprintf(": longer than %d runes", limits.MetaValueRunes))
 		}
 	}
 	slices.Sort(long) // a map has no order, an error text should

@@ -178,10 +178,10 @@ func (r *Reader) meta(dst *map[string]string) {
 	r.object(func(name string) {
 		name = strings.TrimSpace(name)
 		if _, twice := values[name]; twice {
-			r.addAt(func() string { return metaPath(name) }, "repeated but for white space")
+			r.addAt(func() string { return MetaPath(name) }, "repeated but for white space")
 		}
 		value := ""
-		if r.expect('"', func() string { return metaPath(name) }, "a string", false) {
+		if r.expect('"', func() string { return MetaPath(name) }, "a string", false) {
 			if t, ok := r.text(); ok {
 				value = strings.TrimSpace(t)
 			}
@@ -195,8 +195,8 @@ func (r *Reader) meta(dst *map[string]string) {
 
 func index(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
 
-// metaPath names an entry of meta. A key is the producer's own text, so a
+// MetaPath names an entry of meta. A key is the producer's own text, so a
 // long one is shortened.
-func metaPath(key string) string {
+func MetaPath(key string) string {
 	return "meta[" + strconv.Quote(models.CutRunes(key, 64)) + "]"
 }

@@ -41,6 +41,9 @@ func (a *Adapter) check(r *common.Reader, req *models.WhatsAppRequest) {
 	if n := len(req.Body.Content); n > a.limits.WhatsAppBodyBytes {
 		r.Add("body.content", fmt.Sprintf("%d bytes, at most %d", n, a.limits.WhatsAppBodyBytes))
 	}
+	if kind == models.BodyTemplate {
+		checkVariables(r, req.Meta)
+	}
 	if kind != models.BodyMedia {
 		req.Body.MediaType = "" // has no meaning elsewhere, and does no harm
 		return

@@ -25,18 +25,33 @@ func metaFields() []field {
 		{name: "template.name", longest: 512},
 		{name: "template.language.policy", pattern: regexp.MustCompile(`^deterministic$`)},
 		{name: "template.language.code", pattern: regexp.MustCompile(`^[a-z]{2,3}(_[A-Za-z]{2,4})?$`)},
-		{name: "template.components.type", pattern: regexp.MustCompile(`^body$`)},
-		{name: "template.components.parameters.type", pattern: regexp.MustCompile(`^text$`)},
+		{name: "template.components.type", pattern: regexp.MustCompile(`^(header|body|button)$`)},
+		{name: "template.components.sub_type", pattern: regexp.MustCompile(`^url$`)}, // of quick_reply, catalog and url
+		{name: "template.components.index", pattern: regexp.MustCompile(`^[0-9]$`)},
+		{name: "template.components.parameters.type", pattern: regexp.MustCompile(`^(text|image|video|document)$`)},
 		{name: "template.components.parameters.text", longest: 32768},
 		{name: "template.components.parameters.parameter_name", pattern: regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)},
 	}
 	for _, kind := range []string{"image", "video", "audio", "document", "sticker"} {
 		fields = append(fields, field{name: kind + ".link", pattern: link})
 		if kind != "audio" && kind != "sticker" {
+			fields = append(fields, field{name: "template.components.parameters." + kind + ".link", pattern: link})
 			fields = append(fields, field{name: kind + ".caption", longest: 1024})
 		}
 	}
 	return fields
+}
+
+// unfitMessage refuses what the fields alone do not tell, or returns nil.
+func unfitMessage(body map[string]any, got map[string]string) *refusal {
+	if missing := metaLacks(got); missing != "" {
+		return &refusal{400, 131008, missing + " is missing"}
+	}
+	template, _ := body["template"].(map[string]any)
+	if wrong := unfitTemplate(template); wrong != "" {
+		return &refusal{400, 132012, wrong}
+	}
+	return nil
 }
 
 // metaLacks names the first field that is missing of those that a message of
@@ -91,10 +106,7 @@ func Meta(version, token string, phoneNumberIDs ...string) *Server {
 			return request{}, &refusal{400, 100, wrong}
 		}
 		got := lasts(all)
-		if missing := metaLacks(got); missing != "" {
-			return request{}, &refusal{400, 131008, missing + " is missing"}
-		}
-		return request{got["to"], got}, nil
+		return request{got["to"], got}, unfitMessage(body, got)
 	}
 	s.accept = func(id string, r request) any {
 		return map[string]any{

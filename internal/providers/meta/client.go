@@ -54,15 +54,6 @@ type Message struct {
 	Media    *Media
 }
 
-// Template is a message template and what fills its body.
-type Template struct {
-	Name, Language string
-	Body           []Parameter
-}
-
-// Parameter fills one place of a template. Name is empty for numbered places.
-type Parameter struct{ Name, Text string }
-
 // Media is a file that Meta fetches by its link.
 type Media struct{ Kind, Link, Caption string }
 
@@ -137,23 +128,6 @@ func (c *Client) payload(m Message) object {
 		p["biz_opaque_callback_data"] = m.ID
 	}
 	return p
-}
-
-func (t *Template) object() object {
-	o := object{"name": t.Name, "language": object{"policy": "deterministic", "code": t.Language}}
-	if len(t.Body) == 0 {
-		return o
-	}
-	var parameters []object
-	for _, p := range t.Body {
-		parameter := object{"type": "text", "text": p.Text}
-		if p.Name != "" {
-			parameter["parameter_name"] = p.Name
-		}
-		parameters = append(parameters, parameter)
-	}
-	o["components"] = []object{{"type": "body", "parameters": parameters}}
-	return o
 }
 
 // read turns an answer into a receipt or an *api.Error.

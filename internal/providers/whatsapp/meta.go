@@ -42,15 +42,30 @@ func (p *Meta) Send(ctx context.Context, m Message) (api.Receipt, error) {
 // Probe asks whether Meta is there and lets us in.
 func (p *Meta) Probe(ctx context.Context) error { return p.client.Probe(ctx) }
 
-// template fills a template's body: with numbered variables in their order,
-// or with named ones where any has a name. A number that is left out would
-// have all behind it fill the wrong places: that is refused.
+// template fills a template: its body, and where meta has them its header and
+// its buttons. The header is one: a request with several does not validate.
 func template(m Message) (*meta.Template, error) {
 	t := &meta.Template{Name: m.Body, Language: m.Meta[metaLanguage]}
 	if t.Language == "" {
 		t.Language = "en_US"
 	}
-	variables := m.variables()
+	for kind, value := range m.variables(InHeader) {
+		t.Header = &meta.Header{Kind: kind, Value: value}
+	}
+	buttons := m.variables(InButton)
+	for _, index := range slices.Sorted(maps.Keys(buttons)) {
+		t.Buttons = append(t.Buttons, meta.Button{Index: index, Text: buttons[index]})
+	}
+	var err error
+	t.Body, err = body(m.variables(InBody))
+	return t, err
+}
+
+// body fills a template's body: with numbered variables in their order, or
+// with named ones where any has a name. A number that is left out would have
+// all behind it fill the wrong places: that is refused.
+func body(variables map[string]string) ([]meta.Parameter, error) {
+	var list []meta.Parameter
 	names := slices.SortedFunc(maps.Keys(variables), byNumber)
 	named := slices.ContainsFunc(names, func(name string) bool { return !isNumber(name) })
 	for i, name := range names {
@@ -63,9 +78,9 @@ func template(m Message) (*meta.Template, error) {
 				Provider: "Meta", Message: fmt.Sprintf("the template's variables leave out template.%d", i+1), Class: api.Permanent,
 			}
 		}
-		t.Body = append(t.Body, p)
+		list = append(list, p)
 	}
-	return t, nil
+	return list, nil
 }
 
 // mediaKind is what Meta calls a MIME type's kind.

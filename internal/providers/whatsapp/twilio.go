@@ -48,7 +48,7 @@ func (p *Twilio) content(m Message) (url.Values, error) {
 			}
 		}
 		content := url.Values{"ContentSid": {sid}}
-		if variables := m.variables(); len(variables) > 0 {
+		if variables := m.contentVariables(); len(variables) > 0 {
 			text, err := json.Marshal(variables, json.Deterministic(true))
 			if err != nil {
 				return nil, &api.Error{Provider: "Twilio", Message: "the template's variables cannot be written", Class: api.Permanent}

@@ -1,6 +1,10 @@
 package whatsapp
 
-import "strings"
+import (
+	"errors"
+	"slices"
+	"strings"
+)
 
 // Entries of a request's meta that say more of its body.
 const (
@@ -9,12 +13,72 @@ const (
 	metaLanguage = "template.language"
 )
 
-// variables are the template's: template.1, template.2 or template.NAME.
-func (m *Message) variables() map[string]string {
+// Place is where in a template a variable stands.
+type Place string
+
+// The places of variables.
+const (
+	InBody   Place = "body"
+	InHeader Place = "header"
+	InButton Place = "button"
+)
+
+// Variable is what an entry of meta fills.
+type Variable struct {
+	Place Place  // empty for an entry that is no variable of a template
+	Name  string // in the body's own terms; the header's kind; the button's index
+}
+
+// HeaderText is the kind of header whose variable is a text; that of the other
+// kinds is a URL.
+const HeaderText = "text"
+
+var (
+	errHeader = errors.New("not one of template.header.text, image, video and document")
+	errButton = errors.New("not one of template.button.0 to template.button.9")
+)
+
+// VariableOf reads an entry's key: template.1, template.2 or template.NAME of
+// the body, template.header.KIND and template.button.INDEX, which Meta counts
+// from 0 to 9. An error is a key that means header or button and is neither's.
+func VariableOf(key string) (Variable, error) {
+	name, ok := strings.CutPrefix(key, metaTemplate)
+	if !ok || name == "" || key == metaLanguage {
+		return Variable{}, nil
+	}
+	if kind, ok := strings.CutPrefix(name, "header."); ok {
+		if !slices.Contains([]string{HeaderText, "image", "video", "document"}, kind) {
+			return Variable{}, errHeader
+		}
+		return Variable{InHeader, kind}, nil
+	}
+	if index, ok := strings.CutPrefix(name, "button."); ok {
+		if len(index) != 1 || index[0] < '0' || index[0] > '9' {
+			return Variable{}, errButton
+		}
+		return Variable{InButton, index}, nil
+	}
+	return Variable{InBody, name}, nil
+}
+
+// variables are those of one place, by name.
+func (m *Message) variables(place Place) map[string]string {
 	out := map[string]string{}
 	for key, value := range m.Meta {
-		if name, ok := strings.CutPrefix(key, metaTemplate); ok && key != metaLanguage && name != "" {
-			out[name] = value
+		if v, err := VariableOf(key); err == nil && v.Place == place {
+			out[v.Name] = value
+		}
+	}
+	return out
+}
+
+// contentVariables are all of a template, by the names that Twilio's content
+// has for them: those of meta without "template.".
+func (m *Message) contentVariables() map[string]string {
+	out := map[string]string{}
+	for key, value := range m.Meta {
+		if v, err := VariableOf(key); err == nil && v.Place != "" {
+			out[strings.TrimPrefix(key, metaTemplate)] = value
 		}
 	}
 	return out
