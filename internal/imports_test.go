@@ -68,7 +68,7 @@ func rooms() []room {
 		{path: "internal/providers/mock", may: leaf},
 		{path: "internal/providers/api", may: []string{"internal/providers/mock"}},
 		{path: "internal/providers/email", may: []string{"internal/providers/mock"}},
-		{path: "internal/providers/email/smtp", may: []string{"internal/providers/email"}},
+		{path: "internal/providers/email/smtp", may: []string{"internal/providers/email", "internal/util"}},
 		{path: "internal/providers/twilio", may: []string{"internal/providers/api"}},
 		{path: "internal/providers/meta", may: []string{"internal/providers/api"}},
 		{path: "internal/providers/fake", may: leaf},

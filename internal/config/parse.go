@@ -215,6 +215,17 @@ func readable(path string) error {
 	return nil
 }
 
+// heloName takes what RFC 5321, 4.1.1.1, allows in EHLO.
+func heloName(dst *string) parser {
+	return func(s string) error {
+		if !util.IsHeloName(s) {
+			return fmt.Errorf("%q is neither a domain (letters, digits and hyphens between dots) nor an address literal such as [192.0.2.1] or [IPv6:2001:db8::1]", s)
+		}
+		*dst = s
+		return nil
+	}
+}
+
 // numbers takes pairs whose names are telephone numbers.
 func numbers(dst *map[string]string) parser {
 	return func(s string) error {

@@ -26,7 +26,7 @@ func smtpSection(c *Config) section {
 		{name: "SMTP_AUTH", fallback: "auto", meaning: "auto, plain, login, cram-md5, xoauth2 or none", parse: oneOf(&s.Auth, "auto", "plain", "login", "cram-md5", "xoauth2", "none")},
 		{name: "SMTP_TLS", fallback: "starttls", meaning: "starttls (required), tls (implicit) or none", parse: oneOf(&s.TLS, "starttls", "tls", "none")},
 		{name: "SMTP_TLS_CA_FILE", meaning: "PEM file of an extra CA", parse: certificates(&s.TLSCAFile)},
-		{name: "SMTP_HELO_NAME", meaning: "name in EHLO (default: the host's name)", parse: text(&s.HeloName)},
+		{name: "SMTP_HELO_NAME", meaning: "name in EHLO: a fully qualified domain, or an address literal such as [192.0.2.1] (default: the host's name where it has a dot, else the address that the connection comes from)", parse: heloName(&s.HeloName)},
 		{name: "SMTP_DKIM_DOMAIN", meaning: "mail is signed when all three SMTP_DKIM settings are given", parse: text(&s.DKIMDomain)},
 		{name: "SMTP_DKIM_SELECTOR", meaning: "selector of the DKIM key", parse: text(&s.DKIMSelector)},
 		{name: "SMTP_DKIM_KEY_FILE", meaning: "PEM file of the DKIM key", parse: file(&s.DKIMKeyFile)},

@@ -137,6 +137,20 @@ func isQuoted(s string) bool {
 	return !escaped
 }
 
+// IsHeloName reports whether a text may be the argument of EHLO: a domain in
+// ASCII or an address literal (RFC 5321, 4.1.1.1). A bare address is neither,
+// and no domain has an underscore.
+func IsHeloName(s string) bool {
+	if strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return false
+	}
+	if strings.HasPrefix(s, "[") {
+		return isLiteral(s)
+	}
+	_, err := netip.ParseAddr(s)
+	return err != nil && isDomain(s)
+}
+
 func isDomain(s string) bool {
 	if len(s) > maxDomain {
 		return false

@@ -133,6 +133,17 @@ func TestMistakesNameTheirVariable(t *testing.T) {
 		{"KAFKA_TLS_CA_FILE", filepath.Join(dir, "none.pem")},
 		{"KAFKA_TLS_CA_FILE", noPEM},
 		{"SMTP_TLS_CA_FILE", noPEM},
+		{"SMTP_HELO_NAME", "my_host.example.com"},
+		{"SMTP_HELO_NAME", "my host"},
+		{"SMTP_HELO_NAME", "mail.example.com."},
+		{"SMTP_HELO_NAME", "mail..example.com"},
+		{"SMTP_HELO_NAME", "-mail.example.com"},
+		{"SMTP_HELO_NAME", "münchen.example"},
+		{"SMTP_HELO_NAME", "192.0.2.1"},
+		{"SMTP_HELO_NAME", "[192.0.2]"},
+		{"SMTP_HELO_NAME", "[2001:db8::1]"},
+		{"SMTP_HELO_NAME", "[IPv6:fe80::1%eth0]"},
+		{"SMTP_HELO_NAME", "mail.example.com SIZE"},
 		{"COMMIT_ON_SUCCESS_ONLY", "maybe"},
 		{"SMS_PROVIDER", "smtp"},
 		{"EMAIL_PROVIDER", "twilio"},
@@ -150,6 +161,16 @@ func TestMistakesNameTheirVariable(t *testing.T) {
 		_, problems := load(t, "sms", map[string]string{tt.name: tt.value})
 		if len(problems) != 1 || !strings.HasPrefix(problems[0], tt.name+": ") {
 			t.Errorf("%s=%s: problems %q, want one that begins with the name", tt.name, tt.value, problems)
+		}
+	}
+}
+
+// What RFC 5321, 4.1.1.1, allows in EHLO is taken as it is.
+func TestHeloNames(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"mail.example.com", "localhost", "xn--mnchen-3ya.example", "1.example", "[192.0.2.1]", "[IPv6:2001:db8::1]", "[ipv6:::1]"} {
+		if c, problems := load(t, "sms", map[string]string{"SMTP_HELO_NAME": name}); problems != nil || c.SMTP.HeloName != name {
+			t.Errorf("SMTP_HELO_NAME=%s: %q", name, problems)
 		}
 	}
 }

@@ -86,7 +86,7 @@ func (p *Provider) granted(ctx context.Context, c *conn, stage string, r email.R
 // 4.1.4: 500 or 502).
 func (p *Provider) hello(ctx context.Context, c *conn) error {
 	c.offers = offers{}
-	c.say("EHLO ", p.helo)
+	c.say("EHLO ", p.heloName(c.raw.LocalAddr()))
 	err := c.flush()
 	var r email.Reply
 	if err == nil {
@@ -100,7 +100,7 @@ func (p *Provider) hello(ctx context.Context, c *conn) error {
 	}
 	if err == nil && (r.Code == 500 || r.Code == 502) {
 		c.offers = offers{}
-		r, err = c.ask("HELO ", p.helo)
+		r, err = c.ask("HELO ", p.heloName(c.raw.LocalAddr()))
 	}
 	return p.granted(ctx, c, "EHLO", r, err)
 }

@@ -12,10 +12,10 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"messaging-worker/internal/providers/email"
+	"messaging-worker/internal/util"
 )
 
 // Values of Options.TLS.
@@ -42,7 +42,7 @@ type Options struct {
 	Port     int
 	TLS      string         // one of the TLS constants
 	RootCAs  *x509.CertPool // nil means the system's
-	HeloName string         // empty means the host's name
+	HeloName string         // empty means the host's name, or its address; see util.IsHeloName
 
 	Auth     string                 // one of the Auth constants
 	Username string                 // unless AuthNone
@@ -88,7 +88,7 @@ func New(o Options) (*Provider, error) {
 	}
 	p.pool = newPool(o.Connections, idle)
 	if p.helo == "" {
-		p.helo = hostName()
+		p.helo = hostName(os.Hostname())
 	}
 	p.letters.dkim = o.DKIM
 	return p, nil
@@ -106,18 +106,10 @@ func (o *Options) validate() error {
 		return errors.New("smtp: no password")
 	case o.Connections < 1 || o.Timeout <= 0:
 		return errors.New("smtp: connections and timeout must be above zero")
-	case strings.ContainsFunc(o.HeloName, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
-		return errors.New("smtp: the name for EHLO is not printable ASCII")
+	case o.HeloName != "" && !util.IsHeloName(o.HeloName):
+		return errors.New("smtp: the name for EHLO is neither a domain nor an address literal")
 	}
 	return nil
-}
-
-func hostName() string {
-	name, err := os.Hostname()
-	if err != nil || name == "" {
-		return "localhost"
-	}
-	return name
 }
 
 // Send holds one conversation for m.Recipients, in further transactions where
