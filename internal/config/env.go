@@ -8,14 +8,14 @@ import (
 	"os"
 	"slices"
 	"strings"
-
-	"github.com/joho/godotenv"
 )
 
 // Environment returns the variables that settings are read from: those of the
 // process, and where it has none, those of a file. An empty path means .env
 // in the working directory, which may be absent; a file that is named must
-// exist. The warnings name the variables of the file that no setting reads.
+// exist. The warnings are about the variables of the file that no setting reads.
+// Neither they nor the error, an *Error that has the line of each mistake in
+// the file, quote what may be a value.
 func Environment(path string) (Lookup, []string, error) {
 	origin, warnings, err := Origins(path)
 	if err != nil {
@@ -58,15 +58,19 @@ func Origins(path string) (Origin, []string, error) {
 	case err != nil:
 		return nil, nil, &Error{Problems: []string{fmt.Sprintf("--env-file: %v", err)}}
 	}
-	values, err := godotenv.UnmarshalBytes(literal(data))
-	if err != nil {
-		// The parser's own text quotes the line, which may hold a secret.
-		return nil, nil, &Error{Problems: []string{path + ": is not a list of NAME=value lines"}}
+	file := readEnvFile(data)
+	if len(file.mistakes) > 0 {
+		e := &Error{}
+		for _, mistake := range file.mistakes {
+			e.Problems = append(e.Problems, path+": "+mistake)
+		}
+		return nil, nil, e
 	}
+	values := file.values
 	var warnings []string
 	for name := range values {
 		if !Known(name) {
-			warnings = append(warnings, fmt.Sprintf("%s: %s is not a setting", path, name))
+			warnings = append(warnings, path+": "+unknown(name, file.lines[name]))
 		}
 	}
 	slices.Sort(warnings)
