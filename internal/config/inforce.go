@@ -86,7 +86,7 @@ func shown(row setting, value string) string {
 	if row.secret != nil {
 		return "(hidden)"
 	}
-	if row.parse(value) != nil {
+	if row.check(value) != nil {
 		return "(invalid)"
 	}
 	if before, _, query := strings.Cut(value, "?"); query && strings.Contains(before, "://") {

@@ -123,7 +123,7 @@ func (l *loader) read(row setting) {
 		if !ok {
 			continue
 		}
-		if err := row.parse(value); err != nil {
+		if err := row.check(value); err != nil {
 			l.problem(name, "%v", err)
 		}
 		return
@@ -151,6 +151,7 @@ func (l *loader) readSecret(row setting) {
 			continue
 		case direct:
 			*row.secret = Secret{value: value}
+			l.checkSecret(name, value)
 		case inFile:
 			*row.secret = Secret{file: path}
 			if s, err := row.secret.Get(); err != nil {

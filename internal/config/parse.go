@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"messaging-worker/internal/util"
 )
@@ -125,8 +126,8 @@ func brokers(dst *[]string) parser {
 		for part := range strings.SplitSeq(s, ",") {
 			part = strings.TrimSpace(part)
 			host, port, err := net.SplitHostPort(part)
-			if err != nil || host == "" || strings.ContainsAny(host, "/@ ") {
-				return errors.New("want host:port, several separated by commas")
+			if err != nil || isHost(host) != nil {
+				return errors.New("want host:port, several separated by commas, without a scheme")
 			}
 			if !isPort(port) {
 				return errNoPort
@@ -152,6 +153,9 @@ func baseURL(dst *string) parser {
 		if err := wholeURL(dst)(s); err != nil {
 			return err
 		}
+		if strings.ContainsRune(s, '?') {
+			return errors.New("want a URL that a path can follow, without a query")
+		}
 		*dst = strings.TrimRight(s, "/")
 		return nil
 	}
@@ -163,6 +167,9 @@ func wholeURL(dst *string) parser {
 		u, err := url.Parse(s)
 		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.Opaque != "" {
 			return errors.New("want an absolute http or https URL")
+		}
+		if isHost(u.Hostname()) != nil || strings.ContainsFunc(s, unicode.IsSpace) || strings.ContainsRune(s, '#') {
+			return errors.New("want an http or https URL of one host, without white space or #")
 		}
 		if u.User != nil {
 			return errors.New("credentials do not belong into the URL")
@@ -230,7 +237,7 @@ func heloName(dst *string) parser {
 func numbers(dst *map[string]string) parser {
 	return func(s string) error {
 		var list map[string]string
-		if err := pairs(&list)(s); err != nil {
+		if err := valued(&list, metaID(new(string)))(s); err != nil {
 			return err
 		}
 		for number := range list {

@@ -47,3 +47,14 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // SecretFile makes a secret that is read from the file at path; an empty path
 // makes one that is not set.
 func SecretFile(path string) Secret { return Secret{file: path} }
+
+// checkSecret reports what no secret in a variable is like. One that does have
+// quotes around it can be given as a file.
+func (l *loader) checkSecret(name, value string) {
+	switch {
+	case strings.ContainsAny(value, "\r\n"):
+		l.problem(name, "has more than one line")
+	case quoted(value):
+		l.problem(name, "%v", errQuoted)
+	}
+}

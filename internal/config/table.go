@@ -14,6 +14,15 @@ type setting struct {
 	required bool
 }
 
+// check parses a value of a row that is no secret.
+func (row *setting) check(value string) error {
+	if quoted(value) {
+		_ = row.parse(value[1 : len(value)-1]) // so that nothing asks for it as missing
+		return errQuoted
+	}
+	return row.parse(value)
+}
+
 // section groups rows for people.
 type section struct {
 	title string
@@ -24,9 +33,9 @@ type section struct {
 func table(c *Config) []section {
 	return []section{
 		{"Process", []setting{
-			{name: "APP_ENV", fallback: "development", meaning: "development: console log; anything else: JSON, one object a line", parse: text(&c.Env)},
+			{name: "APP_ENV", fallback: "development", meaning: "development: console log; anything else: JSON, one object a line", parse: line(&c.Env)},
 			{name: "APP_PORT", fallback: "8080", meaning: "HTTP port of the health checks; 0 takes a free one and logs it", parse: whole(&c.Port, 0, 65535)},
-			{name: "APP_HOST", meaning: "HTTP listen address; empty means all", parse: text(&c.Host)},
+			{name: "APP_HOST", meaning: "HTTP listen address; empty means all", parse: host(&c.Host)},
 			{name: "LOG_LEVEL", fallback: "info", meaning: "trace, debug, info, warn, error, fatal, panic or disabled", parse: oneOf(&c.LogLevel, "trace", "debug", "info", "warn", "error", "fatal", "panic", "disabled")},
 			{name: "SHUTDOWN_TIMEOUT_SECONDS", meaning: "how long a drain may take after a signal (default: the longest a provider call may take, plus 5)", parse: duration(&c.ShutdownTimeout)},
 			{name: "HEALTH_ENABLE_PROVIDER_PROBE", fallback: "false", meaning: "readiness also asks the provider", parse: boolean(&c.HealthProbe)},

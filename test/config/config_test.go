@@ -18,6 +18,9 @@ import (
 	"messaging-worker/internal/config"
 )
 
+// account is a SID as Twilio's are.
+const account = "AC00000000000000000000000000000001"
+
 // required are the settings without which no sms worker starts.
 func required() map[string]string {
 	return map[string]string{
@@ -128,6 +131,12 @@ func TestMistakesNameTheirVariable(t *testing.T) {
 		{"KAFKA_BROKERS", "localhost:0"},
 		{"KAFKA_BROKERS", "localhost:9092,,"},
 		{"KAFKA_BROKERS", "http://localhost:9092"},
+		{"KAFKA_BROKERS", "PLAINTEXT://localhost:9092"},
+		{"KAFKA_BROKERS", "'localhost:9092'"},
+		{"KAFKA_BROKERS", `localhost:9092,"other:9092"`},
+		{"KAFKA_BROKERS", "localhost:9092 other:9092"},
+		{"KAFKA_BROKERS", "user@localhost:9092"},
+		{"KAFKA_BROKERS", "10.0.0.256:9092"},
 		{"KAFKA_COMPRESSION", "zip"},
 		{"KAFKA_SECURITY_PROTOCOL", "TLS"},
 		{"KAFKA_TLS_CA_FILE", filepath.Join(dir, "none.pem")},
@@ -216,9 +225,9 @@ func TestProvidersAskForTheirOwn(t *testing.T) {
 		want    []string
 	}{
 		{"twilio", "sms", map[string]string{"SMS_PROVIDER": "twilio"}, []string{"TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"}},
-		{"twilio with half a key", "sms", map[string]string{"SMS_PROVIDER": "twilio", "TWILIO_ACCOUNT_SID": "AC1", "TWILIO_API_KEY_SID": "SK1"}, []string{"TWILIO_API_KEY_SID"}},
+		{"twilio with half a key", "sms", map[string]string{"SMS_PROVIDER": "twilio", "TWILIO_ACCOUNT_SID": account, "TWILIO_API_KEY_SID": "SK" + account[2:]}, []string{"TWILIO_API_KEY_SID"}},
 		{"another channel's", "sms", map[string]string{"EMAIL_PROVIDER": "smtp"}, nil},
-		{"a secret twice behind an override", "sms", map[string]string{"SMS_PROVIDER": "twilio", "TWILIO_ACCOUNT_SID": "AC1", "SMS_TWILIO_AUTH_TOKEN": "a", "TWILIO_AUTH_TOKEN": "b", "TWILIO_AUTH_TOKEN_FILE": "c"}, []string{"TWILIO_AUTH_TOKEN"}},
+		{"a secret twice behind an override", "sms", map[string]string{"SMS_PROVIDER": "twilio", "TWILIO_ACCOUNT_SID": account, "SMS_TWILIO_AUTH_TOKEN": "a", "TWILIO_AUTH_TOKEN": "b", "TWILIO_AUTH_TOKEN_FILE": "c"}, []string{"TWILIO_AUTH_TOKEN"}},
 		{"sasl", "sms", map[string]string{"KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}, []string{"KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"}},
 	}
 	for _, tt := range tests {
@@ -269,7 +278,7 @@ func TestSecretsHideAndRotate(t *testing.T) {
 		}
 	}
 	write("  first-hunter2\n")
-	env := map[string]string{"SMS_PROVIDER": "twilio", "TWILIO_ACCOUNT_SID": "AC1", "TWILIO_AUTH_TOKEN_FILE": path, "KAFKA_SASL_PASSWORD": "hunter2"}
+	env := map[string]string{"SMS_PROVIDER": "twilio", "TWILIO_ACCOUNT_SID": account, "TWILIO_AUTH_TOKEN_FILE": path, "KAFKA_SASL_PASSWORD": "hunter2"}
 	c, problems := load(t, "sms", env)
 	if problems != nil {
 		t.Fatal(problems)

@@ -181,7 +181,7 @@ func longestDrain(t *testing.T, env map[string]string, channel string) time.Dura
 	t.Helper()
 	slowest := map[string]string{
 		"EMAIL_PROVIDER": "smtp", "SMTP_HOST": "relay", "SMTP_AUTH": "none",
-		"SMS_PROVIDER": "twilio", "WHATSAPP_PROVIDER": "twilio", "TWILIO_ACCOUNT_SID": "AC1", "TWILIO_AUTH_TOKEN": "x",
+		"SMS_PROVIDER": "twilio", "WHATSAPP_PROVIDER": "twilio", "TWILIO_ACCOUNT_SID": "AC00000000000000000000000000000001", "TWILIO_AUTH_TOKEN": "x",
 	}
 	both := maps.Clone(env)
 	maps.Copy(both, slowest)

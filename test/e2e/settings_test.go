@@ -19,6 +19,7 @@ import (
 
 const (
 	settingsAccount = "AC00000000000000000000000000000001"
+	settingsKey     = "SK00000000000000000000000000000001"
 	settingsSecret  = "s3cr3t"
 )
 
@@ -40,8 +41,8 @@ func TestSettingsReachTheProvider(t *testing.T) {
 		edits    map[string]any
 		want     map[string]string // fields; a value that ends with * is how it begins
 	}{
-		{"twilio, key and service", models.SMS, fake.Twilio(settingsAccount, "SK1", settingsSecret), map[string]string{
-			"SMS_PROVIDER": "twilio", "TWILIO_ACCOUNT_SID": settingsAccount, "TWILIO_API_KEY_SID": "SK1", "TWILIO_API_KEY_SECRET": settingsSecret,
+		{"twilio, key and service", models.SMS, fake.Twilio(settingsAccount, settingsKey, settingsSecret), map[string]string{
+			"SMS_PROVIDER": "twilio", "TWILIO_ACCOUNT_SID": settingsAccount, "TWILIO_API_KEY_SID": settingsKey, "TWILIO_API_KEY_SECRET": settingsSecret,
 			"TWILIO_MESSAGING_SERVICE_SID": "MG00000000000000000000000000000001", "TWILIO_STATUS_CALLBACK_URL": "https://example.com/cb/",
 			"MESSAGE_MAX_AGE_SECONDS": "3600",
 		}, map[string]any{"created_at": now}, map[string]string{
