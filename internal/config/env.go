@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"strings"
 )
 
@@ -58,22 +57,11 @@ func Origins(path string) (Origin, []string, error) {
 	case err != nil:
 		return nil, nil, &Error{Problems: []string{fmt.Sprintf("--env-file: %v", err)}}
 	}
-	file := readEnvFile(data)
+	file := readEnvFile(path, data)
 	if len(file.mistakes) > 0 {
-		e := &Error{}
-		for _, mistake := range file.mistakes {
-			e.Problems = append(e.Problems, path+": "+mistake)
-		}
-		return nil, nil, e
+		return nil, nil, &Error{Problems: file.mistakes}
 	}
-	values := file.values
-	var warnings []string
-	for name := range values {
-		if !Known(name) {
-			warnings = append(warnings, path+": "+unknown(name, file.lines[name]))
-		}
-	}
-	slices.Sort(warnings)
+	values, warnings := file.values, file.unknown()
 	given := map[string]bool{} // to the process by us
 	for name, value := range values {
 		if _, set := os.LookupEnv(name); !set && strings.HasPrefix(name, "OTEL_") {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/joho/godotenv"
@@ -11,6 +12,7 @@ import (
 
 // envFile is what a file of NAME=value lines says.
 type envFile struct {
+	path     string
 	values   map[string]string
 	lines    map[string]int // where each name is set, the last time
 	mistakes []string       // with their line; none quotes what may be a value
@@ -19,8 +21,8 @@ type envFile struct {
 // readEnvFile reads the file assignment by assignment, so that a mistake has a
 // line and hides none behind it. What a value means is the library's to say;
 // its errors are not passed on, because they quote the file.
-func readEnvFile(data []byte) *envFile {
-	f := &envFile{values: map[string]string{}, lines: map[string]int{}}
+func readEnvFile(path string, data []byte) *envFile {
+	f := &envFile{path: path, values: map[string]string{}, lines: map[string]int{}}
 	data = bytes.TrimPrefix(data, []byte("\uFEFF")) // as editors on Windows put it there
 	if bytes.IndexByte(data, 0) >= 0 {
 		f.mistake(1+bytes.Count(data[:bytes.IndexByte(data, 0)], []byte("\n")), "a zero byte: save the file as UTF-8")
@@ -37,7 +39,7 @@ func readEnvFile(data []byte) *envFile {
 }
 
 func (f *envFile) mistake(line int, text string) {
-	f.mistakes = append(f.mistakes, fmt.Sprintf("line %d: %s", line, text))
+	f.mistakes = append(f.mistakes, fmt.Sprintf("%s: line %d: %s", f.path, line, text))
 }
 
 // take reads what begins on a line, and returns how much of data that was.
@@ -134,10 +136,22 @@ var (
 	likeAKey  = regexp.MustCompile(`[0-9][A-Z]|[A-Z0-9]{17}`)
 )
 
-// unknown returns the warning for a name that no setting has. A value without a
+// unknown returns a warning for each name that no setting has.
+func (f *envFile) unknown() []string {
+	var warnings []string
+	for name := range f.values {
+		if !Known(name) {
+			warnings = append(warnings, f.path+": "+noSetting(name, f.lines[name]))
+		}
+	}
+	slices.Sort(warnings)
+	return warnings
+}
+
+// noSetting is the warning for a name that no setting has. A value without a
 // name may look like one, with the padding of base64 for its =, and so does a
 // value that is glued to the name of its secret: these are not quoted.
-func unknown(name string, line int) string {
+func noSetting(name string, line int) string {
 	quoted := likeAName.MatchString(name) && !likeAKey.MatchString(name)
 	for _, s := range table(&Config{}) {
 		for _, row := range s.rows {

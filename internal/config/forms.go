@@ -55,7 +55,7 @@ func kafkaName(dst *string) parser {
 		}
 		const longest = 249
 		if len(s) > longest || s == "." || s == ".." {
-			return fmt.Errorf("want at most %d characters, and neither . nor ..", longest)
+			return fmt.Errorf("want at most %d characters, and not dots alone", longest)
 		}
 		*dst = s
 		return nil

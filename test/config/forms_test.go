@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -105,9 +106,7 @@ func TestFormsOfAProvider(t *testing.T) {
 				env[name] = strings.ToLower(name)
 			}
 		}
-		for name, value := range tt.env {
-			env[name] = value
-		}
+		maps.Copy(env, tt.env)
 		_, err := config.Load(lookup(env), tt.channel)
 		var got []string
 		if err != nil {
