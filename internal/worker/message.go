@@ -150,14 +150,17 @@ func (m *message) settleBy(r *result) {
 		return
 	}
 	switch {
-	case f.Accepted:
-		m.settle(r.recipients, isAssumed)
 	case f.Refused != nil || f.Open != nil:
 		m.settle(r.recipients, isAccepted)
 		m.settle(f.Refused, isRefused)
 		for _, i := range f.Open {
 			m.settle([]int{i}, openFate(f, i))
 		}
+		if f.Accepted {
+			m.settle(f.Doubtful, isAssumed)
+		}
+	case f.Accepted:
+		m.settle(r.recipients, isAssumed)
 	case f.Class == models.FailurePermanent:
 		m.settle(r.recipients, isRefused)
 	default:

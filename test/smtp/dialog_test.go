@@ -217,6 +217,9 @@ func tell(resp models.ProviderResponse, err error) string {
 			fmt.Fprintln(&b, mark)
 		}
 	}
+	if f.Accepted {
+		fmt.Fprintln(&b, "taken for accepted")
+	}
 	if f.Refused != nil || f.Open != nil {
 		fmt.Fprintf(&b, "refused %v open %v\n", f.Refused, f.Open)
 	}

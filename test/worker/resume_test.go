@@ -205,3 +205,31 @@ func TestOnlyTheDoubtfulAreGivenUp(t *testing.T) {
 		}
 	})
 }
+
+// An answer that cannot be read takes those for accepted whom it is about, and
+// nobody else of its call: who was refused is refused, and who was told to come
+// later is called again.
+func TestOnlyTheUnreadablyAnsweredAreTakenForAccepted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var rounds [][]int
+		b := newBench(script{recipients: []string{"a", "b", "c", "d"}, units: [][]int{{0, 1, 2, 3}}, send: func(_ context.Context, call common.Call) (models.ProviderResponse, error) {
+			rounds = append(rounds, call.Recipients)
+			if len(rounds) > 1 {
+				return accepted()
+			}
+			f := transient()
+			f.Accepted, f.Refused, f.Open, f.Doubtful = true, []int{0}, []int{2}, []int{1}
+			return fails(f)
+		}}, 1)
+		b.handle(t)
+		b.want(t, "queued 0", "attempt 1", "retry 1", "attempt 2", "dlq unknown 2", "failed 2")
+		if diff := cmp.Diff([][]int{{0, 1, 2, 3}, {2}}, rounds); diff != "" {
+			t.Errorf("calls (-want +got):\n%s", diff)
+		}
+		meta := b.events[2].ProviderResponse.Meta
+		if meta[models.MetaOpenRecipients] != "2" || meta[models.MetaRefusedRecipients] != "0" || meta[models.MetaAssumedRecipients] != "1" {
+			t.Errorf("the retry's meta %v, want 2 open, 0 refused, 1 assumed", meta)
+		}
+	})
+}

@@ -84,7 +84,7 @@ func TestEmailFailuresAreClassed(t *testing.T) {
 		{"cut behind the message", line(".", true, io.EOF), transient, true, true, "connection lost" + cut, models.StatusUnavailable},
 		{"time-out behind the message", line(".", true, os.ErrDeadlineExceeded), transient, true, true, "timeout after 5s" + cut, models.StatusTimeout},
 		{"no SMTP", &email.ProtocolError{Stage: "RCPT"}, unknown, false, false, "a reply outside the protocol", models.StatusUnknown},
-		{"no SMTP behind the message", &email.ProtocolError{Stage: ".", Ambiguous: true}, unknown, false, true, "a reply outside the protocol" + cut, models.StatusUnknown},
+		{"no SMTP behind the message", &email.ProtocolError{Stage: ".", Accepted: true}, unknown, false, false, "an unreadable reply to the message", models.StatusUnknown},
 		{"3yz to MAIL", whole("MAIL", email.Reply{Code: 354}), unknown, false, false, "smtp 354", models.StatusUnknown},
 		{"unsendable", &email.UnsendableError{Reason: "it needs what is not there"}, permanent, false, false, "it needs what is not there", models.StatusRejected},
 	}

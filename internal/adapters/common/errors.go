@@ -43,7 +43,9 @@ type Failure struct {
 	Ambiguous bool
 
 	// Doubtful names the recipients that an Ambiguous failure leaves in doubt;
-	// nil means all that are not Refused. The others in Open were answered.
+	// nil means all that are not Refused. The others in Open were answered. Of
+	// an Accepted failure that has Refused and Open, it names those whose
+	// answer cannot be read.
 	Doubtful []int
 
 	// Throttle marks the answer of a provider that finds us too fast as a

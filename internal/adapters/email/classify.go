@@ -126,11 +126,7 @@ func failed(err error, limit time.Duration, own []string) (models.ProviderRespon
 		return models.ProviderResponse{Status: models.StatusRejected, Message: unsendable.Reason}, common.Permanent(unsendable)
 	}
 	if odd, ok := errors.AsType[*email.ProtocolError](err); ok {
-		f := common.Unknown(errors.New("a reply outside the protocol"))
-		if odd.Ambiguous {
-			f = common.MayHaveBeenAccepted(f)
-		}
-		return models.ProviderResponse{Status: models.StatusUnknown}, f
+		return unreadable(odd, own)
 	}
 	if up, ok := errors.AsType[*email.TimeUpError](err); ok {
 		return models.ProviderResponse{Status: models.StatusTimeout}, common.Transient(up)
@@ -153,6 +149,16 @@ func failed(err error, limit time.Duration, own []string) (models.ProviderRespon
 		f.Ambiguous = true // of the mock, which has no last line
 	}
 	return resp, f
+}
+
+// unreadable reads an answer that is no reply. In answer to the last line it is
+// taken for an acceptance, as a 2xx of HTTP with an unreadable body is.
+func unreadable(odd *email.ProtocolError, own []string) (models.ProviderResponse, *common.Failure) {
+	f := common.Unknown(errors.New("a reply outside the protocol"))
+	if odd.Accepted {
+		f.Accepted, f.Err = true, errors.New("an unreadable reply to the message")
+	}
+	return models.ProviderResponse{Status: models.StatusUnknown, Raw: clean(odd.Text, own)}, f
 }
 
 // refused reads a reply that refuses the message as a whole.

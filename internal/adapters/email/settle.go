@@ -109,13 +109,15 @@ func join(receipt email.Receipt, t *talk, told models.ProviderResponse, f *commo
 	rest.Answers = f.Answers
 	for _, i := range receipt.Failed {
 		rest.Answers[t.recipients[i]] = common.Answer{Class: rest.Class, Err: rest.Err, Response: resp}
-		if rest.Class == models.FailurePermanent {
+		switch {
+		case rest.Accepted: // neither: they are in Doubtful
+		case rest.Class == models.FailurePermanent:
 			f.Refused = append(f.Refused, t.recipients[i])
-		} else {
+		default:
 			f.Open = append(f.Open, t.recipients[i])
 		}
 	}
-	if rest.Ambiguous { // who was told to come later has it for certain not
+	if rest.Ambiguous || rest.Accepted { // who was told to come later has it for certain not
 		rest.Doubtful = make([]int, 0, len(receipt.Failed))
 		for _, i := range receipt.Failed {
 			rest.Doubtful = append(rest.Doubtful, t.recipients[i])
@@ -123,7 +125,7 @@ func join(receipt email.Receipt, t *talk, told models.ProviderResponse, f *commo
 	}
 	slices.Sort(f.Refused)
 	slices.Sort(f.Open)
-	if rest.Class == models.FailurePermanent && deferred { // those who were told to come later decide
+	if (rest.Class == models.FailurePermanent || rest.Accepted) && deferred { // those who were told to come later decide
 		rest.Class, rest.Err, resp = f.Class, f.Err, told
 	}
 	rest.Refused, rest.Open = f.Refused, f.Open

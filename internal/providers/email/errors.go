@@ -46,8 +46,9 @@ type LineError struct {
 	// where the caller's context alone limited it.
 	Limit time.Duration
 
-	// Ambiguous says that the message's last line was written and no reply
-	// to it came: the server may have accepted the message.
+	// Ambiguous says that the message's last line was written and nothing in
+	// answer to it came but, at most, the beginning of a refusal: the server
+	// may have accepted the message.
 	Ambiguous bool
 
 	Err error // the network's error, io.EOF, or the context's
@@ -69,10 +70,15 @@ func (e *TimeUpError) Error() string {
 	return fmt.Sprintf("timeout after %s before every recipient was tried", e.Limit)
 }
 
-// ProtocolError is a reply that is not SMTP.
+// ProtocolError is an answer that is no reply of SMTP.
 type ProtocolError struct {
-	Stage     string
-	Ambiguous bool // as for LineError
+	Stage string // as for ReplyError
+	Text  string // what came, in short; it may hold an address
+
+	// Accepted says that it came in answer to the message's last line: it may
+	// be an acceptance, and the message must not be repeated. An answer that
+	// began, and was cut before it said that it refuses, is one too.
+	Accepted bool
 }
 
 // Error names the stage.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strconv"
@@ -72,10 +73,13 @@ func (p *Provider) open(ctx context.Context, c *conn) error {
 // nil for a positive reply.
 func (p *Provider) granted(ctx context.Context, c *conn, stage string, r email.Reply, err error) error {
 	switch {
-	case errors.Is(err, errProtocol):
-		return &email.SetupError{Stage: stage, Err: errProtocol}
+	case errors.Is(err, errProtocol) && ctx.Err() == nil:
+		if came, ok := errors.AsType[*unreadable](err); ok && stage == "greeting" { // tells what listens there
+			err = fmt.Errorf("%w: %q", errProtocol, came.text)
+		}
+		return &email.SetupError{Stage: stage, Err: err}
 	case err != nil:
-		return c.lost(ctx, stage, p.timeout, false, err)
+		return c.lost(ctx, stage, p.timeout, err)
 	case !positive(r):
 		return &email.SetupError{Stage: stage, Reply: r}
 	}
@@ -91,7 +95,7 @@ func (p *Provider) hello(ctx context.Context, c *conn) error {
 	var r email.Reply
 	if err == nil {
 		first := true
-		r, err = readReply(c.in, func(text []byte) {
+		r, err = c.hearLines(func(text []byte) {
 			if !first { // the first line is the server's name
 				c.offers.add(string(text))
 			}
@@ -107,7 +111,11 @@ func (p *Provider) hello(ctx context.Context, c *conn) error {
 
 // add notes one EHLO keyword with its parameters.
 func (o *offers) add(text string) {
-	keyword, rest, _ := strings.Cut(strings.ToUpper(strings.TrimSpace(text)), " ")
+	words := strings.Fields(strings.ToUpper(text))
+	if len(words) == 0 {
+		return
+	}
+	keyword, parameters := words[0], words[1:]
 	switch keyword {
 	case "PIPELINING":
 		o.pipelining = true
@@ -119,14 +127,16 @@ func (o *offers) add(text string) {
 		o.startTLS = true
 	case "SIZE":
 		// RFC 1870, 3: without a number, or with 0, there is no fixed limit.
-		if n, err := strconv.ParseInt(rest, 10, 64); err == nil && n > 0 {
-			o.size = n
+		if len(parameters) > 0 {
+			if n, err := strconv.ParseInt(parameters[0], 10, 64); err == nil && n > 0 {
+				o.size = n
+			}
 		}
 	case "AUTH":
-		o.auth = append(o.auth, strings.Fields(rest)...)
+		o.auth = append(o.auth, parameters...)
 	}
-	if mechanisms, old := strings.CutPrefix(keyword, "AUTH="); old { // from before RFC 2554
-		o.auth = append(append(o.auth, mechanisms), strings.Fields(rest)...)
+	if mechanism, old := strings.CutPrefix(keyword, "AUTH="); old { // from before RFC 2554
+		o.auth = append(append(o.auth, mechanism), parameters...)
 	}
 }
 
@@ -156,7 +166,7 @@ func (p *Provider) handshake(ctx context.Context, c *conn, stage string) error {
 	secured := tls.Client(c.raw, p.tls)
 	if err := secured.HandshakeContext(ctx); err != nil {
 		if ctx.Err() != nil || brokeOff(err) {
-			return c.lost(ctx, stage, p.timeout, false, err)
+			return c.lost(ctx, stage, p.timeout, err)
 		}
 		return &email.SetupError{Stage: stage, Err: err}
 	}

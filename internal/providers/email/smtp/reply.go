@@ -13,33 +13,63 @@ import (
 // line; real servers are more talkative, and a flooding one must not eat
 // memory or time.
 const (
-	maxLine  = 4096 // octets of a reply line
-	maxLines = 128  // lines of one reply
+	maxLine  = 4096    // octets of a reply line that are kept; the rest is read over
+	maxReply = 1 << 20 // octets of one reply, all its lines together
 )
 
 var errProtocol = errors.New("a reply outside the protocol")
 
-// readReply reads one reply of one or more lines (RFC 5321, 4.2.1). It keeps
-// the first line's text; each, where it is not nil, sees the text of every
-// line and must not keep it. The error is the reader's, or errProtocol.
-func readReply(in *bufio.Reader, each func(text []byte)) (email.Reply, error) {
+// unreadable is the error of a reply that began and could not be read to its
+// end: it is outside the protocol, or the connection broke in its midst.
+type unreadable struct {
+	text    string // of its first line that is not empty, or what came of it
+	refuses bool   // what came of it is a refusal: its last code is 4yz or 5yz
+	err     error  // errProtocol, or the reader's
+}
+
+func (e *unreadable) Error() string { return e.err.Error() }
+func (e *unreadable) Unwrap() error { return e.err }
+
+// readReply reads one reply (RFC 5321, 4.2.1). It takes more than the RFC's
+// grammar, as other clients do (Go's net/textproto, Postfix):
+//
+//	reply = *( more / other ) last
+//	last  = code [ ( SP / HTAB ) text ] eol
+//	more  = code "-" text eol
+//	other = any other line: an empty one, or one without a code
+//	code  = "2"-"5" 2DIGIT
+//	eol   = [CR] LF
+//
+// The code of the last line decides. The reply's text is that of the first
+// line, among those before the last one in a row, that has this code; the
+// enhanced code is the first one that these lines have. A line may be of any
+// length, of which maxLine octets are kept; all lines together have at most
+// maxReply.
+//
+// Strange, where it is not nil, is called when the first line that is not
+// empty is one of "other": what comes may be no reply at all. An error that it
+// returns ends the reading. Each, where it is not nil, sees the text of every
+// line with a code, and must not keep it.
+//
+// The error is errProtocol or the reader's, in an *unreadable where a line or
+// a part of one came that is not empty.
+func readReply(in *bufio.Reader, strange func() error, each func(text []byte)) (email.Reply, error) {
 	var reply email.Reply
-	for n := range maxLines {
-		line, err := in.ReadSlice('\n')
-		if errors.Is(err, bufio.ErrBufferFull) {
-			return email.Reply{}, errProtocol
+	var came unreadable
+	for left := maxReply; left > 0; {
+		line, n, err := readLine(in, left)
+		left -= n
+		code, more, text := splitLine(line)
+		if first := came.add(line, code); first && code == 0 && err == nil && strange != nil {
+			err = strange()
 		}
 		if err != nil {
-			return email.Reply{}, err
+			return email.Reply{}, came.with(err)
 		}
-		code, more, text, ok := splitLine(bytes.TrimRight(line, "\r\n"))
-		switch {
-		case !ok, n > 0 && code != reply.Code:
-			return email.Reply{}, errProtocol
-		case n == 0:
-			enhanced, rest := cutEnhanced(text)
-			reply = email.Reply{Code: code, Enhanced: enhanced, Message: printable(rest)}
+		if code == 0 {
+			continue
 		}
+		add(&reply, code, text)
 		if each != nil {
 			each(text)
 		}
@@ -47,24 +77,85 @@ func readReply(in *bufio.Reader, each func(text []byte)) (email.Reply, error) {
 			return reply, nil
 		}
 	}
-	return email.Reply{}, errProtocol
+	return email.Reply{}, came.with(errProtocol)
 }
 
-// splitLine takes a line apart: "250-text" goes on, "250 text" and "250" do not.
-func splitLine(line []byte) (code int, more bool, text []byte, ok bool) {
+// readLine reads a line of at most limit octets, and returns what of it is
+// kept, without its end, and how many octets it had. An error may come with a
+// part of a line.
+func readLine(in *bufio.Reader, limit int) (line []byte, n int, err error) {
+	line, err = in.ReadSlice('\n')
+	n = len(line)
+	if errors.Is(err, bufio.ErrBufferFull) {
+		line = bytes.Clone(line) // the buffer is read into again
+		for errors.Is(err, bufio.ErrBufferFull) && n <= limit {
+			var rest []byte
+			rest, err = in.ReadSlice('\n')
+			n += len(rest)
+		}
+	}
+	if n > limit {
+		err = errProtocol
+	}
+	return bytes.TrimRight(line, "\r\n"), n, err
+}
+
+// add takes a line into the error that a reply may come to, and reports
+// whether it is the first that is not empty.
+func (e *unreadable) add(line []byte, code int) (first bool) {
+	first = e.text == ""
+	if first {
+		e.text = printable(line[:min(len(line), maxUnreadable)])
+		first = e.text != ""
+	}
+	switch {
+	case code != 0:
+		e.refuses = code >= 400
+	case first && len(line) < 3: // not even a code came whole
+		e.refuses = line[0] == '4' || line[0] == '5'
+	}
+	return first
+}
+
+// maxUnreadable is how much of an unreadable reply is told.
+const maxUnreadable = 512
+
+// with returns err, and what came before it where anything did.
+func (e *unreadable) with(err error) error {
+	if e.text == "" {
+		return err
+	}
+	e.err = err
+	return e
+}
+
+// add takes a line with a code into a reply.
+func add(reply *email.Reply, code int, text []byte) {
+	enhanced, rest := cutEnhanced(text)
+	switch {
+	case code != reply.Code:
+		*reply = email.Reply{Code: code, Enhanced: enhanced, Message: printable(rest)}
+	case reply.Enhanced[0] == 0:
+		reply.Enhanced = enhanced
+	}
+}
+
+// splitLine takes a line apart: "250-text" goes on, "250 text" and "250" do
+// not. The code is 0 where the line has none.
+func splitLine(line []byte) (code int, more bool, text []byte) {
 	if len(line) < 3 || line[0] < '2' || line[0] > '5' || !isDigit(line[1]) || !isDigit(line[2]) {
-		return 0, false, nil, false
+		return 0, false, nil
 	}
 	code = int(line[0]-'0')*100 + int(line[1]-'0')*10 + int(line[2]-'0')
 	switch {
 	case len(line) == 3:
-		return code, false, nil, true
-	case line[3] == ' ':
-		return code, false, line[4:], true
+		return code, false, nil
+	case line[3] == ' ', line[3] == '\t':
+		return code, false, line[4:]
 	case line[3] == '-':
-		return code, true, line[4:], true
+		return code, true, line[4:]
 	}
-	return 0, false, nil, false
+	return 0, false, nil
 }
 
 // cutEnhanced takes a leading enhanced status code (RFC 2034, 4) off a text.

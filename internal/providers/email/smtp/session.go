@@ -74,6 +74,11 @@ func (s *session) fail(rcpts []int, err error) {
 
 // transact makes one transaction and returns who is left for another.
 func (s *session) transact(ctx context.Context, rcpts []int) (left []int) {
+	if s.c != nil && !s.c.quiet() {
+		// What it said would be taken for the reply to the next command.
+		s.c.close()
+		s.c = nil
+	}
 	if s.c == nil {
 		c, err := s.p.connect(ctx, s.limit.envelope)
 		if err != nil {
@@ -89,8 +94,9 @@ func (s *session) transact(ctx context.Context, rcpts []int) (left []int) {
 		s.c.broken = true // its deadline may be set at any moment
 	}
 	if err != nil && t.dead && s.c.reused {
-		// The server had closed it before it knew of the message: that is no
-		// failure of the message, and happens once.
+		// The server had closed it before it knew of the message, or its
+		// replies are not about the message: that is no failure of the
+		// message, and happens once.
 		s.c.close()
 		s.c = nil
 		return rcpts

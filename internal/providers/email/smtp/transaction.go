@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"messaging-worker/internal/providers/email"
@@ -20,6 +21,9 @@ const maxGroup = 250
 // lastWords is how long to listen to a server that hung up while the message
 // was written.
 const lastWords = 500 * time.Millisecond
+
+// lastStage is the stage of the message's last line and the reply to it.
+const lastStage = "."
 
 // letter is one message, ready for the wire. It does not change any more.
 type letter struct {
@@ -44,7 +48,7 @@ type transaction struct {
 	surplus  []email.Refusal // too many for one transaction
 	refused  error           // MAIL or DATA, or a 421 anywhere
 	goOn     bool            // the server waits for the message
-	dead     bool            // the connection was gone before the transaction began
+	dead     bool            // the connection was gone before the transaction began, or out of step
 
 	reply email.Reply // to the last line; zero when the message was not accepted
 }
@@ -70,14 +74,50 @@ func (t *transaction) run(ctx context.Context, limit limits) error {
 		return t.content(ctx, limit)
 	}
 	t.c.dirty = true
-	if t.goOn && !t.c.broken {
+	switch {
+	case t.c.broken:
+	case t.goOn:
 		// RFC 2920, 3.1: the server took DATA though nobody is to get the
 		// message. A lone dot ends that; whatever comes back, nothing was sent.
 		if r, err := t.c.ask("."); err != nil || r.Code == 421 {
 			t.c.broken = true
 		}
+	case t.c.unsure:
+		t.verify()
 	}
 	return t.refused
+}
+
+// verify makes sure that what refused the message was said about it. A server
+// may have sent two replies to the message before, and the second one when
+// this transaction was under way; then each reply was taken for that to the
+// command behind its own. The next one is not that to RSET then but to DATA,
+// which grants nothing without a message. A second reply that refuses cannot
+// be told where commands go out one by one and this ends them before DATA.
+func (t *transaction) verify() {
+	r, err := t.c.ask("RSET")
+	switch {
+	case err != nil, r.Code == 421:
+		t.c.broken = true
+	case positive(r):
+		t.c.dirty = false
+	default:
+		t.outOfStep("RSET", r)
+	}
+}
+
+// outOfStep voids what was heard: r cannot be the reply to what was said, so
+// that the replies before it may be those to other commands. The message's
+// text is not written yet, so nobody has it.
+func (t *transaction) outOfStep(stage string, r email.Reply) {
+	t.c.broken, t.dead, t.goOn = true, true, false
+	t.accepted, t.refusals, t.surplus = nil, nil, nil
+	t.refused = &email.ProtocolError{Stage: stage, Text: words(r)}
+}
+
+// words is a reply as it came, about.
+func words(r email.Reply) string {
+	return strings.TrimSpace(strings.TrimPrefix(r.String(), "smtp ") + " " + r.Message)
 }
 
 // fits refuses what this server cannot take, before it is asked.
@@ -125,11 +165,11 @@ func (t *transaction) group(ctx context.Context, limit limits, first, last int) 
 	for i := first; i < last; i++ {
 		var r email.Reply
 		if err == nil {
-			r, err = t.c.hear()
+			r, err = t.c.hearNext(last - 1 - i)
 		}
 		if err != nil {
 			t.dead = i < t.before && !timedOut(ctx, err)
-			return t.c.lost(ctx, t.stage(i), limit.timeout, false, err)
+			return t.c.lost(ctx, t.stage(i), limit.timeout, err)
 		}
 		if t.hear(i, r); t.c.broken {
 			return t.refused
@@ -187,6 +227,10 @@ func (t *transaction) hear(i int, r email.Reply) {
 		t.refused = &email.ReplyError{Reply: r, Stage: stage}
 		return
 	}
+	if intermediate(r) && stage != "DATA" || positive(r) && stage == "DATA" {
+		t.outOfStep(stage, r)
+		return
+	}
 	switch stage {
 	case "RSET":
 		t.c.dirty = false
@@ -223,24 +267,24 @@ func (t *transaction) hearRecipient(recipient int, r email.Reply) {
 
 // content writes the message and waits for what becomes of it.
 func (t *transaction) content(ctx context.Context, limit limits) error {
-	const stage = "."
 	if _, err := t.c.line.Write(t.l.wire); err != nil {
 		// The last line was not written whole, so the message is not accepted.
 		return t.hungUp(ctx, limit, err)
 	}
 	t.c.until(ctx, time.Now().Add(limit.data))
+	t.c.unsure = true
 	r, err := t.c.hear()
 	switch {
 	case err != nil:
-		return t.c.lost(ctx, stage, limit.data, true, err)
+		return t.c.lost(ctx, lastStage, limit.data, err)
 	case positive(r):
 		t.reply = r
 		return nil
-	case r.Code < 400:
-		return t.c.lost(ctx, stage, limit.data, true, errProtocol)
+	case r.Code < 400: // it asks for more of what has ended
+		return t.c.lost(ctx, lastStage, limit.data, &unreadable{text: words(r), err: errProtocol})
 	}
 	t.c.dirty, t.c.broken = true, t.c.broken || r.Code == 421
-	return &email.ReplyError{Reply: r, Stage: stage}
+	return &email.ReplyError{Reply: r, Stage: lastStage}
 }
 
 // hungUp looks for the reply of a server that closed while it was written to:
@@ -250,10 +294,10 @@ func (t *transaction) hungUp(ctx context.Context, limit limits, err error) error
 		t.c.until(ctx, time.Now().Add(lastWords))
 		if r, e := t.c.hear(); e == nil && r.Code >= 400 {
 			t.c.broken = true
-			return &email.ReplyError{Reply: r, Stage: "."}
+			return &email.ReplyError{Reply: r, Stage: lastStage}
 		}
 	}
-	return t.c.lost(ctx, "body", limit.timeout, false, err)
+	return t.c.lost(ctx, "body", limit.timeout, err)
 }
 
 func timedOut(ctx context.Context, err error) bool { return ctx.Err() != nil || isTimeout(err) }
