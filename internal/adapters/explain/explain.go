@@ -117,7 +117,7 @@ const (
 	actionAccepted   = "It is delivered: the message ends sent."
 	actionUnreadable = "It is taken for accepted and never repeated. If the body cannot be read, the message ends failed with failure type unknown, for a person to look at."
 	actionUnknown    = "It is outside the protocol: tried again with backoff, up to MAX_ATTEMPTS, then ends failed with a dead letter of failure type unknown."
-	actionFull       = "To a recipient behind one that was accepted it is no failure: those that are left get a further transaction at once. Elsewhere it is "
+	actionFull       = "To a recipient behind another one of its transaction it is no failure: those that are left get a further transaction at once. Elsewhere it is "
 	ambiguous        = " It may have been accepted: AMBIGUOUS_OUTCOME=dlq ends the message instead of repeating it."
 )
 

@@ -43,15 +43,20 @@ func (r Reply) String() string {
 	return fmt.Sprintf("smtp %d %d.%d.%d", r.Code, r.Enhanced[0], r.Enhanced[1], r.Enhanced[2])
 }
 
-// TooMany reports a reply that, to a recipient behind one that was accepted,
-// says that the transaction is full: 452 4.5.3, or 552 from servers that go by
-// RFC 821 (RFC 5321, 4.5.3.1.10). With another enhanced code these say that a
-// disk or a mailbox is full.
+// TooMany reports a reply that, to a recipient behind another one, says that
+// the transaction is full: X.5.3 (RFC 3463, 3.6) behind whatever basic code,
+// and 452, or 552 from servers that go by RFC 821, without an enhanced code
+// (RFC 5321, 4.5.3.1.10). With another enhanced code these say that a disk or
+// a mailbox is full. Postfix, Sendmail, Exchange and Gmail answer 452 4.5.3,
+// Exim 452 or 552, OpenSMTPD 451 4.5.3, others 550 5.5.3.
 func (r Reply) TooMany() bool {
-	if r.Code != 452 && r.Code != 552 {
+	switch {
+	case r.Code < 400:
 		return false
+	case r.Enhanced[0] == 0:
+		return r.Code == 452 || r.Code == 552
 	}
-	return r.Enhanced[0] == 0 || r.Enhanced[1] == 5 && r.Enhanced[2] == 3
+	return r.Enhanced[1] == 5 && r.Enhanced[2] == 3
 }
 
 // Refusal is the reply that refused one recipient.

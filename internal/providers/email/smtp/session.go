@@ -122,8 +122,11 @@ func (s *session) settle(t *transaction, rcpts []int, err error) (left []int) {
 		}
 		return nil
 	}
+	for _, r := range t.surplus {
+		left = append(left, r.Recipient)
+	}
 	if len(t.accepted) == 0 {
-		return nil
+		return left
 	}
 	s.c.served++
 	s.c.reused = true // the server knows of the message now
@@ -132,9 +135,6 @@ func (s *session) settle(t *transaction, rcpts []int, err error) (left []int) {
 		s.queued = append(s.queued, id)
 	}
 	s.further = true
-	for _, r := range t.surplus {
-		left = append(left, r.Recipient)
-	}
 	return left
 }
 

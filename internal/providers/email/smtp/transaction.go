@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -257,12 +258,18 @@ func (t *transaction) hearRecipient(recipient int, r email.Reply) {
 	case t.refused != nil: // RCPT without MAIL: its reply says nothing
 	case positive(r):
 		t.accepted = append(t.accepted, recipient)
-	case r.TooMany() && len(t.accepted) > 0:
+	case r.TooMany() && t.counts():
 		r.Code, r.Enhanced = 452, [3]int{4, 5, 3} // also where it was 552 (RFC 5321, 4.5.3.1.10)
 		t.surplus = append(t.surplus, email.Refusal{Recipient: recipient, Reply: r})
 	default:
 		t.refusals = append(t.refusals, email.Refusal{Recipient: recipient, Reply: r})
 	}
+}
+
+// counts reports whether the transaction has dealt with somebody, so that a
+// further one has fewer to deal with: some servers count whom they refuse too.
+func (t *transaction) counts() bool {
+	return len(t.accepted) > 0 || slices.ContainsFunc(t.refusals, func(r email.Refusal) bool { return !r.Reply.TooMany() })
 }
 
 // content writes the message and waits for what becomes of it.
