@@ -9,6 +9,7 @@ import (
 	"errors"
 	"net"
 	"slices"
+	"sync"
 
 	"github.com/emersion/go-sasl"
 
@@ -36,17 +37,88 @@ func (p *Provider) authenticate(ctx context.Context, c *conn) error {
 	if err != nil {
 		return wrong("the password cannot be read")
 	}
-	client := mechanism(p.opts.Auth, c, p.opts.Username, password)
-	if client == nil {
+	clients := mechanisms(p.opts.Auth, c, p.opts.Username, password)
+	if len(clients) == 0 {
 		return wrong("the server does not offer the authentication that is set")
 	}
-	r, err := exchange(c, client)
-	if errors.Is(err, sasl.ErrUnexpectedServerChallenge) {
-		return wrong("the server asks what the authentication does not know")
+	return p.tryEach(ctx, c, p.refused.last(clients))
+}
+
+// tryEach authenticates by the first of the clients whose mechanism the server
+// takes: a server may offer one that it does not have, or not for this user.
+// Where it hangs up behind such an answer, c.again says that another
+// connection may get further. What refuses the credentials ends it.
+func (p *Provider) tryEach(ctx context.Context, c *conn, clients []named) (err error) {
+	const stage = "AUTH"
+	for i, client := range clients {
+		r, failed := exchange(c, client.Client)
+		if errors.Is(failed, sasl.ErrUnexpectedServerChallenge) {
+			return &email.SetupError{Stage: stage, Err: errors.New("the server asks what the authentication does not know")}
+		}
+		if i > 0 && (failed != nil || r.Code == 421) && !errors.Is(failed, errProtocol) && !timedOut(ctx, failed) {
+			c.again = !p.refused.has(client.name)
+			return err
+		}
+		// What a server says here may repeat what we sent it, a secret included.
+		r.Message = "authentication refused"
+		if err = p.granted(ctx, c, stage, r, failed); err == nil || failed != nil || !anotherMechanism(r) {
+			return err
+		}
+		if len(clients) > 1 {
+			p.refused.add(client.name)
+		}
 	}
-	// What a server says here may repeat what we sent it, a secret included.
-	r.Message = "authentication refused"
-	return p.granted(ctx, c, stage, r, err)
+	return err
+}
+
+// anotherMechanism reports an answer that is about the mechanism and not the
+// credentials (RFC 4954, 4 and 6): 500, 501, 502 and 504, which some servers
+// give to one that they have offered; 432, the user is to log in once by PLAIN;
+// 534, it is too weak for this user; 538, it needs encryption.
+func anotherMechanism(r email.Reply) bool {
+	return slices.Contains([]int{432, 500, 501, 502, 504, 534, 538}, r.Code)
+}
+
+// named is a client and what its mechanism is called on the wire.
+type named struct {
+	sasl.Client
+
+	name string
+}
+
+// refusals are the mechanisms that the server has refused though it offered
+// them. They are tried last from then on: some servers count what fails.
+type refusals struct {
+	mu    sync.Mutex
+	names []string
+}
+
+func (r *refusals) add(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Contains(r.names, name) {
+		r.names = append(r.names, name)
+	}
+}
+
+func (r *refusals) has(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Contains(r.names, name)
+}
+
+// last puts those that were refused behind the others.
+func (r *refusals) last(clients []named) []named {
+	slices.SortStableFunc(clients, func(a, b named) int {
+		switch refused := r.has(a.name); {
+		case refused == r.has(b.name):
+			return 0
+		case refused:
+			return 1
+		}
+		return -1
+	})
+	return clients
 }
 
 // exchange speaks AUTH (RFC 4954, 4) until the server has decided.
@@ -94,8 +166,8 @@ func decode(text string) []byte {
 	return []byte(text)
 }
 
-// mechanism chooses among what the server offers; nil when nothing fits.
-func mechanism(auth string, c *conn, username, password string) sasl.Client {
+// mechanisms chooses among what the server offers, the best first.
+func mechanisms(auth string, c *conn, username, password string) (list []named) {
 	order := []string{AuthPlain, AuthLogin, AuthCRAMMD5, AuthXOAUTH2}
 	switch {
 	case auth != AuthAuto:
@@ -104,22 +176,22 @@ func mechanism(auth string, c *conn, username, password string) sasl.Client {
 		order = []string{AuthCRAMMD5, AuthPlain, AuthLogin, AuthXOAUTH2}
 	}
 	for _, name := range order {
-		client, wire := sasl.Client(nil), ""
+		client := named{}
 		switch name {
 		case AuthPlain:
-			client, wire = sasl.NewPlainClient("", username, password), sasl.Plain
+			client = named{sasl.NewPlainClient("", username, password), sasl.Plain}
 		case AuthLogin:
-			client, wire = &login{answers: []string{username, password}}, sasl.Login
+			client = named{&login{answers: []string{username, password}}, sasl.Login}
 		case AuthCRAMMD5:
-			client, wire = cramMD5{username, password}, "CRAM-MD5"
+			client = named{cramMD5{username, password}, "CRAM-MD5"}
 		case AuthXOAUTH2:
-			client, wire = xoauth2{username, password}, "XOAUTH2"
+			client = named{xoauth2{username, password}, "XOAUTH2"}
 		}
-		if slices.Contains(c.offers.auth, wire) {
-			return client
+		if slices.Contains(c.offers.auth, client.name) {
+			list = append(list, client)
 		}
 	}
-	return nil
+	return list
 }
 
 func isLoopback(a net.Addr) bool {

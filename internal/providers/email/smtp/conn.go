@@ -31,6 +31,7 @@ type conn struct {
 	served int  // messages accepted
 	dirty  bool // a transaction may be open: the next one begins with RSET
 	unsure bool // a message was answered: a reply too many may be under way
+	again  bool // it failed, and another one may not
 	broken bool // nothing more can be said on it
 	idle   time.Time
 }

@@ -34,6 +34,9 @@ func (p *Provider) connect(ctx context.Context, deadline time.Time) (*conn, erro
 	}
 	if err != nil {
 		c.close()
+		if c.again {
+			return p.connect(ctx, deadline)
+		}
 		return nil, err
 	}
 	return c, nil

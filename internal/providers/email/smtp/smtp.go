@@ -65,6 +65,7 @@ type Provider struct {
 	timeout time.Duration
 	pool    *pool
 	letters letters
+	refused refusals
 }
 
 // New makes a provider. It does not connect.
