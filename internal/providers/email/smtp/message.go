@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -32,14 +33,15 @@ type draft struct {
 	signed bytes.Buffer // the same behind its signature
 }
 
-// write makes the letter of m. It must be given back with free.
-func (ls *letters) write(m *email.Message) (*draft, error) {
+// write makes the letter of m. It must be given back with free. With ascii,
+// what of To and CC is beyond ASCII is written otherwise; the rest must not be.
+func (ls *letters) write(m *email.Message, ascii bool) (*draft, error) {
 	d, ok := ls.pool.Get().(*draft)
 	if !ok {
 		d = &draft{}
 	}
 	d.plain.Reset()
-	if err := writeMessage(&d.plain, m); err != nil {
+	if err := writeMessage(&d.plain, m, ascii); err != nil {
 		// Nothing that a valid request holds can be the reason.
 		return nil, &email.UnsendableError{Reason: "the message cannot be written"}
 	}
@@ -53,9 +55,11 @@ func (ls *letters) write(m *email.Message) (*draft, error) {
 	}
 	d.letter = letter{
 		from: m.From, to: m.Recipients, wire: stuff(d.wire[:0], text), size: int64(len(text)),
-		eightBit: anyBeyondASCII(m.To) || anyBeyondASCII(m.CC) || anyBeyondASCII([]string{m.From, m.ReplyTo}),
 	}
-	d.utf8 = d.eightBit || anyBeyondASCII(m.Recipients)
+	if !ascii {
+		d.eightBit = anyBeyondASCII(m.To) || anyBeyondASCII(m.CC) || anyBeyondASCII([]string{m.From, m.ReplyTo})
+		d.utf8 = d.eightBit || anyBeyondASCII(m.Recipients)
+	}
 	return d, nil
 }
 
@@ -70,18 +74,18 @@ func (ls *letters) free(d *draft) {
 // writeMessage writes m with all lines ended by CR LF. The body is encoded, so
 // that only a mailbox beyond ASCII makes an octet above 127 (RFC 6532), and no
 // line of the body is longer than 76.
-func writeMessage(w *bytes.Buffer, m *email.Message) error {
+func writeMessage(w *bytes.Buffer, m *email.Message, ascii bool) error {
 	// The mailboxes are written here, as they were given: the library would
 	// quote quoted ones again, and not know address literals.
-	writeMailboxes(w, "From", m.From)
-	writeMailboxes(w, "To", m.To...)
-	writeMailboxes(w, "Cc", m.CC...)
+	writeMailboxes(w, "From", ascii, m.From)
+	writeMailboxes(w, "To", ascii, m.To...)
+	writeMailboxes(w, "Cc", ascii, m.CC...)
 	if m.ReplyTo != "" {
-		writeMailboxes(w, "Reply-To", m.ReplyTo)
+		writeMailboxes(w, "Reply-To", ascii, m.ReplyTo)
 	}
 	msg := mail.NewMsg(mail.WithNoDefaultUserAgent())
 	msg.SetDateWithValue(m.CreatedAt)
-	setVerbatim(msg, mail.HeaderMessageID, "<"+m.ID+"@"+domainOf(m.From)+">")
+	setVerbatim(msg, mail.HeaderMessageID, "<"+m.ID+"@"+idDomain(m.From)+">")
 	if m.Subject != "" {
 		msg.Subject(encodeWords(m.Subject))
 	}
@@ -120,20 +124,33 @@ func setVerbatim(msg *mail.Msg, name mail.Header, value string) {
 }
 
 // writeMailboxes writes a header of mailboxes, a line for each after the
-// first; nothing when there are none.
-func writeMailboxes(w *bytes.Buffer, name string, mailboxes ...string) {
+// first; nothing when there are none. With ascii, those beyond it are named.
+func writeMailboxes(w *bytes.Buffer, name string, ascii bool, mailboxes ...string) {
 	for i, m := range mailboxes {
 		if i == 0 {
-			w.WriteString(name + ": <")
+			w.WriteString(name + ": ")
 		} else {
-			w.WriteString(",\r\n <")
+			w.WriteString(",\r\n ")
 		}
-		w.WriteString(m)
-		w.WriteString(">")
+		if ascii && !isASCII(m) {
+			w.WriteString(asGroup(m))
+			continue
+		}
+		w.WriteString("<" + m + ">")
 	}
 	if len(mailboxes) > 0 {
 		w.WriteString("\r\n")
 	}
+}
+
+// idDomain returns the domain for the message's id: in ASCII where it can be,
+// so that the id is the same whichever server takes an attempt.
+func idDomain(mailbox string) string {
+	domain, ok := asciiDomain(domainOf(mailbox))
+	if !ok {
+		return domainOf(mailbox)
+	}
+	return domain
 }
 
 // domainOf returns what is behind the last @: a quoted local part may have
@@ -213,12 +230,14 @@ func canonical(s string) string {
 }
 
 func anyBeyondASCII(list []string) bool {
-	for _, s := range list {
-		for i := range len(s) {
-			if s[i] >= utf8.RuneSelf {
-				return true
-			}
+	return slices.ContainsFunc(list, func(s string) bool { return !isASCII(s) })
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
 		}
 	}
-	return false
+	return true
 }

@@ -53,7 +53,7 @@ func read(t *testing.T, text []byte) (mail.Header, string) {
 
 func written(t *testing.T, m email.Message) *draft {
 	t.Helper()
-	d, err := (&letters{}).write(&m)
+	d, err := (&letters{}).write(&m, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestAddressesBeyondASCII(t *testing.T) {
 	m.Recipients = m.To
 	d := written(t, m)
 	text := d.plain.String()
-	for _, want := range []string{"From: <grüße@exämple.com>\r\n", "To: <\"a b\\\"c\"@[IPv6:::1]>\r\n", "Message-ID: <" + messageID + "@exämple.com>\r\n"} {
+	for _, want := range []string{"From: <grüße@exämple.com>\r\n", "To: <\"a b\\\"c\"@[IPv6:::1]>\r\n", "Message-ID: <" + messageID + "@xn--exmple-cua.com>\r\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}

@@ -13,8 +13,12 @@ import (
 // session is one call: the transactions that one message needs.
 type session struct {
 	p     *Provider
+	m     *email.Message
 	l     *letter
 	limit limits
+
+	ascii       *draft       // for a server without SMTPUTF8; made when it is needed
+	unreachable map[int]bool // recipients whom such a server does not take
 
 	c       *conn
 	further bool // a transaction has delivered the message
@@ -87,9 +91,16 @@ func (s *session) transact(ctx context.Context, rcpts []int) (left []int) {
 		}
 		s.c = c
 	}
+	l, rcpts, err := s.letterFor(rcpts)
+	if err != nil {
+		s.fail(rcpts, err)
+	}
+	if err != nil || len(rcpts) == 0 {
+		return nil
+	}
 	stop := context.AfterFunc(ctx, s.c.cut)
-	t := &transaction{c: s.c, l: s.l, rcpts: rcpts}
-	err := t.run(ctx, s.limit)
+	t := &transaction{c: s.c, l: l, rcpts: rcpts}
+	err = t.run(ctx, s.limit)
 	if !stop() {
 		s.c.broken = true // its deadline may be set at any moment
 	}
@@ -102,6 +113,40 @@ func (s *session) transact(ctx context.Context, rcpts []int) (left []int) {
 		return rcpts
 	}
 	return s.settle(t, rcpts, err)
+}
+
+// letterFor returns the letter in the form that the server takes, and for whom
+// it is. Who cannot be reached through this server is refused.
+func (s *session) letterFor(rcpts []int) (*letter, []int, error) {
+	if !s.l.utf8 || s.c.offers.smtpUTF8 {
+		return s.l, rcpts, nil
+	}
+	if s.ascii == nil {
+		a, unreachable, err := inASCII(s.m)
+		if err != nil {
+			return nil, rcpts, err
+		}
+		if s.ascii, err = s.p.letters.write(&a, true); err != nil {
+			return nil, rcpts, err
+		}
+		s.unreachable = unreachable
+	}
+	left := make([]int, 0, len(rcpts))
+	for _, i := range rcpts {
+		if s.unreachable[i] {
+			s.receipt.Refusals = append(s.receipt.Refusals, email.Refusal{Recipient: i, Reply: needsUTF8()})
+			continue
+		}
+		left = append(left, i)
+	}
+	return &s.ascii.letter, left, nil
+}
+
+// freeASCII takes back what letterFor made.
+func (s *session) freeASCII() {
+	if s.ascii != nil {
+		s.p.letters.free(s.ascii)
+	}
 }
 
 // settle notes how a transaction ended and returns who is left for another.

@@ -120,7 +120,7 @@ func (o *Options) validate() error {
 // and that all failed alike. In a receipt the error may also be
 // *email.TimeUpError. Send returns soon after ctx ends.
 func (p *Provider) Send(ctx context.Context, m email.Message) (email.Receipt, error) {
-	l, err := p.letters.write(&m)
+	l, err := p.letters.write(&m, false)
 	if err != nil {
 		return email.Receipt{}, err
 	}
@@ -129,9 +129,10 @@ func (p *Provider) Send(ctx context.Context, m email.Message) (email.Receipt, er
 		return email.Receipt{}, err
 	}
 	s := session{
-		p: p, l: &l.letter,
+		p: p, m: &m, l: &l.letter,
 		limit: limits{envelope: time.Now().Add(p.timeout), timeout: p.timeout, data: p.opts.DataTimeout},
 	}
+	defer s.freeASCII()
 	s.send(ctx)
 	return s.end(len(m.Recipients))
 }

@@ -121,14 +121,10 @@ func words(r email.Reply) string {
 	return strings.TrimSpace(strings.TrimPrefix(r.String(), "smtp ") + " " + r.Message)
 }
 
-// fits refuses what this server cannot take, before it is asked.
+// fits refuses what is too large for this server, before it is asked.
 func (t *transaction) fits() error {
-	o := &t.c.offers
-	switch {
-	case t.l.utf8 && !o.smtpUTF8:
-		return &email.UnsendableError{Reason: "an address needs SMTPUTF8, which the server does not offer"}
-	case o.size > 0 && t.l.size > o.size:
-		return &email.UnsendableError{Reason: fmt.Sprintf("the message has %d bytes, the server takes at most %d", t.l.size, o.size)}
+	if limit := t.c.offers.size; limit > 0 && t.l.size > limit {
+		return &email.UnsendableError{Reason: fmt.Sprintf("the message has %d bytes, the server takes at most %d", t.l.size, limit)}
 	}
 	return nil
 }
