@@ -110,6 +110,7 @@ func writeMessage(w *bytes.Buffer, m *email.Message, ascii bool) error {
 	if _, err := msg.WriteTo(w); err != nil {
 		return fmt.Errorf("write message: %w", err)
 	}
+	joinNames(w)
 	if !bytes.HasSuffix(w.Bytes(), []byte("\r\n")) {
 		w.WriteString("\r\n")
 	}
@@ -157,9 +158,35 @@ func idDomain(mailbox string) string {
 // one too, a domain may not.
 func domainOf(mailbox string) string { return mailbox[strings.LastIndexByte(mailbox, '@')+1:] }
 
-// wordBytes is how much text an encoded word holds: 75 characters at most
-// (RFC 2047, 2), of which 12 are not text.
-const wordBytes = 45
+// joinNames puts the first word of each header on the line of its name. The
+// library begins a new line where that word is long, and some readers take the
+// line's end and blank for a part of the text.
+func joinNames(w *bytes.Buffer) {
+	text := w.Bytes()
+	kept, at := 0, 0 // what is kept of the text, and up to where it was looked at
+	for {
+		n := bytes.Index(text[at:], []byte("\r\n"))
+		if n <= 0 { // the header's end
+			break
+		}
+		line := text[at : at+n]
+		if bytes.IndexByte(line, ':') != n-1 || line[0] == ' ' {
+			line = text[at : at+n+2]
+		}
+		kept += copy(text[kept:], line)
+		at += n + 2
+	}
+	if kept < at {
+		w.Truncate(kept + copy(text[kept:], text[at:]))
+	}
+}
+
+// How much text an encoded word holds: 75 characters at most (RFC 2047, 2), of
+// which 12 are not text. The first one shares its line, of 76, with the name.
+const (
+	wordBytes      = 45
+	firstWordBytes = 36
+)
 
 // encodeWords returns a header text as it is, where it reads as meant, else as
 // encoded words (RFC 2047). White space in a row is encoded too: folding could
@@ -171,7 +198,11 @@ func encodeWords(s string) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	var b strings.Builder
 	for len(s) > 0 {
-		n := min(wordBytes, len(s))
+		n := wordBytes
+		if b.Len() == 0 {
+			n = firstWordBytes
+		}
+		n = min(n, len(s))
 		for n < len(s) && !utf8.RuneStart(s[n]) { // a word holds whole characters
 			n--
 		}

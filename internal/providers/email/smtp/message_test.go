@@ -152,7 +152,44 @@ func checkLines(t *testing.T, text []byte) {
 		if !inBody && len(line) > 0 && strings.TrimSpace(string(line)) == "" {
 			t.Error("a header line of white space alone")
 		}
+		if !inBody && bytes.IndexByte(line, ':') == len(line)-1 && len(line) > 0 && line[0] != ' ' {
+			t.Errorf("nothing of the text on the line of %q", line)
+		}
+		if !inBody && bytes.Contains(line, []byte("=?utf-8?b?")) && len(line) > 76 {
+			t.Errorf("a line of %d octets with an encoded word (RFC 2047, 2): %q", len(line), line)
+		}
 		inBody = inBody || len(line) == 0
+	}
+}
+
+// TestFirstWordIsOnTheFirstLine has every header that may be folded as long as
+// it may be.
+func TestFirstWordIsOnTheFirstLine(t *testing.T) {
+	t.Parallel()
+	domain := strings.Repeat(strings.Repeat("d", 60)+".", 3) + "example"
+	long := strings.Repeat("l", 60) + "@" + domain
+	for _, subject := range []string{
+		"W", strings.Repeat("w", 60), strings.Repeat("w", 61), strings.Repeat("w", 255), strings.Repeat("ü", 255), "ü", strings.Repeat("世", 100),
+		strings.Repeat("w", 60) + " " + strings.Repeat("w", 60), "name: value", "name:", strings.Repeat("n", 58) + ": " + strings.Repeat("w", 60), "a  b",
+	} {
+		m := sample()
+		m.Subject, m.From, m.ReplyTo, m.To, m.CC = subject, long, long, []string{long, long}, []string{long, long}
+		m.ListUnsubscribe = "https://example.com/" + strings.Repeat("u", 880)
+		d := written(t, m)
+		text := d.plain.Bytes()
+		checkLines(t, text)
+		header, body := read(t, text)
+		if got, err := (&mime.WordDecoder{}).DecodeHeader(header.Get("Subject")); err != nil || got != subject {
+			t.Errorf("subject %q, %v, want %q", got, err, subject)
+		}
+		want := []string{"<" + m.ListUnsubscribe + ">", "<" + m.ID + "@" + domain + ">", "<" + long + ">", "<" + long + ">, <" + long + ">"}
+		got := []string{header.Get("List-Unsubscribe"), header.Get("Message-Id"), header.Get("From"), header.Get("To")}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+		if body != canonical(m.Body) {
+			t.Errorf("body %q, want %q", body, m.Body)
+		}
 	}
 }
 
