@@ -3,6 +3,8 @@ package consumer
 import (
 	"context"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+
 	"messaging-worker/internal/kafka"
 )
 
@@ -19,7 +21,10 @@ import (
 func (c *Consumer) passGaps(ctx context.Context, a *assignment, end int64) {
 	for {
 		from, idle := a.idleAt()
-		if !idle || from >= end {
+		if idle && from < 0 && c.startAt(ctx, a) {
+			continue
+		}
+		if !idle || from < 0 || from >= end {
 			return
 		}
 		found, next, err := kafka.NextCommitted(ctx, c.client, c.opts.Topic, a.partition, from)
@@ -33,14 +38,33 @@ func (c *Consumer) passGaps(ctx context.Context, a *assignment, end int64) {
 	}
 }
 
-// idleAt returns the position of a partition in which nothing is unfinished;
-// false while something is, or while there is no position yet.
+// startAt gives a partition that was never committed the position of its log's
+// start, and reports whether it did. At least once every partition gets its
+// position when its journal has been read.
+func (c *Consumer) startAt(ctx context.Context, a *assignment) bool {
+	if !c.opts.AtMostOnce {
+		return false
+	}
+	starts, err := kadm.NewClient(c.client).ListStartOffsets(ctx, c.opts.Topic)
+	start, ok := starts.Lookup(c.opts.Topic, a.partition)
+	if err != nil || !ok || start.Err != nil {
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	// Before the group has said what it had, a commit could take that back.
+	begins := a.known && a.committed < 0 && a.tracker.last < 0 && a.tracker.next.offset < 0
+	if begins {
+		a.tracker.next.offset = start.Offset
+	}
+	return begins
+}
+
+// idleAt returns the position of a partition in which nothing is unfinished,
+// -1 while it has none; false while something is.
 func (a *assignment) idleAt() (int64, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if _, _, busy := a.tracker.oldest(); busy || a.stopped {
-		return 0, false
-	}
-	at := max(a.tracker.next.offset, a.committed)
-	return at, at >= 0
+	_, _, busy := a.tracker.oldest()
+	return max(a.tracker.next.offset, a.committed), !busy && !a.stopped
 }

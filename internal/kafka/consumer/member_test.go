@@ -113,14 +113,13 @@ func (l *lines) count(text string) int {
 	return strings.Count(l.all.String(), text)
 }
 
-func (s *scene) join() *member {
+func (s *scene) join(change ...func(*Options)) *member {
 	s.t.Helper()
 	m := &member{
 		t: s.t, begun: make(chan place, 1e6), told: make(chan place, 1e6), done: make(chan place, 1e6), held: make(chan error, 1e3),
 		release: make(chan struct{}), beats: make(chan struct{}), ended: make(chan struct{}), result: make(chan error, 1),
 	}
-	var err error
-	m.c, err = New(Options{
+	o := Options{
 		Kafka: kafka.Options{Brokers: s.cluster.ListenAddrs()}, Topic: "request", StatusTopic: "status", Group: "group",
 		SessionTimeout: time.Minute, CommitInterval: 10 * time.Millisecond, LongestCall: time.Hour,
 		MaxAtWork: 100, MaxPendingMessages: 1000, MaxPendingBytes: 1 << 20,
@@ -134,7 +133,12 @@ func (s *scene) join() *member {
 		},
 		PollEnd: func() { close(m.ended) },
 		Log:     zerolog.New(&m.log),
-	}, m.handle)
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	var err error
+	m.c, err = New(o, m.handle)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -90,6 +90,7 @@ func (a *assignment) fetched(committed int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.committed = max(a.committed, committed)
+	a.known = true
 }
 
 // refused notes that Kafka did not take the last commit, where it is sure of

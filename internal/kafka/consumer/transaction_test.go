@@ -297,3 +297,29 @@ func emptied(from, to int64) []byte {
 	binary.BigEndian.PutUint32(b[17:], crc32.Checksum(b[21:], crc32.MakeTable(crc32.Castagnoli)))
 	return b
 }
+
+// At most once too, a partition that was never committed and holds nothing any
+// more does not lag.
+func TestAtMostOnceCommitsItsStart(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, 1, 1)
+	for range 5 {
+		s.put(0, "send")
+	}
+	var gone kadm.Offsets
+	gone.AddOffset("request", 0, 5, -1)
+	if _, err := kadm.NewClient(s.producer).DeleteRecords(t.Context(), gone); err != nil {
+		t.Fatal(err)
+	}
+	m := s.join(func(o *Options) { o.AtMostOnce = true })
+	ctx, cancel := context.WithTimeout(t.Context(), bound)
+	defer cancel()
+	for m.c.Stats().Partitions == nil || m.c.Stats().Partitions[0].Committed < 0 {
+		m.c.measure(ctx)
+		if ctx.Err() != nil {
+			t.Fatal("nothing was committed")
+		}
+	}
+	s.committed(0, 5)
+	m.leave()
+}

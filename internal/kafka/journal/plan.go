@@ -152,15 +152,19 @@ func (p *plan) byTime(ctx context.Context, w Want, partition int32, low, end int
 // offset on, the zero time where Kafka does not tell it, and false where there
 // is no such record: then no owner has seen one.
 func (p *plan) timestamp(ctx context.Context, w Want) (at time.Time, ok bool, err error) {
+	starts, err := p.admin.ListStartOffsets(ctx, p.Requests)
+	if err != nil {
+		return at, false, fmt.Errorf("ask for log starts: %w", err)
+	}
 	ends, err := p.admin.ListCommittedOffsets(ctx, p.Requests)
 	if err != nil {
 		return at, false, fmt.Errorf("ask for log ends: %w", err)
 	}
-	end, ok := ends.Lookup(p.Requests, w.Partition)
-	if !ok || end.Err != nil {
-		return at, false, errors.Join(errors.New("ask for log end"), end.Err)
+	start, end, err := logs{starts, ends}.of(p.Requests, w.Partition)
+	if err != nil {
+		return at, false, err
 	}
-	for from := w.Committed; from < end.Offset; {
+	for from := max(w.Committed, start); from < end; {
 		rec, next, err := kafka.NextCommitted(ctx, p.client, p.Requests, w.Partition, from)
 		if err != nil {
 			return at, false, fmt.Errorf("read a request: %w", err)
