@@ -110,11 +110,12 @@ func (p *Producer) sendAlone(r *kgo.Record) error {
 		case errors.Is(err, kgo.ErrClientClosed):
 			return ErrClosed
 		case tooLarge(err) && p.giveUp[r.Topic]:
+			p.setRefused(r.Topic, nil) // whatever it was before is over
 			return ErrTooLarge
 		}
 		p.setRefused(r.Topic, err)
 		select {
-		case <-time.After(min(time.Second<<min(try, 4), 10*time.Second)):
+		case <-time.After(min(100*time.Millisecond<<min(try, 4), time.Second)): // what is mended is noticed soon
 		case <-p.done:
 			return ErrClosed
 		}

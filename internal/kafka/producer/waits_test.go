@@ -122,7 +122,7 @@ func TestRefusalsThatTheClientKeepsToItself(t *testing.T) {
 	cluster.ControlKey(kmsg.Produce.Int16(), func(request kmsg.Request) (kmsg.Response, error, bool) {
 		cluster.KeepControl()
 		req, ok := request.(*kmsg.ProduceRequest)
-		if !ok || !refuse.Load() || len(req.Topics) != 1 || req.Topics[0].Topic != "status" && req.Topics[0].TopicID != [16]byte(status) {
+		if !ok || !refuse.Load() || len(req.Topics) != 1 || req.Topics[0].Topic != "status" && req.Topics[0].TopicID != status {
 			return nil, nil, false
 		}
 		return refusalOf(req, kerr.NotEnoughReplicas), nil, true
