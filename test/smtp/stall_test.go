@@ -75,8 +75,19 @@ func (s stall) start(t *testing.T, o smtp.Options) (p *smtp.Provider, silent, go
 	t.Helper()
 	config, roots := certificate(t)
 	silent, gone = make(chan struct{}), make(chan struct{})
+	first := 0
+	if s.after == "" && s.tls == "" {
+		// A port that has never greeted would be asked whether it speaks TLS.
+		first = 1
+	}
 	srv := serve(t, func(n int, c net.Conn) {
-		if n > 0 {
+		if n < first {
+			if err := play(c, strings.Split(strings.TrimSpace(hello), "\n"), config); err != nil {
+				t.Errorf("probe: %v", err)
+			}
+			return
+		}
+		if n > first {
 			if err := play(c, strings.Split(strings.TrimSpace(s.next), "\n"), config); err != nil {
 				t.Errorf("next: %v", err)
 			}
@@ -108,6 +119,11 @@ func (s stall) start(t *testing.T, o smtp.Options) (p *smtp.Provider, silent, go
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.Close() })
+	for range first {
+		if err := p.Probe(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return p, silent, gone
 }
 

@@ -57,8 +57,7 @@ func (p *Provider) open(ctx context.Context, c *conn) error {
 			return err
 		}
 	}
-	greeting, err := c.hear()
-	if err = p.granted(ctx, c, "greeting", greeting, err); err != nil {
+	if err := p.greeting(ctx, c); err != nil {
 		return err
 	}
 	if err := p.hello(ctx, c); err != nil {
@@ -170,6 +169,9 @@ func (p *Provider) handshake(ctx context.Context, c *conn, stage string) error {
 	if err := secured.HandshakeContext(ctx); err != nil {
 		if ctx.Err() != nil || brokeOff(err) {
 			return c.lost(ctx, stage, p.timeout, err)
+		}
+		if p.opts.TLS == TLSImplicit && inClearText(err) {
+			err = errors.New(wantsStartTLS)
 		}
 		return &email.SetupError{Stage: stage, Err: err}
 	}

@@ -66,6 +66,7 @@ type Provider struct {
 	pool    *pool
 	letters letters
 	refused refusals
+	port    *port
 }
 
 // New makes a provider. It does not connect.
@@ -91,7 +92,7 @@ func New(o Options) (*Provider, error) {
 	if p.helo == "" {
 		p.helo = hostName(os.Hostname())
 	}
-	p.letters.dkim = o.DKIM
+	p.letters.dkim, p.port = o.DKIM, newPort()
 	return p, nil
 }
 
