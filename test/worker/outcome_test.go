@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,6 +39,7 @@ type mixture struct {
 
 	outcomes []string
 	expires  bool
+	mu       sync.Mutex
 	made     map[int]map[int]told // by attempt and recipient
 }
 
@@ -48,6 +50,8 @@ func (x *mixture) Envelope() *models.Envelope {
 }
 
 func (x *mixture) Send(_ context.Context, call common.Call) (models.ProviderResponse, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	if x.made[call.Attempt] == nil {
 		x.made[call.Attempt] = map[int]told{}
 	}
