@@ -64,6 +64,14 @@ func (k killing) run(t *testing.T) {
 	s := stage.New(t, models.SMS, stage.Options{Partitions: 12, Timeout: timeout()})
 	ledger := filepath.Join(t.TempDir(), "ledger")
 	ids := k.fill(s, r)
+	lives := k.again(t, s, r, ledger)
+	k.judge(t, s, ledger, ids, append(lives, k.last(s, ledger)))
+}
+
+// again starts workers and kills them, until it was done often enough or
+// nothing is left to do.
+func (k killing) again(t *testing.T, s *stage.Stage, r *rand.Rand, ledger string) []life {
+	t.Helper()
 	total := k.messages * k.recipients
 	var lives []life
 	for len(lives) < k.kills {
@@ -88,10 +96,15 @@ func (k killing) run(t *testing.T) {
 		l.lines = stage.Lines(ledger)
 		lives = append(lives, l)
 	}
-	last := life{static: k.dynamic < 100, started: time.Now(), lines: math.MaxInt}
-	s.Work(k.env(s, ledger, last.static))
+	return lives
+}
+
+// last has a worker finish what is left.
+func (k killing) last(s *stage.Stage, ledger string) life {
+	l := life{static: k.dynamic < 100, started: time.Now(), lines: math.MaxInt}
+	s.Work(k.env(s, ledger, l.static))
 	s.Committed()
-	k.judge(t, s, ledger, ids, append(lives, last))
+	return l
 }
 
 func (k killing) env(s *stage.Stage, ledger string, static bool) map[string]string {

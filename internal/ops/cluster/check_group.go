@@ -96,11 +96,11 @@ func (c *checker) group(ctx context.Context, o *ofChannel) Finding {
 	if !o.request.exists() {
 		return Finding{Verdict: Skipped, Seen: seeTopics}
 	}
-	waiting, lost, err := c.lag(ctx, o)
+	l, err := c.lag(ctx, o)
 	if err != nil {
 		return Finding{Verdict: Warn, Seen: fmt.Sprintf("%s is %s; how much waits is not known: %v", name, g.State, err), Advice: "see permissions"}
 	}
-	return groupFinding(name, g, waiting, lost)
+	return groupFinding(name, g, l)
 }
 
 // describe asks for a group. In a new cluster the brokers make the topic of
@@ -124,60 +124,63 @@ func (c *checker) describe(ctx context.Context, name string) (kadm.DescribedGrou
 	}
 }
 
-func groupFinding(name string, g kadm.DescribedGroup, waiting, lost int64) Finding {
-	seen := fmt.Sprintf("%s: %s, %s, %s", name, g.State, plural(len(g.Members), "worker"), plural(int(waiting), "request")+" waiting")
+func groupFinding(name string, g kadm.DescribedGroup, l lag) Finding {
+	seen := fmt.Sprintf("%s: %s, %s, %s", name, g.State, plural(len(g.Members), "worker"), plural(int(l.waiting), "request")+" waiting")
 	if g.State == "Dead" || g.State == "" {
-		seen = fmt.Sprintf("no worker has joined %s yet, %s waiting", name, plural(int(waiting), "request"))
+		seen = fmt.Sprintf("no worker has joined %s yet, %s waiting", name, plural(int(l.waiting), "request"))
+	}
+	if l.open > 0 { // their producer is to end it; kafka-transactions.sh does where that hangs
+		seen += fmt.Sprintf("; %d more in an open transaction, or behind one", l.open)
 	}
 	switch {
-	case lost > 0:
+	case l.lost > 0:
 		return Finding{
-			Verdict: Fail, Seen: fmt.Sprintf("%s; %s gone before they were read", seen, plural(int(lost), "request")),
+			Verdict: Fail, Seen: fmt.Sprintf("%s; %s gone before they were read", seen, plural(int(l.lost), "request")),
 			Advice: "start workers sooner, or raise the request topic's retention",
 		}
-	case len(g.Members) == 0 && waiting > 0:
+	case len(g.Members) == 0 && l.waiting > 0:
 		return Finding{Verdict: Warn, Seen: seen, Advice: "start workers"}
 	}
 	return Finding{Verdict: OK, Seen: seen}
 }
 
-// lag counts the requests that wait, and those that their topic let go before
-// they were committed.
-func (c *checker) lag(ctx context.Context, o *ofChannel) (waiting, lost int64, err error) {
+// lag is how many requests wait for workers, how many their topic let go
+// before they were committed, and how many wait for a transaction's end.
+type lag struct{ waiting, lost, open int64 }
+
+func (c *checker) lag(ctx context.Context, o *ofChannel) (lag, error) {
+	var l lag
 	ctx, cancel := within(ctx)
 	defer cancel()
 	name := o.request.name
 	commits, err := c.admin.FetchOffsets(ctx, o.Kafka.Group)
-	if errors.Is(err, kerr.GroupIDNotFound) {
-		err = nil
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
+		return l, err //nolint:wrapcheck // the finding says what it is about
 	}
-	if err != nil {
-		return 0, 0, err //nolint:wrapcheck // the finding says what it is about
+	var starts, stable, ends kadm.ListedOffsets
+	for _, ask := range []struct {
+		answer *kadm.ListedOffsets
+		list   func(context.Context, ...string) (kadm.ListedOffsets, error)
+	}{{&starts, c.admin.ListStartOffsets}, {&stable, c.admin.ListCommittedOffsets}, {&ends, c.admin.ListEndOffsets}} {
+		if *ask.answer, err = ask.list(ctx, name); err == nil {
+			err = ask.answer.Error()
+		}
+		if err != nil {
+			return l, err //nolint:wrapcheck // the finding says what it is about
+		}
 	}
-	starts, err := c.admin.ListStartOffsets(ctx, name)
-	if err == nil {
-		err = starts.Error()
-	}
-	if err != nil {
-		return 0, 0, err //nolint:wrapcheck // the finding says what it is about
-	}
-	ends, err := c.admin.ListEndOffsets(ctx, name)
-	if err == nil {
-		err = ends.Error()
-	}
-	if err != nil {
-		return 0, 0, err //nolint:wrapcheck // the finding says what it is about
-	}
-	ends.Each(func(end kadm.ListedOffset) {
+	stable.Each(func(end kadm.ListedOffset) {
 		start, _ := starts.Lookup(name, end.Partition)
+		last, _ := ends.Lookup(name, end.Partition)
 		from := start.Offset
 		if commit, ok := commits.Lookup(name, end.Partition); ok && commit.At >= 0 {
-			lost += max(0, start.Offset-commit.At)
+			l.lost += max(0, start.Offset-commit.At)
 			from = max(from, commit.At)
 		}
-		waiting += max(0, end.Offset-from)
+		l.waiting += max(0, end.Offset-from)
+		l.open += max(0, last.Offset-max(from, end.Offset))
 	})
-	return waiting, lost, nil
+	return l, nil
 }
 
 func groupSetting(o *ofChannel) string { return strings.ToUpper(o.Channel) + "_CONSUMER_GROUP" }

@@ -208,17 +208,18 @@ func TestGroupFinding(t *testing.T) {
 	t.Parallel()
 	two := kadm.DescribedGroup{State: "Stable", Members: make([]kadm.DescribedGroupMember, 2)}
 	tests := []struct {
-		g             kadm.DescribedGroup
-		waiting, lost int64
-		want          string
+		g kadm.DescribedGroup
+		lag
+		want string
 	}{
-		{two, 5, 0, "ok g: Stable, 2 workers, 5 requests waiting"},
-		{kadm.DescribedGroup{State: "Dead"}, 0, 0, "ok no worker has joined g yet, 0 requests waiting"},
-		{kadm.DescribedGroup{State: "Empty"}, 1, 0, "warn g: Empty, 0 workers, 1 request waiting"},
-		{two, 1, 7, "FAIL g: Stable, 2 workers, 1 request waiting; 7 requests gone before they were read"},
+		{two, lag{waiting: 5}, "ok g: Stable, 2 workers, 5 requests waiting"},
+		{kadm.DescribedGroup{State: "Dead"}, lag{}, "ok no worker has joined g yet, 0 requests waiting"},
+		{kadm.DescribedGroup{State: "Empty"}, lag{waiting: 1}, "warn g: Empty, 0 workers, 1 request waiting"},
+		{two, lag{open: 3}, "ok g: Stable, 2 workers, 0 requests waiting; 3 more in an open transaction, or behind one"},
+		{two, lag{waiting: 1, lost: 7}, "FAIL g: Stable, 2 workers, 1 request waiting; 7 requests gone before they were read"},
 	}
 	for _, tt := range tests {
-		f := groupFinding("g", tt.g, tt.waiting, tt.lost)
+		f := groupFinding("g", tt.g, tt.lag)
 		if got := string(f.Verdict) + " " + f.Seen; got != tt.want {
 			t.Errorf("%s, want %s", got, tt.want)
 		}
