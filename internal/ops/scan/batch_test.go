@@ -3,6 +3,7 @@ package scan
 import (
 	"bytes"
 	"encoding/hex"
+	"slices"
 	"testing"
 
 	"github.com/pierrec/lz4/v4"
@@ -27,9 +28,9 @@ func seed() []byte {
 	return b.AppendTo(nil)
 }
 
-func visited(raw []byte, s Span) (next int64, seen []*kgo.Record, err error) {
+func visited(raw []byte, s Span, rolledBack ...kmsg.FetchResponseTopicPartitionAbortedTransaction) (next int64, seen []*kgo.Record, err error) {
 	r := newReader(&Topic{Name: "t"}, nil, func(rec *kgo.Record) error { seen = append(seen, rec); return nil })
-	next, err = r.batches(s, raw, newAborted(nil))
+	next, err = r.batches(s, raw, newAborted(rolledBack))
 	return next, seen, err
 }
 
@@ -56,6 +57,53 @@ func TestBatches(t *testing.T) {
 	old[atMagic] = 1
 	if _, _, err := visited(old, Span{3, 5, 100}); err == nil {
 		t.Error("a batch of format 1 is no error")
+	}
+}
+
+// transaction is one of that producer that was rolled back.
+func transaction(producer, first int64) kmsg.FetchResponseTopicPartitionAbortedTransaction {
+	return kmsg.FetchResponseTopicPartitionAbortedTransaction{ProducerID: producer, FirstOffset: first}
+}
+
+// written is a batch of one record, or with a marker's type a control batch.
+func written(offset, producer int64, attributes int16, key []byte) []byte {
+	r := kmsg.Record{Key: key}
+	r.Length = int32(len(r.AppendTo(nil)) - 1)
+	records := r.AppendTo(nil)
+	return (&kmsg.RecordBatch{
+		FirstOffset: offset, Length: int32(49 + len(records)), Magic: 2, Attributes: attributes, ProducerID: producer, NumRecords: 1, Records: records,
+	}).AppendTo(nil)
+}
+
+// What is left out begins where the answer says and ends at the producer's
+// marker, and no other producer's records go with it. The answer's list need
+// not be in order.
+func TestRolledBackBatches(t *testing.T) {
+	t.Parallel()
+	const commits, rollsBack = "\x00\x00\x00\x01", "\x00\x00\x00\x00"
+	answer := bytes.Join([][]byte{
+		written(0, 1, isTransaction, []byte("committed before")),
+		written(1, 1, isTransaction|isControl, []byte(commits)),
+		written(2, 1, isTransaction, []byte("rolled back")),
+		written(3, 2, isTransaction, []byte("of another producer")),
+		written(4, 1, 0, []byte("outside of transactions")),
+		written(5, 2, isTransaction|isControl, []byte(commits)),
+		written(6, 1, isTransaction|isControl, []byte("odd")),
+		written(7, 1, isTransaction, []byte("still rolled back")),
+		written(8, 1, isTransaction|isControl, []byte(rollsBack)),
+		written(9, 1, isTransaction, []byte("committed after")),
+		written(10, 1, isTransaction|isControl, []byte(commits)),
+		written(11, 1, isTransaction, []byte("rolled back again")),
+		written(12, 1, isTransaction|isControl, []byte(rollsBack)),
+	}, nil)
+	next, seen, err := visited(answer, Span{0, 0, 100}, transaction(1, 11), transaction(1, 2))
+	var keys []string
+	for _, r := range seen {
+		keys = append(keys, string(r.Key))
+	}
+	want := []string{"committed before", "of another producer", "outside of transactions", "committed after"}
+	if err != nil || next != 13 || !slices.Equal(keys, want) {
+		t.Errorf("batches = %d, %v, %q, want 13 and %q", next, err, keys, want)
 	}
 }
 
@@ -104,6 +152,7 @@ func FuzzBatches(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		before := bytes.Clone(raw)
 		_, _, _ = visited(raw, Span{0, 0, 1 << 40}) // that it returns is all
+		_, _, _ = visited(raw, Span{0, 0, 1 << 40}, transaction(0, 0))
 		if !bytes.Equal(before, raw) {
 			t.Error("the answer was changed")
 		}
