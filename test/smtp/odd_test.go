@@ -164,11 +164,11 @@ func oddForm() *rapid.Generator[string] {
 	})
 	last := rapid.SampledFrom([]string{"CODE TEXT\r\n", "CODE\tTEXT\r\n", "CODE TEXT\n", "CODE  TEXT \r\n"})
 	return rapid.Custom(func(t *rapid.T) string {
-		text := lead.Draw(t, "lead")
+		parts := []string{lead.Draw(t, "lead")}
 		for _, l := range rapid.SliceOfN(line, 0, 3).Draw(t, "lines") {
-			text += "CODE-first\r\n" + l + "\r\n"
+			parts = append(parts, "CODE-first\r\n", l, "\r\n")
 		}
-		return text + last.Draw(t, "last")
+		return strings.Join(append(parts, last.Draw(t, "last")), "")
 	})
 }
 

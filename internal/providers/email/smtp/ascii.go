@@ -20,8 +20,8 @@ func needsUTF8() email.Reply {
 // what to do with them. The error is *email.UnsendableError: without a sender,
 // or with replies going elsewhere, it would be another mail.
 func inASCII(m *email.Message) (a email.Message, unreachable map[int]bool, err error) {
-	a, unreachable = *m, map[int]bool{}
 	var ok bool
+	a = *m
 	if a.From, ok = asciiMailbox(m.From); !ok {
 		return a, nil, &email.UnsendableError{Reason: "the sender's address needs SMTPUTF8, which the server does not offer"}
 	}

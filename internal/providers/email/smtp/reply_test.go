@@ -135,10 +135,12 @@ func FuzzReadReply(f *testing.F) {
 		}
 		queueID(r.Message)
 		code, rest := 0, in
-		for line, ok := "", true; code == 0; {
-			if line, rest, ok = strings.Cut(rest, "\n"); !ok {
+		for code == 0 {
+			line, behind, ok := strings.Cut(rest, "\n")
+			if !ok {
 				break
 			}
+			rest = behind
 			if m := lastOfReply.FindStringSubmatch(strings.TrimRight(line, "\r")); m != nil {
 				code, _ = strconv.Atoi(m[1])
 			}
