@@ -36,6 +36,7 @@ type workload struct {
 	replicas *int32
 	selector map[string]string
 	template core.PodTemplateSpec
+	service  string // of a StatefulSet
 }
 
 // secretKeys are the keys that each secret must have.
@@ -127,12 +128,9 @@ func render(t *testing.T, f *faults, r tree, dir string) (objects, bool) {
 func (o *objects) keep(f *faults, object runtime.Object) {
 	switch v := object.(type) {
 	case *apps.Deployment:
-		o.workers[v.Name] = workload{"Deployment", v.Spec.Replicas, v.Spec.Selector.MatchLabels, v.Spec.Template}
+		o.workers[v.Name] = workload{"Deployment", v.Spec.Replicas, v.Spec.Selector.MatchLabels, v.Spec.Template, ""}
 	case *apps.StatefulSet:
-		o.workers[v.Name] = workload{"StatefulSet", v.Spec.Replicas, v.Spec.Selector.MatchLabels, v.Spec.Template}
-		if o.services[v.Spec.ServiceName] == nil && v.Spec.ServiceName != "messaging-workers" {
-			f.add("StatefulSet %s: Service %q", v.Name, v.Spec.ServiceName)
-		}
+		o.workers[v.Name] = workload{"StatefulSet", v.Spec.Replicas, v.Spec.Selector.MatchLabels, v.Spec.Template, v.Spec.ServiceName}
 	case *core.ConfigMap:
 		o.configMaps[v.Name] = v
 	case *core.Service:
@@ -177,12 +175,12 @@ func checkStaticMembers(f *faults, o objects) {
 	for _, settings := range o.configMaps {
 		f.same("static: session time-out, longer than a restart", settings.Data["KAFKA_SESSION_TIMEOUT_SECONDS"], "60")
 	}
-	service := o.services["messaging-workers"]
-	if service == nil || service.Spec.ClusterIP != "None" {
-		f.add("static: there is no headless Service messaging-workers")
-		return
-	}
 	for name, w := range o.workers {
+		service := o.services[w.service]
+		if service == nil || service.Spec.ClusterIP != "None" {
+			f.add("static: %s: there is no headless Service %s", name, w.service)
+			continue
+		}
 		if !selects(service.Spec.Selector, w.template.Labels) {
 			f.add("static: the Service does not select %s", name)
 		}

@@ -46,6 +46,9 @@ func checkOverlay(t *testing.T, f *faults, r tree) {
 	if !ok {
 		return
 	}
+	if members, ok := renderOverlay(t, f, r, "members", lowerOverlay+"components: [../static-members]\n"); ok {
+		checkStaticMembers(f, members)
+	}
 	const where, name = "overlay: sms-worker: ", "blue-sms-worker-eu"
 	f.same("overlay: namespaces", upper.namespaces, map[string]bool{"other": true})
 	w, s := upper.workers[name], upper.scalers[name]
