@@ -31,6 +31,23 @@ func (b *bench) waitRecords(ctx context.Context, topic string, n int) error {
 	}
 }
 
+// logSize returns the bytes of a topic on the brokers' disks.
+func (b *bench) logSize(ctx context.Context, topic string) (int64, error) {
+	dirs, err := b.admin.DescribeAllLogDirs(ctx, nil)
+	if err != nil {
+		return 0, fmt.Errorf("ask how large %s is: %w", topic, err)
+	}
+	sum := int64(0)
+	dirs.Each(func(d kadm.DescribedLogDir) {
+		d.Topics.Each(func(p kadm.DescribedLogDirPartition) {
+			if p.Topic == topic {
+				sum += p.Size
+			}
+		})
+	})
+	return sum, nil
+}
+
 // sentTimes reads the topic's first n records back and returns when the sent
 // events among them were written, ascending.
 func (b *bench) sentTimes(ctx context.Context, topic string, n int) ([]time.Time, error) {

@@ -37,6 +37,7 @@ const (
 	perfTest   = "messages/s of kafka-producer-perf-test"
 	ofPerfTest = "of kafka-producer-perf-test"
 	next       = "s from start to next delivery"
+	logSize    = "bytes of events/message"
 )
 
 func (f figures) String() string {
@@ -67,6 +68,11 @@ func scenarios(other string) []scenario {
 		{"grow-3", "W1 on 3 partitions", 0, backlog(load{messages: 200_000, env: w1, partitions: 3})},
 		{"grow-12", "W1 on 12 partitions", 0, backlog(load{messages: 200_000, env: w1})},
 		{"grow-2x", "W1 on 12 partitions, two workers", 0, backlog(load{messages: 200_000, env: w1, workers: 2})},
+		{"events-none", "W1 with KAFKA_COMPRESSION=none", 0, compressed(load{messages: 300_000, env: w1}, "none")},
+		{"events-gzip", "the same with gzip", 0, compressed(load{messages: 300_000, env: w1}, "gzip")},
+		{"events-snappy", "the same with snappy", 0, compressed(load{messages: 300_000, env: w1}, "snappy")},
+		{"events-lz4", "the same with lz4", 0, compressed(load{messages: 300_000, env: w1}, "lz4")},
+		{"events-zstd", "the same with zstd", 0, compressed(load{messages: 300_000, env: w1}, "zstd")},
 		{"twilio", "as W2, over HTTP to a fake Twilio", 4000, overHTTP(load{messages: 40_000, env: w2})},
 		{"faults", "a fake Twilio that floods, hangs, lies and cuts in turn, concurrency 200", 0, misbehaving},
 		{"mail", "email, Kafka to SMTP, 50 connections, 50,000 messages of 1 KiB", 0, mail},
@@ -86,7 +92,15 @@ type load struct {
 	binary     string // of the worker; empty means the present build
 	every      int    // each of how many messages has the hints
 	hints      hint
-	extra      int // further events of such a message
+	extra      int  // further events of such a message
+	sized      bool // also tells how large the status topic is
+}
+
+// compressed measures a load whose events are compressed by codec.
+func compressed(l load, codec string) func(context.Context, *bench) (figures, error) {
+	l.env, l.sized = maps.Clone(l.env), true
+	l.env["KAFKA_COMPRESSION"] = codec
+	return backlog(l)
 }
 
 // backlog measures how a load is finished.
@@ -132,6 +146,13 @@ func backlog(l load) func(context.Context, *bench) (figures, error) {
 		f := figures{perSecond: s.rate(), micros: s.cost(ps...)}
 		for _, p := range ps {
 			f[memory] = max(f[memory], mib(p.peak()))
+		}
+		if l.sized {
+			bytes, err := b.logSize(ctx, t.status)
+			if err != nil {
+				return nil, err
+			}
+			f[logSize] = float64(bytes) / float64(n)
 		}
 		return f, nil
 	}

@@ -20,7 +20,7 @@ func kafkaSection(c *Config) section {
 		{name: "KAFKA_TLS_KEY_FILE", meaning: "PEM file of the client's key, for mutual TLS", parse: file(&k.TLSKeyFile)},
 		{name: "KAFKA_SESSION_TIMEOUT_SECONDS", fallback: "10", meaning: "how long a silent member keeps its partitions; 6 to 1800", parse: seconds(&k.SessionTimeout, 6, 1800)},
 		{name: "KAFKA_GROUP_INSTANCE_ID", meaning: "static membership: a restarted worker takes its partitions back at once", parse: kafkaName(&k.InstanceID)},
-		{name: "KAFKA_COMPRESSION", fallback: "lz4", meaning: "none, gzip, snappy, lz4 or zstd for what the worker writes", parse: oneOf(&k.Compression, "none", "gzip", "snappy", "lz4", "zstd")},
+		{name: "KAFKA_COMPRESSION", fallback: "lz4", meaning: "none, gzip, snappy, lz4 or zstd for what the worker writes; all clients read gzip, not all lz4", parse: oneOf(&k.Compression, "none", "gzip", "snappy", "lz4", "zstd")},
 	}}
 }
 

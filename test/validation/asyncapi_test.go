@@ -4,12 +4,14 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"messaging-worker/internal/config"
 	"messaging-worker/internal/models"
 )
 
@@ -230,4 +232,33 @@ func readmeBlocks(t *testing.T) [][]byte {
 		t.Error("the README has no example")
 	}
 	return blocks
+}
+
+// Who reads what workers write is told how it is compressed: a client that
+// does not know the codec stops at the first batch.
+func TestReadersAreToldTheCompression(t *testing.T) {
+	t.Parallel()
+	settings := map[string]string{
+		"KAFKA_BROKERS": "localhost:9092", "KAFKA_SMS_REQUEST_TOPIC": "a", "KAFKA_SMS_STATUS_TOPIC": "b", "KAFKA_SMS_DLQ_TOPIC": "c", "SMS_CONSUMER_GROUP": "d",
+	}
+	c, err := config.Load(func(name string) (string, bool) { v, ok := settings[name]; return v, ok }, "sms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := regexp.MustCompile(`KAFKA_COMPRESSION says: ` + c.Kafka.Compression + ` by default`)
+	for name, channel := range at(document(t, asyncAPI), "channels") {
+		if description, _ := channel.(object)["description"].(string); !strings.HasSuffix(name, "Requests") && !told.MatchString(description) {
+			t.Errorf("%s: %s does not tell that it is compressed with %s", asyncAPI, name, c.Kafka.Compression)
+		}
+	}
+	sentence := "compress what they write with `" + c.Kafka.Compression + "`"
+	for _, page := range []string{"../../README.md", "../../api/README.md"} {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), sentence) || !strings.Contains(string(text), "KAFKA_COMPRESSION=gzip") {
+			t.Errorf("%s does not say that workers %s, and what helps who cannot read it", page, sentence)
+		}
+	}
 }
