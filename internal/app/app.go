@@ -20,6 +20,7 @@ import (
 	"messaging-worker/internal/kafka/publisher"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/ops"
+	"messaging-worker/internal/providers/email/smtp"
 	"messaging-worker/internal/telemetry"
 	"messaging-worker/internal/worker"
 )
@@ -37,6 +38,7 @@ type App struct {
 	health    health.Health
 	provider  io.Closer
 	probe     func(ctx context.Context) error // nil: nothing to probe
+	relay     *smtp.Provider                  // nil: none is called
 	metrics   *telemetry.Metrics
 	traces    *telemetry.Traces // nil: off
 	gate      *worker.Gate
@@ -60,7 +62,7 @@ func New(ctx context.Context, c *config.Config, b Builder, name string, log zero
 	if err != nil {
 		return nil, err
 	}
-	a.provider, a.probe = parts.provider, parts.probe
+	a.provider, a.probe, a.relay = parts.provider, parts.probe, parts.relay
 	a.beginUnready()
 	if err := a.follow(ctx, b.Channel, name); err != nil {
 		return nil, errors.Join(err, a.close())
@@ -96,6 +98,9 @@ func (a *App) connect(channel worker.Channel, b Builder, name string) error {
 	}
 	options.Hook = kafka.Metrics(a.metrics.Registerer(), "consumer")
 	a.gate = worker.NewGate(c.Worker.Concurrency)
+	if a.relay != nil {
+		a.relay.OnLimit(a.connectionsLimited())
+	}
 	a.breaker = worker.NewBreaker(worker.BreakerOptions{
 		Gate: a.gate, Failures: c.Breaker.Failures, OpenFor: c.Breaker.Open, CallTimeout: c.Worker.ProviderTimeout,
 		Probe: a.probe, OnChange: a.breakerChanged, Log: a.log,

@@ -15,6 +15,7 @@ import (
 	"messaging-worker/internal/config"
 	"messaging-worker/internal/models"
 	emailprovider "messaging-worker/internal/providers/email"
+	"messaging-worker/internal/providers/email/smtp"
 	"messaging-worker/internal/providers/mock"
 	smsprovider "messaging-worker/internal/providers/sms"
 	whatsappprovider "messaging-worker/internal/providers/whatsapp"
@@ -33,6 +34,7 @@ type parts struct {
 	channel  worker.Channel
 	provider io.Closer
 	probe    func(ctx context.Context) error // nil: there is nothing to probe
+	relay    *smtp.Provider                  // nil: none is called
 }
 
 // probing makes a probe of a provider's own, whose errors reading turns into
@@ -56,7 +58,7 @@ func Email() Builder {
 			if err != nil {
 				return p, err
 			}
-			provider, p.provider = relay, relay
+			provider, p.provider, p.relay = relay, relay, relay
 			p.probe = probing(relay.Probe, email.Probed, c.Worker.ProviderTimeout)
 		} else {
 			m, err := mockOf(c)

@@ -103,7 +103,7 @@ func askProvider(ctx context.Context, c *config.Config, channel models.Channel) 
 func providerAdvice(name string) string {
 	switch name {
 	case "smtp":
-		return "check SMTP_HOST, SMTP_PORT, SMTP_TLS and SMTP_TLS_CA_FILE; if it refuses our credentials, SMTP_USERNAME, SMTP_PASSWORD and SMTP_AUTH"
+		return "check SMTP_HOST, SMTP_PORT, SMTP_TLS and SMTP_TLS_CA_FILE; if it refuses our credentials, SMTP_USERNAME, SMTP_PASSWORD and SMTP_AUTH; a 421 may mean that workers which run have all connections that it grants"
 	case "twilio":
 		return "check TWILIO_BASE_URL; if it refuses our credentials (401), TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN, or TWILIO_API_KEY_SID and TWILIO_API_KEY_SECRET"
 	default:

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"os"
+	"sync"
 
 	"messaging-worker/internal/config"
 	"messaging-worker/internal/providers/email/smtp"
@@ -35,6 +36,22 @@ func relayOf(c *config.Config) (*smtp.Provider, error) {
 		return nil, setting("SMTP_HELO_NAME", err) // all else was checked with the settings
 	}
 	return p, nil
+}
+
+// connectionsLimited returns what is told how many connections the relay
+// grants: no more calls start than that. The first time that these are fewer
+// than WORKER_CONCURRENCY, the log says so; from then on a metric tells.
+func (a *App) connectionsLimited() func(connections int) {
+	var once sync.Once
+	return func(connections int) {
+		a.gate.Bound(connections)
+		if connections < a.config.Worker.Concurrency {
+			once.Do(func() {
+				a.log.Warn().Int("connections", connections).Int("concurrency", a.config.Worker.Concurrency).
+					Msg("the server grants fewer connections than WORKER_CONCURRENCY: calls go by that; said once, messaging_smtp_connections_limit tells")
+			})
+		}
+	}
 }
 
 // rootCAs returns the system's certificates and those in the file; nil, which

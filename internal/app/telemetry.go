@@ -95,6 +95,10 @@ func (a *App) state() telemetry.State {
 		Commits: k.Commits, CommitFailures: k.CommitFailures, JournalRecords: k.JournalRecords,
 		Finished: k.Finished, Resumed: k.Resumed, Started: k.New, Topic: a.config.Kafka.RequestTopic,
 	}
+	if a.relay != nil {
+		limit, open := a.relay.Connections()
+		s.SMTP = &telemetry.Connections{Limit: limit, Open: open}
+	}
 	for _, p := range k.Partitions {
 		s.Partitions = append(s.Partitions, telemetry.Partition{Number: p.Number, Lag: p.Lag, Oldest: p.Oldest})
 	}

@@ -142,8 +142,9 @@ type countedDelivery struct {
 
 func (d countedDelivery) Send(ctx context.Context, call common.Call) (resp models.ProviderResponse, err error) {
 	begun, result := time.Now(), resultUnknown // which is what a panic comes to
+	made := true
 	defer func() {
-		if !errors.Is(ctx.Err(), context.Canceled) { // else it was cut by us
+		if made && !errors.Is(ctx.Err(), context.Canceled) { // else it was cut by us
 			d.metrics.called.Add(1)
 			d.metrics.calls.Observe(time.Since(begun).Seconds())
 			d.metrics.attempts[result].Inc()
@@ -153,7 +154,7 @@ func (d countedDelivery) Send(ctx context.Context, call common.Call) (resp model
 	if f := common.Classify(err); f == nil {
 		result = resultOK
 	} else {
-		result = string(f.Class)
+		result, made = string(f.Class), !f.NotCalled
 	}
 	return resp, err //nolint:wrapcheck // the engine classes it
 }
@@ -227,7 +228,11 @@ type State struct {
 	Finished, Resumed, Started uint64 // requests read again, by what the journal said
 	Topic                      string
 	Partitions                 []Partition
+	SMTP                       *Connections // nil where no relay is called
 }
+
+// Connections are those to a relay.
+type Connections struct{ Limit, Open int }
 
 // Partition is one that the worker owns.
 type Partition struct {
@@ -253,6 +258,10 @@ func (w *watcher) Collect(to chan<- prometheus.Metric) {
 	to <- gauge("pending_messages", "Messages read and not finished.", float64(s.PendingMessages))
 	to <- gauge("pending_bytes", "Payload bytes of the messages read and not finished.", float64(s.PendingBytes))
 	to <- gauge("breaker_state", "0 closed, 1 half open, 2 open.", float64(s.Breaker))
+	if s.SMTP != nil {
+		to <- gauge("smtp_connections_limit", "Connections that there may be at once: WORKER_CONCURRENCY, or as many as the server grants.", float64(s.SMTP.Limit))
+		to <- gauge("smtp_connections_open", "Connections that are set up, in use or idle.", float64(s.SMTP.Open))
+	}
 	to <- counter("journal_records_read_total", "Status events read back after assignments.", s.JournalRecords)
 	const commits = "Offset commits, by result."
 	to <- counter("commits_total", commits, s.Commits, "result", "ok")

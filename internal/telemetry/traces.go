@@ -180,7 +180,12 @@ func (d tracedDelivery) Send(ctx context.Context, call common.Call) (models.Prov
 	if resp.Code != 0 {
 		span.SetAttributes(attribute.Int("messaging_worker.provider_code", resp.Code))
 	}
-	if f := common.Classify(err); f != nil {
+	f := common.Classify(err)
+	switch {
+	case f == nil:
+	case f.NotCalled:
+		span.SetAttributes(attribute.Bool("messaging_worker.not_called", true))
+	default:
 		span.SetAttributes(semconv.ErrorTypeKey.String(string(f.Class)))
 		span.SetStatus(codes.Error, string(f.Class))
 	}

@@ -164,18 +164,36 @@ func (e *Engine) run(ctx, calls context.Context, m *message, units [][]int) []re
 // call makes one provider call in a slot of its own. Later says that its place
 // ahead is still to be had.
 func (e *Engine) call(ctx, calls context.Context, m *message, recipients []int, later bool) result {
-	ticket, err := e.start(ctx, calls, m, recipients, later)
-	if err != nil {
-		return result{recipients: recipients, failure: common.Transient(errNotStarted), notStarted: true}
+	notStarted := result{recipients: recipients, failure: common.Transient(errNotStarted), notStarted: true}
+	for {
+		ticket, err := e.start(ctx, calls, m, recipients, later)
+		if err != nil {
+			return notStarted
+		}
+		r := e.callNow(calls, m, recipients, ticket)
+		if r.failure == nil || !r.failure.NotCalled || calls.Err() != nil {
+			e.gate.Release(ticket)
+			return r
+		}
+		e.gate.Return(ticket)
+		if ctx.Err() != nil { // it had its last chance
+			e.gate.Withdraw(1)
+			return notStarted
+		}
+		later = false
 	}
-	defer e.gate.Release(ticket)
+}
+
+// callNow makes a call that has its slot, and has breaker and limits know how
+// it ended. Its failure may be that the provider could not take it.
+func (e *Engine) callNow(calls context.Context, m *message, recipients []int, ticket Ticket) result {
 	turn := e.opts.Breaker.begin()
 	ctx, cancel := context.WithTimeout(calls, e.opts.CallTimeout)
 	defer cancel()
 	response, err := e.send(ctx, m, common.Call{Attempt: m.attempt, Recipients: recipients})
 	r := result{recipients: recipients, response: response, failure: common.Classify(err)}
-	if calls.Err() != nil {
-		return r // we have cut it
+	if calls.Err() != nil || r.failure != nil && r.failure.NotCalled {
+		return r // we have cut it, or it was not made
 	}
 	e.heed(m, recipients, ticket, r.failure)
 	if f := r.failure; f != nil && f.Ambiguous && e.opts.AmbiguousToDLQ {

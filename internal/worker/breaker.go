@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"time"
 
@@ -135,6 +136,8 @@ func (b *Breaker) grow() {
 	if b.allowed < b.opts.Gate.Concurrency() {
 		return
 	}
+	// Not only as many as the provider takes now: it may take more later.
+	b.opts.Gate.Limit(math.MaxInt)
 	b.reason = ""
 	b.change(Closed)
 	b.opts.Log.Info().Msg("the provider is back: calls start as usual")

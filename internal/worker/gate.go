@@ -26,6 +26,7 @@ type Gate struct {
 	mu      sync.Mutex
 	allowed int           // how many slots may be taken, old ones not counted
 	eased   int           // how many since the last hold, likewise
+	bound   int           // how many slots may be taken, old ones counted
 	stage   int           // raised when allowed becomes 0, and with each hold
 	old     int           // slots taken in an earlier stage: their calls may hang
 	held    time.Time     // no call starts before
@@ -42,11 +43,26 @@ type Gate struct {
 // NewGate makes a gate of that many slots, at least one.
 func NewGate(concurrency int) *Gate {
 	concurrency = max(1, concurrency)
-	return &Gate{concurrency: concurrency, allowed: concurrency, eased: concurrency}
+	return &Gate{concurrency: concurrency, allowed: concurrency, eased: concurrency, bound: concurrency}
 }
 
-// Concurrency returns how many slots there are.
-func (g *Gate) Concurrency() int { return g.concurrency }
+// Concurrency returns how many calls may be under way when nothing is wrong:
+// as many as there are slots, or as the provider takes where those are fewer.
+func (g *Gate) Concurrency() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.bound
+}
+
+// Bound is told how many calls at once the provider takes at present, at least
+// one, and lets at most that many be under way, however many slots there are.
+// Calls under way go on.
+func (g *Gate) Bound(calls int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.bound = min(max(1, calls), g.concurrency)
+	g.turn()
+}
 
 // Ticket is a slot that is taken.
 type Ticket struct {
@@ -273,7 +289,7 @@ func (g *Gate) grant() {
 
 // free is how many slots may be taken now.
 func (g *Gate) free() int {
-	return min(g.concurrency-g.slots.held, min(g.allowed, g.eased)-(g.slots.held-g.old))
+	return min(g.bound-g.slots.held, min(g.allowed, g.eased)-(g.slots.held-g.old))
 }
 
 // vacate gives a slot back.
@@ -299,7 +315,7 @@ func (g *Gate) limit() int {
 	} else {
 		soon = g.ends.soon(now)
 	}
-	return max(free+soon, min(g.allowed, g.eased)/4, 1)
+	return max(free+soon, min(g.allowed, g.eased, g.bound)/4, 1)
 }
 
 // lookAgain has the gate look once more when time alone may have raised the

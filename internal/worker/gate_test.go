@@ -270,3 +270,65 @@ func TestBackoffCeiling(t *testing.T) {
 		t.Errorf("2000 waits lie between %v and %v: that is not full jitter", low, high)
 	}
 }
+
+// However many calls the provider takes, and however that changes, no call
+// starts beyond it, and all are made.
+func TestNoCallStartsBeyondTheBound(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(r *rapid.T) {
+		slots := rapid.IntRange(1, 20).Draw(r, "slots")
+		bounds := rapid.SliceOfN(rapid.IntRange(-1, 25), 1, 10).Draw(r, "bounds")
+		synctest.Test(t, func(t *testing.T) {
+			g := NewGate(slots)
+			bound := slots
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				for i, n := range bounds {
+					// Never at the moment at which a call begins or ends.
+					time.Sleep(33*time.Millisecond + time.Duration(i+1)*time.Microsecond)
+					bound = min(max(n, 1), slots)
+					g.Bound(n)
+				}
+			})
+			for range 200 {
+				wg.Go(func() {
+					_ = call(t.Context(), g, 2*time.Millisecond, 10*time.Millisecond, func() {
+						if n := g.InFlight(); n > bound {
+							r.Errorf("a call starts with %d under way, want at most %d", n, bound)
+						}
+					})
+				})
+			}
+			wg.Wait()
+			if g.slots.held != 0 || g.ahead.held != 0 {
+				r.Errorf("%d slots and %d places ahead taken at the end, want none", g.slots.held, g.ahead.held)
+			}
+			if got, want := g.Concurrency(), min(max(bounds[len(bounds)-1], 1), slots); got != want {
+				r.Errorf("Concurrency = %d, want %d", got, want)
+			}
+		})
+	})
+}
+
+// The breaker closes when as many calls are let in as the provider takes, and
+// leaves no limit of its own behind.
+func TestBreakerClosesAtTheBound(t *testing.T) {
+	t.Parallel()
+	g := NewGate(50)
+	b := NewBreaker(BreakerOptions{Gate: g, Failures: 5, Probe: func(context.Context) error { return nil }})
+	g.Bound(3)
+	b.mu.Lock()
+	b.open(errors.New("down"), 0)
+	b.mu.Unlock()
+	b.halfOpen()
+	for want := HalfOpen; want >= Closed; want-- { // two calls, then four
+		b.end(b.begin(), nil, false)
+		if s, _, _ := b.State(); s != want {
+			t.Fatalf("%v, want %v", s, want)
+		}
+	}
+	g.Bound(50)
+	if n := g.free(); n != 50 {
+		t.Errorf("%d calls may start when the provider takes 50", n)
+	}
+}

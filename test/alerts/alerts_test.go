@@ -441,6 +441,10 @@ func TestQueriesNameWhatIsExported(t *testing.T) {
 	})
 	h := newHistory()
 	h.scrape(t, w)
+	// What only a worker with a relay exports. It has nothing to send.
+	h.scrape(t, stage.New(t, models.Email, stage.Options{Partitions: 2}).Work(map[string]string{
+		"EMAIL_PROVIDER": "smtp", "SMTP_HOST": "127.0.0.1", "SMTP_AUTH": "none", "SMTP_TLS": "none",
+	}))
 	exported := map[string]map[string]bool{} // labels by metric
 	for _, s := range h.series {
 		name := s.labels.Get(labels.MetricName)

@@ -135,14 +135,21 @@ func TestConnectionServesSoManyMessages(t *testing.T) {
 	srv := serve(t, s.serve)
 	o := options("")
 	o.Port = srv.port()
-	p, err := smtp.New(o)
-	if err != nil {
-		t.Fatal(err)
+	for messages, want := range map[int]int{0: 6, 10: 60, 1: 600} { // 0: as usual, 100
+		o.Messages = messages
+		p, err := smtp.New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, _ := srv.count()
+		sendAll(t, p, 600, 1)
+		p.Close()
+		if total, _ := srv.count(); total-before != want {
+			t.Errorf("%d connections for 600 messages with %d on each, want %d", total-before, messages, want)
+		}
 	}
-	sendAll(t, p, 600, 1)
-	p.Close()
-	if total, _ := srv.count(); total != 3 || s.messages.Load() != 600 {
-		t.Errorf("%d messages on %d connections, want 600 on 3", s.messages.Load(), total)
+	if n := s.messages.Load(); n != 1800 {
+		t.Errorf("%d messages arrived, want 1800", n)
 	}
 }
 
@@ -247,6 +254,119 @@ func TestProbe(t *testing.T) {
 	}
 	if _, ok := errors.AsType[*provider.SetupError](p.Probe(t.Context())); !ok {
 		t.Error("Probe without AUTH offered: want a SetupError")
+	}
+}
+
+// A probe beside connections of ours asks one that is idle, and is content
+// where all are in use and the server grants no further one.
+func TestProbeBesideConnections(t *testing.T) {
+	t.Parallel()
+	d := &doorman{how: "greeting"}
+	d.granted.Store(1)
+	srv := serve(t, d.serve)
+	o := options("")
+	o.Port, o.Connections = srv.port(), 10
+	p, err := smtp.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	arrived, held := make(chan struct{}, 2), make(chan struct{})
+	d.hangUp = func() bool {
+		arrived <- struct{}{}
+		<-held
+		return false
+	}
+	done := make(chan struct{})
+	go func() {
+		sendAll(t, p, 1, 1)
+		close(done)
+	}()
+	wait(t, "message", arrived)
+	if err := p.Probe(t.Context()); err != nil || d.turned.Load() != 1 {
+		t.Errorf("Probe while the only connection is in use: %v, %d turned away, want nil and one", err, d.turned.Load())
+	}
+	close(held)
+	wait(t, "end of the call", done)
+	for range 3 {
+		if err := p.Probe(t.Context()); err != nil {
+			t.Errorf("Probe beside an idle connection: %v", err)
+		}
+	}
+	if n := d.count("NOOP"); n != 3 || d.turned.Load() != 1 {
+		t.Errorf("%d NOOP, %d turned away, want 3 and no further one", n, d.turned.Load())
+	}
+	sendAll(t, p, 1, 1)
+	if total, _ := srv.count(); total != 2 || d.messages.Load() != 2 {
+		t.Errorf("%d messages, %d connections, want both on the first, and one turned away", d.messages.Load(), total)
+	}
+}
+
+// An idle connection that the server has closed is no failure of a probe, which
+// then makes a new one.
+func TestProbeFindsAnIdleConnectionClosed(t *testing.T) {
+	t.Parallel()
+	s := &sink{hangUp: func() bool { return true }}
+	srv := serve(t, s.serve)
+	o := options("")
+	o.Port, o.Connections = srv.port(), 2
+	p, err := smtp.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	sendAll(t, p, 1, 1)
+	if err := p.Probe(t.Context()); err != nil {
+		t.Errorf("Probe: %v", err)
+	}
+	if total, _ := srv.count(); total != 2 {
+		t.Errorf("%d connections, want 2", total)
+	}
+	if _, open := p.Connections(); open != 0 {
+		t.Errorf("%d open, want none", open)
+	}
+}
+
+// While new connections are refused for what we are or have, an idle one that
+// was let in earlier proves nothing.
+func TestProbeWhileNewConnectionsAreRefused(t *testing.T) {
+	t.Parallel()
+	arrived, held := make(chan struct{}, 2), make(chan struct{})
+	s := &sink{hangUp: func() bool {
+		arrived <- struct{}{}
+		<-held
+		return false
+	}}
+	srv := serve(t, func(n int, c net.Conn) {
+		if n == 1 || n == 2 {
+			_ = play(c, []string{"S: 554 5.7.1 your host is blocked"}, nil)
+			return
+		}
+		s.serve(n, c)
+	})
+	o := options("")
+	o.Port, o.Connections = srv.port(), 2
+	p, err := smtp.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	done := make(chan struct{})
+	go func() {
+		sendAll(t, p, 1, 1)
+		close(done)
+	}()
+	wait(t, "message", arrived)
+	if _, err := p.Send(t.Context(), mailOf(request(""))); err == nil {
+		t.Error("a call on a refused connection has no error")
+	}
+	close(held)
+	wait(t, "end of the first call", done)
+	if err := p.Probe(t.Context()); err == nil {
+		t.Error("the probe passes though new connections are refused")
+	}
+	if err := p.Probe(t.Context()); err != nil {
+		t.Errorf("Probe when new connections are let in again: %v", err)
 	}
 }
 

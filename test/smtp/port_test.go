@@ -82,7 +82,7 @@ func TestSlowGreetingIsWaitedFor(t *testing.T) {
 		}
 	})
 	o := options("")
-	o.Port = srv.port()
+	o.Port, o.Messages = srv.port(), 1 // so that the probe finds no connection to ask
 	p, err := smtp.New(o)
 	if err != nil {
 		t.Fatal(err)

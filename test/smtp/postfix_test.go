@@ -28,7 +28,8 @@ import (
 
 // relay is a Postfix of our own: its configuration, queue and mailboxes are
 // under one temporary folder. It requires STARTTLS, knows the mailboxes that
-// it was made with, and takes three recipients a transaction.
+// it was made with, takes three recipients a transaction, and grants a client
+// two connections.
 type relay struct {
 	dir  string
 	port int
@@ -50,6 +51,8 @@ smtputf8_enable = yes
 smtpd_tls_cert_file = DIR/etc/tls.pem
 smtpd_tls_key_file = DIR/etc/tls.pem
 smtpd_tls_security_level = encrypt
+smtpd_client_connection_count_limit = 2
+smtpd_client_event_limit_exceptions =
 smtpd_recipient_limit = 3
 smtpd_recipient_overshoot_limit = 1000
 virtual_mailbox_domains = example.com
@@ -346,6 +349,24 @@ func TestPostfixTakesFewRecipientsAtOnce(t *testing.T) {
 		if n := len(r.mails(t, name)); n != 1 {
 			t.Errorf("%s has %d mails, want 1", name, n)
 		}
+	}
+}
+
+func TestPostfixGrantsFewConnections(t *testing.T) {
+	t.Parallel()
+	const messages = 100
+	r := startPostfix(t, "a")
+	o := options("tls=starttls")
+	o.Port, o.RootCAs, o.Connections, o.Messages = r.port, r.ca, 20, 10
+	g := newGated(t, o)
+	g.mail = mailOf(request("to: a@example.com"))
+	g.sendMany(t, messages)
+	if limit, _ := g.Connections(); limit > 3 {
+		t.Errorf("limit %d, want about 2", limit)
+	}
+	r.idle(t)
+	if n := len(r.mails(t, "a")); n != messages {
+		t.Errorf("%d mails, want %d, each once", n, messages)
 	}
 }
 

@@ -37,6 +37,11 @@ type Failure struct {
 	// recipient or refused one for that one's own sake in the same call.
 	Unexplained string
 
+	// NotCalled marks a call that was not made, for the provider could take no
+	// further one at the moment. It spends nothing: the engine makes it when
+	// fewer calls are under way.
+	NotCalled bool
+
 	// Ambiguous marks a call that the provider may have accepted: it ran out
 	// of time or was cut after the message was written. Class is transient or
 	// unknown.

@@ -122,6 +122,11 @@ func failed(err error, limit time.Duration, own []string) (models.ProviderRespon
 		f.Credentials = broken.Stage == "AUTH"
 		return response(broken.Reply, models.StatusUnavailable, own), f
 	}
+	if busy, ok := errors.AsType[*email.BusyError](err); ok {
+		f := common.Transient(busy)
+		f.NotCalled = true
+		return models.ProviderResponse{Status: models.StatusUnavailable}, f
+	}
 	if unsendable, ok := errors.AsType[*email.UnsendableError](err); ok {
 		return models.ProviderResponse{Status: models.StatusRejected, Message: unsendable.Reason}, common.Permanent(unsendable)
 	}

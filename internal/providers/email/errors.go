@@ -60,6 +60,13 @@ func (e *LineError) Error() string { return fmt.Sprintf("smtp %s: %v", e.Stage, 
 // Unwrap returns the cause.
 func (e *LineError) Unwrap() error { return e.Err }
 
+// BusyError says that every connection that the server grants is in use. The
+// message was not spoken of: send it again when fewer are under way.
+type BusyError struct{}
+
+// Error says so.
+func (e *BusyError) Error() string { return "every connection that the server grants is in use" }
+
 // TimeUpError says that transactions before took the call's time, so that
 // there was none for another. It is about recipients that the message was
 // certainly not sent to, and no fault of the server.

@@ -182,6 +182,10 @@ func (c *conn) close() { _ = c.raw.Close() }
 // quit says goodbye and closes. It takes at most quitTimeout.
 func (c *conn) quit() {
 	_ = c.raw.SetDeadline(time.Now().Add(quitTimeout))
-	_, _ = c.ask("QUIT") // whatever comes of it, it is over
+	if _, err := c.ask("QUIT"); err == nil {
+		// The server closes first (RFC 5321, 4.1.1.10). Until it has, the
+		// connection counts against what it grants.
+		_, _ = c.in.ReadByte()
+	}
 	c.close()
 }

@@ -20,10 +20,11 @@ type session struct {
 	ascii       *draft       // for a server without SMTPUTF8; made when it is needed
 	unreachable map[int]bool // recipients whom such a server does not take
 
-	c       *conn
-	further bool // a transaction has delivered the message
-	receipt email.Receipt
-	queued  []string // queue ids
+	c        *conn
+	further  bool // a transaction has delivered the message
+	replaced bool // its first connection was closed, for there were too many
+	receipt  email.Receipt
+	queued   []string // queue ids
 }
 
 // send takes the message to its recipients, and leaves the call's slot.
@@ -80,11 +81,11 @@ func (s *session) fail(rcpts []int, err error) {
 func (s *session) transact(ctx context.Context, rcpts []int) (left []int) {
 	if s.c != nil && !s.c.quiet() {
 		// What it said would be taken for the reply to the next command.
-		s.c.close()
+		s.p.pool.drop(s.c)
 		s.c = nil
 	}
 	if s.c == nil {
-		c, err := s.p.connect(ctx, s.limit.envelope)
+		c, err := s.p.pool.get(ctx, s.limit.envelope)
 		if err != nil {
 			s.fail(rcpts, err)
 			return nil
@@ -108,9 +109,14 @@ func (s *session) transact(ctx context.Context, rcpts []int) (left []int) {
 		// The server had closed it before it knew of the message, or its
 		// replies are not about the message: that is no failure of the
 		// message, and happens once.
-		s.c.close()
+		s.p.pool.drop(s.c)
 		s.c = nil
 		return rcpts
+	}
+	if closing421(err) && t.dead && !s.replaced {
+		if left, ok := s.replace(ctx, rcpts); ok {
+			return left
+		}
 	}
 	return s.settle(t, rcpts, err)
 }
@@ -147,6 +153,33 @@ func (s *session) freeASCII() {
 	if s.ascii != nil {
 		s.p.letters.free(s.ascii)
 	}
+}
+
+// replace gives up a new connection that the server closes at its first
+// command: where others of ours work, it is one too many, as if it had been
+// refused at its greeting. The message goes on one of the others. It returns
+// false where there is none.
+func (s *session) replace(ctx context.Context, rcpts []int) (left []int, ok bool) {
+	s.replaced = true
+	s.p.pool.drop(s.c)
+	s.c = nil
+	if !s.p.pool.shrink() {
+		return nil, false
+	}
+	c, err := s.p.pool.idleSoon(ctx, s.limit.envelope)
+	if err != nil {
+		s.fail(rcpts, err)
+		return nil, true
+	}
+	s.c = c
+	return rcpts, true
+}
+
+// closing421 reports a reply by which the server closes the connection (RFC
+// 5321, 3.8).
+func closing421(err error) bool {
+	reply, ok := errors.AsType[*email.ReplyError](err)
+	return ok && reply.Code == 421
 }
 
 // settle notes how a transaction ended and returns who is left for another.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"messaging-worker/internal/providers/email"
@@ -52,6 +53,7 @@ type Options struct {
 	Timeout     time.Duration // of a call, up to the last line of its last transaction
 	DataTimeout time.Duration // wait for the reply to the last line; zero means Timeout
 	IdleTimeout time.Duration // zero means 25 s
+	Messages    int           // on one connection; zero means 100
 
 	DKIM *DKIM // nil means that mail is not signed
 }
@@ -67,6 +69,8 @@ type Provider struct {
 	letters letters
 	refused refusals
 	port    *port
+
+	setUpFails atomic.Bool // the last new connection was refused for what we are or have
 }
 
 // New makes a provider. It does not connect.
@@ -88,7 +92,11 @@ func New(o Options) (*Provider, error) {
 	if idle == 0 {
 		idle = maxIdle
 	}
-	p.pool = newPool(o.Connections, idle)
+	if o.Messages == 0 {
+		o.Messages = maxMessages
+	}
+	p.pool = newPool(o.Connections, p.fresh)
+	p.pool.messages, p.pool.idleFor, p.pool.timeout = o.Messages, idle, o.Timeout
 	if p.helo == "" {
 		p.helo = hostName(os.Hostname())
 	}
@@ -110,15 +118,17 @@ func (o *Options) validate() error {
 		return errors.New("smtp: connections and timeout must be above zero")
 	case o.HeloName != "" && !util.IsHeloName(o.HeloName):
 		return errors.New("smtp: the name for EHLO is neither a domain nor an address literal")
+	case o.Messages < 0:
+		return errors.New("smtp: messages on a connection must not be below zero")
 	}
 	return nil
 }
 
 // Send holds one conversation for m.Recipients, in further transactions where
 // one takes too few of them. Its errors are *email.ReplyError,
-// *email.SetupError, *email.LineError, *email.ProtocolError and
-// *email.UnsendableError, and mean that no recipient is known to have the mail
-// and that all failed alike. In a receipt the error may also be
+// *email.SetupError, *email.LineError, *email.ProtocolError,
+// *email.UnsendableError and *email.BusyError, and mean that no recipient is
+// known to have the mail and that all failed alike. In a receipt the error may also be
 // *email.TimeUpError. Send returns soon after ctx ends.
 func (p *Provider) Send(ctx context.Context, m email.Message) (email.Receipt, error) {
 	l, err := p.letters.write(&m, false)
@@ -138,17 +148,24 @@ func (p *Provider) Send(ctx context.Context, m email.Message) (email.Receipt, er
 	return s.end(len(m.Recipients))
 }
 
-// Probe connects, greets, authenticates and quits. Its errors are
-// *email.SetupError and *email.LineError.
-func (p *Provider) Probe(ctx context.Context) error {
-	c, err := p.connect(ctx, time.Now().Add(p.timeout))
-	if err != nil {
-		return err
+// fresh makes a connection, and notes whether the server refuses us.
+func (p *Provider) fresh(ctx context.Context, deadline time.Time) (*conn, error) {
+	c, err := p.connect(ctx, deadline)
+	_, refused := errors.AsType[*email.SetupError](err)
+	if atLimit, _ := refusedOne(err); err == nil || refused && !atLimit {
+		p.setUpFails.Store(err != nil)
 	}
-	defer context.AfterFunc(ctx, c.cut)()
-	c.quit()
-	return nil
+	return c, err
 }
+
+// Connections returns how many connections there may be at once, which is
+// Options.Connections or as many as the server grants, and how many are open.
+func (p *Provider) Connections() (limit, open int) { return p.pool.connections() }
+
+// OnLimit has listen called with each change of how many connections there may
+// be, and so of how many calls of Send can be under way without waiting. It is
+// called before the first Send. Listen must not call the provider.
+func (p *Provider) OnLimit(listen func(connections int)) { p.pool.onLimit = listen }
 
 // Close quits the idle connections, within a second.
 func (p *Provider) Close() error {

@@ -1,0 +1,299 @@
+package smtp
+
+import (
+	"context"
+	"errors"
+	"io"
+	"syscall"
+	"time"
+
+	"messaging-worker/internal/providers/email"
+)
+
+// A server may grant one client few connections: it answers 421 to a further
+// one (Postfix: smtpd_client_connection_count_limit; Exim:
+// smtp_accept_max_per_host), or a firewall refuses it. While others of ours
+// work that is no outage but a limit, and the pool goes by it: it shrinks at
+// once to what is open, and from time to time, while all of that is in use,
+// tries one more, as Postfix's queue manager does with a destination's
+// concurrency. The trial is no call's, so that no message waits for it.
+const (
+	trialGranted = 100 * time.Millisecond // to the next trial, after one that was granted
+	trialRefused = time.Second            // after the first that was refused; twice that after the next
+	trialLongest = time.Minute
+)
+
+// A server may be slow to see that a connection has ended. Where one of ours
+// has recently, a call asks again for its place, and only so many refusals in a
+// row mean that it is gone.
+const (
+	recently     = time.Second
+	firstPause   = 20 * time.Millisecond // doubles with each try
+	longestPause = 320 * time.Millisecond
+	mostRefusals = 5
+)
+
+// soon is how long a call that is refused a connection waits for one to become
+// idle.
+const soon = time.Second
+
+// get makes a connection for a call that found none idle. Where the server
+// grants no further one, it returns one that has become idle meanwhile; the
+// error of a call that gets none is then *email.BusyError.
+func (p *pool) get(ctx context.Context, deadline time.Time) (*conn, error) {
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		before := p.replies()
+		c, err := p.dial(ctx, deadline)
+		atLimit, silent := refusedOne(err)
+		if !atLimit {
+			return c, err
+		}
+		switch p.judge(ctx, deadline, before, silent) {
+		case outage:
+			return nil, err
+		case limited:
+			return p.idleSoon(ctx, deadline)
+		case tooSoon:
+			if c := p.idleWithin(ctx, pause); c != nil {
+				return c, nil
+			}
+		}
+	}
+}
+
+// idleSoon waits for a connection to become idle, not for long.
+func (p *pool) idleSoon(ctx context.Context, deadline time.Time) (*conn, error) {
+	if c := p.idleWithin(ctx, min(soon, time.Until(deadline)/2)); c != nil {
+		return c, nil
+	}
+	if ctx.Err() != nil {
+		return nil, &email.LineError{Stage: "connect", Err: ctx.Err()}
+	}
+	return nil, &email.BusyError{}
+}
+
+// refusedOne reports an error of a set-up by which a server, or what stands
+// before it, may mean that this is one connection too many: 421 (RFC 5321,
+// 3.8; RFC 3463, 3.4.2), a greeting of 4yz, or a connection that is refused or
+// closed before the server said anything. Silent says that there was no answer
+// at all, which a limit may mean less often than an outage.
+func refusedOne(err error) (atLimit, silent bool) {
+	if setUp, ok := errors.AsType[*email.SetupError](err); ok {
+		code := setUp.Reply.Code
+		return code == 421 || setUp.Stage == "greeting" && code >= 400 && code < 500, false
+	}
+	line, ok := errors.AsType[*email.LineError](err)
+	if !ok || line.Stage != "connect" && line.Stage != "TLS" && line.Stage != "greeting" && line.Stage != "EHLO" {
+		return false, false
+	}
+	for _, closed := range []error{syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF} {
+		if errors.Is(err, closed) {
+			return true, false
+		}
+	}
+	silent = isTimeout(err) || errors.Is(err, context.DeadlineExceeded)
+	return silent, silent
+}
+
+// verdict is what it means that the server refuses a connection.
+type verdict int
+
+const (
+	outage  verdict = iota // none of ours works
+	limited                // others of ours work
+	tooSoon                // the server may not have seen yet that one has ended
+)
+
+// judge says what a refusal means, and shrinks the pool where it is a limit.
+// Before is what replies said when the dial began.
+func (p *pool) judge(ctx context.Context, deadline time.Time, before uint64, silent bool) verdict {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refusals++
+	// A refusal is quicker than a welcome: those whose set-up is under way may
+	// be all that the server grants.
+	for p.open == 0 && p.dialing > 0 {
+		if !p.waitChange(ctx, time.Until(deadline)) {
+			return outage
+		}
+	}
+	switch {
+	case silent && (p.open == 0 || p.answers == before):
+		return outage // what is open is silent too
+	case time.Since(p.ended) < recently && (p.open == 0 || p.refusals <= mostRefusals) && time.Until(deadline) > longestPause:
+		return tooSoon
+	case p.open == 0:
+		return outage
+	}
+	p.refused()
+	p.setLimit(min(p.limit, p.open))
+	return limited
+}
+
+// replies counts the signs of life that the server has given.
+func (p *pool) replies() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.answers
+}
+
+// connections returns how many there may be, and how many there are.
+func (p *pool) connections() (limit, open int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.limit, p.open
+}
+
+// dial has a call's connection set up, and counts it.
+func (p *pool) dial(ctx context.Context, deadline time.Time) (c *conn, err error) {
+	p.mu.Lock()
+	p.dialing++
+	p.mu.Unlock()
+	defer func() { // also after a panic
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.dialing--
+		if c != nil {
+			p.granted()
+		}
+		p.wake()
+	}()
+	return p.connect(ctx, deadline)
+}
+
+// idleWithin waits that long for an idle connection, and returns nil where none
+// comes.
+func (p *pool) idleWithin(ctx context.Context, d time.Duration) *conn {
+	end := time.Now().Add(d)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for {
+		if c := p.pop(); c != nil {
+			return c
+		}
+		if !p.waitChange(ctx, time.Until(end)) {
+			return nil
+		}
+	}
+}
+
+// shrink has the pool do with the connections that are open, and returns false
+// where there are none.
+func (p *pool) shrink() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.open == 0 {
+		return false
+	}
+	p.refused()
+	p.setLimit(min(p.limit, p.open))
+	return true
+}
+
+// setLimit is called with p.mu held.
+func (p *pool) setLimit(n int) {
+	if n == p.limit {
+		return
+	}
+	p.limit = n
+	p.grant()
+	if p.onLimit != nil {
+		p.onLimit(n)
+	}
+}
+
+// granted counts a connection that was set up. It is called with p.mu held.
+func (p *pool) granted() {
+	p.open++
+	p.answers++
+	p.refusals = 0
+	p.setLimit(max(p.limit, min(p.open, p.size)))
+}
+
+// refused puts the next trial off. It is called with p.mu held.
+func (p *pool) refused() {
+	p.tried, p.interval = time.Now(), max(p.interval, trialRefused)
+}
+
+// plan has one connection more tried when the last refusal is long enough ago.
+// It is called with p.mu held, when all slots are taken.
+func (p *pool) plan() {
+	if p.limit >= p.size || p.trial != nil || p.closed {
+		return
+	}
+	p.trial = time.AfterFunc(max(0, time.Until(p.tried.Add(p.interval))), p.try)
+}
+
+// try makes one connection more than the server has granted.
+func (p *pool) try() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || p.limit >= p.size || p.open < p.limit { // calls make what is left of the limit
+		p.trial = nil
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	p.cancel = cancel
+	p.wg.Go(func() {
+		defer cancel()
+		p.tryOne(ctx)
+	})
+}
+
+// tryOne ends a trial: what the server grants is the pool's.
+func (p *pool) tryOne(ctx context.Context) {
+	var c *conn
+	defer func() {
+		_ = recover() // a bug of ours or a library's would end the process; a call that meets it tells
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.trial, p.tried = nil, time.Now()
+		switch {
+		case c == nil:
+			p.interval = min(max(2*p.interval, trialRefused), trialLongest)
+		case p.closed:
+			c.close()
+		default:
+			p.interval = trialGranted
+			p.granted()
+			p.push(c, time.Now())
+		}
+		if p.used >= p.limit {
+			p.plan()
+		}
+	}()
+	c, _ = p.connect(ctx, time.Now().Add(p.timeout))
+}
+
+// wake tells those who wait that something has changed. It is called with p.mu
+// held.
+func (p *pool) wake() {
+	if p.changed != nil {
+		close(p.changed)
+		p.changed = nil
+	}
+}
+
+// waitChange waits for the next change of the connections, and returns false
+// when none comes in that time. It is called with p.mu held, and gives it up
+// meanwhile.
+func (p *pool) waitChange(ctx context.Context, d time.Duration) bool {
+	if d <= 0 || ctx.Err() != nil {
+		return false
+	}
+	if p.changed == nil {
+		p.changed = make(chan struct{})
+	}
+	changed := p.changed
+	p.mu.Unlock()
+	defer p.mu.Lock()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-changed:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
+}
