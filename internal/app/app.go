@@ -100,6 +100,7 @@ func (a *App) connect(channel worker.Channel, b Builder, name string) error {
 	a.gate = worker.NewGate(c.Worker.Concurrency)
 	if a.relay != nil {
 		a.relay.OnLimit(a.connectionsLimited())
+		a.relay.OnQueuedForLater(sync.OnceFunc(a.warnOfQueue))
 	}
 	a.breaker = worker.NewBreaker(worker.BreakerOptions{
 		Gate: a.gate, Failures: c.Breaker.Failures, OpenFor: c.Breaker.Open, CallTimeout: c.Worker.ProviderTimeout,

@@ -16,7 +16,7 @@ func relayOf(c *config.Config) (*smtp.Provider, error) {
 	o := smtp.Options{
 		Host: s.Host, Port: s.Port, TLS: s.TLS, HeloName: s.HeloName,
 		Auth: s.Auth, Username: s.Username, Password: s.Password.Get,
-		Connections: c.Worker.Concurrency, Timeout: c.Worker.ProviderTimeout, DataTimeout: s.DataTimeout,
+		Connections: c.Worker.Concurrency, Messages: s.MessagesPerConnection, Timeout: c.Worker.ProviderTimeout, DataTimeout: s.DataTimeout,
 	}
 	var err error
 	if o.RootCAs, err = rootCAs(s.TLSCAFile); err != nil {
@@ -52,6 +52,12 @@ func (a *App) connectionsLimited() func(connections int) {
 			})
 		}
 	}
+}
+
+// warnOfQueue tells that sent is not yet under way at the server.
+func (a *App) warnOfQueue() {
+	a.log.Warn().Int("messages_per_connection", a.config.SMTP.MessagesPerConnection).
+		Msg("the server says that it queues messages for later: if it does so with many on one connection, lower SMTP_MESSAGES_PER_CONNECTION; said once")
 }
 
 // rootCAs returns the system's certificates and those in the file; nil, which

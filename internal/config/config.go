@@ -130,6 +130,7 @@ type SMTP struct {
 	Auth, TLS, TLSCAFile, HeloName        string
 	DKIMDomain, DKIMSelector, DKIMKeyFile string
 	DataTimeout                           time.Duration // 0 means Worker.ProviderTimeout
+	MessagesPerConnection                 int
 }
 
 // Twilio is the account for SMS and WhatsApp.

@@ -30,6 +30,7 @@ func smtpSection(c *Config) section {
 		{name: "SMTP_DKIM_DOMAIN", meaning: "mail is signed when all three SMTP_DKIM settings are given", parse: mailDomain(&s.DKIMDomain)},
 		{name: "SMTP_DKIM_SELECTOR", meaning: "selector of the DKIM key", parse: selector(&s.DKIMSelector)},
 		{name: "SMTP_DKIM_KEY_FILE", meaning: "PEM file of the DKIM key", parse: file(&s.DKIMKeyFile)},
+		{name: "SMTP_MESSAGES_PER_CONNECTION", fallback: "100", meaning: "messages after which a connection is quit; 10 for Exim as it is shipped, which would queue what is beyond", parse: count(&s.MessagesPerConnection)},
 		{name: "SMTP_DATA_TIMEOUT_SECONDS", fallback: "0", meaning: "wait for the reply after the last line; 0 means PROVIDER_TIMEOUT_SECONDS", parse: seconds(&s.DataTimeout, 0, tenDays)},
 	}}
 }

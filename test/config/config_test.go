@@ -76,6 +76,7 @@ func TestDefaults(t *testing.T) {
 		{"COMMIT_INTERVAL_SECONDS", c.Kafka.CommitInterval, time.Second},
 		{"SHUTDOWN_TIMEOUT_SECONDS", c.ShutdownTimeout, 35 * time.Second},
 		{"PROVIDER_TIMEOUT_SECONDS", c.Worker.ProviderTimeout, 30 * time.Second},
+		{"SMTP_MESSAGES_PER_CONNECTION", c.SMTP.MessagesPerConnection, 100},
 		{"RETRY_AFTER_MAX_SECONDS", c.Worker.RetryAfterMax, 10 * time.Minute},
 		{"KAFKA_SESSION_TIMEOUT_SECONDS", c.Kafka.SessionTimeout, 10 * time.Second},
 		{"KAFKA_COMPRESSION", c.Kafka.Compression, "lz4"},
@@ -120,6 +121,7 @@ func TestMistakesNameTheirVariable(t *testing.T) {
 		{"PROVIDER_TIMEOUT_SECONDS", "0"},
 		{"PROVIDER_TIMEOUT_SECONDS", "3000000"}, // longer than Kafka can say a hand-over takes
 		{"SMTP_DATA_TIMEOUT_SECONDS", "3000000"},
+		{"SMTP_MESSAGES_PER_CONNECTION", "0"},
 		{"PROVIDER_RATE_PER_SECOND", "-1"},
 		{"PROVIDER_RATE_PER_SECOND", "inf"},
 		{"KAFKA_SESSION_TIMEOUT_SECONDS", "5.9"},

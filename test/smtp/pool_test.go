@@ -370,6 +370,44 @@ func TestProbeWhileNewConnectionsAreRefused(t *testing.T) {
 	}
 }
 
+// A server that says that it does not deliver now is heard, whatever it says it
+// in answer to; one that says nothing of the kind is not suspected.
+func TestServerQueuesForLater(t *testing.T) {
+	t.Parallel()
+	const usualRCPT, usualDot = "250 2.1.5 <user@example.com>... Recipient ok", "250 2.0.0 4F2A1B Message accepted for delivery"
+	for _, tt := range []struct {
+		rcpt, dot string
+		want      int
+	}{
+		{usualRCPT, usualDot, 0},
+		{usualRCPT, "250 2.0.0 Ok: queued as 4F2A1B", 0},
+		{usualRCPT, "250 2.6.0 Queued mail for delivery", 0},
+		{usualRCPT, "250 OK id=1xX9dc-0004wx-2f", 0},
+		{"250 2.1.5 <user@example.com>... Recipient ok (will queue)", usualDot, 1},
+		{usualRCPT, "250 OK, queued for later delivery", 1},
+	} {
+		srv := serve(t, func(_ int, c net.Conn) {
+			_ = play(c, []string{
+				"S: 220 relay.test", "C: EHLO *", "S: 250 relay.test", "C: MAIL *", "S: 250 ok", "C: RCPT *", "S: " + tt.rcpt,
+				"C: DATA", "S: 354 go on", "C: <message>", "S: " + tt.dot,
+			}, nil)
+		})
+		o := options("")
+		o.Port = srv.port()
+		p, err := smtp.New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := 0
+		p.OnQueuedForLater(func() { told++ })
+		sendAll(t, p, 1, 1)
+		p.Close()
+		if told != tt.want {
+			t.Errorf("%q, %q: told %d times, want %d", tt.rcpt, tt.dot, told, tt.want)
+		}
+	}
+}
+
 // TestPanicLeavesTheSlot has a panic in the middle of a call, as a bug of ours
 // or of a library would make. The engine lives on, and so must the pool.
 func TestPanicLeavesTheSlot(t *testing.T) {

@@ -142,7 +142,8 @@ func TestWorkerGoesByWhatTheServerGrants(t *testing.T) {
 	const messages = 400
 	d := &doorman{how: "greeting"}
 	d.granted.Store(2)
-	o := openOffice(t, serve(t, d.serve).port(), 50, "PROVIDER_TIMEOUT_SECONDS", "10")
+	srv := serve(t, d.serve)
+	o := openOffice(t, srv.port(), 50, "SMTP_MESSAGES_PER_CONNECTION", "10", "PROVIDER_TIMEOUT_SECONDS", "10")
 	o.put(t, 0, messages)
 	kinds := o.events(t, messages)
 	for _, kind := range []string{"queued 0", "attempt 1", "sent 1"} {
@@ -155,6 +156,9 @@ func TestWorkerGoesByWhatTheServerGrants(t *testing.T) {
 	}
 	if n := d.messages.Load(); n != messages {
 		t.Errorf("%d mails, want %d", n, messages)
+	}
+	if total, _ := srv.count(); int64(total)-d.turned.Load() < messages/10 {
+		t.Errorf("%d connections, %d of them turned away, want one for each 10 messages", total, d.turned.Load())
 	}
 	_, metrics := o.get(t, "/metrics")
 	for _, want := range []string{`messaging_attempts_total{channel="email",result="ok"} 400`, `messaging_attempts_total{channel="email",result="transient"} 0`} {

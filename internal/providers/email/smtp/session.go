@@ -209,6 +209,9 @@ func (s *session) settle(t *transaction, rcpts []int, err error) (left []int) {
 	s.c.served++
 	s.c.reused = true // the server knows of the message now
 	s.receipt.Reply = t.reply
+	if tell := s.p.queuedForLater; tell != nil && (t.later || queuedForLater(t.reply.Message)) {
+		tell()
+	}
 	if id := queueID(t.reply.Message); id != "" {
 		s.queued = append(s.queued, id)
 	}

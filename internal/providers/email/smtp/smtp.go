@@ -70,6 +70,8 @@ type Provider struct {
 	refused refusals
 	port    *port
 
+	queuedForLater func() // nil for nobody who would listen
+
 	setUpFails atomic.Bool // the last new connection was refused for what we are or have
 }
 

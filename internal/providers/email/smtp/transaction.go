@@ -47,6 +47,7 @@ type transaction struct {
 	accepted []int // by RCPT
 	refusals []email.Refusal
 	surplus  []email.Refusal // too many for one transaction
+	later    bool            // a reply to RCPT says that the message will not be delivered now
 	refused  error           // MAIL or DATA, or a 421 anywhere
 	goOn     bool            // the server waits for the message
 	dead     bool            // the connection was gone before the transaction began, or out of step
@@ -254,6 +255,7 @@ func (t *transaction) hearRecipient(recipient int, r email.Reply) {
 	case t.refused != nil: // RCPT without MAIL: its reply says nothing
 	case positive(r):
 		t.accepted = append(t.accepted, recipient)
+		t.later = t.later || queuedForLater(r.Message)
 	case r.TooMany() && t.counts():
 		r.Code, r.Enhanced = 452, [3]int{4, 5, 3} // also where it was 552 (RFC 5321, 4.5.3.1.10)
 		t.surplus = append(t.surplus, email.Refusal{Recipient: recipient, Reply: r})
