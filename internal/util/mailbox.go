@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strings"
 	"unicode/utf8"
+
+	"golang.org/x/net/idna"
 )
 
 // Limits of a mailbox in octets (RFC 5321, 4.5.3.1 and its erratum 1690).
@@ -40,13 +42,41 @@ func IsMailbox(s string) bool {
 }
 
 // MailboxKey returns what two spellings of one mailbox have in common: the
-// local part as it is, the domain in lower case (RFC 5321, 2.4).
+// local part as it is, the domain in lower case (RFC 5321, 2.4) and, where it
+// has one, in its ASCII form (RFC 5890, 2.3.2.4).
 func MailboxKey(s string) string {
 	at := strings.LastIndexByte(s, '@')
 	if at < 0 {
 		return s
 	}
-	return s[:at] + strings.ToLower(s[at:])
+	domain, _ := ASCIIDomain(s[at+1:])
+	return s[:at+1] + strings.ToLower(domain)
+}
+
+// ASCIIDomain returns a domain in its ASCII form (RFC 5890, 2.3.2.1), one in
+// ASCII or an address literal as it is. It maps as for a lookup (UTS 46), so
+// that the name is the one that a person's mail program would ask for. The
+// domain comes back as it is, and false, where it has no such form.
+func ASCIIDomain(domain string) (string, bool) {
+	if IsASCII(domain) {
+		return domain, true
+	}
+	lookup := idna.New(idna.MapForLookup(), idna.BidiRule(), idna.Transitional(false), idna.StrictDomainName(true), idna.VerifyDNSLength(true))
+	ascii, err := lookup.ToASCII(domain)
+	if err != nil {
+		return domain, false
+	}
+	return ascii, true
+}
+
+// IsASCII reports whether a text has no octet above 127.
+func IsASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // splitMailbox returns the index of the @ between local part and domain, or

@@ -127,6 +127,10 @@ func TestMailboxKey(t *testing.T) {
 		{"User@EXAMPLE.com", "User@example.com"},
 		{`"A@B"@Example.Com`, `"A@B"@example.com`},
 		{"none", "none"},
+		{"User@[IPv6:::A]", "User@[ipv6:::a]"},
+		{"Üser@BÜCHER.example", "Üser@xn--bcher-kva.example"},
+		{"User@XN--BCHER-kva.Example", "User@xn--bcher-kva.example"},
+		{"User@" + strings.Repeat("Ü", 60), "User@" + strings.Repeat("ü", 60)}, // it has no ASCII form
 	}
 	for _, tt := range tests {
 		if got := util.MailboxKey(tt.in); got != tt.want {

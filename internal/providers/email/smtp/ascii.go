@@ -3,9 +3,8 @@ package smtp
 import (
 	"strings"
 
-	"golang.org/x/net/idna"
-
 	"messaging-worker/internal/providers/email"
+	"messaging-worker/internal/util"
 )
 
 // needsUTF8 is the reply in the place of a server's to a recipient that only a
@@ -52,27 +51,16 @@ func asciiMailboxes(list []string) (out []string, without map[int]bool) {
 // where its local part is not, for which there is no such form, or the domain
 // is none of IDNA.
 func asciiMailbox(mailbox string) (string, bool) {
-	if isASCII(mailbox) {
+	if util.IsASCII(mailbox) {
 		return mailbox, true
 	}
 	domain := domainOf(mailbox)
 	local := mailbox[:len(mailbox)-len(domain)]
-	ascii, ok := asciiDomain(domain)
-	if !ok || !isASCII(local) {
+	ascii, ok := util.ASCIIDomain(domain)
+	if !ok || !util.IsASCII(local) {
 		return mailbox, false
 	}
 	return local + ascii, true
-}
-
-// asciiDomain maps as for a lookup (RFC 5895, UTS 46), so that the name is the
-// one that a person's mail program would ask for.
-func asciiDomain(domain string) (string, bool) {
-	if isASCII(domain) {
-		return domain, true
-	}
-	lookup := idna.New(idna.MapForLookup(), idna.BidiRule(), idna.Transitional(false), idna.StrictDomainName(true), idna.VerifyDNSLength(true))
-	ascii, err := lookup.ToASCII(domain)
-	return ascii, err == nil
 }
 
 // asGroup names a mailbox that cannot stand in a header of ASCII: a group

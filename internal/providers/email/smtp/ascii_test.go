@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"messaging-worker/internal/providers/email"
+	"messaging-worker/internal/util"
 )
 
 func TestMailboxInASCII(t *testing.T) {
@@ -132,7 +133,7 @@ func TestAnyMailboxesInASCII(t *testing.T) {
 			}
 		}
 		for i, rcpt := range d.to {
-			if isASCII(rcpt) == without[i] {
+			if util.IsASCII(rcpt) == without[i] {
 				r.Errorf("recipient %s, without an ASCII form: %v", rcpt, without[i])
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/wneessen/go-mail"
 
 	"messaging-worker/internal/providers/email"
+	"messaging-worker/internal/util"
 )
 
 // keepBuffer is the largest message whose buffers are kept for the next one.
@@ -133,7 +134,7 @@ func writeMailboxes(w *bytes.Buffer, name string, ascii bool, mailboxes ...strin
 		} else {
 			w.WriteString(",\r\n ")
 		}
-		if ascii && !isASCII(m) {
+		if ascii && !util.IsASCII(m) {
 			w.WriteString(asGroup(m))
 			continue
 		}
@@ -147,10 +148,7 @@ func writeMailboxes(w *bytes.Buffer, name string, ascii bool, mailboxes ...strin
 // idDomain returns the domain for the message's id: in ASCII where it can be,
 // so that the id is the same whichever server takes an attempt.
 func idDomain(mailbox string) string {
-	domain, ok := asciiDomain(domainOf(mailbox))
-	if !ok {
-		return domainOf(mailbox)
-	}
+	domain, _ := util.ASCIIDomain(domainOf(mailbox))
 	return domain
 }
 
@@ -261,14 +259,5 @@ func canonical(s string) string {
 }
 
 func anyBeyondASCII(list []string) bool {
-	return slices.ContainsFunc(list, func(s string) bool { return !isASCII(s) })
-}
-
-func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
+	return slices.ContainsFunc(list, func(s string) bool { return !util.IsASCII(s) })
 }
