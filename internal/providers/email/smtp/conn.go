@@ -166,12 +166,13 @@ func (c *conn) quiet() bool {
 	if !c.usable() {
 		return false
 	}
-	// What TLS has read and not given out yet comes in spite of the deadline.
-	_ = c.raw.SetDeadline(time.Unix(1, 0))
-	if _, err := c.in.Peek(1); !isTimeout(err) {
-		return false
+	if c.secure { // what TLS has read and not given out yet comes in spite of the deadline
+		_ = c.raw.SetDeadline(time.Unix(1, 0))
+		if _, err := c.in.Peek(1); !isTimeout(err) {
+			return false
+		}
 	}
-	_ = c.raw.SetDeadline(time.Time{}) // the look at the socket would fail too
+	_ = c.raw.SetDeadline(time.Time{}) // one that is over would fail the look at the socket too
 	return !unread(c.raw)
 }
 
