@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -34,6 +35,7 @@ type relay struct {
 	dir  string
 	port int
 	ca   *x509.CertPool
+	o    string // an option of smtpd
 }
 
 const mainCF = `compatibility_level = 3.6
@@ -55,7 +57,7 @@ smtpd_client_connection_count_limit = 2
 smtpd_client_event_limit_exceptions =
 smtpd_recipient_limit = 3
 smtpd_recipient_overshoot_limit = 1000
-virtual_mailbox_domains = example.com
+virtual_mailbox_domains = example.com, xn--bcher-kva.example
 virtual_mailbox_base = DIR/mail
 virtual_mailbox_maps = inline:{ MAILBOXES }
 virtual_minimum_uid = 1
@@ -64,7 +66,7 @@ virtual_gid_maps = static:NOBODY
 notify_classes =
 `
 
-const masterCF = `127.0.0.1:PORT inet n - n - - smtpd
+const masterCF = `127.0.0.1:PORT inet n - n - - smtpd OPTION
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 rewrite unix - - n - - trivial-rewrite
@@ -82,6 +84,13 @@ postlog unix-dgram n - n - 1 postlogd
 
 func startPostfix(t *testing.T, mailboxes ...string) *relay {
 	t.Helper()
+	return startPostfixWith(t, "", mailboxes...)
+}
+
+// startPostfixWith starts one whose smtpd has an option. A mailbox without a
+// domain is of example.com.
+func startPostfixWith(t *testing.T, option string, mailboxes ...string) *relay {
+	t.Helper()
 	postfix, err := exec.LookPath("postfix")
 	if err != nil {
 		t.Skip("Postfix is not installed: nothing is tried against a real relay")
@@ -94,7 +103,7 @@ func startPostfix(t *testing.T, mailboxes ...string) *relay {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	r := &relay{dir: dir}
+	r := &relay{dir: dir, o: option}
 	r.write(t, mailboxes)
 	r.start(t, postfix)
 	t.Cleanup(func() {
@@ -116,7 +125,7 @@ func (r *relay) start(t *testing.T, postfix string) {
 	var out []byte
 	for range tries {
 		r.port = freePort(t)
-		master := strings.ReplaceAll(masterCF, "PORT", strconv.Itoa(r.port))
+		master := strings.NewReplacer("PORT", strconv.Itoa(r.port), "OPTION", r.o).Replace(masterCF)
 		err := os.WriteFile(r.dir+"/etc/master.cf", []byte(master), 0o600)
 		if err != nil {
 			t.Fatal(err)
@@ -134,7 +143,11 @@ func (r *relay) write(t *testing.T, mailboxes []string) {
 	t.Helper()
 	var known strings.Builder
 	for _, m := range mailboxes {
-		fmt.Fprintf(&known, "{ %s@example.com = %s/ } ", m, m)
+		local, domain, foreign := strings.Cut(m, "@")
+		if !foreign {
+			domain = "example.com"
+		}
+		fmt.Fprintf(&known, "{ %s@%s = %s/ } ", local, domain, local)
 	}
 	nobody := owner(t, "nobody")
 	config, pool := certificate(t)
@@ -381,5 +394,26 @@ func TestPostfixTakesSMTPUTF8(t *testing.T) {
 	mails := r.mails(t, "jürgen")
 	if len(mails) != 1 || !bytes.Contains(mails[0], []byte("To: <jürgen@example.com>")) {
 		t.Errorf("%q", mails)
+	}
+}
+
+// TestPostfixWithoutSMTPUTF8 does not announce the extension: an international
+// domain is reached in its ASCII form, and only who needs the extension is
+// refused.
+func TestPostfixWithoutSMTPUTF8(t *testing.T) {
+	t.Parallel()
+	r := startPostfixWith(t, "-o smtputf8_enable=no", "anna", "bert@xn--bcher-kva.example")
+	a := r.adapter(t)
+	req := request("from: sender@exämple.com\nto: anna@example.com jürgen@example.com bert@bücher.example\nsubject: Grüße")
+	_, err := a.Send(t.Context(), req, common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
+	if f := common.Classify(err); f == nil || !slices.Equal(f.Refused, []int{1}) || len(f.Open) > 0 {
+		t.Fatalf("%v, want number 1 refused", err)
+	}
+	r.idle(t)
+	for _, name := range []string{"anna", "bert"} {
+		mails := r.mails(t, name)
+		if len(mails) != 1 || !bytes.Contains(mails[0], []byte("To: <anna@example.com>,\n =?utf-8?b?asO8cmdlbkBleGFtcGxlLmNvbQ==?= :;,\n <bert@xn--bcher-kva.example>\n")) {
+			t.Errorf("%s: %q", name, mails)
+		}
 	}
 }
