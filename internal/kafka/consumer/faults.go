@@ -17,16 +17,20 @@ import (
 // success disproves it, and no longer: records of its partition, or a fetch
 // that brings none and no error either.
 //
-// The client does not tell of an empty fetch, but of each answer. It asks a
-// broker again only when what the answer before has brought was taken, be it
-// records or an error. So an answer proves nothing of itself, and the one after
-// it that the first had no error, or it would have been noted meanwhile.
+// The client does not tell of an empty fetch, but of each answer, and asks a
+// broker again when what the answer before has brought was taken, be it records
+// or an error. While an error stands, at most two answers come between two times
+// that it is noted: the next one that has it, and, in the moment between its
+// being taken and being noted, one more. A third proves that one of them had no
+// error.
 type faults struct {
 	told kafka.Told
 
 	mu sync.Mutex
 	of map[int32]*fault // by partition; those below zero are the topic's as a whole
 }
+
+const answersThatProve = 3
 
 type fault struct {
 	err     error
@@ -69,7 +73,7 @@ func (f *faults) answered(broker int32, leader func(partition int32) int32) {
 		if p >= 0 && leader(p) != broker {
 			continue
 		}
-		if one.answers++; one.answers >= 2 {
+		if one.answers++; one.answers >= answersThatProve {
 			f.end(p)
 		}
 	}

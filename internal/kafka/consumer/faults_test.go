@@ -45,11 +45,11 @@ func TestFetchErrorEndsWithAFetch(t *testing.T) {
 	refuse.Store(false)
 	for wait(t, fetched, "a fetch that is not refused") {
 	}
-	for range 5 {
+	for range answersThatProve + 2 {
 		wait(t, fetched, "a fetch")
 	}
 	if err := m.c.State().Err; err != nil {
-		t.Errorf("State.Err = %v after five fetches without an error", err)
+		t.Errorf("State.Err = %v after fetches without an error", err)
 	}
 	if n := m.log.count("read requests: will be tried again"); n != 1 {
 		t.Errorf("the error was logged %d times, want once", n)
@@ -70,15 +70,18 @@ func TestFetchErrorEndsWithRecords(t *testing.T) {
 		t.Errorf("standing = %v, want what partition 2 has", err)
 	}
 	leader := func(int32) int32 { return 7 }
-	f.answered(6, leader)
-	f.answered(6, leader)
-	f.answered(7, leader)
+	for range answersThatProve {
+		f.answered(6, leader)
+	}
+	for range answersThatProve - 1 {
+		f.answered(7, leader)
+	}
 	if f.standing() == nil {
-		t.Error("one answer of the leader ends an error, though it may be the error's own")
+		t.Error("answers of the leader end an error, though they may be the error's own")
 	}
 	f.answered(7, leader)
 	if err := f.standing(); err != nil {
-		t.Errorf("standing = %v after the leader's second answer", err)
+		t.Errorf("standing = %v after the leader's next answer", err)
 	}
 }
 
