@@ -71,6 +71,8 @@ func mistakes() []mistake {
 		{".env.example", "SMS_APP_PORT=8082", "SMS_APP_PORT=none", "Invalid hostPort: none"},
 		{".env.example", "MAX_ATTEMPTS=5", "MAX_ATEMPTS=5", "MAX_ATEMPTS is not a setting"},
 
+		{obs + "alerts.yml", "(email|sms|whatsapp)-workers", "(email|sms)-workers", "no alert on group whatsapp-workers"},
+		{".env.example", "SMS_CONSUMER_GROUP=sms-workers", "SMS_CONSUMER_GROUP=texters", "no alert on group texters"},
 		{obs + "prometheus.yml", "scrape_interval: 15s", "scrape_intervall: 15s", "scrape_intervall"},
 		{obs + "prometheus.yml", "port: 8080", "port: 8081", "does not listen on 8081"},
 		{obs + "prometheus.yml", "[email-worker, ", "[mail-worker, ", "mail-worker does not listen"},

@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -59,6 +60,7 @@ func strictly(t *testing.T, f *faults, r tree, file string, v any) {
 func checkMonitoring(t *testing.T, f *faults, r tree, p *types.Project) {
 	t.Helper()
 	const dir = "deploy/observability/"
+	checkAlertedGroups(t, f, r, dir+"alerts.yml")
 	before := len(*f)
 	var scrapes prometheus
 	strictly(t, f, r, dir+"prometheus.yml", &scrapes)
@@ -94,6 +96,28 @@ func checkMonitoring(t *testing.T, f *faults, r tree, p *types.Project) {
 	f.same("grafana: dashboard", mounted(graf, boards.Providers[0].Options.Path+"/messaging.json"), r.path(dir+"dashboard.json"))
 	f.same("grafana: data sources", mounted(graf, "/etc/grafana/provisioning/datasources/messaging.yml"), r.path(dir+"grafana/datasources.yml"))
 	f.same("grafana: dashboards", mounted(graf, "/etc/grafana/provisioning/dashboards/messaging.yml"), r.path(dir+"grafana/dashboards.yml"))
+}
+
+// checkAlertedGroups wants the alert on groups that nobody is in to know those
+// of .env.example: it would be silent about others.
+func checkAlertedGroups(t *testing.T, f *faults, r tree, file string) {
+	t.Helper()
+	m := regexp.MustCompile(`kafka_consumergroup_lag\{consumergroup=~"([^"]+)"\}`).FindStringSubmatch(r.read(t, file))
+	if m == nil {
+		f.add("%s: no alert reads the lag of groups", file)
+		return
+	}
+	alerted, err := regexp.Compile("^(?:" + m[1] + ")$")
+	if err != nil {
+		f.add("%s: %v", file, err)
+		return
+	}
+	env := r.example(t)
+	for _, channel := range channels() {
+		if group := env[strings.ToUpper(channel)+"_CONSUMER_GROUP"]; !alerted.MatchString(group) {
+			f.add("%s: no alert on group %s of .env.example", file, group)
+		}
+	}
 }
 
 // mounted returns what a service sees at target.
