@@ -44,6 +44,7 @@ type App struct {
 	gate      *worker.Gate
 	engine    *worker.Engine
 	breaker   *worker.Breaker
+	logins    *worker.Logins
 	pace      *worker.Pace
 	pending   *worker.Pending // nil: nobody may look
 	debug     net.Listener    // nil: no profiles
@@ -63,6 +64,7 @@ func New(ctx context.Context, c *config.Config, b Builder, name string, log zero
 		return nil, err
 	}
 	a.provider, a.probe, a.relay = parts.provider, parts.probe, parts.relay
+	a.logins = worker.NewLogins(c.Breaker.Open, parts.secret)
 	a.beginUnready()
 	if err := a.follow(ctx, b.Channel, name); err != nil {
 		return nil, errors.Join(err, a.close())
@@ -103,8 +105,9 @@ func (a *App) connect(channel worker.Channel, b Builder, name string) error {
 		a.relay.OnQueuedForLater(sync.OnceFunc(a.warnOfQueue))
 	}
 	a.breaker = worker.NewBreaker(worker.BreakerOptions{
-		Gate: a.gate, Failures: c.Breaker.Failures, OpenFor: c.Breaker.Open, CallTimeout: c.Worker.ProviderTimeout,
-		Probe: a.probe, OnChange: a.breakerChanged, Log: a.log,
+		Gate: a.gate, Failures: c.Breaker.Failures, Refusals: c.Breaker.Refusals,
+		OpenFor: c.Breaker.Open, CallTimeout: c.Worker.ProviderTimeout,
+		Probe: a.probe, Logins: a.logins, OnChange: a.breakerChanged, Log: a.log,
 	})
 	a.pace = worker.NewPace(worker.PaceOptions{
 		Provider: c.Provider.RatePerSecond, Sender: c.Provider.SenderRatePerSecond, Group: c.Provider.GroupRatePerSec,

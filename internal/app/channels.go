@@ -35,6 +35,7 @@ type parts struct {
 	provider io.Closer
 	probe    func(ctx context.Context) error // nil: there is nothing to probe
 	relay    *smtp.Provider                  // nil: none is called
+	secret   func() string                   // changes when the credentials do; nil: never
 }
 
 // probing makes a probe of a provider's own, whose errors reading turns into
@@ -60,6 +61,7 @@ func Email() Builder {
 			}
 			provider, p.provider, p.relay = relay, relay, relay
 			p.probe = probing(relay.Probe, email.Probed, c.Worker.ProviderTimeout)
+			p.secret = c.SMTP.Password.Version
 		} else {
 			m, err := mockOf(c)
 			if err != nil {
@@ -81,6 +83,7 @@ func SMS() Builder {
 			client := twilioOf(c)
 			provider, p.provider = smsprovider.NewTwilio(client), client
 			p.probe = probing(client.Probe, httpapi.Probed, c.Worker.ProviderTimeout)
+			p.secret = twilioSecret(c).Version
 		} else {
 			m, err := mockOf(c)
 			if err != nil {
@@ -103,10 +106,12 @@ func WhatsApp() Builder {
 			client := twilioOf(c)
 			provider, p.provider = whatsappprovider.NewTwilio(client, c.Twilio.ContentSIDs), client
 			p.probe = probing(client.Probe, httpapi.Probed, c.Worker.ProviderTimeout)
+			p.secret = twilioSecret(c).Version
 		case "meta":
 			client := metaOf(c)
 			provider, p.provider = whatsappprovider.NewMeta(client), client
 			p.probe = probing(client.Probe, httpapi.Probed, c.Worker.ProviderTimeout)
+			p.secret = c.Meta.AccessToken.Version
 		default:
 			m, err := mockOf(c)
 			if err != nil {

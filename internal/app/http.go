@@ -9,14 +9,18 @@ import (
 // twilioOf makes a client of the settings. It does not connect.
 func twilioOf(c *config.Config) *twilio.Client {
 	t := &c.Twilio
-	o := twilio.Options{
-		BaseURL: t.BaseURL, AccountSID: t.AccountSID, Password: t.AuthToken.Get, Concurrency: c.Worker.Concurrency, UserAgent: UserAgent(),
+	return twilio.New(twilio.Options{
+		BaseURL: t.BaseURL, AccountSID: t.AccountSID, Username: t.APIKeySID, Password: twilioSecret(c).Get, Concurrency: c.Worker.Concurrency, UserAgent: UserAgent(),
 		MessagingServiceSID: t.MessagingServiceSID, StatusCallbackURL: t.StatusCallbackURL, MaxAge: c.Worker.MaxAge,
+	})
+}
+
+// twilioSecret is the API key's where there is one, else the account's token.
+func twilioSecret(c *config.Config) config.Secret {
+	if c.Twilio.APIKeySID != "" {
+		return c.Twilio.APIKeySecret
 	}
-	if t.APIKeySID != "" {
-		o.Username, o.Password = t.APIKeySID, t.APIKeySecret.Get
-	}
-	return twilio.New(o)
+	return c.Twilio.AuthToken
 }
 
 // metaOf makes a client of the settings. It does not connect.

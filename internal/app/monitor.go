@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/kafka"
 	"messaging-worker/internal/worker"
 )
@@ -87,19 +88,41 @@ func (a *App) watchProvider(ctx context.Context) {
 		return
 	}
 	for {
-		ask, cancel := context.WithTimeout(ctx, a.config.Worker.ProviderTimeout)
-		err := a.probe(ask)
-		cancel()
+		a.askProvider(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		a.health.Set("provider", err)
 		select {
 		case <-time.After(probeInterval):
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// askProvider makes one probe for the provider's check. While the breaker is
+// not closed it probes by itself; credentials that were refused wait as they do
+// there.
+func (a *App) askProvider(ctx context.Context) {
+	if s, _, reason := a.breaker.State(); s != worker.Closed {
+		a.health.Set("provider", errors.New(reason))
+		return
+	}
+	if !a.logins.Due() {
+		return
+	}
+	ask, cancel := context.WithTimeout(ctx, a.config.Worker.ProviderTimeout)
+	defer cancel()
+	err := a.probe(ask)
+	switch f := common.Classify(err); {
+	case ctx.Err() != nil:
+		return
+	case f == nil:
+		a.logins.Accepted()
+	case f.Credentials:
+		err = fmt.Errorf("%w%s", err, worker.NextLogin(a.logins.Refused()))
+	}
+	a.health.Set("provider", err)
 }
 
 // breakerChanged keeps the checks of breaker and provider true.

@@ -111,7 +111,8 @@ type Provider struct {
 
 // Breaker says when a channel pauses because its provider is down.
 type Breaker struct {
-	Failures int // 0 turns it off
+	Failures int // in a row on the provider's side; 0: they never pause it
+	Refusals int // in a row that nothing explains; 0: they never pause it
 	Open     time.Duration
 }
 

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"strings"
@@ -28,6 +30,20 @@ func (s Secret) Get() (string, error) {
 		return "", fmt.Errorf("read secret: %w", err)
 	}
 	return strings.TrimSpace(string(data)), nil
+}
+
+// Version returns a text that changes when the secret in the file does, and
+// does not tell it; "" for a secret that was not given as a file.
+func (s Secret) Version() string {
+	if s.file == "" {
+		return ""
+	}
+	text, err := s.Get()
+	if err != nil {
+		return "unreadable"
+	}
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
 }
 
 // String hides the secret.

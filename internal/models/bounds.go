@@ -22,7 +22,7 @@ const (
 	MetaAssumedRecipients = "assumed_recipients" // retry: indexes accepted with an unreadable answer, where there are any
 	MetaRefusedError      = "refused_error"      // retry: what the first of those was told; may be cut
 	MetaRefusedCode       = "refused_code"       // retry: its HTTP or SMTP status code, where there is one
-	MetaNotCalled         = "not_called"         // retry: decimal, the run of an attempt whose calls were not made; see StatusEvent
+	MetaNotCalled         = "not_called"         // retry: decimal, the run of an attempt that is not spent; see StatusEvent
 	MetaFailedRecipients  = "failed_recipients"  // dead letter: addresses, comma-separated
 	MetaOriginalOmitted   = "original_omitted"   // dead letter: "true"
 	MetaOriginalSHA256    = "original_sha256"    // dead letter: hex

@@ -57,8 +57,9 @@ type StatusEvent struct {
 	Timestamp        time.Time         `json:"timestamp"` // UTC
 
 	// Run tells how often an attempt was published: a worker that is stopped
-	// before its calls takes the attempt back by a retry with MetaNotCalled,
-	// and whoever goes on publishes the same attempt again. It travels as a
+	// before its calls, or whose provider refuses us and not the message, takes
+	// the attempt back by a retry with MetaNotCalled, and whoever goes on
+	// publishes the same attempt again. It travels as a
 	// header from the second time on.
 	Run int `json:"-"`
 

@@ -22,6 +22,8 @@ type result struct {
 	failure    *common.Failure // nil: all recipients were accepted
 	assumed    bool            // who was not told anything is taken for accepted
 	notStarted bool
+	unspent    bool // the call was made and says nothing of the message
+	letIn      int  // of the verdict that postponed its message; 0 for none
 }
 
 // attempt makes the next round of provider calls, one for each unit that is
@@ -201,7 +203,7 @@ func (e *Engine) callNow(calls context.Context, m *message, recipients []int, ti
 		unknown.Class = models.FailureUnknown
 		r.failure, r.assumed = &unknown, true
 	}
-	e.opts.Breaker.end(turn, r.failure, m.attempt == e.opts.MaxAttempts-1 && r.again())
+	r.heed(e.opts.Breaker.end(turn, endOf(m, &r, e.opts.MaxAttempts)))
 	return r
 }
 

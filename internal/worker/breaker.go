@@ -31,7 +31,8 @@ func (s BreakerState) String() string {
 // BreakerOptions of a Breaker. Gate is required.
 type BreakerOptions struct {
 	Gate        *Gate
-	Failures    int           // in a row, after which it opens; zero turns the breaker off
+	Failures    int           // in a row, after which it opens; zero: they never open it
+	Refusals    int           // the same, of refusals for good that nothing explains
 	OpenFor     time.Duration // between the starts of probes
 	CallTimeout time.Duration // hard limit of a probe
 
@@ -39,6 +40,10 @@ type BreakerOptions struct {
 	// message. Its error's text is for the log. It returns soon after ctx
 	// ends. Nil turns the breaker off.
 	Probe func(ctx context.Context) error
+
+	// Logins says when credentials that were refused may be tried again. Nil
+	// means ones of its own, whose secret never changes.
+	Logins *Logins
 
 	// OnChange, where it is not nil, is told of each change of state and of
 	// what keeps it from being Closed. It must not call the breaker.
@@ -60,8 +65,15 @@ type Breaker struct {
 	allowed int // calls at once while half open
 	since   time.Time
 	reason  string
-	opened  chan struct{} // holds a token from opening until Run sees it
-	first   time.Duration // how long Run waits before its first probe
+	next    time.Time // when refused credentials are tried again; zero: with the next probe
+
+	refusals    int  // that nothing explains, since the provider last let somebody in
+	forRefusals bool // it opened for them, and has not closed since
+	letIn       int  // how often the provider has let somebody in, from 1
+	holding     bool // calls are held because credentials were refused
+
+	opened chan struct{} // holds a token from opening until Run sees it
+	first  time.Duration // how long Run waits before its first probe
 
 	probes sync.WaitGroup // that are under way or give way
 }
@@ -72,15 +84,19 @@ const leastOpen = 50 * time.Millisecond
 // NewBreaker makes a breaker. It does nothing without Run.
 func NewBreaker(o BreakerOptions) *Breaker {
 	o.OpenFor = max(o.OpenFor, leastOpen)
-	return &Breaker{opts: o, opened: make(chan struct{}, 1)}
+	if o.Logins == nil {
+		o.Logins = NewLogins(o.OpenFor, nil)
+	}
+	return &Breaker{opts: o, letIn: 1, opened: make(chan struct{}, 1)}
 }
 
 // State returns the state, since when it holds, and the failure that opened
-// the breaker, "" while it is closed.
+// the breaker or that the last probe met, "" while it is closed. Where
+// credentials were refused, the reason tells when they are tried again.
 func (b *Breaker) State() (s BreakerState, since time.Time, reason string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.state, b.since, b.reason
+	return b.state, b.since, b.told()
 }
 
 // begin is asked when a call starts; end wants the answer back.
@@ -90,25 +106,44 @@ func (b *Breaker) begin() int {
 	return b.turn
 }
 
-// end is told how a call ended. Critical says that its message has one
-// attempt left.
-func (b *Breaker) end(turn int, f *common.Failure, critical bool) {
-	if b.opts.Failures == 0 || b.opts.Probe == nil {
-		return
+// end is told how a call ended, and says what becomes of a refusal for good.
+func (b *Breaker) end(turn int, c callEnd) verdict {
+	if b.opts.Probe == nil {
+		return verdict{}
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if turn != b.turn {
-		return // it began before an outage, or in one
-	}
-	if f == nil || !f.Unreachable {
+	switch f := c.failure; {
+	case f != nil && f.Unexplained != "":
+		return b.refused(turn, c)
+	case turn != b.turn: // it began before an outage, or in one
+	case f != nil && f.Unreachable:
+		b.failed(f, c.critical)
+	default:
 		b.row = 0
+		if c.letIn {
+			b.refusals = 0
+			b.letIn++
+			b.opts.Logins.Accepted()
+		}
 		b.grow()
+	}
+	return verdict{}
+}
+
+// failed is told of a failure on the provider's side. It is called with b.mu
+// held.
+func (b *Breaker) failed(f *common.Failure, critical bool) {
+	if b.opts.Failures == 0 {
+		if f.Credentials {
+			b.loginRefused()
+		}
 		return
 	}
 	b.row++
 	switch {
 	case b.state == HalfOpen:
+		b.noteLogin(f)
 		b.open(f.Err, b.opts.OpenFor)
 	case b.state == Closed && (b.row >= b.opts.Failures || critical):
 		b.open(f.Err, 0)
@@ -122,7 +157,7 @@ func (b *Breaker) open(err error, wait time.Duration) {
 	b.turn++
 	b.opts.Gate.Limit(0)
 	b.opened <- struct{}{} // Run has taken the last one: it is what left Open
-	b.opts.Log.Warn().Str("error", b.reason).Int("failures", b.row).
+	b.opts.Log.Warn().Str("error", b.told()).Int("failures", b.row).Int("refusals", b.refusals).
 		Msg("the provider fails: no call starts until a probe succeeds")
 }
 
@@ -138,8 +173,9 @@ func (b *Breaker) grow() {
 	}
 	// Not only as many as the provider takes now: it may take more later.
 	b.opts.Gate.Limit(math.MaxInt)
-	b.reason = ""
+	b.reason, b.forRefusals = "", false
 	b.change(Closed)
+	b.opts.Logins.Accepted()
 	b.opts.Log.Info().Msg("the provider is back: calls start as usual")
 }
 
@@ -147,7 +183,7 @@ func (b *Breaker) grow() {
 func (b *Breaker) change(s BreakerState) {
 	b.state, b.since = s, time.Now()
 	if b.opts.OnChange != nil {
-		b.opts.OnChange(s, b.reason)
+		b.opts.OnChange(s, b.told())
 	}
 }
 
@@ -181,7 +217,7 @@ func (b *Breaker) halfOpen() {
 	paused := time.Since(b.since)
 	b.change(HalfOpen)
 	b.turn++
-	b.row, b.allowed = 0, 1
+	b.row, b.allowed, b.next = 0, 1, time.Time{}
 	b.opts.Gate.Limit(1)
 	b.opts.Log.Info().Dur("paused", paused).Msg("the provider answers: calls start again, one at a time")
 }
@@ -224,6 +260,7 @@ func (b *Breaker) ask(ctx context.Context, turn int) {
 	case err == nil:
 		b.grow()
 	default:
+		b.noteLogin(common.Classify(err))
 		b.open(err, b.opts.OpenFor)
 	}
 }
@@ -260,6 +297,9 @@ func (b *Breaker) probe(ctx context.Context, first time.Duration) bool {
 		select {
 		case <-due.C:
 			due.Reset(b.opts.OpenFor)
+			if !b.opts.Logins.Due() {
+				continue // it would be refused again
+			}
 			if under == maxProbes {
 				giveWay()
 			}
@@ -279,10 +319,7 @@ func (b *Breaker) probe(ctx context.Context, first time.Duration) bool {
 				return true
 			}
 			if !errors.Is(err, errGaveWay) {
-				b.opts.Log.Debug().Str("error", err.Error()).Msg("the provider still fails")
-				b.mu.Lock()
-				b.reason = err.Error()
-				b.mu.Unlock()
+				b.stillFails(err)
 			}
 		case <-ctx.Done():
 			return false

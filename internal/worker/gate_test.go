@@ -322,7 +322,7 @@ func TestBreakerClosesAtTheBound(t *testing.T) {
 	b.mu.Unlock()
 	b.halfOpen()
 	for want := HalfOpen; want >= Closed; want-- { // two calls, then four
-		b.end(b.begin(), nil, false)
+		b.end(b.begin(), callEnd{letIn: true})
 		if s, _, _ := b.State(); s != want {
 			t.Fatalf("%v, want %v", s, want)
 		}

@@ -48,6 +48,8 @@ type message struct {
 	retryAfter  time.Duration     // asked for in the last round
 	notStarted  bool              // the last round was kept from being made, in part or whole
 	uncalled    bool              // in whole
+	unspent     bool              // the last round is not spent, though calls were made
+	letIn       int               // how often the provider had let somebody in when it last refused us and not this; 0 for never
 	firstFailed time.Time
 	lastAttempt time.Time // when the last round with a call ended
 	givenUp     models.FailureType
@@ -121,7 +123,7 @@ func (m *message) publish(event models.EventType, resp *models.ProviderResponse,
 // absorb folds the results of a round.
 func (m *message) absorb(results []result) {
 	now := time.Now().UTC()
-	m.retryAfter, m.notStarted, m.uncalled = 0, false, true
+	m.retryAfter, m.notStarted, m.uncalled, m.unspent = 0, false, true, false
 	for i := range results {
 		r := &results[i]
 		m.note(r)
@@ -133,7 +135,8 @@ func (m *message) absorb(results []result) {
 			m.firstFailed = now
 		}
 		m.retryAfter = max(m.retryAfter, r.failure.RetryAfter)
-		m.notStarted = m.notStarted || r.notStarted
+		m.unspent, m.letIn = m.unspent || r.unspent, max(m.letIn, r.letIn)
+		m.notStarted = m.notStarted || r.notStarted || r.unspent
 		m.uncalled = m.uncalled && r.notStarted
 		m.explain(r)
 	}

@@ -84,6 +84,7 @@ func TestDefaults(t *testing.T) {
 		{"MSG_MAX_BYTES", c.Limits.MessageBytes, 8 << 20},
 		{"BODY_MAX_BYTES", c.Limits.BodyBytes, 2 << 20},
 		{"BREAKER_FAILURES", c.Breaker.Failures, 5},
+		{"BREAKER_REFUSALS", c.Breaker.Refusals, 10},
 		{"SMS_PROVIDER", c.Provider.Name, "mock"},
 		{"TWILIO_BASE_URL", c.Twilio.BaseURL, "https://api.twilio.com"},
 		{"META_API_VERSION", c.Meta.APIVersion, "v23.0"},
@@ -108,6 +109,8 @@ func TestMistakesNameTheirVariable(t *testing.T) {
 		{"MAX_ATTEMPTS", "101"},
 		{"MAX_ATTEMPTS", "three"},
 		{"MAX_ATTEMPTS", "1.5"},
+		{"BREAKER_REFUSALS", "-1"},
+		{"SMS_BREAKER_REFUSALS", "ten"},
 		{"SMS_MAX_ATTEMPTS", "x"},
 		{"WORKER_CONCURRENCY", "0"},
 		{"WORKER_CONCURRENCY", "-1"},
@@ -262,7 +265,7 @@ func TestChannelOverrideWins(t *testing.T) {
 
 func TestZeroIsAValue(t *testing.T) {
 	t.Parallel()
-	c, problems := load(t, "sms", map[string]string{"SHUTDOWN_TIMEOUT_SECONDS": "0", "COMMIT_INTERVAL_SECONDS": "0", "BASE_BACKOFF_SECONDS": "0", "BREAKER_FAILURES": "0"})
+	c, problems := load(t, "sms", map[string]string{"SHUTDOWN_TIMEOUT_SECONDS": "0", "COMMIT_INTERVAL_SECONDS": "0", "BASE_BACKOFF_SECONDS": "0", "BREAKER_FAILURES": "0", "BREAKER_REFUSALS": "0"})
 	if problems != nil {
 		t.Fatal(problems)
 	}

@@ -1,0 +1,98 @@
+package api_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"messaging-worker/internal/models"
+	"messaging-worker/internal/providers/api"
+	"messaging-worker/internal/providers/meta"
+	"messaging-worker/internal/providers/twilio"
+	"messaging-worker/internal/worker"
+)
+
+// counted is a Kafka that counts dead letters.
+type counted struct {
+	kafka
+
+	mu      sync.Mutex
+	letters int
+}
+
+func (*counted) Status(*models.Record, *models.StatusEvent) worker.Ack { return acked{} }
+
+func (c *counted) DLQ(context.Context, *models.Record, *models.DLQRecord) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.letters++
+	return nil
+}
+
+// twelve gives twelve messages, one after the other, to a worker whose
+// provider answers all of them so and whose probes are refused, and returns
+// what it came to.
+func twelve(t *testing.T, kind string, c worker.Channel) (s worker.BreakerState, letters int, reason string) {
+	t.Helper()
+	gate, opened := worker.NewGate(4), make(chan struct{})
+	b := worker.NewBreaker(worker.BreakerOptions{
+		Gate: gate, Failures: 5, Refusals: 10, OpenFor: time.Hour, CallTimeout: time.Minute,
+		Probe:    func(context.Context) error { return context.Canceled },
+		OnChange: func(worker.BreakerState, string) { close(opened) },
+	})
+	k := &counted{}
+	e := worker.New(c, k, gate, worker.Options{
+		Channel: models.Channel(kind), MaxAttempts: 1, CallTimeout: time.Minute, RetryAfterMax: time.Millisecond, Breaker: b,
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	for range 12 {
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_ = e.Handle(ctx, ctx, &models.Record{Value: []byte(request(kind, 1, text, ""))}, models.Progress{}, ours{})
+		}()
+		select {
+		case <-ended:
+		case <-opened: // this one waits
+		}
+	}
+	s, _, reason = b.State()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return s, k.letters, reason
+}
+
+// Every code of the tables, and one that is in none, in answer to twelve
+// messages in a row: a recipient's or a message's own never pauses the channel,
+// our account's does before the tenth message is lost.
+func TestEveryCodeAgainstTheBreaker(t *testing.T) {
+	t.Parallel()
+	unlisted := api.Code{Code: 99999, Class: api.Permanent, Note: "in no table"}
+	for name, codes := range map[string]api.Codes{"Twilio": append(twilio.Codes(), unlisted), "Meta": append(meta.Codes(), unlisted)} {
+		for _, line := range codes {
+			if line.Class != api.Permanent && line.Class != api.SetUp {
+				continue // they are held or backed off by other rules
+			}
+			body := fmt.Sprintf(`{"code":%d,"message":"m","error":{"code":%d,"message":"m"}}`, line.Code, line.Code)
+			kind, channel := "sms", smsVia(twilioAt(t, serve(t, saying(http.StatusBadRequest, body)), nil))
+			if name == "Meta" {
+				kind, channel = "whatsapp", metaChannel(t, saying(http.StatusBadRequest, body))
+			}
+			state, letters, reason := twelve(t, kind, channel)
+			own := line.Class == api.Permanent && (line.Scope == "recipient" || line.Scope == "message")
+			switch {
+			case own && (state != worker.Closed || letters != 12):
+				t.Errorf("%s %d, %s: the channel is %v after %d dead letters", name, line.Code, line.Scope, state, letters)
+			case !own && (state != worker.Open || letters > 9):
+				t.Errorf("%s %d, %s: the channel is %v after %d dead letters", name, line.Code, line.Scope, state, letters)
+			case !own && line.Class == api.Permanent && !strings.Contains(reason, fmt.Sprint(name, " ", line.Code)):
+				t.Errorf("%s %d: the reason is %q", name, line.Code, reason)
+			}
+		}
+	}
+}

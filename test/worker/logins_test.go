@@ -1,0 +1,234 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/models"
+	"messaging-worker/internal/worker"
+)
+
+// wrongPassword is how a provider refuses our credentials.
+func wrongPassword() *common.Failure {
+	f := common.Transient(errors.New("smtp 535 authentication refused"))
+	f.Unreachable, f.Credentials = true, true
+	return f
+}
+
+// account is one whose password a test changes. It notes when somebody tried
+// to log in. It is used in a bubble.
+type account struct {
+	start time.Time
+
+	mu      sync.Mutex
+	version string // of the secret's file; "" for a secret of the environment
+	right   bool
+	tries   []time.Duration
+}
+
+func (a *account) secret() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.version
+}
+
+func (a *account) login() *common.Failure {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.tries = append(a.tries, time.Since(a.start))
+	if a.right {
+		return nil
+	}
+	return wrongPassword()
+}
+
+func (a *account) rotate(version string, right bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.version, a.right = version, right
+}
+
+func (a *account) tried() []time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.tries)
+}
+
+// worker starts one whose probes and calls log in, and which has one message.
+func (a *account) worker(t *testing.T, failures, messages, concurrency int) (b *worker.Breaker, wait, stop func()) {
+	t.Helper()
+	gate := worker.NewGate(concurrency)
+	b = worker.NewBreaker(worker.BreakerOptions{
+		Gate: gate, Failures: failures, OpenFor: 5 * time.Second, CallTimeout: 30 * time.Second,
+		Logins: worker.NewLogins(5*time.Second, a.secret),
+		Probe: func(context.Context) error {
+			if f := a.login(); f != nil {
+				return f
+			}
+			return nil
+		},
+	})
+	e := worker.New(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+		if f := a.login(); f != nil {
+			return fails(f)
+		}
+		return accepted()
+	}}, &ledger{}, gate, worker.Options{Channel: models.SMS, MaxAttempts: 100, CallTimeout: 30 * time.Second, Breaker: b})
+	ctx, end := context.WithCancel(t.Context())
+	var runs, run sync.WaitGroup
+	run.Go(func() { b.Run(ctx) })
+	for range messages {
+		runs.Go(func() { _ = e.Handle(ctx, ctx, record(), models.Progress{}, &claim{}) })
+	}
+	return b, runs.Wait, func() { end(); runs.Wait(); run.Wait() }
+}
+
+// Credentials that are refused are tried ever more seldom, up to every five
+// minutes, and the reason says when next.
+func TestRefusedCredentialsAreTriedEverMoreSeldom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := &account{start: time.Now()}
+		b, _, stop := a.worker(t, 1, 1, 8)
+		time.Sleep(21 * time.Minute)
+		want := []time.Duration{0, 0} // the call, and the first probe
+		for _, s := range []int{5, 15, 35, 75, 155, 315, 615, 915, 1215} {
+			want = append(want, time.Duration(s)*time.Second)
+		}
+		if got := a.tried(); !slices.Equal(got, want) {
+			t.Errorf("logins at %v, want %v", got, want)
+		}
+		next := a.start.Add(1515 * time.Second).UTC().Format(time.RFC3339)
+		if _, _, reason := b.State(); reason != "transient error: smtp 535 authentication refused; the same credentials are tried again at "+next {
+			t.Errorf("reason %q, want it to name %s", reason, next)
+		}
+		stop()
+	})
+}
+
+// A secret that has changed is tried at the breaker's next look; one that is
+// wrong too begins anew.
+func TestChangedSecretIsTriedAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := &account{start: time.Now(), version: "1"}
+		_, wait, stop := a.worker(t, 1, 1, 8)
+		time.Sleep(402 * time.Second) // the next try were at 615
+		a.rotate("2", false)
+		time.Sleep(100 * time.Second)
+		a.rotate("3", true)
+		wait()
+		got := a.tried()
+		want := []time.Duration{405 * time.Second, 410 * time.Second, 420 * time.Second, 440 * time.Second, 480 * time.Second, 505 * time.Second}
+		if len(got) < 9+len(want) || !slices.Equal(got[8:8+len(want)], want) {
+			t.Errorf("logins at %v, want behind the eighth %v", got, want)
+		}
+		stop()
+	})
+}
+
+// A provider whose probes let us in and whose calls do not is no way around
+// the wait.
+func TestRefusedCredentialsOfCalls(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var calls []time.Duration
+		start, gate := time.Now(), worker.NewGate(8)
+		b := worker.NewBreaker(worker.BreakerOptions{
+			Gate: gate, Failures: 1, OpenFor: 5 * time.Second, CallTimeout: time.Second, Probe: func(context.Context) error { return nil },
+		})
+		e := worker.New(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			calls = append(calls, time.Since(start))
+			return fails(wrongPassword())
+		}}, &ledger{}, gate, worker.Options{Channel: models.SMS, MaxAttempts: 100, CallTimeout: time.Second, Breaker: b})
+		ctx, end := context.WithCancel(t.Context())
+		var runs sync.WaitGroup
+		runs.Go(func() { b.Run(ctx) })
+		runs.Go(func() { _ = e.Handle(ctx, ctx, record(), models.Progress{}, &claim{}) })
+		time.Sleep(20 * time.Minute)
+		mu.Lock()
+		want := []time.Duration{0, 0, 5 * time.Second, 15 * time.Second, 35 * time.Second, 75 * time.Second, 155 * time.Second, 315 * time.Second, 615 * time.Second, 915 * time.Second}
+		if !slices.Equal(calls, want) {
+			t.Errorf("calls at %v, want %v", calls, want)
+		}
+		mu.Unlock()
+		end()
+		runs.Wait()
+	})
+}
+
+// Without a breaker the calls themselves wait: after those that were under
+// way, one at a time, ever more seldom, until the secret changes.
+func TestRefusedCredentialsWithoutBreaker(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const concurrency = 10
+		a := &account{start: time.Now(), version: "1"}
+		b, wait, stop := a.worker(t, 0, 50, concurrency)
+		time.Sleep(30 * time.Minute)
+		got := a.tried()
+		if len(got) > concurrency+12 || len(got) < 8 {
+			t.Errorf("%d logins in half an hour: %v", len(got), got)
+		}
+		if s, _, _ := b.State(); s != worker.Closed {
+			t.Errorf("the breaker is %v, though it is off", s)
+		}
+		a.rotate("2", true)
+		changed := time.Now()
+		wait()
+		if took := time.Since(changed); took > time.Minute {
+			t.Errorf("all were sent %v after the secret had changed", took)
+		}
+		stop()
+	})
+}
+
+// The time of the next try is told with the failure of the probe, and again
+// with each.
+func TestReasonTellsTheNextTry(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		var mu sync.Mutex
+		var told []string
+		b := worker.NewBreaker(worker.BreakerOptions{
+			Gate: worker.NewGate(1), Failures: 1, OpenFor: 5 * time.Second, CallTimeout: time.Second,
+			Probe: func(context.Context) error { return wrongPassword() },
+			OnChange: func(s worker.BreakerState, reason string) {
+				mu.Lock()
+				defer mu.Unlock()
+				told = append(told, s.String()+": "+reason)
+			},
+		})
+		e := worker.New(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+			return fails(wrongPassword())
+		}}, &ledger{}, worker.NewGate(1), worker.Options{Channel: models.SMS, MaxAttempts: 2, CallTimeout: time.Second, Breaker: b})
+		ctx, end := context.WithCancel(t.Context())
+		var runs sync.WaitGroup
+		runs.Go(func() { b.Run(ctx) })
+		runs.Go(func() { _ = e.Handle(ctx, ctx, record(), models.Progress{}, &claim{}) })
+		time.Sleep(16 * time.Second)
+		mu.Lock()
+		defer mu.Unlock()
+		if len(told) != 4 || strings.Contains(told[0], "tried again") {
+			t.Fatalf("told %q", told)
+		}
+		for i, s := range []int{5, 15, 35} {
+			if at := start.Add(time.Duration(s) * time.Second).UTC().Format(time.RFC3339); !strings.HasSuffix(told[i+1], "tried again at "+at) {
+				t.Errorf("told %q, want %s", told[i+1], at)
+			}
+		}
+		end()
+		runs.Wait()
+	})
+}
