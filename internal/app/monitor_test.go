@@ -5,11 +5,13 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/config"
 	"messaging-worker/internal/worker"
 )
@@ -95,4 +97,56 @@ func TestProviderCheckComesFromAnswers(t *testing.T) {
 	if a.Ready() {
 		t.Error("ready before the provider that is to be asked was asked")
 	}
+}
+
+// The readiness probe tries refused credentials ever more seldom, says when
+// next, and at once where the secret has changed.
+func TestReadinessProbeSparesRefusedCredentials(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start, version, right := time.Now(), "1", false
+		var probes []time.Duration
+		c := &config.Config{HealthProbe: true}
+		c.Worker.ProviderTimeout = time.Second
+		a := &App{
+			config: c, logins: worker.NewLogins(5*time.Second, func() string { return version }),
+			breaker: worker.NewBreaker(worker.BreakerOptions{Gate: worker.NewGate(1)}),
+			probe: func(context.Context) error {
+				probes = append(probes, time.Since(start))
+				if right {
+					return nil
+				}
+				f := common.Transient(errors.New("smtp 535 authentication refused"))
+				f.Unreachable, f.Credentials = true, true
+				return f
+			},
+		}
+		ready := func() string {
+			r := httptest.NewRecorder()
+			a.health.Handler().ServeHTTP(r, httptest.NewRequest(http.MethodGet, "/healthz/ready", http.NoBody))
+			return r.Body.String()
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { defer close(ended); a.watchProvider(ctx) }()
+		time.Sleep(20*time.Minute + time.Second)
+		var want []time.Duration
+		for _, s := range []int{0, 15, 30, 60, 105, 195, 360, 660, 960} { // it looks every 15 s
+			want = append(want, time.Duration(s)*time.Second)
+		}
+		if !slices.Equal(probes, want) {
+			t.Errorf("probes at %v, want %v", probes, want)
+		}
+		next := start.Add(1260 * time.Second).UTC().Format(time.RFC3339)
+		if got := ready(); !strings.Contains(got, "tried again at "+next) {
+			t.Errorf("readiness says %s, want it to name %s", got, next)
+		}
+		version, right = "2", true
+		time.Sleep(15 * time.Second)
+		if got := ready(); strings.Contains(got, "535") || len(probes) != len(want)+1 {
+			t.Errorf("readiness says %s after %d probes", got, len(probes))
+		}
+		stop()
+		<-ended
+	})
 }
