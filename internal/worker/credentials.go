@@ -35,11 +35,11 @@ func (b *Breaker) stillFails(err error) {
 	before := b.told()
 	b.reason = err.Error()
 	b.noteLogin(common.Classify(err))
-	line := b.opts.Log.Debug()
-	if !b.next.IsZero() {
-		line = b.opts.Log.Warn().Time("next_probe", b.next)
+	if b.next.IsZero() {
+		b.opts.Log.Debug().Str("error", b.reason).Msg("the provider still fails")
+	} else {
+		b.opts.Log.Warn().Str("error", b.reason).Time("next_probe", b.next).Msg("the provider still refuses our credentials")
 	}
-	line.Str("error", b.reason).Msg("the provider still fails")
 	if now := b.told(); now != before && b.opts.OnChange != nil {
 		b.opts.OnChange(b.state, now)
 	}

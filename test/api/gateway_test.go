@@ -29,6 +29,7 @@ func TestAnswersOfGateways(t *testing.T) {
 		{"Twilio, another's codes", twilio, "sms", `{"code":"rest_no_route","message":"no","data":{"status":404}}`, true},
 		{"Twilio, Meta's form", twilio, "sms", `{"error":{"code":100,"message":"m"}}`, true},
 		{"Twilio, its own", twilio, "sms", `{"code":99999,"message":"m","status":400}`, false},
+		{"Twilio, a code of its table", twilio, "sms", `{"code":21606,"message":"m","status":400}`, false},
 		{"Meta, a page", meta, "whatsapp", page, true},
 		{"Meta, nothing", meta, "whatsapp", "", true},
 		{"Meta, a text", meta, "whatsapp", `{"error":"not found"}`, true},

@@ -18,8 +18,6 @@ import (
 
 // counted is a Kafka that counts dead letters.
 type counted struct {
-	kafka
-
 	mu      sync.Mutex
 	letters int
 }

@@ -131,11 +131,12 @@ func TestFaultsOfSmtpSink(t *testing.T) {
 		{"later at RCPT", "-r rcpt", "transient error: smtp 450"},
 		{"later at DATA", "-r data", "transient error: smtp 450"},
 		{"later behind the message", "-r .", "transient error: smtp 450"},
+		// It says 500 5.3.0: a fault of the mail system, at whatever stage.
 		{"never at CONNECT", "-f connect", "transient error: smtp 500, unreachable"},
-		{"never at MAIL", "-f mail", "permanent error: smtp 500"},
-		{"never at RCPT", "-f rcpt", "permanent error: smtp 500"},
-		{"never at DATA", "-f data", "permanent error: smtp 500"},
-		{"never behind the message", "-f .", "permanent error: smtp 500"},
+		{"never at MAIL", "-f mail", "transient error: smtp 500, unreachable"},
+		{"never at RCPT", "-f rcpt", "transient error: smtp 500, unreachable"},
+		{"never at DATA", "-f data", "transient error: smtp 500, unreachable"},
+		{"never behind the message", "-f .", "transient error: smtp 500, unreachable"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -69,10 +69,11 @@ func (a *account) worker(t *testing.T, failures, messages, concurrency int) (b *
 		Gate: gate, Failures: failures, OpenFor: 5 * time.Second, CallTimeout: 30 * time.Second,
 		Logins: worker.NewLogins(5*time.Second, a.secret),
 		Probe: func(context.Context) error {
-			if f := a.login(); f != nil {
-				return f
+			f := a.login()
+			if f == nil {
+				return nil // and not one without a value
 			}
-			return nil
+			return f
 		},
 	})
 	e := worker.New(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {

@@ -117,7 +117,7 @@ func TestEmail(t *testing.T) {
 		if code >= 500 {
 			class, status = models.FailurePermanent, models.StatusRejected
 		}
-		if code == 521 || code == 530 || code == 534 || code == 535 || code == 538 { // the server's state, and our credentials
+		if code == 530 || code == 534 || code == 535 || code == 538 { // our credentials
 			class, status = models.FailureTransient, models.StatusUnavailable
 		}
 		list = append(list, adaptertest.Answer{

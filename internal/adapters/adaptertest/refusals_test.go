@@ -87,7 +87,8 @@ func TestWhomARefusalIsAbout(t *testing.T) {
 		{550, [3]int{5, 1, 1}, "helo: no such user", ours, own, own},
 		{554, [3]int{5, 7, 1}, "Client host blocked", ours, ours, ours},
 		{503, [3]int{5, 5, 1}, "bad sequence of commands", ours, ours, unexplained},
-		{521, [3]int{}, "no mail here", ours, ours, ours},
+		{521, [3]int{}, "no mail here", ours, ours, unexplained},
+		{500, [3]int{}, "command failed", unexplained, unexplained, unexplained},
 		{530, [3]int{5, 7, 0}, "authentication required", ours, ours, ours},
 		{554, [3]int{}, "no", unexplained, unexplained, unexplained},
 		{571, [3]int{}, "no", unexplained, unexplained, unexplained},
@@ -115,7 +116,7 @@ func TestOwnRefusalsAreExplained(t *testing.T) {
 			if line.Scope == "recipient" || line.Scope == "message" {
 				want = own
 			}
-			for _, status := range []int{200, 201, 400, 403, 404, 407, 500} {
+			for _, status := range []int{200, 201, 400, 403, 404, 500} {
 				p := answer{err: &api.Error{Provider: name, Status: status, Code: line.Code, Class: line.Class, Scope: line.Scope}}
 				req := &models.SMSRequest{To: []string{"+15557654321"}}
 				_, err := smsadapter.New(p, common.Limits{}, time.Second).Send(t.Context(), req, common.Call{Attempt: 1, Recipients: []int{0}})

@@ -90,6 +90,9 @@ func noAnswer(err error, limit time.Duration) (models.ProviderResponse, error) {
 // classify goes by the provider's own code where its table knows that, else by
 // the HTTP status.
 func classify(e *api.Error) (string, *common.Failure) {
+	if e.Status == http.StatusProxyAuthRequired { // whatever its body is, no provider says so
+		return common.ClassifyHTTP(common.HTTPAnswer{Status: e.Status, RetryAfter: e.RetryAfter})
+	}
 	status, f := common.ClassifyHTTP(common.HTTPAnswer{
 		Status: e.Status, RetryAfter: e.RetryAfter, Unreadable: e.Unreadable, Foreign: e.Foreign,
 	})

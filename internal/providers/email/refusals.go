@@ -77,14 +77,12 @@ func About(stage string, r Reply) string {
 // Microsoft's list of NDR codes of Exchange Online
 // (learn.microsoft.com/troubleshoot/exchange/email-delivery/ndr); for 5.4.5 as
 // a quota, Gmail's list (support.google.com/a/answer/3726730).
-//
-//nolint:funlen // a table
 func refusalRules() []refusalRule {
 	return []refusalRule{
 		// Credentials, and a conversation that the server does not take from us.
 		{codes: []int{530, 534, 535, 538}, about: AboutAccount},
-		{codes: []int{521}, about: AboutProvider},
-		{stages: "MAIL RCPT DATA", codes: []int{500, 502, 503}, about: AboutAccount},
+		{stages: "MAIL RCPT DATA", codes: []int{521}, about: AboutProvider},
+		{stages: "MAIL RCPT DATA", codes: []int{502, 503}, about: AboutAccount},
 		{subject: 7, detail: 8, last: 13, about: AboutAccount},
 		{subject: 7, detail: 25, about: AboutAccount}, // reverse DNS of our address
 		{subject: 7, detail: 57, about: AboutAccount}, // not authenticated
