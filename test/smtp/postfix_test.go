@@ -29,8 +29,8 @@ import (
 
 // relay is a Postfix of our own: its configuration, queue and mailboxes are
 // under one temporary folder. It requires STARTTLS, knows the mailboxes that
-// it was made with, takes three recipients a transaction, and grants a client
-// two connections.
+// it was made with, takes three recipients a transaction, grants a client two
+// connections, and wants a fully qualified name in EHLO.
 type relay struct {
 	dir  string
 	port int
@@ -64,6 +64,8 @@ virtual_minimum_uid = 1
 virtual_uid_maps = static:NOBODY
 virtual_gid_maps = static:NOBODY
 notify_classes =
+smtpd_helo_required = yes
+smtpd_helo_restrictions = reject_invalid_helo_hostname, reject_non_fqdn_helo_hostname
 `
 
 const masterCF = `127.0.0.1:PORT inet n - n - - smtpd OPTION
@@ -345,6 +347,27 @@ func TestPostfixRefusesOneOfThree(t *testing.T) {
 			t.Errorf("%s has %d mails, want 1", mailbox, n)
 		}
 	}
+}
+
+// Postfix with the usual restrictions takes what we call ourselves by default,
+// and refuses the name of a container for us and not for the message.
+func TestPostfixOnOurName(t *testing.T) {
+	t.Parallel()
+	r := startPostfix(t, "a")
+	for name, refused := range map[string]bool{"": false, "[127.0.0.1]": false, "mail.example.com": false, "f3a2b1c0d9e8": true} {
+		o := options("tls=starttls")
+		o.Port, o.RootCAs, o.HeloName = r.port, r.ca, name
+		p, err := smtp.New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = email.New(p, common.Limits{}, o.Timeout).Send(t.Context(), request("to: a@example.com"), common.Call{Attempt: 1, Recipients: []int{0}})
+		p.Close()
+		if f := common.Classify(err); (f != nil) != refused || refused && (f.Class != models.FailureTransient || !f.Unreachable) {
+			t.Errorf("EHLO %q: %v", name, err)
+		}
+	}
+	r.idle(t)
 }
 
 func TestPostfixTakesFewRecipientsAtOnce(t *testing.T) {
