@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,16 +106,21 @@ func TestProviderCheckComesFromAnswers(t *testing.T) {
 func TestReadinessProbeSparesRefusedCredentials(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		start, version, right := time.Now(), "1", false
+		start := time.Now()
+		var version atomic.Value
+		version.Store("wrong 1")
+		var mu sync.Mutex
 		var probes []time.Duration
 		c := &config.Config{HealthProbe: true}
 		c.Worker.ProviderTimeout = time.Second
 		a := &App{
-			config: c, logins: worker.NewLogins(5*time.Second, func() string { return version }),
+			config: c, logins: worker.NewLogins(5*time.Second, func() string { return version.Load().(string) }),
 			breaker: worker.NewBreaker(worker.BreakerOptions{Gate: worker.NewGate(1)}),
 			probe: func(context.Context) error {
+				mu.Lock()
+				defer mu.Unlock()
 				probes = append(probes, time.Since(start))
-				if right {
+				if version.Load() == "right" {
 					return nil
 				}
 				f := common.Transient(errors.New("smtp 535 authentication refused"))
@@ -130,22 +137,28 @@ func TestReadinessProbeSparesRefusedCredentials(t *testing.T) {
 		ended := make(chan struct{})
 		go func() { defer close(ended); a.watchProvider(ctx) }()
 		time.Sleep(20*time.Minute + time.Second)
+		synctest.Wait()
 		var want []time.Duration
 		for _, s := range []int{0, 15, 30, 60, 105, 195, 360, 660, 960} { // it looks every 15 s
 			want = append(want, time.Duration(s)*time.Second)
 		}
+		mu.Lock()
 		if !slices.Equal(probes, want) {
 			t.Errorf("probes at %v, want %v", probes, want)
 		}
+		mu.Unlock()
 		next := start.Add(1260 * time.Second).UTC().Format(time.RFC3339)
 		if got := ready(); !strings.Contains(got, "tried again at "+next) {
 			t.Errorf("readiness says %s, want it to name %s", got, next)
 		}
-		version, right = "2", true
+		version.Store("right")
 		time.Sleep(15 * time.Second)
+		synctest.Wait()
+		mu.Lock()
 		if got := ready(); strings.Contains(got, "535") || len(probes) != len(want)+1 {
 			t.Errorf("readiness says %s after %d probes", got, len(probes))
 		}
+		mu.Unlock()
 		stop()
 		<-ended
 	})
