@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -129,21 +128,6 @@ func newProducer(o Options, late time.Duration) (*Producer, error) {
 	return p, nil
 }
 
-// watch begins to listen for reasons before records have waited for so long
-// that somebody is told.
-func (p *Producer) watch() {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			p.why.listen(p.waits.stalled(p.waits.late / 2))
-		case <-p.done:
-			return
-		}
-	}
-}
-
 // partitioner is by preset partition for its topics and by key elsewhere.
 type partitioner struct {
 	topics []string
@@ -157,48 +141,6 @@ func (p partitioner) ForTopic(topic string) kgo.TopicPartitioner {
 		}).ForTopic(topic)
 	}
 	return p.byKey.ForTopic(topic)
-}
-
-// Refused returns, for each topic, why Kafka refuses records that are tried
-// again and again, or that it has not acknowledged one for ten seconds. It
-// returns nil while acknowledgements come, within that time. The text stays the
-// same while the reason does.
-func (p *Producer) Refused() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	faults := map[string]error{}
-	for _, topic := range p.waits.stalled(p.waits.late) {
-		faults[topic] = fmt.Errorf("topic %s does not acknowledge records within %v", topic, p.waits.late)
-		if why := p.why.why(topic); why != "" {
-			faults[topic] = fmt.Errorf("%w: %s", faults[topic], why)
-		}
-	}
-	for topic, err := range p.refuse {
-		faults[topic] = fmt.Errorf("topic %s refuses records: %w", topic, err)
-	}
-	var list []error
-	for _, topic := range slices.Sorted(maps.Keys(faults)) {
-		list = append(list, faults[topic])
-	}
-	return errors.Join(list...)
-}
-
-// setRefused notes why a topic refuses the records of its lane, or with nil
-// that it took one, and logs what is new.
-func (p *Producer) setRefused(topic string, err error) {
-	p.mu.Lock()
-	if p.refuse[topic] = err; err == nil {
-		delete(p.refuse, topic)
-	}
-	p.mu.Unlock()
-	switch news := p.told.News(topic, err); {
-	case !news:
-	case err == nil:
-		p.log.Info().Str("topic", topic).Msg("Kafka takes the records that it refused")
-	default:
-		p.log.Error().Err(err).Str("topic", topic).
-			Msg("Kafka refuses a record; it is tried again, and progress waits, until it is accepted")
-	}
 }
 
 // Client returns the client that fills batches, for metadata questions.
