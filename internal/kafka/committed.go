@@ -60,7 +60,7 @@ func fetchCommitted(
 		return nil, kerr.LeaderNotAvailable
 	}
 	req := kmsg.NewPtrFetchRequest()
-	req.IsolationLevel, req.MaxWaitMillis, req.MinBytes, req.MaxBytes = 1, 500, 1, committedBytes
+	req.IsolationLevel, req.MinBytes, req.MaxBytes = 1, 1, committedBytes // and no wait: the client's own fetches stand behind it
 	asked := kmsg.NewFetchRequestTopic()
 	asked.Topic, asked.TopicID = topic, detail.ID // which of them counts depends on the broker's version
 	part := kmsg.NewFetchRequestTopicPartition()

@@ -35,27 +35,27 @@ func idsOf(t *testing.T, records ...*kgo.Record) map[string]bool {
 	return ids
 }
 
-// stableEnd returns where a partition of the requests ends for a reader of
+// stableEnd returns where partition 0 of the requests ends for a reader of
 // committed records.
-func stableEnd(t *testing.T, s *stage.Stage, partition int32) int64 {
+func stableEnd(t *testing.T, s *stage.Stage) int64 {
 	t.Helper()
 	ends, err := s.Admin.ListCommittedOffsets(s.Ctx, s.Topic("request"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	end, _ := ends.Lookup(s.Topic("request"), partition)
+	end, _ := ends.Lookup(s.Topic("request"), 0)
 	return end.Offset
 }
 
-// groupAt waits until the group has committed that offset.
-func groupAt(t *testing.T, s *stage.Stage, partition int32, want int64) {
+// groupAt waits until the group has committed that offset of partition 0.
+func groupAt(t *testing.T, s *stage.Stage, want int64) {
 	t.Helper()
 	stage.Eventually(t, func() string {
 		offsets, err := s.Admin.FetchOffsets(s.Ctx, s.Group())
 		if err != nil {
 			return err.Error()
 		}
-		if at, ok := offsets.Lookup(s.Topic("request"), partition); !ok || at.At != want {
+		if at, ok := offsets.Lookup(s.Topic("request"), 0); !ok || at.At != want {
 			return fmt.Sprintf("committed %v, want %d", at.At, want)
 		}
 		return ""
@@ -113,7 +113,7 @@ func TestTransactions(t *testing.T) {
 			rolledBack, committed := s.Requests(2, 0), s.Requests(5, 0)
 			u.Begin(rolledBack...)
 			u.End(kgo.TryAbort)
-			groupAt(t, s, 0, 3) // though there was nothing to do
+			groupAt(t, s, 3) // though there was nothing to do
 			u.Begin(committed...)
 			u.End(kgo.TryCommit)
 			s.Events(5)
@@ -125,8 +125,8 @@ func TestTransactions(t *testing.T) {
 			s.Produce(behind...)
 			s.Produce(elsewhere...)
 			s.Events(6)
-			stable := stableEnd(t, s, 0)
-			groupAt(t, s, 0, stable)
+			stable := stableEnd(t, s)
+			groupAt(t, s, stable)
 			lagGone(t, w, 2)
 			unseen(t, s, ledger, idsOf(t, rolledBack...), "it was rolled back")
 			unseen(t, s, ledger, idsOf(t, append(open, behind...)...), "a transaction is open there")
@@ -159,15 +159,15 @@ func TestNothingButWhatWasRolledBack(t *testing.T) {
 		"never committed": func(*testing.T, *stage.Stage) {},
 		"committed in its midst": func(t *testing.T, s *stage.Stage) {
 			t.Helper()
-			commit(t, s, 0, 3)
+			commit(t, s, 3)
 		},
 		"committed in front of the marker": func(t *testing.T, s *stage.Stage) {
 			t.Helper()
-			commit(t, s, 0, 5)
+			commit(t, s, 5)
 		},
 		"out of range": func(t *testing.T, s *stage.Stage) {
 			t.Helper()
-			commit(t, s, 0, 1)
+			commit(t, s, 1)
 			var o kadm.Offsets
 			o.AddOffset(s.Topic("request"), 0, 3, -1)
 			if _, err := s.Admin.DeleteRecords(s.Ctx, o); err != nil {
@@ -185,7 +185,7 @@ func TestNothingButWhatWasRolledBack(t *testing.T) {
 			u.End(kgo.TryAbort)
 			prepare(t, s)
 			w := s.Work(map[string]string{"MOCK_LEDGER_FILE": ledger})
-			groupAt(t, s, 0, 6)
+			groupAt(t, s, 6)
 			lagGone(t, w, 1)
 			after := s.Requests(1, 0)
 			s.Produce(after...)
@@ -199,10 +199,11 @@ func TestNothingButWhatWasRolledBack(t *testing.T) {
 	}
 }
 
-func commit(t *testing.T, s *stage.Stage, partition int32, at int64) {
+// commit moves the group in partition 0, as an operator does.
+func commit(t *testing.T, s *stage.Stage, at int64) {
 	t.Helper()
 	var o kadm.Offsets
-	o.AddOffset(s.Topic("request"), partition, at, -1)
+	o.AddOffset(s.Topic("request"), 0, at, -1)
 	if err := s.Admin.CommitAllOffsets(s.Ctx, s.Group(), o); err != nil {
 		t.Fatal(err)
 	}
@@ -234,11 +235,11 @@ func TestLostPlaceBesideTransactions(t *testing.T) {
 	s.Committed()
 	first.Signal(sigTerm)
 	first.Exit()
-	commit(t, s, 0, 0) // an operator's reset
+	commit(t, s, 0) // an operator's reset
 	open := s.Requests(1, 0)
 	u.Begin(open...)
 	second := s.Work(env)
-	groupAt(t, s, 0, stableEnd(t, s, 0))
+	groupAt(t, s, stableEnd(t, s))
 	second.Signal(sigTerm)
 	second.Exit()
 	recommit(t, s, "consumed by hand")
@@ -273,7 +274,7 @@ func TestForeignTransactionsInTheJournal(t *testing.T) {
 	s.Events(5)
 	first.Signal(sigTerm)
 	first.Exit()
-	commit(t, s, 0, 0)
+	commit(t, s, 0)
 	maps.Copy(ids, s.PutMany(1))
 	s.Work(env)
 	s.Events(6)
