@@ -63,10 +63,12 @@ func TestKillsBesideTransactions(t *testing.T) {
 	defer cancel()
 	written := u.run(ctx, 3)
 	lives := k.again(t, s, r, u.ledger)
+	lives = append(lives, k.last(s, u.ledger))
 	if err := <-written; err != nil {
 		t.Fatal(err)
 	}
-	k.judge(t, s, u.ledger, ids, append(lives, k.last(s, u.ledger)))
+	s.Committed()
+	k.judge(t, s, u.ledger, ids, lives)
 	t.Logf("%d requests, %d rolled back; batches: %d committed, %d outside of transactions, %d aborted, %d fenced, %d timed out",
 		len(ids)+len(rolledBack), len(rolledBack), endings[committed], endings[plain], endings[aborted], endings[fenced], endings[timedOut])
 	events := s.SoFar()
