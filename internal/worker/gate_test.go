@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -280,21 +281,22 @@ func TestNoCallStartsBeyondTheBound(t *testing.T) {
 		bounds := rapid.SliceOfN(rapid.IntRange(-1, 25), 1, 10).Draw(r, "bounds")
 		synctest.Test(t, func(t *testing.T) {
 			g := NewGate(slots)
-			bound := slots
+			var bound atomic.Int64
+			bound.Store(int64(slots))
 			var wg sync.WaitGroup
 			wg.Go(func() {
 				for i, n := range bounds {
 					// Never at the moment at which a call begins or ends.
 					time.Sleep(33*time.Millisecond + time.Duration(i+1)*time.Microsecond)
-					bound = min(max(n, 1), slots)
+					bound.Store(int64(min(max(n, 1), slots)))
 					g.Bound(n)
 				}
 			})
 			for range 200 {
 				wg.Go(func() {
 					_ = call(t.Context(), g, 2*time.Millisecond, 10*time.Millisecond, func() {
-						if n := g.InFlight(); n > bound {
-							r.Errorf("a call starts with %d under way, want at most %d", n, bound)
+						if n, most := g.InFlight(), int(bound.Load()); n > most {
+							r.Errorf("a call starts with %d under way, want at most %d", n, most)
 						}
 					})
 				})

@@ -123,7 +123,7 @@ func (o *office) events(t *testing.T, n int) map[string]int {
 
 func (o *office) get(t *testing.T, path string) (status int, body string) {
 	t.Helper()
-	resp, err := http.Get("http://" + o.Addr() + path) //nolint:noctx // a test's
+	resp, err := http.Get("http://" + o.Addr() + path)
 	if err != nil {
 		t.Fatal(err)
 	}
