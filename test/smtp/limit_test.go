@@ -17,7 +17,8 @@ import (
 )
 
 // doorman lets so many connections in at once and turns the others away, as
-// how says: "greeting", "reset", "close", "EHLO" or "MAIL", where it does.
+// how says: "greeting", "reset", "close" or "silence", or "EHLO" or "MAIL",
+// where it does.
 type doorman struct {
 	sink
 
@@ -44,6 +45,8 @@ func (d *doorman) serve(n int, c net.Conn) {
 		io.WriteString(c, tooMany)
 	case "reset":
 		c.(*net.TCPConn).SetLinger(0)
+	case "silence":
+		io.Copy(io.Discard, c) // until the client gives up
 	case "EHLO":
 		_ = play(c, []string{"S: 220 relay.test", "C: EHLO *", "S: " + strings.TrimSpace(tooMany)}, nil)
 	case "MAIL":
@@ -129,6 +132,30 @@ func TestServerThatGrantsFewConnections(t *testing.T) {
 				t.Errorf("the gate lets %d calls be under way, want about 2", n)
 			}
 		})
+	}
+}
+
+// A server that lets connections wait for its greeting, as one with a full
+// backlog does, serves all on those that it has greeted.
+func TestServerThatGreetsFew(t *testing.T) {
+	t.Parallel()
+	d := &doorman{how: "silence"}
+	d.granted.Store(2)
+	srv := serve(t, d.serve)
+	o := options("")
+	o.Port, o.Connections, o.Messages, o.Timeout = srv.port(), 20, 1000, time.Hour // which nobody waits for
+	g := newGated(t, o)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		g.sendMany(t, 300)
+	}()
+	wait(t, "300 messages", done)
+	if n := d.messages.Load(); n != 300 {
+		t.Errorf("%d messages arrived, want 300, each once", n)
+	}
+	if total, _ := srv.count(); total > o.Connections {
+		t.Errorf("%d connections, want at most %d", total, o.Connections)
 	}
 }
 

@@ -28,6 +28,7 @@ type conn struct {
 	ended atomic.Bool // cut was called
 
 	reused bool // has served a call before this one
+	begun  bool // a transaction was begun on it
 	served int  // messages accepted
 	dirty  bool // a transaction may be open: the next one begins with RSET
 	unsure bool // a message was answered: a reply too many may be under way

@@ -37,39 +37,50 @@ const (
 // idle.
 const soon = time.Second
 
-// get makes a connection for a call that found none idle. Where the server
-// grants no further one, it returns one that has become idle meanwhile; the
-// error of a call that gets none is then *email.BusyError.
+// get makes a connection for a call that found none idle, or returns one that
+// becomes idle sooner. Where the server grants no further one, and none becomes
+// idle, the error is *email.BusyError.
 func (p *pool) get(ctx context.Context, deadline time.Time) (*conn, error) {
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		before := p.replies()
-		c, err := p.dial(ctx, deadline)
-		atLimit, silent := refusedOne(err)
-		if !atLimit {
-			return c, err
+		c, d := p.first(ctx, deadline)
+		switch {
+		case c != nil:
+			return c, nil
+		case d == nil:
+			return nil, p.without(ctx)
 		}
-		switch p.judge(ctx, deadline, before, silent) {
+		atLimit, silent := refusedOne(d.err)
+		if !atLimit {
+			return nil, d.err
+		}
+		switch p.judge(ctx, deadline, d.before, silent) {
 		case outage:
-			return nil, err
+			return nil, d.err
 		case limited:
-			return p.idleSoon(ctx, deadline)
+			return p.idleSoon(ctx, deadline, false)
 		case tooSoon:
-			if c := p.idleWithin(ctx, pause); c != nil {
+			if c := p.idleWithin(ctx, pause, false); c != nil {
 				return c, nil
 			}
 		}
 	}
 }
 
-// idleSoon waits for a connection to become idle, not for long.
-func (p *pool) idleSoon(ctx context.Context, deadline time.Time) (*conn, error) {
-	if c := p.idleWithin(ctx, min(soon, time.Until(deadline)/2)); c != nil {
+// idleSoon waits for a connection to become idle, not for long. Proven asks for
+// one that has served a message.
+func (p *pool) idleSoon(ctx context.Context, deadline time.Time, proven bool) (*conn, error) {
+	if c := p.idleWithin(ctx, min(soon, time.Until(deadline)/2), proven); c != nil {
 		return c, nil
 	}
+	return nil, p.without(ctx)
+}
+
+// without is the error of a call that got no connection.
+func (p *pool) without(ctx context.Context) error {
 	if ctx.Err() != nil {
-		return nil, &email.LineError{Stage: "connect", Err: ctx.Err()}
+		return &email.LineError{Stage: "connect", Limit: p.timeout, Err: ctx.Err()}
 	}
-	return nil, &email.BusyError{}
+	return &email.BusyError{}
 }
 
 // refusedOne reports an error of a set-up by which a server, or what stands
@@ -112,7 +123,7 @@ func (p *pool) judge(ctx context.Context, deadline time.Time, before uint64, sil
 	p.refusals++
 	// A refusal is quicker than a welcome: those whose set-up is under way may
 	// be all that the server grants.
-	for p.open == 0 && p.dialing > 0 {
+	for p.open == 0 && p.dialing() > 0 {
 		if !p.waitChange(ctx, time.Until(deadline)) {
 			return outage
 		}
@@ -130,51 +141,11 @@ func (p *pool) judge(ctx context.Context, deadline time.Time, before uint64, sil
 	return limited
 }
 
-// replies counts the signs of life that the server has given.
-func (p *pool) replies() uint64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.answers
-}
-
 // connections returns how many there may be, and how many there are.
 func (p *pool) connections() (limit, open int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.limit, p.open
-}
-
-// dial has a call's connection set up, and counts it.
-func (p *pool) dial(ctx context.Context, deadline time.Time) (c *conn, err error) {
-	p.mu.Lock()
-	p.dialing++
-	p.mu.Unlock()
-	defer func() { // also after a panic
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.dialing--
-		if c != nil {
-			p.granted()
-		}
-		p.wake()
-	}()
-	return p.connect(ctx, deadline)
-}
-
-// idleWithin waits that long for an idle connection, and returns nil where none
-// comes.
-func (p *pool) idleWithin(ctx context.Context, d time.Duration) *conn {
-	end := time.Now().Add(d)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for {
-		if c := p.pop(); c != nil {
-			return c
-		}
-		if !p.waitChange(ctx, time.Until(end)) {
-			return nil
-		}
-	}
 }
 
 // shrink has the pool do with the connections that are open, and returns false
@@ -212,7 +183,11 @@ func (p *pool) granted() {
 
 // refused puts the next trial off. It is called with p.mu held.
 func (p *pool) refused() {
-	p.tried, p.interval = time.Now(), max(p.interval, trialRefused)
+	p.tried = time.Now()
+	if p.open < p.limit { // a lower limit than before may be a mistake
+		p.interval = trialRefused
+	}
+	p.interval = max(p.interval, trialRefused)
 }
 
 // plan has one connection more tried when the last refusal is long enough ago.
@@ -232,68 +207,18 @@ func (p *pool) try() {
 		p.trial = nil
 		return
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	p.cancel = cancel
-	p.wg.Go(func() {
-		defer cancel()
-		p.tryOne(ctx)
-	})
+	d := p.dial(context.Background(), time.Now().Add(p.timeout))
+	d.alone, d.trial = true, true
 }
 
-// tryOne ends a trial: what the server grants is the pool's.
-func (p *pool) tryOne(ctx context.Context) {
-	var c *conn
-	defer func() {
-		_ = recover() // a bug of ours or a library's would end the process; a call that meets it tells
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.trial, p.tried = nil, time.Now()
-		switch {
-		case c == nil:
-			p.interval = min(max(2*p.interval, trialRefused), trialLongest)
-		case p.closed:
-			c.close()
-		default:
-			p.interval = trialGranted
-			p.granted()
-			p.push(c, time.Now())
-		}
-		if p.used >= p.limit {
-			p.plan()
-		}
-	}()
-	c, _ = p.connect(ctx, time.Now().Add(p.timeout))
-}
-
-// wake tells those who wait that something has changed. It is called with p.mu
-// held.
-func (p *pool) wake() {
-	if p.changed != nil {
-		close(p.changed)
-		p.changed = nil
+// triedOne ends a trial. It is called with p.mu held.
+func (p *pool) triedOne(granted bool) {
+	p.trial, p.tried = nil, time.Now()
+	p.interval = min(max(2*p.interval, trialRefused), trialLongest)
+	if granted {
+		p.interval = trialGranted
 	}
-}
-
-// waitChange waits for the next change of the connections, and returns false
-// when none comes in that time. It is called with p.mu held, and gives it up
-// meanwhile.
-func (p *pool) waitChange(ctx context.Context, d time.Duration) bool {
-	if d <= 0 || ctx.Err() != nil {
-		return false
+	if p.used >= p.limit {
+		p.plan()
 	}
-	if p.changed == nil {
-		p.changed = make(chan struct{})
-	}
-	changed := p.changed
-	p.mu.Unlock()
-	defer p.mu.Lock()
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-changed:
-		return true
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-	return false
 }

@@ -179,7 +179,7 @@ func TestTrialsBecomeRare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &narrow{granted: 2}
 		p := newPool(50, n.connect)
-		c := &callers{pool: p, length: 10 * time.Millisecond}
+		c := &callers{pool: p, length: 100 * time.Millisecond}
 		ctx, stop := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() { c.run(ctx, 50) })

@@ -43,24 +43,23 @@ type pool struct {
 	timer   *time.Timer     // quits idle connections
 	changed chan struct{}   // closed at the next change of the connections; nil while nobody waits
 	closed  bool
-	wg      sync.WaitGroup // of connections being quit, and of a trial
+	wg      sync.WaitGroup // of connections that are being quit or set up
 
-	limit    int           // slots that may be taken
-	open     int           // connections that are set up and not given up
-	dialing  int           // connections that are being set up for calls
-	answers  uint64        // how often a connection was set up, or came back from a call in order
-	refusals int           // of connections, since one was set up
-	ended    time.Time     // when the last connection was given up
-	trial    *time.Timer   // tries one connection more; nil while none is due
-	tried    time.Time     // when the server last had the chance to refuse one
-	interval time.Duration // from then to the next trial
-	cancel   context.CancelFunc
+	limit    int                // slots that may be taken
+	open     int                // connections that are set up and not given up
+	dials    map[*dial]struct{} // connections that are being set up
+	answers  uint64             // how often a connection was set up, or came back from a call in order
+	refusals int                // of connections, since one was set up
+	ended    time.Time          // when the last connection was given up
+	trial    *time.Timer        // tries one connection more; nil while none is due
+	tried    time.Time          // when the server last had the chance to refuse one
+	interval time.Duration      // from then to the next trial
 }
 
 func newPool(size int, connect func(context.Context, time.Time) (*conn, error)) *pool {
 	return &pool{
 		size: size, limit: size, messages: maxMessages, idleFor: maxIdle, timeout: maxIdle,
-		connect: connect, interval: trialGranted, cancel: func() {},
+		connect: connect, interval: trialGranted, dials: map[*dial]struct{}{},
 	}
 }
 
@@ -126,20 +125,19 @@ func (p *pool) grant() {
 func (p *pool) take() *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.pop()
+	return p.pop(false)
 }
 
-// pop is take with p.mu held.
-func (p *pool) pop() *conn {
-	n := len(p.idle)
-	if n == 0 {
-		return nil
+// pop is take with p.mu held. Proven asks for one that has served a message.
+func (p *pool) pop(proven bool) *conn {
+	for i := len(p.idle) - 1; i >= 0; i-- {
+		if c := p.idle[i]; c.served > 0 || !proven {
+			p.idle = slices.Delete(p.idle, i, i+1)
+			c.reused = true
+			return c
+		}
 	}
-	c := p.idle[n-1]
-	p.idle[n-1] = nil
-	p.idle = p.idle[:n-1]
-	c.reused = true
-	return c
+	return nil
 }
 
 // give takes a connection back, and leaves the slot of its call.
@@ -254,7 +252,9 @@ func (p *pool) close() {
 			t.Stop()
 		}
 	}
-	p.cancel()
+	for d := range p.dials {
+		d.cancel()
+	}
 	for _, c := range p.idle {
 		p.gone()
 		p.wg.Go(func() { c.quit() })

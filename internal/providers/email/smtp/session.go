@@ -100,10 +100,15 @@ func (s *session) transact(ctx context.Context, rcpts []int) (left []int) {
 		return nil
 	}
 	stop := context.AfterFunc(ctx, s.c.cut)
+	first := !s.c.begun
+	s.c.begun = true
 	t := &transaction{c: s.c, l: l, rcpts: rcpts}
 	err = t.run(ctx, s.limit)
 	if !stop() {
 		s.c.broken = true // its deadline may be set at any moment
+	}
+	if closing421(err) && t.dead && (first || s.replaced) {
+		return s.replace(ctx, t, rcpts, err)
 	}
 	if err != nil && t.dead && s.c.reused {
 		// The server had closed it before it knew of the message, or its
@@ -112,11 +117,6 @@ func (s *session) transact(ctx context.Context, rcpts []int) (left []int) {
 		s.p.pool.drop(s.c)
 		s.c = nil
 		return rcpts
-	}
-	if closing421(err) && t.dead && !s.replaced {
-		if left, ok := s.replace(ctx, rcpts); ok {
-			return left
-		}
 	}
 	return s.settle(t, rcpts, err)
 }
@@ -157,22 +157,20 @@ func (s *session) freeASCII() {
 
 // replace gives up a new connection that the server closes at its first
 // command: where others of ours work, it is one too many, as if it had been
-// refused at its greeting. The message goes on one of the others. It returns
-// false where there is none.
-func (s *session) replace(ctx context.Context, rcpts []int) (left []int, ok bool) {
-	s.replaced = true
+// refused at its greeting. The message goes on one that has served others;
+// where that is closed too, the reply is about the message.
+func (s *session) replace(ctx context.Context, t *transaction, rcpts []int, err error) (left []int) {
 	s.p.pool.drop(s.c)
 	s.c = nil
-	if !s.p.pool.shrink() {
-		return nil, false
+	if s.replaced || !s.p.pool.shrink() {
+		return s.settle(t, rcpts, err)
 	}
-	c, err := s.p.pool.idleSoon(ctx, s.limit.envelope)
-	if err != nil {
+	s.replaced = true
+	if s.c, err = s.p.pool.idleSoon(ctx, s.limit.envelope, true); err != nil {
 		s.fail(rcpts, err)
-		return nil, true
+		return nil
 	}
-	s.c = c
-	return rcpts, true
+	return rcpts
 }
 
 // closing421 reports a reply by which the server closes the connection (RFC
