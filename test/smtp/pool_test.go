@@ -27,6 +27,7 @@ func mailOf(r *models.EmailRequest) provider.Message {
 type sink struct {
 	messages atomic.Int64
 	commands sync.Map // by their first word, how many there were
+	before   func()   // each reply to a message
 	hangUp   func() bool
 }
 
@@ -56,6 +57,9 @@ func (s *sink) serve(_ int, c net.Conn) {
 			say("354 go on")
 			for line != ".\r\n" && err == nil {
 				line, err = in.ReadString('\n')
+			}
+			if s.before != nil {
+				s.before()
 			}
 			s.messages.Add(1) // before the client can know of it
 			say("250 2.0.0 Ok")
@@ -272,10 +276,9 @@ func TestProbeBesideConnections(t *testing.T) {
 	}
 	defer p.Close()
 	arrived, held := make(chan struct{}, 2), make(chan struct{})
-	d.hangUp = func() bool {
+	d.before = func() {
 		arrived <- struct{}{}
 		<-held
-		return false
 	}
 	done := make(chan struct{})
 	go func() {
@@ -332,10 +335,9 @@ func TestProbeFindsAnIdleConnectionClosed(t *testing.T) {
 func TestProbeWhileNewConnectionsAreRefused(t *testing.T) {
 	t.Parallel()
 	arrived, held := make(chan struct{}, 2), make(chan struct{})
-	s := &sink{hangUp: func() bool {
+	s := &sink{before: func() {
 		arrived <- struct{}{}
 		<-held
-		return false
 	}}
 	srv := serve(t, func(n int, c net.Conn) {
 		if n == 1 || n == 2 {
