@@ -130,8 +130,8 @@ func (p *pool) take() *conn {
 
 // pop is take with p.mu held. Proven asks for one that has served a message.
 func (p *pool) pop(proven bool) *conn {
-	for i := len(p.idle) - 1; i >= 0; i-- {
-		if c := p.idle[i]; c.served > 0 || !proven {
+	for i, c := range slices.Backward(p.idle) {
+		if c.served > 0 || !proven {
 			p.idle = slices.Delete(p.idle, i, i+1)
 			c.reused = true
 			return c
