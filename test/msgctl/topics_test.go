@@ -162,7 +162,7 @@ func TestTopicsInitRefused(t *testing.T) {
 		t.Errorf("settings that cannot be: exit code %d\n%s%s", r.code, r.out, r.err)
 	}
 	r = with(t, s, []string{"KAFKA_SMS_REQUEST_TOPIC=no/name"}, "topics", "init", "--channel", "sms")
-	if r.code != 1 || !strings.Contains(r.out, "choose another name") {
+	if r.code != 2 || !strings.Contains(r.err, "KAFKA_SMS_REQUEST_TOPIC: has '/'") || r.out != "" {
 		t.Errorf("an impossible name: exit code %d\n%s%s", r.code, r.out, r.err)
 	}
 }

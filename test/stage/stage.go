@@ -109,6 +109,7 @@ func (s *Stage) CreateTopics(o Options) {
 	if o.AnyTime {
 		most := strconv.FormatInt(math.MaxInt64, 10)
 		big["message.timestamp.after.max.ms"] = &most
+		big["retention.ms"] = new("-1") // or Kafka deletes what seems to be old
 	}
 	for topic, conf := range map[string]map[string]*string{s.Topic("request"): big, s.Topic("status"): o.Status, s.Topic("dlq"): dlq} {
 		partitions := o.Partitions
