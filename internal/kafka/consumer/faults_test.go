@@ -18,7 +18,7 @@ import (
 // one with records does.
 func TestFetchErrorEndsWithAFetch(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, 1, 1)
+	s := newScene(t, 1, 3)
 	var refuse atomic.Bool
 	refuse.Store(true)
 	fetched := make(chan bool, 1e6)
@@ -52,7 +52,7 @@ func TestFetchErrorEndsWithAFetch(t *testing.T) {
 		t.Errorf("State.Err = %v after fetches without an error", err)
 	}
 	if n := m.log.count("read requests: will be tried again"); n != 1 {
-		t.Errorf("the error was logged %d times, want once", n)
+		t.Errorf("the error of three partitions was logged %d times, want once", n)
 	}
 	m.leave()
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/models"
@@ -143,7 +144,8 @@ func (c *Consumer) unfinished(rec *models.Record, err error, what string) {
 // fetchErrors notes the errors of a poll and reports whether there were any.
 func (c *Consumer) fetchErrors(fetches kgo.Fetches) bool {
 	failed := false
-	fetches.EachError(func(topic string, partition int32, err error) {
+	fresh := map[string][]int32{} // partitions by text: what ends a topic ends all of them at once
+	fetches.EachError(func(_ string, partition int32, err error) {
 		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 			return
 		}
@@ -154,11 +156,14 @@ func (c *Consumer) fetchErrors(fetches kgo.Fetches) bool {
 		if isOffRange(err) || session {
 			return
 		}
-		if c.faults.note(partition, err) { // readiness tells it all along
-			c.log.Error().Err(err).Str("topic", topic).Int32("partition", partition).
-				Msg("read requests: will be tried again")
+		if c.faults.note(partition, err) {
+			fresh[err.Error()] = append(fresh[err.Error()], partition)
 		}
 	})
+	for text, partitions := range fresh { // readiness tells it all along
+		c.log.Error().Str(zerolog.ErrorFieldName, text).Str("topic", c.opts.Topic).Ints32("partitions", partitions).
+			Msg("read requests: will be tried again")
+	}
 	return failed
 }
 
