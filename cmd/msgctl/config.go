@@ -24,10 +24,11 @@ func configCommand(s *session) *cobra.Command {
 	return cmd
 }
 
-// origin returns where settings come from, and what is odd about the file.
+// origin returns where settings come from, and what is odd about the file; with
+// an error for mistakes in it, beside which the settings can still be looked at.
 func (s *session) origin() (config.Origin, []string, error) {
 	origin, warnings, err := config.Origins(s.envFile)
-	if err != nil {
+	if origin == nil {
 		return nil, nil, err
 	}
 	return func(name string) (string, string) {
@@ -35,7 +36,7 @@ func (s *session) origin() (config.Origin, []string, error) {
 			return s.brokers, "--brokers"
 		}
 		return origin(name)
-	}, warnings, nil
+	}, warnings, err
 }
 
 // channelArgs takes channels as arguments, and completes them.
@@ -71,20 +72,19 @@ Exit code 2 when a worker would not start.`,
 		Example: `  msgctl config check
   msgctl config check sms --env-file production.env`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			origin, warnings, err := s.origin()
-			if err != nil {
-				return err
+			origin, warnings, wrong := s.origin()
+			if origin == nil {
+				return wrong
 			}
 			report := struct {
 				Channels []channelProblems `json:"channels"`
 				Warnings []string          `json:"warnings"`
 			}{Warnings: warnings}
-			var wrong error
 			for _, channel := range orAll(args) {
 				_, problems := app.Problems(origin.Lookup, models.Channel(channel))
 				report.Channels = append(report.Channels, channelProblems{channel, problems})
 				if len(problems) > 0 {
-					wrong = errSettings
+					wrong = cmp.Or(wrong, error(errSettings))
 				}
 			}
 			if err := s.print(cmd, report, func(w io.Writer) { writeProblems(w, report.Channels, warnings) }); err != nil {
@@ -128,21 +128,20 @@ exit code 2.`,
 		Example: `  msgctl config print sms
   msgctl config print email --changed     # without the defaults`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			origin, warnings, err := s.origin()
-			if err != nil {
-				return err
+			origin, warnings, wrong := s.origin()
+			if origin == nil {
+				return wrong
 			}
 			for _, warning := range warnings {
 				fmt.Fprintln(cmd.ErrOrStderr(), "msgctl: warning:", warning)
 			}
 			var list []channelSettings
-			var wrong error
 			for _, channel := range orAll(args) {
 				list = append(list, channelSettings{channel, inForce(origin, channel, changed)})
 				_, problems := app.Problems(origin.Lookup, models.Channel(channel))
 				for _, p := range problems {
 					fmt.Fprintf(cmd.ErrOrStderr(), "msgctl: %s: %s\n", channel, p)
-					wrong = errSettings
+					wrong = cmp.Or(wrong, error(errSettings))
 				}
 			}
 			if err := s.print(cmd, list, func(w io.Writer) { writeSettings(w, list) }); err != nil {

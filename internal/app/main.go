@@ -67,12 +67,12 @@ func collectLess() {
 
 // start loads the settings and works until SIGINT or SIGTERM.
 func start(name string, b Builder, envFile string, errOut io.Writer) error {
-	lookup, warnings, err := config.Environment(envFile)
-	if err != nil {
-		return err
+	lookup, warnings, mistakes := config.Environment(envFile)
+	if lookup == nil {
+		return mistakes
 	}
 	c, err := config.Load(lookup, string(b.Channel))
-	if err != nil {
+	if err := errors.Join(mistakes, err); err != nil {
 		return err
 	}
 	log, err := logger.New(errOut, c.Env, c.LogLevel)

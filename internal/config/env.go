@@ -14,13 +14,14 @@ import (
 // in the working directory, which may be absent; a file that is named must
 // exist. The warnings are about the variables of the file that no setting reads.
 // Neither they nor the error, an *Error that has the line of each mistake in
-// the file, quote what may be a value.
+// the file, quote what may be a value. Beside such an error there is a Lookup,
+// of all that could be read, so that the settings' problems can be told with it.
 func Environment(path string) (Lookup, []string, error) {
 	origin, warnings, err := Origins(path)
-	if err != nil {
+	if origin == nil {
 		return nil, nil, err
 	}
-	return origin.Lookup, warnings, nil
+	return origin.Lookup, warnings, err
 }
 
 // Origin returns a variable's value and where it was set: "environment" or the
@@ -59,7 +60,7 @@ func Origins(path string) (Origin, []string, error) {
 	}
 	file := readEnvFile(path, data)
 	if len(file.mistakes) > 0 {
-		return nil, nil, &Error{Problems: file.mistakes}
+		err = &Error{Problems: file.mistakes}
 	}
 	values, warnings := file.values, file.unknown()
 	given := map[string]bool{} // to the process by us
@@ -81,7 +82,7 @@ func Origins(path string) (Origin, []string, error) {
 			return value, path
 		}
 		return "", ""
-	}, warnings, nil
+	}, warnings, err
 }
 
 // literal makes the parser take every $ for what it is. By itself it puts other
