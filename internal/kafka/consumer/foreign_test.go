@@ -63,6 +63,25 @@ func TestForeignCommit(t *testing.T) {
 	}
 }
 
+// What was rolled back, and transactions' markers, are no requests that a commit
+// can have passed.
+func TestForeignCommitPastNothing(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, 1, 1)
+	s.put(0, "send")
+	s.tell(0)
+	x := s.begin("upstream")
+	x.put(0, "rolled back")
+	x.end(kgo.TryAbort)
+	s.commit(0, s.end(0), "")
+	m := s.join()
+	s.await(func() bool { return m.log.count("journal read") > 0 })
+	if m.log.count("first_offset") > 0 {
+		t.Errorf("it warns of what was rolled back: %s", m.log.String())
+	}
+	m.leave()
+}
+
 // tell writes the sent event of a request of partition 0.
 func (s *scene) tell(offset int64) {
 	s.t.Helper()

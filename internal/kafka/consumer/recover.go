@@ -160,11 +160,11 @@ func (c *Consumer) takeJournal(
 	if err != nil {
 		return err
 	}
+	c.warnOfForeign(ctx, found)
 	requests := 0
 	for _, w := range open {
 		f := found[w.Partition]
 		requests += f.Fold.Len()
-		c.warnOfForeign(w.Partition, f)
 		// What no worker committed is committed again at once, with the place:
 		// the next owner knows then where to read, and need not be warned.
 		byPartition[w.Partition].recovered(f, w.Committed >= 0 && !f.Foreign)
