@@ -61,6 +61,7 @@ func TestClean(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, own, in, want string }{
 		{"the local part begins a word", "grey@example.com", "4.7.1 greylisted, try later", "4.7.1 greylisted, try later"},
+		{"and is one", "grey@example.com", "4.7.1 grey: greylisted, try later", "4.7.1 [omitted]: greylisted, try later"},
 		{"a subject begins a word", "grey", "4.7.1 greylisted, try later", "4.7.1 greylisted, try later"},
 		{"ends one", "list@example.com", "on a blacklist", "on a blacklist"},
 		{"joined", "jane@example.com", "jane-list jane_x jane.doe mary.jane mary-jane", "jane-list jane_x jane.doe mary.jane mary-jane"},

@@ -26,7 +26,7 @@ var stock = func() map[string]struct{} {
 		credentials daily data database day days dead default defer deferred delay delayed delivered delivery denied
 		destination details detected device disabled disk dns domain down duplicate echo email empty enabled ended
 		enough exceeded exist exists expired failed false fail fault field filter filtered first format forbidden
-		full gateway gone good greeting grey greylist greylisted greylisting gray graylisted handset header helo hello
+		full gateway gone good greeting greylist greylisted greylisting graylisted handset header helo hello
 		help high host hour hourly html http https id inactive incoming info insufficient internal ip json key landline
 		last late later length limit list local locked login long loop low mail mailbox mailer mails maintenance
 		malformed malware many max maximum media memory message messages method minute minutes mobile moved mx name
