@@ -18,12 +18,15 @@ type envFile struct {
 	mistakes []string       // with their line; none quotes what may be a value
 }
 
+// byteOrderMark is what editors on Windows put in front of UTF-8.
+const byteOrderMark = "\uFEFF"
+
 // readEnvFile reads the file assignment by assignment, so that a mistake has a
 // line and hides none behind it. What a value means is the library's to say;
 // its errors are not passed on, because they quote the file.
 func readEnvFile(path string, data []byte) *envFile {
 	f := &envFile{path: path, values: map[string]string{}, lines: map[string]int{}}
-	data = bytes.TrimPrefix(data, []byte("\uFEFF")) // as editors on Windows put it there
+	data = bytes.TrimPrefix(data, []byte(byteOrderMark))
 	if bytes.IndexByte(data, 0) >= 0 {
 		f.mistake(1+bytes.Count(data[:bytes.IndexByte(data, 0)], []byte("\n")), "a zero byte: save the file as UTF-8")
 		return f

@@ -20,7 +20,7 @@ func (s Secret) IsSet() bool { return s.value != "" || s.file != "" }
 
 // Get returns the secret. One that was given as a file is read from it again,
 // so that it can be rotated without a restart; white space around it is
-// trimmed.
+// trimmed, and so is a byte order mark.
 func (s Secret) Get() (string, error) {
 	if s.file == "" {
 		return s.value, nil
@@ -29,7 +29,7 @@ func (s Secret) Get() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read secret: %w", err)
 	}
-	return strings.TrimSpace(string(data)), nil
+	return strings.TrimSpace(strings.TrimPrefix(string(data), byteOrderMark)), nil
 }
 
 // Version returns a text that changes when the secret in the file does, and

@@ -295,6 +295,10 @@ func TestSecretsHideAndRotate(t *testing.T) {
 	if got, _ := c.Twilio.AuthToken.Get(); got != "second" {
 		t.Errorf("Get() = %q after the file changed, want second", got)
 	}
+	write("\uFEFFthird\r\n")
+	if got, _ := c.Twilio.AuthToken.Get(); got != "third" {
+		t.Errorf("Get() = %q of a file with a byte order mark, want third", got)
+	}
 	for _, shown := range []string{fmt.Sprint(c), fmt.Sprintf("%+v %#v %s", c.Twilio, c.Kafka, c.Kafka.SASLPassword)} {
 		if strings.Contains(shown, "hunter2") {
 			t.Errorf("a secret is printed: %s", shown)
