@@ -95,6 +95,7 @@ func TestAnswersOfUnexpectedTypes(t *testing.T) {
 		{"meta", 400, `{"error":{"message":7,"fbtrace_id":{},"code":131026}}`, models.FailurePermanent, false, false, "Meta 131026: "},
 		{"meta", 400, `{"error":{"code":"100","error_subcode":"33"}}`, models.FailureTransient, true, false, "Meta 100: "},
 		{"meta", 400, `{"error":{"code":"999","is_transient":"true"}}`, models.FailureTransient, false, false, "Meta 999: "},
+		{"meta", 400, `{"error":{"message":"m","type":"t","is_transient":true}}`, models.FailureTransient, false, false, "Meta: m"},
 		{"meta", 400, `{"error":{"code":0}}`, models.FailureTransient, true, false, ""}, // a code of Meta's
 		{"meta", 503, `{"error":{"code":"soon"}}`, models.FailureTransient, true, false, ""},
 		{"meta", 500, `{"error":{"code":null}}`, models.FailureTransient, true, false, ""},

@@ -3,6 +3,8 @@ package api_test
 import (
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 	"testing"
 
 	"messaging-worker/internal/models"
@@ -27,17 +29,27 @@ func TestAnswersOfGateways(t *testing.T) {
 		{"Twilio, nothing", twilio, "sms", "", true},
 		{"Twilio, another's JSON", twilio, "sms", `{"message":"no Route matched with those values"}`, true},
 		{"Twilio, another's codes", twilio, "sms", `{"code":"rest_no_route","message":"no","data":{"status":404}}`, true},
+		{"Twilio, the status for a code", twilio, "sms", `{"code":%d,"message":"Not Found"}`, true},
+		{"Twilio, a framework's", twilio, "sms", `{"status":%d,"error":"Not Found","message":"no such path"}`, true},
 		{"Twilio, Meta's form", twilio, "sms", `{"error":{"code":100,"message":"m"}}`, true},
 		{"Twilio, its own", twilio, "sms", `{"code":99999,"message":"m","status":400}`, false},
+		{"Twilio, its own without a code", twilio, "sms", `{"message":"m","more_info":"i","status":%d}`, false},
+		{"Twilio, its own with none", twilio, "sms", `{"code":null,"message":"m","status":"%d"}`, false},
+		{"Twilio, its own with one that is no number", twilio, "sms", `{"code":{},"message":"m","status":%d}`, false},
 		{"Twilio, a code of its table", twilio, "sms", `{"code":21606,"message":"m","status":400}`, false},
 		{"Meta, a page", meta, "whatsapp", page, true},
 		{"Meta, nothing", meta, "whatsapp", "", true},
 		{"Meta, a text", meta, "whatsapp", `{"error":"not found"}`, true},
+		{"Meta, the status for a code", meta, "whatsapp", `{"error":{"code":"%d","message":"m"}}`, true},
+		{"Meta, another's error", meta, "whatsapp", `{"error":{"message":"m"}}`, true},
+		{"Meta, its own without a code", meta, "whatsapp", `{"error":{"message":"m","type":"OAuthException"}}`, false},
+		{"Meta, its own with none", meta, "whatsapp", `{"error":{"code":null,"message":"m","fbtrace_id":"A"}}`, false},
 		{"Meta, its own", meta, "whatsapp", `{"error":{"code":999999,"message":"m"}}`, false},
 	}
 	for _, tt := range tests {
 		for _, status := range []int{400, 404, 405, 407, 410, 418} {
-			_, f := once(t, tt.channel(saying(status, tt.body)), request(tt.kind, 1, text, ""))
+			body := strings.Replace(tt.body, "%d", strconv.Itoa(status), 1)
+			_, f := once(t, tt.channel(saying(status, body)), request(tt.kind, 1, text, ""))
 			if f == nil {
 				t.Fatalf("%s with %d: accepted", tt.name, status)
 			}

@@ -83,6 +83,13 @@ func (o Object) Number(name string) (n int, ok bool) {
 	return int(x), true
 }
 
+// Code returns the code in what a refusal says. One that repeats the HTTP
+// status is none: the providers have no such codes, but gateways write so.
+func (a *Answer) Code(said Object) (code int, ok bool) {
+	code, ok = said.Number("code")
+	return code, ok && (a.Status < 400 || code != a.Status)
+}
+
 // True reports whether a member is true, or a text that says so.
 func (o Object) True(name string) bool {
 	return o[name].Kind() == 't' || strings.EqualFold(o.Text(name), "true")

@@ -154,8 +154,8 @@ func (c *Client) unreadable(a *api.Answer) *api.Error {
 	return &api.Error{Provider: name, Status: a.Status, Raw: a.Raw(), Unreadable: true}
 }
 
-// refusal reads an error. What a gateway says has no code that can be read:
-// then the status has to do. 0 is a code of Meta's, so none is not 0.
+// refusal reads an error. One without a code that can be read goes by its
+// status, as what a gateway says does. 0 is a code of Meta's, so none is not 0.
 func (c *Client) refusal(a *api.Answer) *api.Error {
 	answer, _ := a.Object()
 	said := answer.Object("error")
@@ -163,9 +163,12 @@ func (c *Client) refusal(a *api.Answer) *api.Error {
 		Provider: name, Status: a.Status, Message: said.Text("message"), Raw: a.Raw(),
 		RetryAfter: a.RetryAfter(), RequestID: said.Text("fbtrace_id"),
 	}
-	code, ok := said.Number("code")
+	code, ok := a.Code(said)
 	if !ok {
-		e.Foreign = true
+		e.Foreign = !graphs(said)
+		if !e.Foreign && said.True("is_transient") {
+			e.Class = api.Transient
+		}
 		return e
 	}
 	e.Code = code
@@ -180,4 +183,10 @@ func (c *Client) refusal(a *api.Answer) *api.Error {
 		e.Class = api.Transient
 	}
 	return e
+}
+
+// graphs reports whether an error without a code is the Graph API's all the
+// same: its errors have a message, a type and a trace.
+func graphs(said api.Object) bool {
+	return said.Text("message") != "" && (said.Text("type") != "" || said.Text("fbtrace_id") != "")
 }

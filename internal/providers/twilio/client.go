@@ -171,14 +171,26 @@ func (c *Client) unreadable(a *api.Answer) *api.Error {
 	return &api.Error{Provider: name, Status: a.Status, Raw: a.Raw(), RequestID: requestID(a), Unreadable: true}
 }
 
-// refusal reads an error. What a gateway says has no code that can be read:
-// then the status has to do.
+// refusal reads an error. One without a code that can be read goes by its
+// status, as what a gateway says does.
 func (c *Client) refusal(a *api.Answer) *api.Error {
 	said, _ := a.Object()
-	code, ok := said.Number("code")
+	code, ok := a.Code(said)
+	if !ok {
+		code = 0
+	}
 	e := c.error(a, code, said.Text("message"))
-	e.Foreign = !ok
+	e.Foreign = !ok && !twilios(a, said)
 	return e
+}
+
+// twilios reports whether an error without a code is Twilio's all the same: it
+// always gives the message and the status, and a code only where it has one
+// (twilio.com/docs/usage/twilios-response#exceptions). Frameworks that write
+// these two name the error besides.
+func twilios(a *api.Answer, said api.Object) bool {
+	status, _ := said.Number("status")
+	return said.Text("message") != "" && status == a.Status && said["error"] == nil
 }
 
 func (c *Client) error(a *api.Answer, code int, message string) *api.Error {
