@@ -69,6 +69,7 @@ func Codes() api.Codes {
 		{Code: 131016, Class: api.Transient, Scope: "provider", Note: "service unavailable", Source: source},
 		{Code: 131021, Class: api.Permanent, Scope: "recipient", Note: "sender and recipient are the same", Source: source},
 		{Code: 131026, Class: api.Permanent, Scope: "recipient", Note: "undeliverable", Source: source},
+		{Code: 131030, Class: api.Permanent, Scope: "recipient", Note: "recipient is not on the list of a test number", Source: source},
 		{Code: 131031, Class: api.SetUp, Scope: "account", Note: "account locked", Source: source},
 		{Code: 131037, Class: api.SetUp, Scope: "sender", Note: "display name not approved", Source: source},
 		{Code: 131042, Class: api.SetUp, Scope: "account", Note: "payment or eligibility problem", Source: source},

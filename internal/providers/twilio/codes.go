@@ -28,6 +28,7 @@ func Codes() api.Codes {
 		{Code: 21210, Class: api.Permanent, Scope: "sender", Note: "From is not verified", Source: "twilio.com/docs/api/errors/21210"},
 		{Code: 21211, Class: api.Permanent, Scope: "recipient", Note: "To is not a valid number", Source: "twilio.com/docs/api/errors/21211"},
 		{Code: 21212, Class: api.Permanent, Scope: "sender", Note: "From is not a valid number", Source: "twilio.com/docs/api/errors/21212"},
+		{Code: 21265, Class: api.Permanent, Scope: "recipient", Note: "To is a short code", Source: "twilio.com/docs/api/errors/21265"},
 		{Code: 21408, Class: api.Permanent, Scope: "recipient", Note: "region of To is not enabled", Source: "twilio.com/docs/api/errors/21408"},
 		{Code: 21602, Class: api.Permanent, Scope: "message", Note: "Body is missing", Source: "twilio.com/docs/api/errors/21602"},
 		{Code: 21603, Class: api.Permanent, Scope: "sender", Note: "From is required", Source: "twilio.com/docs/api/errors/21603"},
