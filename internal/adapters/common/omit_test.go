@@ -25,6 +25,9 @@ func TestOmit(t *testing.T) {
 		{"code behind escapes", "123456", `"\n123456\r" %20123456 =20123456 \u000a123456 x123456 n123456`, `"\n[omitted]\r" %20[omitted] =20[omitted] \u000a[omitted] x123456 n123456`},
 		{"short words", "is on", "this one is on", "this one [omitted]"},
 		{"a sentence glued to others", "your code is 1234", "xyour code is 12345", "x[omitted]5"},
+		{"as a form", "Zoë, code 1234: a&b", "Body=Zo%C3%AB%2C+code+1234%3A+a%26b&To=1", "Body=[omitted]&To=1"},
+		{"in a URL", "Zoë, code 1234", "?Body=Zo%C3%AB%2C%20code%201234", "?Body=[omitted]"},
+		{"on a page", `<b>"A" & 'B'`, "<p>&lt;b&gt;&#34;A&#34; &amp; &#39;B&#39;</p><p>&lt;b&gt;&quot;A&quot; &amp; &#39;B&#39;</p>", "<p>[omitted]</p><p>[omitted]</p>"},
 		{"as JSON", "line one\nline \"two\"/ü", `line one\nline \"two\"\/\u00fc`, "[omitted]"},
 	}
 	for _, tt := range tests {

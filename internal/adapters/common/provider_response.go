@@ -2,6 +2,8 @@ package common
 
 import (
 	"fmt"
+	"html"
+	"net/url"
 	"strings"
 	"time"
 	"unicode/utf16"
@@ -19,14 +21,20 @@ func Clean(text string, own ...string) string {
 }
 
 // forms returns how a text may come back in an answer of that length: as it
-// is, without what is around it, and as JSON writes it, with and without
-// characters beyond ASCII.
+// is, without what is around it, as JSON writes it, with and without
+// characters beyond ASCII, as a form or URL has it, and as a page of HTML.
 func forms(s string, length int) []string {
 	core := strings.TrimPrefix(strings.TrimSpace(s), "+")
 	if len(core) > length {
 		return nil
 	}
 	list := []string{s, core}
+	query, page := url.QueryEscape(core), html.EscapeString(core)
+	for _, form := range []string{query, strings.ReplaceAll(query, "+", "%20"), page, strings.ReplaceAll(page, "&#34;", "&quot;")} {
+		if form != core {
+			list = append(list, form)
+		}
+	}
 	quoted, err := jsontext.AppendQuote(nil, core)
 	if err != nil {
 		return list
