@@ -38,6 +38,7 @@ type assignment struct {
 	sent      int64          // the highest offset of a commit under way or of unknown outcome, or -1
 	sentFirst int64          // what sent was before the last commit
 	committed int64          // acknowledged by Kafka; -1 before the first commit
+	refusal   error          // of the last commit, nil where it was taken; under Consumer.commitMu alone
 	known     bool           // at most once: what the group has committed before
 	fold      *journal.Fold  // what earlier owners did; nil once it is behind us
 	notes     *journal.Notes // nil until the journal is read, and with AtMostOnce

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -106,7 +104,7 @@ func (c *Consumer) commit(ctx context.Context, assignments []*assignment) {
 		}
 		a.setCommitted(pos.Offset, keptAt[a.partition])
 	}
-	c.tellRefused(offsets, failed)
+	c.tellRefused(assignments, offsets, failed)
 	if len(failed) > 0 {
 		c.tally.commitFailures.Add(1)
 	} else {
@@ -114,14 +112,21 @@ func (c *Consumer) commit(ctx context.Context, assignments []*assignment) {
 	}
 }
 
-// tellRefused says of which partitions Kafka refuses commits: once, and again
-// when its reason changes.
-func (c *Consumer) tellRefused(sent map[int32]kgo.EpochOffset, failed map[int32]error) {
-	fresh := map[error][]int32{} // kerr has one value for each code
-	for _, partition := range slices.Sorted(maps.Keys(sent)) {
-		err := failed[partition]
-		if c.told.News(fmt.Sprint("commit ", partition), err) && err != nil {
-			fresh[err] = append(fresh[err], partition)
+// tellRefused says why Kafka refuses commits: once for all partitions that it
+// refuses for the same reason, and again when the reason changes. It is called
+// with c.commitMu held.
+func (c *Consumer) tellRefused(assignments []*assignment, sent map[int32]kgo.EpochOffset, failed map[int32]error) {
+	stood := map[error]bool{} // kerr has one value for each code
+	for _, a := range assignments {
+		stood[a.refusal] = true
+	}
+	fresh := map[error][]int32{}
+	for _, a := range assignments {
+		if _, ok := sent[a.partition]; !ok {
+			continue
+		}
+		if a.refusal = failed[a.partition]; a.refusal != nil && !stood[a.refusal] {
+			fresh[a.refusal] = append(fresh[a.refusal], a.partition)
 		}
 	}
 	for err, partitions := range fresh {

@@ -157,11 +157,11 @@ func TestGroupErrorEndsWithTheNextSession(t *testing.T) {
 	m.leave()
 }
 
-// A commit that is refused again and again is told once, and again when the
-// reason changes; it is tried all along.
+// Commits that are refused again and again are told once for all partitions, and
+// again when the reason changes; they are tried all along.
 func TestStandingCommitErrorIsToldOnce(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, 1, 1)
+	s := newScene(t, 1, 3)
 	var code atomic.Int32
 	commits := make(chan struct{}, 1e6)
 	s.cluster.ControlKey(kmsg.OffsetCommit.Int16(), func(request kmsg.Request) (kmsg.Response, error, bool) {
@@ -193,6 +193,12 @@ func TestStandingCommitErrorIsToldOnce(t *testing.T) {
 		code.Store(int32(why.Code))
 		s.put(0, "send")
 		s.await(func() bool { return m.log.count(why.Message) > 0 })
+		for partition := range int32(2) {
+			s.put(1+partition, "send") // theirs are refused later
+			for range 5 + len(commits) {
+				wait(t, commits, "a further commit")
+			}
+		}
 		for range 20 + len(commits) {
 			wait(t, commits, "a further commit")
 		}
