@@ -116,6 +116,8 @@ func (b *Breaker) end(turn int, c callEnd) verdict {
 	switch f := c.failure; {
 	case f != nil && f.Unexplained != "":
 		return b.refused(turn, c)
+	case f != nil && f.OfUs && !f.Ambiguous:
+		return b.refusedUs(turn, c)
 	case turn != b.turn: // it began before an outage, or in one
 	case f != nil && f.Unreachable:
 		b.failed(f, c.critical)

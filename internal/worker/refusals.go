@@ -117,6 +117,26 @@ func (b *Breaker) refused(turn int, c callEnd) verdict {
 	}
 }
 
+// refusedUs is told of an answer that is known to be about us, and says what
+// becomes of its message. It is called with b.mu held.
+//
+// Probes may be well all the time, as where a quota is spent: then each time
+// that the breaker looks a message is refused. So while it is not closed such
+// an answer spends no attempt, whenever its call began, but one each time that
+// the provider has let somebody in since: it may be the message after all, and
+// such a one is to come to its end. The answer to a last attempt opens the
+// breaker at once, for it would be the message's end.
+func (b *Breaker) refusedUs(turn int, c callEnd) verdict {
+	if turn == b.turn {
+		b.failed(c.failure, c.critical || c.last)
+	}
+	spends := c.known != 0 && c.known != b.letIn
+	if b.opts.Failures == 0 || b.state == Closed || spends && c.last {
+		return verdict{}
+	}
+	return verdict{postponed: true, unspent: !spends, letIn: b.letIn}
+}
+
 // openForRefusals is called with b.mu held.
 func (b *Breaker) openForRefusals(f *common.Failure, wait time.Duration) {
 	b.open(fmt.Errorf("%d in a row refused for what neither recipient nor message explains, the last: %s", b.refusals, f.Unexplained), wait)

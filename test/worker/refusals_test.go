@@ -351,3 +351,79 @@ func TestRefusalsAfterAnOutage(t *testing.T) {
 		stop()
 	})
 }
+
+// overQuota is a refusal that is known to be of us.
+func overQuota() *common.Failure {
+	f := common.Transient(errors.New("smtp 550 Daily user sending quota exceeded"))
+	f.Unreachable, f.OfUs = true, true
+	return f
+}
+
+// An account whose quota is spent, though its probes are well, costs no
+// message, however many attempts there are and however long it lasts.
+func TestSpentQuotaCostsNoMessage(t *testing.T) {
+	t.Parallel()
+	for _, concurrency := range []int{1, 10, 50} {
+		for _, attempts := range []int{1, 3} {
+			t.Run(fmt.Sprintf("%d at once, %d attempts", concurrency, attempts), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					const messages, lasts = 200, time.Hour
+					w, start := newRefusing(t, concurrency, 10), time.Now()
+					w.options.MaxAttempts = attempts
+					stop := w.start(t)
+					for i := range messages {
+						w.give(t.Context(), &claim{}, func() *common.Failure {
+							time.Sleep(time.Duration(i%7) * 100 * time.Millisecond) // they end in any order
+							if time.Since(start) < lasts {
+								return overQuota()
+							}
+							return nil
+						})
+					}
+					time.Sleep(lasts - time.Second)
+					s, _, reason := w.breaker.State()
+					if s == worker.Closed || !strings.Contains(reason, "quota") {
+						t.Errorf("the breaker is %v for %q, want a reason that names the answer", s, reason)
+					}
+					w.runs.Wait()
+					if letters, _ := w.counts(); letters > 0 {
+						t.Errorf("%d dead letters, want none", letters)
+					}
+					stop()
+				})
+			})
+		}
+	}
+}
+
+// A message that alone is answered so comes to its end while others are sent.
+func TestMessageThatAloneIsAnsweredLikeUsEnds(t *testing.T) {
+	t.Parallel()
+	for _, attempts := range []int{1, 3} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newRefusing(t, 10, 10)
+			w.options.MaxAttempts = attempts
+			stop := w.start(t)
+			for i := range 100 {
+				w.give(t.Context(), &claim{}, func() *common.Failure {
+					time.Sleep(50 * time.Millisecond)
+					if i%20 == 0 {
+						return overQuota()
+					}
+					return nil
+				})
+				time.Sleep(time.Second)
+			}
+			for n, letters := 0, 0; letters < 5; letters, _ = w.counts() { // those left need others to be let in
+				if n++; n > 200 {
+					t.Fatalf("%d attempts: %d dead letters after %d further messages, want 5", attempts, letters, n)
+				}
+				w.give(t.Context(), &claim{}, func() *common.Failure { time.Sleep(50 * time.Millisecond); return nil })
+				time.Sleep(10 * time.Second)
+			}
+			w.runs.Wait()
+			stop()
+		})
+	}
+}

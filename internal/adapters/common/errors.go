@@ -31,6 +31,12 @@ type Failure struct {
 	// refused: more log-ins with the same ones may get the account locked.
 	Credentials bool
 
+	// OfUs marks an Unreachable failure that is an answer about us: our host,
+	// name, credentials, account, quota or settings. Nobody was sent anything,
+	// and it holds for all recipients of the call. While the breaker is not
+	// closed it spends no attempt: probes may be well all the time.
+	OfUs bool
+
 	// Unexplained names the answer of a refusal for good that no table takes
 	// for the recipient's or the message's own: it may be us who is refused.
 	// It is empty for all other failures, and where the provider accepted a

@@ -93,7 +93,7 @@ func throttles(r email.Reply) bool { return r.Code == 421 && r.Enhanced[1] == 7 
 // nothing about the message.
 func setUp(err error) *common.Failure {
 	f := common.Transient(err)
-	f.Unreachable = true
+	f.Unreachable, f.OfUs = true, true
 	return f
 }
 
@@ -145,7 +145,8 @@ func failed(err error, limit time.Duration, own []string) (models.ProviderRespon
 	case !ok && !isLine:
 		return models.ProviderResponse{Status: models.StatusUnknown}, common.Unknown(errors.New("provider failed without a reply"))
 	case !ok:
-		resp, f = models.ProviderResponse{Status: models.StatusUnavailable}, setUp(errors.New("network error"))
+		resp, f = models.ProviderResponse{Status: models.StatusUnavailable}, common.Transient(errors.New("network error"))
+		f.Unreachable = true
 	}
 	switch {
 	case isLine && line.Ambiguous:

@@ -127,7 +127,7 @@ const mockName = "Mock"
 
 // byClass puts what the provider's table says into f.
 func byClass(e *api.Error, f *common.Failure) (status string) {
-	f.Accepted, f.Unreachable, f.Unexplained = false, e.Status >= 500, ""
+	f.Accepted, f.Unreachable, f.OfUs, f.Unexplained = false, e.Status >= 500, false, ""
 	if e.Status < 300 { // created and failed at once: the status says nothing
 		f.Err = errors.New(e.Error())
 	}
@@ -142,7 +142,7 @@ func byClass(e *api.Error, f *common.Failure) (status string) {
 		f.Class = models.FailureTransient
 		return models.StatusRateLimited
 	case api.SetUp:
-		f.Class, f.Unreachable = models.FailureTransient, true
+		f.Class, f.Unreachable, f.OfUs = models.FailureTransient, true, true
 	case api.Transient:
 		f.Class = models.FailureTransient
 	}
