@@ -168,7 +168,7 @@ func (u *upstream) produce(ctx context.Context) error {
 func (u *upstream) name() string { return u.s.Name + "-" + strconv.FormatInt(u.names.Add(1), 10) }
 
 func (u *upstream) connect(name string, timeout time.Duration) (*kgo.Client, error) {
-	return kgo.NewClient(kgo.SeedBrokers(u.s.Brokers...), kgo.TransactionalID(name), kgo.TransactionTimeout(timeout))
+	return kgo.NewClient(kgo.SeedBrokers(u.s.Brokers...), kgo.TransactionalID(name), kgo.TransactionTimeout(timeout), kgo.UnknownTopicRetries(-1))
 }
 
 // replace connects the producer that comes after a killed one: its first word

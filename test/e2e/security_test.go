@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -191,6 +192,16 @@ func acl(t *testing.T, s *stage.Stage, b *kadm.ACLBuilder) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	stage.Eventually(t, func() string { // the controller has them, and the broker a moment later
+		inForce, err := s.Admin.DescribeACLs(s.Ctx, b)
+		if err != nil {
+			return err.Error()
+		}
+		if slices.ContainsFunc(inForce, func(r kadm.DescribeACLsResult) bool { return len(r.Described) == 0 }) {
+			return "the broker does not know of every permission yet"
+		}
+		return ""
+	})
 }
 
 // Every way in that Kafka knows, with no more permissions than a worker needs.

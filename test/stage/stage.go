@@ -66,6 +66,7 @@ func New(t *testing.T, channel models.Channel, o Options) *Stage {
 	s.Client, err = kgo.NewClient(
 		kgo.SeedBrokers(s.Brokers...), kgo.ProducerBatchMaxBytes(32<<20), kgo.MaxBufferedRecords(1<<20),
 		kgo.RecordPartitioner(explicitOrKey{kgo.StickyKeyPartitioner(nil)}),
+		kgo.UnknownTopicRetries(-1), // a topic that was just made may not be known to the broker yet
 	)
 	if err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ func (s *Stage) Upstream(id string, timeout time.Duration) *Upstream {
 	s.t.Helper()
 	client, err := kgo.NewClient(
 		kgo.SeedBrokers(s.Brokers...), kgo.TransactionalID(s.Name+"-"+id), kgo.TransactionTimeout(timeout),
-		kgo.RecordPartitioner(explicitOrKey{kgo.StickyKeyPartitioner(nil)}),
+		kgo.UnknownTopicRetries(-1), kgo.RecordPartitioner(explicitOrKey{kgo.StickyKeyPartitioner(nil)}),
 	)
 	if err != nil {
 		s.t.Fatal(err)
