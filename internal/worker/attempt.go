@@ -166,11 +166,10 @@ func (e *Engine) run(ctx, calls context.Context, m *message, units [][]int) []re
 // call makes one provider call in a slot of its own. Later says that its place
 // ahead is still to be had.
 func (e *Engine) call(ctx, calls context.Context, m *message, recipients []int, later bool) result {
-	notStarted := result{recipients: recipients, failure: common.Transient(errNotStarted), notStarted: true}
 	for {
 		ticket, err := e.start(ctx, calls, m, recipients, later)
 		if err != nil {
-			return notStarted
+			return notStarted(recipients)
 		}
 		r := e.callNow(calls, m, recipients, ticket)
 		if r.failure == nil || !r.failure.NotCalled || calls.Err() != nil {
@@ -180,10 +179,15 @@ func (e *Engine) call(ctx, calls context.Context, m *message, recipients []int, 
 		e.gate.Return(ticket)
 		if ctx.Err() != nil { // it had its last chance
 			e.gate.Withdraw(1)
-			return notStarted
+			return notStarted(recipients)
 		}
 		later = false
 	}
+}
+
+// notStarted is the result of a call that was not made.
+func notStarted(recipients []int) result {
+	return result{recipients: recipients, failure: common.Transient(errNotStarted), notStarted: true}
 }
 
 // callNow makes a call that has its slot, and has breaker and limits know how
@@ -203,7 +207,7 @@ func (e *Engine) callNow(calls context.Context, m *message, recipients []int, ti
 		unknown.Class = models.FailureUnknown
 		r.failure, r.assumed = &unknown, true
 	}
-	r.heed(e.opts.Breaker.end(turn, endOf(m, &r, e.opts.MaxAttempts)))
+	r.apply(e.opts.Breaker.end(turn, endOf(m, &r, e.opts.MaxAttempts)))
 	return r
 }
 

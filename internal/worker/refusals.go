@@ -46,8 +46,8 @@ func endOf(m *message, r *result, maxAttempts int) callEnd {
 	}
 }
 
-// heed turns a refusal that is not the message's into a failure for now.
-func (r *result) heed(v verdict) {
+// apply turns a refusal that is not the message's into a failure for now.
+func (r *result) apply(v verdict) {
 	if !v.postponed {
 		return
 	}
