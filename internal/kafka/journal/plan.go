@@ -97,7 +97,7 @@ func (p *plan) want(ctx context.Context, w Want, id [16]byte, partitions int32, 
 	case ours && place.Partition == now && place.Offset >= low && place.Offset <= end:
 		from = place.Offset
 	default:
-		if from, err = p.byTime(ctx, w, now, low, end); err != nil {
+		if from, err = p.byTime(ctx, w.Partition, max(w.Committed, start), now, low, end); err != nil {
 			return err
 		}
 	}
@@ -125,12 +125,13 @@ func (p *plan) want(ctx context.Context, w Want, id [16]byte, partitions int32, 
 // hundred requests, in one fetch.
 const foreignTail = 1000
 
-// byTime returns where reading begins when the commit does not say: at the
-// first event stamped at most lookBack before the committed request, or at low
+// byTime returns where reading begins when the commit of a request partition
+// does not say: at the first event of the status partition stamped at most
+// lookBack before the request that is committed next, or at low
 // where that has no usable time: its events may be anywhere. Without such a
 // request nothing can have happened to it, and reading begins at end.
-func (p *plan) byTime(ctx context.Context, w Want, partition int32, low, end int64) (int64, error) {
-	at, ok, err := p.timestamp(ctx, w)
+func (p *plan) byTime(ctx context.Context, requests int32, committed int64, partition int32, low, end int64) (int64, error) {
+	at, ok, err := p.timestamp(ctx, requests, committed)
 	if err != nil || !ok {
 		return end, err
 	}
@@ -148,24 +149,20 @@ func (p *plan) byTime(ctx context.Context, w Want, partition int32, low, end int
 	return min(o.Offset, end), nil
 }
 
-// timestamp returns that of the first committed record from the committed
-// offset on, the zero time where Kafka does not tell it, and false where there
+// timestamp returns that of the first committed record of a request partition
+// from an offset on, the zero time where Kafka does not tell it, and false where there
 // is no such record: then no owner has seen one.
-func (p *plan) timestamp(ctx context.Context, w Want) (at time.Time, ok bool, err error) {
-	starts, err := p.admin.ListStartOffsets(ctx, p.Requests)
-	if err != nil {
-		return at, false, fmt.Errorf("ask for log starts: %w", err)
-	}
+func (p *plan) timestamp(ctx context.Context, partition int32, from int64) (at time.Time, ok bool, err error) {
 	ends, err := p.admin.ListCommittedOffsets(ctx, p.Requests)
 	if err != nil {
 		return at, false, fmt.Errorf("ask for log ends: %w", err)
 	}
-	start, end, err := logs{starts, ends}.of(p.Requests, w.Partition)
-	if err != nil {
-		return at, false, err
+	end, ok := ends.Lookup(p.Requests, partition)
+	if !ok || end.Err != nil {
+		return at, false, errors.Join(errors.New("ask for log end"), end.Err)
 	}
-	for from := max(w.Committed, start); from < end; {
-		rec, next, err := kafka.NextCommitted(ctx, p.client, p.Requests, w.Partition, from)
+	for from < end.Offset {
+		rec, next, err := kafka.NextCommitted(ctx, p.client, p.Requests, partition, from)
 		if err != nil {
 			return at, false, fmt.Errorf("read a request: %w", err)
 		}
