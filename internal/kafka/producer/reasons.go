@@ -43,14 +43,20 @@ func (r *reasons) Log(level kgo.LogLevel, msg string, keyvals ...any) {
 	}
 }
 
-// learn reads what the client says of an answered request:
+// What the client says of an answered request:
 //
 //	TOPIC[PARTITION{retrying@-1,RECORDS(ERROR)}, …], …
+var (
+	answeredTopic = regexp.MustCompile(`([\w.-]+)\[([^\]]*)\]`)
+	triedAgain    = regexp.MustCompile(`retrying@-?\d+,\d+\((.*?)\)\}`)
+)
+
+// learn reads what the client says of an answered request.
 func (r *reasons) learn(text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, topic := range regexp.MustCompile(`([\w.-]+)\[([^\]]*)\]`).FindAllStringSubmatch(text, -1) {
-		if why := regexp.MustCompile(`retrying@-?\d+,\d+\((.*?)\)\}`).FindStringSubmatch(topic[2]); why != nil {
+	for _, topic := range answeredTopic.FindAllStringSubmatch(text, -1) {
+		if why := triedAgain.FindStringSubmatch(topic[2]); why != nil {
 			r.of[topic[1]] = why[1]
 		}
 	}
