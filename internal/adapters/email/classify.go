@@ -64,6 +64,16 @@ func about(stage string, r email.Reply, own []string) string {
 	return found
 }
 
+// itsOwn reports a refusal for good for the recipient's or the message's own
+// sake.
+func itsOwn(stage string, r email.Reply, own []string) bool {
+	if r.Code < 500 || r.Code > 599 {
+		return false
+	}
+	whom := about(stage, r, own)
+	return whom == email.AboutRecipient || whom == email.AboutMessage
+}
+
 // refusesUs reports a refusal for good that is neither the recipient's nor the
 // message's: of our host, credentials or quota, or for the server's own state.
 func refusesUs(stage string, r email.Reply, own []string) bool {
@@ -184,7 +194,7 @@ func classify(stage string, r email.Reply, own []string) (string, *common.Failur
 	}
 	class, status := classOf(r)
 	f := &common.Failure{Class: class, Unreachable: r.Code == 421, Throttle: throttles(r), Err: shortText(r, own)}
-	if whom := about(stage, r, own); class == models.FailurePermanent && whom != email.AboutRecipient && whom != email.AboutMessage {
+	if class == models.FailurePermanent && !itsOwn(stage, r, own) {
 		f.Unexplained = models.CutRunes(r.String()+" "+clean(r.Message, own), 200)
 	}
 	return status, f

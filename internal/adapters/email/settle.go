@@ -87,8 +87,7 @@ const rcpt = "RCPT"
 // explained reports a recipient that was refused for its own sake: a server
 // that looks at recipients has let us in.
 func (t *talk) explained(r email.Refusal) bool {
-	_, f := classify(rcpt, r.Reply, t.own)
-	return f.Class == models.FailurePermanent && f.Unexplained == ""
+	return itsOwn(rcpt, r.Reply, t.own)
 }
 
 // unexplained names the first refusal that may be about us, or "".
