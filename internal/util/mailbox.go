@@ -171,7 +171,7 @@ func isQuoted(s string) bool {
 // ASCII or an address literal (RFC 5321, 4.1.1.1). A bare address is neither,
 // and no domain has an underscore.
 func IsHeloName(s string) bool {
-	if strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) {
+	if !IsASCII(s) {
 		return false
 	}
 	if strings.HasPrefix(s, "[") {
