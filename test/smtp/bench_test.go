@@ -9,8 +9,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"messaging-worker/internal/providers/email/smtp"
 )
 
 // BenchmarkHundredRecipients has 10 ms of round trip between client and
@@ -21,10 +19,7 @@ func BenchmarkHundredRecipients(b *testing.B) {
 	far := serve(b, func(_ int, c net.Conn) { delayed(c, srv.Addr().String(), 5*time.Millisecond) })
 	o := options("")
 	o.Port = far.port()
-	p, err := smtp.New(o)
-	if err != nil {
-		b.Fatal(err)
-	}
+	p := newProvider(b, o)
 	var to []string
 	for i := range 100 {
 		to = append(to, fmt.Sprintf("user%d@example.com", i))

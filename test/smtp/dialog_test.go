@@ -100,10 +100,7 @@ func scripted(t *testing.T, archive *txtar.Archive, o smtp.Options, config *tls.
 		}
 	})
 	o.Port = s.port()
-	p, err := smtp.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p = newProvider(t, o)
 	return p, func() {
 		s.rest()
 		if played != len(dialogs) {
@@ -113,6 +110,16 @@ func scripted(t *testing.T, archive *txtar.Archive, o smtp.Options, config *tls.
 			t.Error(f)
 		}
 	}
+}
+
+// newProvider makes a provider with those options. Close it.
+func newProvider(tb testing.TB, o smtp.Options) *smtp.Provider {
+	tb.Helper()
+	p, err := smtp.New(o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return p
 }
 
 func options(text string) smtp.Options {

@@ -15,7 +15,6 @@ import (
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/adapters/email"
 	"messaging-worker/internal/models"
-	"messaging-worker/internal/providers/email/smtp"
 )
 
 // narrow takes so many recipients a transaction, and answers a message once
@@ -95,10 +94,7 @@ func TestFurtherTransactionsHaveTheTimeOfOneCall(t *testing.T) {
 			srv := serve(t, s.serve)
 			o := options("")
 			o.Port, o.Timeout, o.DataTimeout = srv.port(), tt.limit, tt.data
-			p, err := smtp.New(o)
-			if err != nil {
-				t.Fatal(err)
-			}
+			p := newProvider(t, o)
 			defer p.Close()
 			ctx, cancel := context.WithTimeout(t.Context(), tt.ctx)
 			defer cancel()
@@ -126,13 +122,10 @@ func TestFurtherTransactionStalls(t *testing.T) {
 	})
 	o := options("")
 	o.Port, o.Timeout = srv.port(), brief
-	p, err := smtp.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newProvider(t, o)
 	defer p.Close()
 	req := request("to: a@example.com b@example.com")
-	_, err = email.New(p, common.Limits{}, o.Timeout).Send(t.Context(), req, common.Call{Attempt: 1, Recipients: []int{0, 1}})
+	_, err := email.New(p, common.Limits{}, o.Timeout).Send(t.Context(), req, common.Call{Attempt: 1, Recipients: []int{0, 1}})
 	f := common.Classify(err)
 	if f == nil || f.Class != models.FailureTransient || f.Ambiguous || f.Unreachable || !slices.Equal(f.Open, []int{1}) {
 		t.Errorf("%+v, want number 1 open for certain", f)
@@ -149,10 +142,7 @@ func TestManyTransactionsGiveNobodyTheMailTwice(t *testing.T) {
 	srv := serve(t, s.serve)
 	o := options("")
 	o.Port, o.Timeout = srv.port(), limit
-	p, err := smtp.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newProvider(t, o)
 	defer p.Close()
 	var to []string
 	for i := range recipients {

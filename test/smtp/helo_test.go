@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"messaging-worker/internal/providers/email/smtp"
 	"messaging-worker/internal/util"
 )
 
@@ -25,10 +24,7 @@ func TestDefaultHeloName(t *testing.T) {
 	})
 	o := options("")
 	o.Port, o.HeloName = srv.port(), ""
-	p, err := smtp.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newProvider(t, o)
 	if err := p.Probe(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -65,10 +65,7 @@ type gated struct {
 
 func newGated(t *testing.T, o smtp.Options) *gated {
 	t.Helper()
-	p, err := smtp.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newProvider(t, o)
 	t.Cleanup(func() { p.Close() })
 	g := &gated{Provider: p, gate: worker.NewGate(o.Connections), mail: mailOf(request(""))}
 	p.OnLimit(g.gate.Bound)

@@ -138,10 +138,7 @@ func TestOddRepliesAreRead(t *testing.T) {
 		defer srv.stop()
 		o := options("")
 		o.Port = srv.port()
-		p, err := smtp.New(o)
-		if err != nil {
-			t.Fatal(err)
-		}
+		p := newProvider(t, o)
 		defer p.Close()
 		a := email.New(p, common.Limits{}, o.Timeout)
 		for _, to := range []string{"a@example.com", "b@example.com no@example.com c@example.com", "no@example.com", "d@example.com"} {
@@ -246,10 +243,7 @@ func twice(t *testing.T, s *odd, o smtp.Options, when, surplus, to string) {
 	}
 	srv := serve(t, s.serve)
 	o.Port = srv.port()
-	p, err := smtp.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newProvider(t, o)
 	defer p.Close()
 	a := email.New(p, common.Limits{}, o.Timeout)
 	for _, to := range []string{"z@example.com", to, "y@example.com", to} {
@@ -312,12 +306,9 @@ func TestCutReplyToAMessage(t *testing.T) {
 			})
 			o := options("")
 			o.Port = srv.port()
-			p, err := smtp.New(o)
-			if err != nil {
-				t.Fatal(err)
-			}
+			p := newProvider(t, o)
 			defer p.Close()
-			_, err = email.New(p, common.Limits{}, o.Timeout).Send(t.Context(), request(""), common.Call{Attempt: 1, Recipients: []int{0}})
+			_, err := email.New(p, common.Limits{}, o.Timeout).Send(t.Context(), request(""), common.Call{Attempt: 1, Recipients: []int{0}})
 			f := common.Classify(err)
 			got := sent
 			if f != nil {

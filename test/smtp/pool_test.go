@@ -115,10 +115,7 @@ func TestConnectionsAreFewAndUsedAgain(t *testing.T) {
 	srv := serve(t, s.serve)
 	o := options("")
 	o.Port, o.Connections = srv.port(), 10
-	p, err := smtp.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newProvider(t, o)
 	sendAll(t, p, 200, 10)
 	p.Close()
 	srv.rest()
@@ -141,10 +138,7 @@ func TestConnectionServesSoManyMessages(t *testing.T) {
 	o.Port = srv.port()
 	for messages, want := range map[int]int{0: 6, 10: 60, 1: 600} { // 0: as usual, 100
 		o.Messages = messages
-		p, err := smtp.New(o)
-		if err != nil {
-			t.Fatal(err)
-		}
+		p := newProvider(t, o)
 		before, _ := srv.count()
 		sendAll(t, p, 600, 1)
 		p.Close()
@@ -165,10 +159,7 @@ func TestServerThatClosesIdleConnections(t *testing.T) {
 	srv := serve(t, s.serve)
 	o := options("")
 	o.Port, o.Connections = srv.port(), 5
-	p, err := smtp.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newProvider(t, o)
 	sendAll(t, p, 100, 5)
 	p.Close()
 	srv.rest()
@@ -187,10 +178,7 @@ func TestIdleConnectionsAreQuit(t *testing.T) {
 	})
 	o := options("")
 	o.Port, o.Connections, o.IdleTimeout = srv.port(), 4, 50*time.Millisecond
-	p, err := smtp.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newProvider(t, o)
 	defer p.Close()
 	sendAll(t, p, 8, 4)
 	total, _ := srv.count()
@@ -214,10 +202,7 @@ func TestWaitForASlotHeedsTheContext(t *testing.T) {
 	})
 	o := options("")
 	o.Port = srv.port()
-	p, err := smtp.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newProvider(t, o)
 	done := make(chan error)
 	go func() {
 		_, err := p.Send(t.Context(), mailOf(request("")))
@@ -242,10 +227,7 @@ func TestProbe(t *testing.T) {
 	srv := serve(t, s.serve)
 	o := options("")
 	o.Port = srv.port()
-	p, err := smtp.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newProvider(t, o)
 	if err := p.Probe(t.Context()); err != nil {
 		t.Errorf("Probe: %v", err)
 	}
@@ -253,9 +235,7 @@ func TestProbe(t *testing.T) {
 		t.Errorf("%d QUIT, %d MAIL, want one QUIT and no MAIL", s.count("QUIT"), s.count("MAIL"))
 	}
 	o.Auth = smtp.AuthPlain
-	if p, err = smtp.New(o); err != nil {
-		t.Fatal(err)
-	}
+	p = newProvider(t, o)
 	if _, ok := errors.AsType[*provider.SetupError](p.Probe(t.Context())); !ok {
 		t.Error("Probe without AUTH offered: want a SetupError")
 	}
@@ -270,10 +250,7 @@ func TestProbeBesideConnections(t *testing.T) {
 	srv := serve(t, d.serve)
 	o := options("")
 	o.Port, o.Connections = srv.port(), 10
-	p, err := smtp.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newProvider(t, o)
 	defer p.Close()
 	arrived, held := make(chan struct{}, 2), make(chan struct{})
 	d.before = func() {
@@ -313,10 +290,7 @@ func TestProbeFindsAnIdleConnectionClosed(t *testing.T) {
 	srv := serve(t, s.serve)
 	o := options("")
 	o.Port, o.Connections = srv.port(), 2
-	p, err := smtp.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newProvider(t, o)
 	defer p.Close()
 	sendAll(t, p, 1, 1)
 	if err := p.Probe(t.Context()); err != nil {
@@ -348,10 +322,7 @@ func TestProbeWhileNewConnectionsAreRefused(t *testing.T) {
 	})
 	o := options("")
 	o.Port, o.Connections = srv.port(), 2
-	p, err := smtp.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newProvider(t, o)
 	defer p.Close()
 	done := make(chan struct{})
 	go func() {
@@ -396,10 +367,7 @@ func TestServerQueuesForLater(t *testing.T) {
 		})
 		o := options("")
 		o.Port = srv.port()
-		p, err := smtp.New(o)
-		if err != nil {
-			t.Fatal(err)
-		}
+		p := newProvider(t, o)
 		told := 0
 		p.OnQueuedForLater(func() { told++ })
 		sendAll(t, p, 1, 1)
@@ -425,17 +393,14 @@ func TestPanicLeavesTheSlot(t *testing.T) {
 		}
 		return "secret", nil
 	}
-	p, err := smtp.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newProvider(t, o)
 	func() {
 		defer func() { _ = recover() }()
 		_, _ = p.Send(t.Context(), mailOf(request("")))
 	}()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	_, err = p.Send(ctx, mailOf(request("")))
+	_, err := p.Send(ctx, mailOf(request("")))
 	if _, ok := errors.AsType[*provider.SetupError](err); !ok {
 		t.Errorf("the call after a panic: %v, want one that got as far as AUTH", err)
 	}
@@ -447,10 +412,7 @@ func TestManyRecipients(t *testing.T) {
 	srv := serve(t, s.serve)
 	o := options("")
 	o.Port = srv.port()
-	p, err := smtp.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newProvider(t, o)
 	defer p.Close()
 	for _, n := range []int{247, 248, 249, 250, 600} { // about the size of a group, and beyond
 		var to []string

@@ -11,7 +11,6 @@ import (
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/adapters/email"
 	"messaging-worker/internal/models"
-	"messaging-worker/internal/providers/email/smtp"
 )
 
 // TestPortOfTheOtherKind has servers that begin with TLS where clear text is
@@ -49,10 +48,7 @@ func TestPortOfTheOtherKind(t *testing.T) {
 			srv := serve(t, tt.server)
 			o := options(tt.options)
 			o.Port, o.RootCAs = srv.port(), roots
-			p, err := smtp.New(o)
-			if err != nil {
-				t.Fatal(err)
-			}
+			p := newProvider(t, o)
 			defer p.Close()
 			resp, err := email.New(p, common.Limits{}, o.Timeout).Send(t.Context(), request(""), common.Call{Attempt: 1, Recipients: []int{0}})
 			f := common.Classify(err)
@@ -83,10 +79,7 @@ func TestSlowGreetingIsWaitedFor(t *testing.T) {
 	})
 	o := options("")
 	o.Port, o.Messages = srv.port(), 1 // so that the probe finds no connection to ask
-	p, err := smtp.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newProvider(t, o)
 	sendAll(t, p, 1, 1)
 	if err := p.Probe(t.Context()); err != nil {
 		t.Error(err)

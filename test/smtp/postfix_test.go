@@ -23,7 +23,6 @@ import (
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/adapters/email"
 	"messaging-worker/internal/models"
-	"messaging-worker/internal/providers/email/smtp"
 	"messaging-worker/test/kafka"
 )
 
@@ -221,10 +220,7 @@ func (r *relay) adapter(t *testing.T) *email.Adapter {
 	t.Helper()
 	o := options("tls=starttls")
 	o.Port, o.RootCAs = r.port, r.ca
-	p, err := smtp.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newProvider(t, o)
 	t.Cleanup(func() { p.Close() })
 	return email.New(p, common.Limits{}, o.Timeout)
 }
@@ -357,11 +353,8 @@ func TestPostfixOnOurName(t *testing.T) {
 	for name, refused := range map[string]bool{"": false, "[127.0.0.1]": false, "mail.example.com": false, "f3a2b1c0d9e8": true} {
 		o := options("tls=starttls")
 		o.Port, o.RootCAs, o.HeloName = r.port, r.ca, name
-		p, err := smtp.New(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = email.New(p, common.Limits{}, o.Timeout).Send(t.Context(), request("to: a@example.com"), common.Call{Attempt: 1, Recipients: []int{0}})
+		p := newProvider(t, o)
+		_, err := email.New(p, common.Limits{}, o.Timeout).Send(t.Context(), request("to: a@example.com"), common.Call{Attempt: 1, Recipients: []int{0}})
 		p.Close()
 		if f := common.Classify(err); (f != nil) != refused || refused && (f.Class != models.FailureTransient || !f.Unreachable) {
 			t.Errorf("EHLO %q: %v", name, err)

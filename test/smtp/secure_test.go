@@ -48,11 +48,8 @@ func TestServerMustProveItself(t *testing.T) {
 			})
 			o := options("tls=tls")
 			o.Port, o.RootCAs = srv.port(), tt.roots
-			p, err := smtp.New(o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = email.New(p, common.Limits{}, o.Timeout).Send(t.Context(), request(""), common.Call{Attempt: 1, Recipients: []int{0}})
+			p := newProvider(t, o)
+			_, err := email.New(p, common.Limits{}, o.Timeout).Send(t.Context(), request(""), common.Call{Attempt: 1, Recipients: []int{0}})
 			f := common.Classify(err)
 			if f == nil || f.Class != models.FailureTransient || !f.Unreachable || !strings.Contains(f.Error(), tt.want) {
 				t.Errorf("%v, want a transient failure with %q", f, tt.want)
@@ -84,11 +81,8 @@ func TestNoCredentialsWithoutTLS(t *testing.T) {
 		srv := serveOn(t, host, func(_ int, c net.Conn) { fault = play(c, strings.Split(script, "\n"), nil) })
 		o := options("auth=" + auth)
 		o.Host, o.Port = host, srv.port()
-		p, err := smtp.New(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = p.Send(t.Context(), mailOf(request("")))
+		p := newProvider(t, o)
+		_, err := p.Send(t.Context(), mailOf(request("")))
 		if setup, ok := errors.AsType[*provider.SetupError](err); !ok || setup.Stage != "AUTH" {
 			t.Errorf("%s: %v, want a SetupError", auth, err)
 		}
@@ -118,10 +112,7 @@ func TestPasswordIsAskedForEachConnection(t *testing.T) {
 		asked++
 		return fmt.Sprint("secret", asked-1), nil
 	}
-	p, err := smtp.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newProvider(t, o)
 	for range 2 {
 		if _, err := p.Send(t.Context(), mailOf(request(""))); err != nil {
 			t.Errorf("Send: %v", err)

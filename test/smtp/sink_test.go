@@ -14,7 +14,6 @@ import (
 
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/adapters/email"
-	"messaging-worker/internal/providers/email/smtp"
 )
 
 // startSink runs Postfix's smtp-sink with options that make it fail.
@@ -143,12 +142,9 @@ func TestFaultsOfSmtpSink(t *testing.T) {
 			t.Parallel()
 			o := options("")
 			o.Host, o.Port = startSink(t, strings.Fields(tt.options)...)
-			p, err := smtp.New(o)
-			if err != nil {
-				t.Fatal(err)
-			}
+			p := newProvider(t, o)
 			defer p.Close()
-			_, err = email.New(p, common.Limits{}, o.Timeout).Send(t.Context(), request(""), common.Call{Attempt: 1, Recipients: []int{0}})
+			_, err := email.New(p, common.Limits{}, o.Timeout).Send(t.Context(), request(""), common.Call{Attempt: 1, Recipients: []int{0}})
 			if got := brieflyOf(err); got != tt.want {
 				t.Errorf("%s, want %s", got, tt.want)
 			}

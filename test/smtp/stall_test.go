@@ -114,10 +114,7 @@ func (s stall) start(t *testing.T, o smtp.Options) (p *smtp.Provider, silent, go
 	if s.auth != "" {
 		o.Auth = s.auth
 	}
-	p, err := smtp.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p = newProvider(t, o)
 	t.Cleanup(func() { p.Close() })
 	for range first {
 		if err := p.Probe(t.Context()); err != nil {
@@ -269,10 +266,7 @@ func TestConnectStalls(t *testing.T) {
 	}
 	o := options("")
 	o.Port, o.Timeout = l.Addr().(*net.TCPAddr).Port, brief
-	p, err := smtp.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newProvider(t, o)
 	defer p.Close()
 	_, err = email.New(p, common.Limits{}, brief).Send(t.Context(), request(""), common.Call{Attempt: 1, Recipients: []int{0}})
 	if f := common.Classify(err); f == nil || f.Err.Error() != fmt.Sprint("timeout after ", brief) || !f.Unreachable {
@@ -294,10 +288,7 @@ func TestConnectionRefused(t *testing.T) {
 	o := options("")
 	o.Port = l.Addr().(*net.TCPAddr).Port
 	l.Close()
-	p, err := smtp.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newProvider(t, o)
 	_, err = email.New(p, common.Limits{}, patience).Send(t.Context(), request(""), common.Call{Attempt: 1, Recipients: []int{0}})
 	if f := common.Classify(err); f == nil || f.Error() != "transient error: connection refused" || !f.Unreachable {
 		t.Errorf("%v", f)
@@ -318,10 +309,7 @@ func TestServerThatIsSilentAtQuit(t *testing.T) {
 	})
 	o := options("")
 	o.Port, o.IdleTimeout = srv.port(), 50*time.Millisecond
-	p, err := smtp.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newProvider(t, o)
 	for range 2 {
 		if _, err := p.Send(t.Context(), mailOf(request(""))); err != nil {
 			t.Fatal(err)

@@ -77,10 +77,7 @@ func sinkProcess(b *testing.B, mode string, connections int) *smtp.Provider {
 		b.Fatal(err)
 	}
 	o.RootCAs.AddCert(root)
-	p, err := smtp.New(o)
-	if err != nil {
-		b.Fatal(err)
-	}
+	p := newProvider(b, o)
 	b.Cleanup(func() {
 		p.Close()
 		in.Close()
