@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -181,8 +182,12 @@ func (p *Provider) handshake(ctx context.Context, c *conn, stage string) error {
 }
 
 // brokeOff reports an error of the network and not of TLS.
-func brokeOff(err error) bool {
-	var netErr net.Error
-	return errors.As(err, &netErr) && netErr.Timeout() || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+func brokeOff(err error) bool { return isTimeout(err) || hungUp(err) }
+
+// hungUp reports that the other side, or what stands before it, has ended the
+// connection.
+func hungUp(err error) bool {
+	return slices.ContainsFunc([]error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE}, func(end error) bool {
+		return errors.Is(err, end)
+	})
 }

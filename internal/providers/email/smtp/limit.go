@@ -3,7 +3,6 @@ package smtp
 import (
 	"context"
 	"errors"
-	"io"
 	"syscall"
 	"time"
 
@@ -97,10 +96,8 @@ func refusedOne(err error) (atLimit, silent bool) {
 	if !ok || line.Stage != "connect" && line.Stage != "TLS" && line.Stage != "greeting" && line.Stage != "EHLO" {
 		return false, false
 	}
-	for _, closed := range []error{syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF} {
-		if errors.Is(err, closed) {
-			return true, false
-		}
+	if errors.Is(err, syscall.ECONNREFUSED) || hungUp(err) {
+		return true, false
 	}
 	silent = isTimeout(err) || errors.Is(err, context.DeadlineExceeded)
 	return silent, silent
@@ -116,7 +113,7 @@ const (
 )
 
 // judge says what a refusal means, and shrinks the pool where it is a limit.
-// Before is what replies said when the dial began.
+// Before is what p.answers was when the dial began.
 func (p *pool) judge(ctx context.Context, deadline time.Time, before uint64, silent bool) verdict {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -137,7 +134,6 @@ func (p *pool) judge(ctx context.Context, deadline time.Time, before uint64, sil
 		return outage
 	}
 	p.refused()
-	p.setLimit(min(p.limit, p.open))
 	return limited
 }
 
@@ -157,7 +153,6 @@ func (p *pool) shrink() bool {
 		return false
 	}
 	p.refused()
-	p.setLimit(min(p.limit, p.open))
 	return true
 }
 
@@ -181,13 +176,15 @@ func (p *pool) granted() {
 	p.setLimit(max(p.limit, min(p.open, p.size)))
 }
 
-// refused puts the next trial off. It is called with p.mu held.
+// refused has the pool do with the connections that are open, and puts the next
+// trial off. It is called with p.mu held.
 func (p *pool) refused() {
 	p.tried = time.Now()
 	if p.open < p.limit { // a lower limit than before may be a mistake
 		p.interval = trialRefused
 	}
 	p.interval = max(p.interval, trialRefused)
+	p.setLimit(min(p.limit, p.open))
 }
 
 // plan has one connection more tried when the last refusal is long enough ago.

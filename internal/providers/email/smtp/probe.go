@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"syscall"
 	"time"
 
 	"messaging-worker/internal/providers/email"
@@ -74,7 +73,7 @@ func closed(err error) bool {
 	if setUp, ok := errors.AsType[*email.SetupError](err); ok {
 		return setUp.Reply.Code == 421
 	}
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	return hungUp(err)
 }
 
 // works reports whether a connection is open.
