@@ -73,12 +73,27 @@ func (e *Engine) admit(ctx context.Context, m *message, calls int, recipients []
 			if held {
 				return e.holds.wait(ctx, m, recipients)
 			}
-			return e.gate.Opened(ctx)
+			return e.opened(ctx, m)
 		})
 		if err != nil {
 			return err //nolint:wrapcheck // the cause of ctx's end
 		}
 	}
+}
+
+// othersFirst is how long a message that was refused and kept lets others go
+// first when the gate opens.
+const othersFirst = 100 * time.Millisecond
+
+// opened waits until attempts may be published. All who wait are woken at once,
+// and whoever began to wait last may well run first: that is the message whose
+// refusal has shut the gate. Were it called first each time, nobody else would
+// ever be.
+func (e *Engine) opened(ctx context.Context, m *message) error {
+	if err := e.gate.Opened(ctx); err != nil || !m.unspent {
+		return err //nolint:wrapcheck // the cause of ctx's end
+	}
+	return sleep(ctx, othersFirst)
 }
 
 // place waits for the sender's turn, for certainty that the record is ours, and
