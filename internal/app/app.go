@@ -133,8 +133,8 @@ func (a *App) connect(channel worker.Channel, b Builder, name string) error {
 		MaxPendingMessages: c.Worker.MaxPendingMessages, MaxPendingBytes: int64(c.Worker.MaxPendingBytes),
 		AtMostOnce: !c.Kafka.CommitOnSuccessOnly,
 		PollBeat:   a.poll.Beat, PollEnd: a.draining, CommitBeat: a.commit.Beat, Log: a.log,
-	}, func(ctx, calls context.Context, rec *models.Record, progress models.Progress, claim *consumer.Claim) error {
-		return run(ctx, calls, rec, progress, claim)
+	}, func(ctx, calls context.Context, rec *models.Record, progress models.Progress, lease *consumer.Lease) error {
+		return run(ctx, calls, rec, progress, lease)
 	})
 	if err != nil {
 		return setting("KAFKA", err)

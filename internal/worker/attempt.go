@@ -69,7 +69,7 @@ func (e *Engine) admit(ctx context.Context, m *message, calls int, recipients []
 		} else if !errors.Is(err, errShut) {
 			return err
 		}
-		err = m.claim.Aside(func() error {
+		err = m.lease.Yield(func() error {
 			if held {
 				return e.holds.wait(ctx, m, recipients)
 			}
@@ -103,7 +103,7 @@ func (e *Engine) place(ctx context.Context, m *message, calls int) error {
 		return e.sure(ctx, m, calls)
 	}
 	var done func(bool)
-	err := m.claim.Aside(func() (err error) {
+	err := m.lease.Yield(func() (err error) {
 		done, err = e.opts.Pace.Sender(ctx, m.delivery.Sender())
 		return err
 	})
@@ -117,7 +117,7 @@ func (e *Engine) place(ctx context.Context, m *message, calls int) error {
 
 // sure waits for certainty that the record is ours, and for the places.
 func (e *Engine) sure(ctx context.Context, m *message, calls int) error {
-	if err := m.claim.Hold(ctx); err != nil {
+	if err := m.lease.Await(ctx); err != nil {
 		return err //nolint:wrapcheck // the cause of ctx's end
 	}
 	return e.gate.Ahead(ctx, calls)
@@ -132,8 +132,8 @@ func (e *Engine) held(m *message, recipients []int) bool {
 // announce publishes the attempt and waits for its acknowledgement: no call
 // is made that the status topic does not know of.
 func (e *Engine) announce(ctx, calls context.Context, m *message) error {
-	if m.claim.AtMostOnce() && !m.begun {
-		if err := m.claim.Begin(ctx); err != nil {
+	if m.lease.AtMostOnce() && !m.begun {
+		if err := m.lease.CommitBeforeCall(ctx); err != nil {
 			return fmt.Errorf("commit before the first call: %w", err)
 		}
 		m.begun = true
@@ -149,7 +149,7 @@ func (e *Engine) announce(ctx, calls context.Context, m *message) error {
 }
 
 // run makes the calls of a round and settles their recipients. Until the
-// round's last call has ended no event tells of the others: the claim does.
+// round's last call has ended no event tells of the others: the lease does.
 func (e *Engine) run(ctx, calls context.Context, m *message, units [][]int) []result {
 	results := make([]result, len(units))
 	if len(units) == 1 {
@@ -281,14 +281,14 @@ func (e *Engine) slot(ctx context.Context, m *message) (Ticket, error) {
 		// hand would all start together. They give it back with the slot.
 		doubt := e.opts.Pace.Limits() && !m.certain(ctx)
 		if err == nil && !doubt {
-			err = m.claim.Hold(ctx)
+			err = m.lease.Await(ctx)
 		}
 		if err == nil && !doubt && !e.gate.Shut() {
 			return ticket, nil
 		}
 		e.gate.Return(ticket)
 		if err == nil {
-			err = m.claim.Hold(ctx)
+			err = m.lease.Await(ctx)
 		}
 		if err != nil {
 			return ticket, err

@@ -31,32 +31,32 @@ type Publisher interface {
 	DLQ(ctx context.Context, src *models.Record, rec *models.DLQRecord) error
 }
 
-// Claim is the right to one record, as whoever read it holds it. It is safe
+// Lease is the right to one record, as whoever read it holds it. It is safe
 // for concurrent use.
-type Claim interface {
-	// AtMostOnce reports that nobody will read the record again once Begin
+type Lease interface {
+	// AtMostOnce reports that nobody will read the record again once CommitBeforeCall
 	// has returned nil, so that being stopped is an outcome too.
 	AtMostOnce() bool
 
-	// Begin returns nil when the first provider call may be made: nobody will
+	// CommitBeforeCall returns nil when the first provider call may be made: nobody will
 	// read the record again. It is called only where AtMostOnce. Once ctx has
 	// ended it asks for nothing more, and its answer is the last word: after an
 	// error the record will be read again, and no call may be made.
-	Begin(ctx context.Context) error
+	CommitBeforeCall(ctx context.Context) error
 
-	// Hold returns nil while the record is known to be ours, and waits where
+	// Await returns nil while the record is known to be ours, and waits where
 	// that is in doubt: a call that starts then might be made by two. Its
 	// error is the cause of ctx's end.
-	Hold(ctx context.Context) error
+	Await(ctx context.Context) error
 
-	// Aside runs a wait of the message during which nothing else is done for
+	// Yield runs a wait of the message during which nothing else is done for
 	// it, so that others can be worked on. It returns what wait does.
-	Aside(wait func() error) error
+	Yield(wait func() error) error
 
-	// Settled keeps what has become of recipients while calls of their round
+	// Checkpoint keeps what has become of recipients while calls of their round
 	// are still under way, so that a crash does not call those again. Each
 	// call replaces what the last one said. It does not wait.
-	Settled(s models.Settled)
+	Checkpoint(s models.Settled)
 }
 
 // Options of an Engine. All but Log are required.
@@ -119,16 +119,16 @@ const grace = time.Second
 // under way. Progress is how far earlier owners of the partition got with the
 // record: the message goes on from there and repeats no event.
 func (e *Engine) Handle(
-	ctx, calls context.Context, rec *models.Record, progress models.Progress, claim Claim,
+	ctx, calls context.Context, rec *models.Record, progress models.Progress, lease Lease,
 ) error {
-	if ctx.Err() != nil && !passed(ctx, claim) {
+	if ctx.Err() != nil && !passed(ctx, lease) {
 		return context.Cause(ctx)
 	}
 	delivery, violations := e.decode(rec)
 	if violations != nil {
 		return e.refuse(calls, rec, violations)
 	}
-	m := newMessage(rec, delivery, e.publisher, claim)
+	m := newMessage(rec, delivery, e.publisher, lease)
 	m.view = e.opts.Pending.add(m)
 	defer e.opts.Pending.remove(m.view)
 	// Queued goes out before the first attempt, so that a crash in between
@@ -234,7 +234,7 @@ func (e *Engine) waitAside(ctx context.Context, m *message, next time.Time) erro
 	e.waiting.Add(1)
 	defer e.waiting.Add(-1)
 	m.say(backingOff, next)
-	return m.claim.Aside(func() error { return sleep(ctx, time.Until(next)) })
+	return m.lease.Yield(func() error { return sleep(ctx, time.Until(next)) })
 }
 
 // errExpired ends a message that got too old before its next attempt.

@@ -27,7 +27,7 @@ type message struct {
 	delivery  Delivery
 	envelope  *models.Envelope
 	publisher Publisher
-	claim     Claim
+	lease     Lease
 	traceID   string
 	unacked   []Ack // events not known to be in Kafka yet
 
@@ -40,8 +40,8 @@ type message struct {
 	units       [][]int
 	recipients  []int             // all that units reach, ascending
 	fates       []fate            // by recipient number
-	kept        int               // how many settled recipients the claim knows of
-	retried     bool              // a retry event says what the claim keeps
+	kept        int               // how many settled recipients the lease knows of
+	retried     bool              // a retry event says what the lease keeps
 	reasons     []*reason         // by recipient number; nil while nothing has failed
 	success     *result           // the last call that was accepted
 	meta        map[string]string // what the providers told, over all calls
@@ -55,9 +55,9 @@ type message struct {
 	givenUp     models.FailureType
 }
 
-func newMessage(rec *models.Record, d Delivery, p Publisher, c Claim) *message {
+func newMessage(rec *models.Record, d Delivery, p Publisher, l Lease) *message {
 	m := &message{
-		record: rec, delivery: d, envelope: d.Envelope(), publisher: p, claim: c,
+		record: rec, delivery: d, envelope: d.Envelope(), publisher: p, lease: l,
 		units: d.Units(), unacked: make([]Ack, 0, 3),
 	}
 	if m.traceID = m.envelope.TraceID; m.traceID == "" {
@@ -108,7 +108,7 @@ func (m *message) lastWords(ctx context.Context) error {
 func (m *message) certain(ctx context.Context) bool {
 	now, cancel := context.WithCancel(context.WithoutCancel(ctx)) // detached: thousands share ctx
 	cancel()
-	return m.claim.Hold(now) == nil
+	return m.lease.Await(now) == nil
 }
 
 func (m *message) publish(event models.EventType, resp *models.ProviderResponse, errText string) {
@@ -206,13 +206,13 @@ func (m *message) settle(recipients []int, f fate) {
 	}
 }
 
-// keep tells the claim who is settled, so that a crash in the middle of the
+// keep tells the lease who is settled, so that a crash in the middle of the
 // round calls nobody again.
 func (m *message) keep() {
 	s := models.Settled{Accepted: m.with(isAccepted), Refused: m.with(isRefused), Assumed: m.with(isAssumed)}
 	if n := len(s.Accepted) + len(s.Refused) + len(s.Assumed); n > m.kept {
 		m.kept = n
-		m.claim.Settled(s)
+		m.lease.Checkpoint(s)
 	}
 }
 
@@ -235,11 +235,11 @@ func (m *message) expire() {
 	}
 }
 
-// unkeep lets the claim forget what an acknowledged retry event says.
+// unkeep lets the lease forget what an acknowledged retry event says.
 func (m *message) unkeep() {
 	if m.kept > 0 && m.retried {
 		m.kept = 0
-		m.claim.Settled(models.Settled{})
+		m.lease.Checkpoint(models.Settled{})
 	}
 	m.retried = false
 }

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// Where the claim is AtMostOnce, the end of ctx has two meanings. A record
+// Where the lease is AtMostOnce, the end of ctx has two meanings. A record
 // that no commit has passed is left to whoever reads it next. A record that
 // one has passed is read by nobody again: it comes to its end here, whatever
 // the stop keeps from being done.
 
 // passed reports, once ctx has ended, whether nobody will read the record
 // again.
-func passed(ctx context.Context, claim Claim) bool {
-	return claim.AtMostOnce() && claim.Begin(ctx) == nil
+func passed(ctx context.Context, lease Lease) bool {
+	return lease.AtMostOnce() && lease.CommitBeforeCall(ctx) == nil
 }
 
 // enter is admit. When ctx ends, a message that nobody would read again has a
@@ -24,7 +24,7 @@ func (e *Engine) enter(ctx, calls context.Context, m *message, places int, recip
 	if err == nil || errors.Is(err, errExpired) {
 		return err
 	}
-	if m.begun = m.begun || passed(ctx, m.claim); !m.begun {
+	if m.begun = m.begun || passed(ctx, m.lease); !m.begun {
 		return err
 	}
 	last, cancel := context.WithTimeoutCause(calls, grace, context.Cause(ctx))

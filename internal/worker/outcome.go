@@ -109,7 +109,7 @@ func (m *message) retry(next time.Time) {
 			m.addMeta(resp, models.MetaRefusedCode, strconv.Itoa(r.response.Code))
 		}
 	}
-	taken := m.unspent || m.notStarted && !m.claim.AtMostOnce() // there nobody goes on
+	taken := m.unspent || m.notStarted && !m.lease.AtMostOnce() // there nobody goes on
 	if taken {
 		m.addMeta(resp, models.MetaNotCalled, strconv.Itoa(m.run))
 	}

@@ -103,15 +103,15 @@ type acked struct{}
 
 func (acked) Wait(context.Context) error { return nil }
 
-// ours is a claim that nobody disputes.
+// ours is a lease that nobody disputes.
 type ours struct{}
 
-func (ours) AtMostOnce() bool            { return false }
-func (ours) Begin(context.Context) error { return nil }
-func (ours) Hold(context.Context) error  { return nil }
-func (ours) Settled(models.Settled)      {}
+func (ours) AtMostOnce() bool                       { return false }
+func (ours) CommitBeforeCall(context.Context) error { return nil }
+func (ours) Await(context.Context) error            { return nil }
+func (ours) Checkpoint(models.Settled)              {}
 
-func (ours) Aside(wait func() error) error { return wait() }
+func (ours) Yield(wait func() error) error { return wait() }
 
 // run takes one request through the engine. Limit is that of a call.
 func run(t *testing.T, c worker.Channel, concurrency int, limit time.Duration, dlq bool, value string) *kafka {

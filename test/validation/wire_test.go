@@ -29,14 +29,14 @@ import (
 	"messaging-worker/internal/worker"
 )
 
-// free is a claim that nobody disputes.
+// free is a lease that nobody disputes.
 type free struct{}
 
-func (free) AtMostOnce() bool              { return false }
-func (free) Begin(context.Context) error   { return nil }
-func (free) Hold(context.Context) error    { return nil }
-func (free) Aside(wait func() error) error { return wait() }
-func (free) Settled(models.Settled)        {}
+func (free) AtMostOnce() bool                       { return false }
+func (free) CommitBeforeCall(context.Context) error { return nil }
+func (free) Await(context.Context) error            { return nil }
+func (free) Yield(wait func() error) error          { return wait() }
+func (free) Checkpoint(models.Settled)              {}
 
 // line is a worker without its consumer: engines on mocks, and the publisher
 // on an embedded broker whose topics take records of at most 4,000 bytes.

@@ -144,8 +144,8 @@ func record() *models.Record {
 	return &models.Record{Topic: "requests", Partition: 2, Offset: 7, Value: []byte(`{"a":1}`)}
 }
 
-// claim is a right to a record that nobody disputes, unless a test says so.
-type claim struct {
+// lease is a right to a record that nobody disputes, unless a test says so.
+type lease struct {
 	begin func(context.Context) error // not nil: at most once
 	hold  func(context.Context) error
 
@@ -153,28 +153,28 @@ type claim struct {
 	settled []models.Settled // what was to be kept, in order
 }
 
-func (c *claim) AtMostOnce() bool                { return c.begin != nil }
-func (c *claim) Begin(ctx context.Context) error { return c.begin(ctx) }
+func (l *lease) AtMostOnce() bool                           { return l.begin != nil }
+func (l *lease) CommitBeforeCall(ctx context.Context) error { return l.begin(ctx) }
 
-func (c *claim) Hold(ctx context.Context) error {
-	if c.hold == nil {
+func (l *lease) Await(ctx context.Context) error {
+	if l.hold == nil {
 		return nil
 	}
-	return c.hold(ctx)
+	return l.hold(ctx)
 }
 
-func (c *claim) Aside(wait func() error) error { return wait() }
+func (l *lease) Yield(wait func() error) error { return wait() }
 
-func (c *claim) Settled(s models.Settled) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.settled = append(c.settled, s)
+func (l *lease) Checkpoint(s models.Settled) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.settled = append(l.settled, s)
 }
 
 // handle runs one message to its end without any stop.
 func (b *bench) handle(t *testing.T) {
 	t.Helper()
-	if err := b.engine.Handle(t.Context(), t.Context(), record(), models.Progress{}, &claim{}); err != nil {
+	if err := b.engine.Handle(t.Context(), t.Context(), record(), models.Progress{}, &lease{}); err != nil {
 		t.Errorf("Handle = %v, want nil", err)
 	}
 	if n := b.gate.InFlight(); n != 0 {

@@ -79,7 +79,7 @@ func TestThrottleOfOneParty(t *testing.T) {
 					wg.Go(func() {
 						rec := record()
 						rec.Value = []byte(text)
-						if err := b.engine.Handle(t.Context(), t.Context(), rec, models.Progress{}, &claim{}); err != nil {
+						if err := b.engine.Handle(t.Context(), t.Context(), rec, models.Progress{}, &lease{}); err != nil {
 							t.Errorf("Handle = %v, want nil", err)
 						}
 					})
@@ -126,7 +126,7 @@ func TestHoldOfAPairGrows(t *testing.T) {
 		rec := record()
 		rec.Value = []byte("A 1")
 		for range 2 {
-			if err := b.engine.Handle(t.Context(), t.Context(), rec, models.Progress{}, &claim{}); err != nil {
+			if err := b.engine.Handle(t.Context(), t.Context(), rec, models.Progress{}, &lease{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -156,7 +156,7 @@ func TestStopDuringAHold(t *testing.T) {
 		rec.Value = []byte("A 1")
 		ended := make(chan error, 2)
 		for range 2 {
-			go func() { ended <- b.engine.Handle(ctx, t.Context(), rec, models.Progress{}, &claim{}) }()
+			go func() { ended <- b.engine.Handle(ctx, t.Context(), rec, models.Progress{}, &lease{}) }()
 			synctest.Wait()
 		}
 		time.Sleep(time.Minute)
@@ -210,7 +210,7 @@ func TestHoldEndsCallByCall(t *testing.T) {
 		var wg sync.WaitGroup
 		for range messages {
 			wg.Go(func() {
-				if err := b.engine.Handle(t.Context(), t.Context(), record(), models.Progress{}, &claim{}); err != nil {
+				if err := b.engine.Handle(t.Context(), t.Context(), record(), models.Progress{}, &lease{}); err != nil {
 					t.Errorf("Handle = %v, want nil", err)
 				}
 			})

@@ -61,7 +61,7 @@ func TestCallThatIsNotMadeIsMadeLater(t *testing.T) {
 		var wg sync.WaitGroup
 		for range messages {
 			wg.Go(func() {
-				if err := b.engine.Handle(t.Context(), t.Context(), record(), models.Progress{}, &claim{}); err != nil {
+				if err := b.engine.Handle(t.Context(), t.Context(), record(), models.Progress{}, &lease{}); err != nil {
 					t.Errorf("Handle = %v, want nil", err)
 				}
 			})
@@ -97,7 +97,7 @@ func TestStopBeforeACallThatIsNotMade(t *testing.T) {
 		}}, 1)
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- b.engine.Handle(ctx, t.Context(), record(), models.Progress{}, &claim{}) }()
+		go func() { done <- b.engine.Handle(ctx, t.Context(), record(), models.Progress{}, &lease{}) }()
 		time.Sleep(time.Minute)
 		stop()
 		if err := <-done; err == nil {

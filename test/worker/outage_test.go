@@ -96,7 +96,7 @@ func outage(t *testing.T, p *provider, messages int, every time.Duration, failur
 	running.Go(func() { breaker.Run(ctx) })
 	for range messages {
 		wg.Go(func() {
-			if err := e.Handle(t.Context(), t.Context(), record(), models.Progress{}, &claim{}); err != nil {
+			if err := e.Handle(t.Context(), t.Context(), record(), models.Progress{}, &lease{}); err != nil {
 				t.Errorf("Handle = %v, want nil", err)
 			}
 		})
@@ -202,7 +202,7 @@ func TestSlowProbeHoldsUpNothingButTheEnd(t *testing.T) {
 			}
 			return accepted()
 		}}, &ledger{}, gate, worker.Options{Channel: models.SMS, MaxAttempts: 3, CallTimeout: time.Minute, Breaker: b})
-		if err := e.Handle(t.Context(), t.Context(), record(), models.Progress{}, &claim{}); err != nil {
+		if err := e.Handle(t.Context(), t.Context(), record(), models.Progress{}, &lease{}); err != nil {
 			t.Error(err)
 		}
 		if took := time.Since(start); took != 5*time.Second {
@@ -256,7 +256,7 @@ func TestBreakerOpensAgain(t *testing.T) {
 			f.Unreachable = true
 			return fails(f)
 		}}, &ledger{}, gate, worker.Options{Channel: models.SMS, MaxAttempts: 100, Backoff: worker.Backoff{}, CallTimeout: time.Second, Breaker: b})
-		if err := e.Handle(t.Context(), t.Context(), record(), models.Progress{}, &claim{}); err != nil {
+		if err := e.Handle(t.Context(), t.Context(), record(), models.Progress{}, &lease{}); err != nil {
 			t.Fatal(err)
 		}
 		// Two failures open it; the probe at once lets one call in, whose
@@ -313,7 +313,7 @@ func TestOneFailureOpensTheBreakerForOneAttempt(t *testing.T) {
 				})
 				ctx, stop := context.WithCancel(t.Context())
 				var wg sync.WaitGroup
-				wg.Go(func() { _ = e.Handle(ctx, ctx, record(), models.Progress{}, &claim{}) })
+				wg.Go(func() { _ = e.Handle(ctx, ctx, record(), models.Progress{}, &lease{}) })
 				synctest.Wait() // it backs off, or has ended
 				if s, _, _ := b.State(); s != tt.want {
 					t.Errorf("the breaker is %v, want %v", s, tt.want)
@@ -355,7 +355,7 @@ func TestBreakerWithoutTraffic(t *testing.T) {
 			return fails(f)
 		}}, &ledger{}, gate, worker.Options{Channel: models.SMS, MaxAttempts: 2, RetryAfterMax: time.Hour, CallTimeout: time.Second, Breaker: b})
 		handled, end := context.WithCancel(t.Context())
-		go func() { _ = e.Handle(handled, handled, record(), models.Progress{}, &claim{}) }()
+		go func() { _ = e.Handle(handled, handled, record(), models.Progress{}, &lease{}) }()
 		defer end()
 		time.Sleep(time.Minute)
 		b.State() // after the last OnChange, for the race detector
@@ -405,7 +405,7 @@ func TestStaleFailureOpensNothing(t *testing.T) {
 		for _, s := range []script{slow, quick} {
 			e := worker.New(s, &ledger{}, gate, o)
 			wg.Go(func() {
-				if err := e.Handle(t.Context(), t.Context(), record(), models.Progress{}, &claim{}); err != nil {
+				if err := e.Handle(t.Context(), t.Context(), record(), models.Progress{}, &lease{}); err != nil {
 					t.Error(err)
 				}
 			})
@@ -579,7 +579,7 @@ func TestRates(t *testing.T) {
 						calls++
 						return accepted()
 					}}, fmt.Sprint("sender ", i%tt.senders)}, l, gate, worker.Options{Channel: models.SMS, MaxAttempts: 3, CallTimeout: time.Second, Pace: pace})
-					wg.Go(func() { _ = e.Handle(ctx, ctx, record(), models.Progress{}, &claim{}) })
+					wg.Go(func() { _ = e.Handle(ctx, ctx, record(), models.Progress{}, &lease{}) })
 				}
 				time.Sleep(10*time.Second + time.Millisecond)
 				mu.Lock()
@@ -652,7 +652,7 @@ func TestBreakerWithoutPause(t *testing.T) {
 		e := worker.New(script{recipients: []string{"a"}, send: p.send}, &ledger{}, gate, worker.Options{
 			Channel: models.SMS, MaxAttempts: 3, CallTimeout: time.Second, Breaker: b,
 		})
-		if err := e.Handle(ctx, ctx, record(), models.Progress{}, &claim{}); err != nil {
+		if err := e.Handle(ctx, ctx, record(), models.Progress{}, &lease{}); err != nil {
 			t.Errorf("Handle = %v", err)
 		}
 		time.Sleep(time.Minute)
@@ -701,7 +701,7 @@ func TestRateAfterDoubt(t *testing.T) {
 			// with the call.
 			asked := 0
 			wg.Go(func() {
-				c := &claim{hold: func(ctx context.Context) error {
+				c := &lease{hold: func(ctx context.Context) error {
 					if asked++; asked == 1 {
 						return nil
 					}
@@ -761,7 +761,7 @@ func TestSenderRateAfterAPause(t *testing.T) {
 				var wg sync.WaitGroup
 				for range 60 {
 					wg.Go(func() {
-						if err := e.Handle(t.Context(), t.Context(), record(), models.Progress{}, &claim{}); err != nil {
+						if err := e.Handle(t.Context(), t.Context(), record(), models.Progress{}, &lease{}); err != nil {
 							t.Errorf("Handle = %v, want nil", err)
 						}
 					})

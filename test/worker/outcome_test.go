@@ -118,7 +118,7 @@ func (x *mixture) run(t *testing.T, progress models.Progress) *ledger {
 		o.MaxAge = time.Minute
 	}
 	x.made = map[int]map[int]told{}
-	if err := worker.New(x, l, worker.NewGate(4), o).Handle(t.Context(), t.Context(), record(), progress, &claim{}); err != nil {
+	if err := worker.New(x, l, worker.NewGate(4), o).Handle(t.Context(), t.Context(), record(), progress, &lease{}); err != nil {
 		t.Fatal(err)
 	}
 	return l

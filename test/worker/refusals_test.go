@@ -70,7 +70,7 @@ func (w *refusing) start(t *testing.T) (stop func()) {
 
 // give has the worker handle a message whose calls are answered so. A nil
 // failure is an acceptance.
-func (w *refusing) give(ctx context.Context, c *claim, answer func() *common.Failure) {
+func (w *refusing) give(ctx context.Context, c *lease, answer func() *common.Failure) {
 	e := worker.New(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
 		w.mu.Lock()
 		w.calls++
@@ -107,7 +107,7 @@ func TestBlockedAccountCostsFewMessages(t *testing.T) {
 					w, start := newRefusing(t, concurrency, 10), time.Now()
 					stop := w.start(t)
 					for i := range messages {
-						c := &claim{}
+						c := &lease{}
 						if atMostOnce {
 							c.begin = func(context.Context) error { return nil }
 						}
@@ -157,7 +157,7 @@ func TestRefusalOfUsSpendsNoAttempt(t *testing.T) {
 		w, start := newRefusing(t, 4, 1), time.Now()
 		w.options.MaxAttempts = 1
 		stop := w.start(t)
-		w.give(t.Context(), &claim{}, func() *common.Failure {
+		w.give(t.Context(), &lease{}, func() *common.Failure {
 			if time.Since(start) < 7*time.Second {
 				return blocked()
 			}
@@ -208,10 +208,10 @@ func TestRowOfRefusals(t *testing.T) {
 				stop := w.start(t)
 				ctx, end := context.WithCancel(t.Context())
 				for i := range 30 {
-					w.give(ctx, &claim{}, blocked)
+					w.give(ctx, &lease{}, blocked)
 					synctest.Wait()
 					if i%3 == 2 && tt.between != nil {
-						w.give(ctx, &claim{}, tt.between)
+						w.give(ctx, &lease{}, tt.between)
 						synctest.Wait()
 					}
 				}
@@ -241,7 +241,7 @@ func TestRefusalsThatStand(t *testing.T) {
 				w := newRefusing(t, 10, tt.refusals)
 				stop := w.start(t)
 				for range 100 {
-					w.give(t.Context(), &claim{}, tt.answer)
+					w.give(t.Context(), &lease{}, tt.answer)
 				}
 				w.runs.Wait()
 				letters, calls := w.counts()
@@ -266,11 +266,11 @@ func TestMessagesThatAreAlwaysRefusedEnd(t *testing.T) {
 				stop := w.start(t)
 				ctx, end := context.WithCancel(t.Context())
 				for range messages {
-					w.give(ctx, &claim{}, blocked)
+					w.give(ctx, &lease{}, blocked)
 				}
 				letters := 0
 				for range 2000 { // others come all the time
-					w.give(ctx, &claim{}, func() *common.Failure { return nil })
+					w.give(ctx, &lease{}, func() *common.Failure { return nil })
 					time.Sleep(5 * time.Second)
 					if letters, _ = w.counts(); letters == messages {
 						break
@@ -299,7 +299,7 @@ func TestAccountThatIsLetInNowAndThen(t *testing.T) {
 		var mu sync.Mutex
 		last, letIn := time.Now(), 0
 		for range messages {
-			w.give(ctx, &claim{}, func() *common.Failure {
+			w.give(ctx, &lease{}, func() *common.Failure {
 				mu.Lock()
 				defer mu.Unlock()
 				if time.Since(last) < time.Minute {
@@ -332,7 +332,7 @@ func TestRefusalsAfterAnOutage(t *testing.T) {
 		stop := w.start(t)
 		ctx, end := context.WithCancel(t.Context())
 		for i := range 100 {
-			w.give(ctx, &claim{}, func() *common.Failure {
+			w.give(ctx, &lease{}, func() *common.Failure {
 				if time.Since(start) < 30*time.Second && i%2 == 0 {
 					f := transient()
 					f.Unreachable = true
@@ -373,7 +373,7 @@ func TestSpentQuotaCostsNoMessage(t *testing.T) {
 					w.options.MaxAttempts = attempts
 					stop := w.start(t)
 					for i := range messages {
-						w.give(t.Context(), &claim{}, func() *common.Failure {
+						w.give(t.Context(), &lease{}, func() *common.Failure {
 							time.Sleep(time.Duration(i%7) * 100 * time.Millisecond) // they end in any order
 							if time.Since(start) < lasts {
 								return overQuota()
@@ -406,7 +406,7 @@ func TestMessageThatAloneIsAnsweredLikeUsEnds(t *testing.T) {
 			w.options.MaxAttempts = attempts
 			stop := w.start(t)
 			for i := range 100 {
-				w.give(t.Context(), &claim{}, func() *common.Failure {
+				w.give(t.Context(), &lease{}, func() *common.Failure {
 					time.Sleep(50 * time.Millisecond)
 					if i%20 == 0 {
 						return overQuota()
@@ -419,7 +419,7 @@ func TestMessageThatAloneIsAnsweredLikeUsEnds(t *testing.T) {
 				if n++; n > 200 {
 					t.Fatalf("%d attempts: %d dead letters after %d further messages, want 5", attempts, letters, n)
 				}
-				w.give(t.Context(), &claim{}, func() *common.Failure { time.Sleep(50 * time.Millisecond); return nil })
+				w.give(t.Context(), &lease{}, func() *common.Failure { time.Sleep(50 * time.Millisecond); return nil })
 				time.Sleep(10 * time.Second)
 			}
 			w.runs.Wait()

@@ -50,7 +50,7 @@ func TestGoingOn(t *testing.T) {
 					c.note(call)
 					return accepted()
 				}}, 1)
-				if err := b.engine.Handle(t.Context(), t.Context(), record(), tt.progress, &claim{}); err != nil {
+				if err := b.engine.Handle(t.Context(), t.Context(), record(), tt.progress, &lease{}); err != nil {
 					t.Fatal(err)
 				}
 				b.want(t, tt.want...)
@@ -75,7 +75,7 @@ func TestTheRestOfTheWaitIsWaited(t *testing.T) {
 		for _, progress := range []models.Progress{{Queued: true, Attempts: 1}, {Queued: true, Runs: 1}} {
 			due = time.Now().Add(42 * time.Second)
 			progress.NextAt = due
-			if err := b.engine.Handle(t.Context(), t.Context(), record(), progress, &claim{}); err != nil {
+			if err := b.engine.Handle(t.Context(), t.Context(), record(), progress, &lease{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -83,7 +83,7 @@ func TestTheRestOfTheWaitIsWaited(t *testing.T) {
 
 		ctx, stop := context.WithCancelCause(t.Context())
 		stop(errors.New("stopping"))
-		if err := b.engine.Handle(ctx, t.Context(), record(), models.Progress{Attempts: 1, NextAt: time.Now().Add(time.Hour)}, &claim{}); err == nil {
+		if err := b.engine.Handle(ctx, t.Context(), record(), models.Progress{Attempts: 1, NextAt: time.Now().Add(time.Hour)}, &lease{}); err == nil {
 			t.Error("Handle = nil for a message that still waits when the worker stops")
 		}
 	})
@@ -112,7 +112,7 @@ func TestRetryListsRefusedRecipients(t *testing.T) {
 	})
 }
 
-// While calls of a round are under way, the claim knows who needs none any
+// While calls of a round are under way, the lease knows who needs none any
 // more; once a retry event says so, it may forget.
 func TestClaimKnowsWhoIsSettled(t *testing.T) {
 	t.Parallel()
@@ -128,7 +128,7 @@ func TestClaimKnowsWhoIsSettled(t *testing.T) {
 			}
 			return accepted()
 		}}, 4)
-		c := &claim{}
+		c := &lease{}
 		if err := b.engine.Handle(t.Context(), t.Context(), record(), models.Progress{}, c); err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +156,7 @@ func TestNoCallInDoubt(t *testing.T) {
 			}
 			return accepted()
 		}}, 1)
-		err := b.engine.Handle(t.Context(), t.Context(), record(), models.Progress{}, &claim{hold: func(context.Context) error {
+		err := b.engine.Handle(t.Context(), t.Context(), record(), models.Progress{}, &lease{hold: func(context.Context) error {
 			time.Sleep(time.Hour)
 			return nil
 		}})
@@ -167,7 +167,7 @@ func TestNoCallInDoubt(t *testing.T) {
 
 		lost, doubt := errors.New("partition lost"), 0
 		calls, cut := context.WithCancelCause(t.Context())
-		err = b.engine.Handle(calls, calls, record(), models.Progress{}, &claim{hold: func(ctx context.Context) error {
+		err = b.engine.Handle(calls, calls, record(), models.Progress{}, &lease{hold: func(ctx context.Context) error {
 			if doubt++; doubt == 2 { // before the call, its attempt is published
 				cut(lost)
 				return context.Cause(ctx)

@@ -23,12 +23,12 @@ import (
 // Handler takes one record to its outcome. A nil error means that the outcome
 // is durable and the offset may be committed; an error means only that ctx or
 // calls has ended, and the record will be read again. With AtMostOnce an error
-// after the claim's Begin has returned nil means that calls has ended, and
+// after the lease's CommitBeforeCall has returned nil means that calls has ended, and
 // nobody reads the record again.
 //
 // When ctx ends, the handler starts nothing new and lets provider calls under
 // way end; when calls ends, it cuts those too.
-type Handler func(ctx, calls context.Context, rec *models.Record, progress models.Progress, claim *Claim) error
+type Handler func(ctx, calls context.Context, rec *models.Record, progress models.Progress, lease *Lease) error
 
 // ErrDrain means that a drain ran out of time: provider calls were cut.
 var ErrDrain = errors.New("drain ran out of time; messages whose offset is not committed are read again")

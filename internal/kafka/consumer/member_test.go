@@ -150,12 +150,12 @@ func (s *scene) join(change ...func(*Options)) *member {
 	return m
 }
 
-func (m *member) handle(ctx, calls context.Context, rec *models.Record, _ models.Progress, claim *Claim) error {
+func (m *member) handle(ctx, calls context.Context, rec *models.Record, _ models.Progress, lease *Lease) error {
 	at := place{rec.Partition, rec.Offset}
 	m.begun <- at
 	if string(rec.Value) == "hold" {
 		<-m.release
-		err := claim.Hold(ctx)
+		err := lease.Await(ctx)
 		m.held <- err
 		return err
 	}

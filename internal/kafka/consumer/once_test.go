@@ -51,7 +51,7 @@ func newPartition(t *testing.T, committed int64) *partition {
 	return p
 }
 
-func (p *partition) handle(ctx, _ context.Context, rec *models.Record, _ models.Progress, claim *Claim) error {
+func (p *partition) handle(ctx, _ context.Context, rec *models.Record, _ models.Progress, lease *Lease) error {
 	p.mu.Lock()
 	asked := p.asked[rec.Offset]
 	p.mu.Unlock()
@@ -63,7 +63,7 @@ func (p *partition) handle(ctx, _ context.Context, rec *models.Record, _ models.
 		}
 	case <-ctx.Done():
 	}
-	err := claim.Begin(ctx)
+	err := lease.CommitBeforeCall(ctx)
 	p.note(p.begun, rec.Offset, err == nil)
 	return err
 }
@@ -265,7 +265,7 @@ func TestLostPartitionKeepsItsCalls(t *testing.T) {
 	c := &Consumer{
 		opts: Options{AtMostOnce: true}, log: zerolog.Nop(), pending: newPending(10, 10), crew: &crew{limit: 1},
 		owned: map[int32]*assignment{}, lately: map[int32]*assignment{},
-		handler: func(ctx, calls context.Context, _ *models.Record, _ models.Progress, _ *Claim) error {
+		handler: func(ctx, calls context.Context, _ *models.Record, _ models.Progress, _ *Lease) error {
 			close(calling)
 			<-ctx.Done()
 			<-end

@@ -126,7 +126,7 @@ func (c *Consumer) admit(ctx context.Context, b batch) {
 // handle runs in the message's own goroutine.
 func (c *Consumer) handle(ctx, calls context.Context, a *assignment, rec *models.Record, progress models.Progress) {
 	defer c.pending.release(int64(len(rec.Value)))
-	err := c.handler(ctx, calls, rec, progress, &Claim{consumer: c, assignment: a, record: rec})
+	err := c.handler(ctx, calls, rec, progress, &Lease{consumer: c, assignment: a, record: rec})
 	switch {
 	case err == nil:
 		a.finish(rec)
