@@ -13,20 +13,20 @@ import (
 
 const module = "messaging-worker/"
 
-// room is one package and what it may import of ours. An entry that ends in
-// /... stands for everything below it.
-type room struct {
+// rule is what one package may import of this module. An entry that ends in
+// /... stands for all packages below it.
+type rule struct {
 	path string
 	may  []string
 	// client: may import the Kafka client.
 	client bool
 }
 
-// rooms is the house: which way the arrows point. Imports that are not here
-// do not exist. A new package takes its place here first.
-func rooms() []room {
+// rules lists every package. An import that is not listed is an error, so a new
+// package begins with its row here.
+func rules() []rule {
 	leaf := []string(nil)
-	return []room{
+	return []rule{
 		{path: "cmd/email-worker", may: []string{"internal/app"}},
 		{path: "cmd/sms-worker", may: []string{"internal/app"}},
 		{path: "cmd/whatsapp-worker", may: []string{"internal/app"}},
@@ -83,8 +83,8 @@ func rooms() []room {
 
 func TestImportsPointOneWay(t *testing.T) {
 	t.Parallel()
-	table := map[string]room{}
-	for _, r := range rooms() {
+	table := map[string]rule{}
+	for _, r := range rules() {
 		table[r.path] = r
 	}
 	seen := map[string]bool{}
@@ -92,7 +92,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		dir := path.Dir(file)
 		r, ok := table[dir]
 		if !ok {
-			t.Errorf("%s is in no room: add its package to the table in internal/imports_test.go", file)
+			t.Errorf("%s: add its package to the table in internal/imports_test.go", file)
 			continue
 		}
 		seen[dir] = true
@@ -102,13 +102,13 @@ func TestImportsPointOneWay(t *testing.T) {
 			case isOurs && !allowed(r.may, ours):
 				t.Errorf("%s imports %s, which %s may not", file, ours, dir)
 			case strings.HasPrefix(imported, "github.com/twmb/franz-go") && !r.client:
-				t.Errorf("%s imports %s: only the Kafka rooms know the client", file, imported)
+				t.Errorf("%s imports %s, which only the Kafka packages may", file, imported)
 			}
 		}
 	}
 	for p := range table {
 		if !seen[p] {
-			t.Errorf("the table has a room %s that does not exist", p)
+			t.Errorf("the table has a package %s that does not exist", p)
 		}
 	}
 }

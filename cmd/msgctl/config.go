@@ -24,8 +24,8 @@ func configCommand(s *session) *cobra.Command {
 	return cmd
 }
 
-// origin returns where settings come from, and what is odd about the file; with
-// an error for mistakes in it, beside which the settings can still be looked at.
+// origin returns where settings come from, and warnings about the file. The
+// error lists mistakes in the file; the settings can be read beside it.
 func (s *session) origin() (config.Origin, []string, error) {
 	origin, warnings, err := config.Origins(s.envFile)
 	if origin == nil {

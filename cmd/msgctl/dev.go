@@ -11,8 +11,8 @@ import (
 	"messaging-worker/internal/app"
 )
 
-// onceMessages is how much traffic --once makes where nobody says how much:
-// every scenario on every channel, twice.
+// onceMessages is the default of --messages with --once: every scenario on every
+// channel, twice.
 const onceMessages = 78
 
 func dev() *cobra.Command {

@@ -197,7 +197,7 @@ func writeStats(w io.Writer, v *dlq.StatsView) {
 	}
 }
 
-// writeReasons writes counts by reason, the first word before each.
+// writeReasons writes a line for each reason and its count, after the word.
 func writeReasons(w io.Writer, word string, counts map[string]int) {
 	for _, reason := range slices.Sorted(maps.Keys(counts)) {
 		fmt.Fprintf(w, "%s\t%d\t%s\n", word, counts[reason], reason)

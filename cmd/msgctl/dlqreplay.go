@@ -106,7 +106,7 @@ func (f *replayFlags) read() error {
 		words := slices.Concat([]string{f.since, f.until}, mark("type", filter.Types),
 			mark("tenant", filter.Tenants), mark("code", filter.Codes), mark("error", filter.Errors), mark("id", filter.IDs),
 			mark("meta", filter.Meta), mark("set", f.sets))
-		if f.options.Force { // begins anew: what was refused for the want of it lies behind the batch without it
+		if f.options.Force { // a batch of its own: the one without it has passed what it refused
 			words = append(words, "--force")
 		}
 		f.options.Group = dlq.GroupName(f.channel, words...)
@@ -133,7 +133,7 @@ func (s *session) replay(cmd *cobra.Command, c *config.Config, f *replayFlags) e
 		}
 		return nil
 	}
-	o.Tell = func(v *dlq.Verdict) error {
+	o.OnVerdict = func(v *dlq.Verdict) error {
 		done++
 		bar.at(done)
 		if v.Outcome == dlq.Refused {
@@ -158,10 +158,10 @@ func (s *session) replay(cmd *cobra.Command, c *config.Config, f *replayFlags) e
 	return err
 }
 
-// errDeclined is the answer no.
+// errDeclined means that the user answered no.
 var errDeclined = errors.New("declined")
 
-// confirm asks a person, and refuses where there is none.
+// confirm asks on the terminal. Without a terminal it is a usage error.
 func confirm(cmd *cobra.Command, question string) error {
 	in, ok := cmd.InOrStdin().(*os.File)
 	if !ok || !term.IsTerminal(int(in.Fd())) {
@@ -195,8 +195,8 @@ type verdictJSON struct {
 	Expiring    bool        `json:"expiring,omitzero"`
 }
 
-// printDecision prints each as JSON; for a person, all of a dry run and else
-// what needs one.
+// printDecision prints a verdict: each one as JSON, in a table every one of a dry
+// run and else only what was refused.
 func (s *session) printDecision(cmd *cobra.Command, v *dlq.Verdict, dryRun bool) error {
 	if s.output == "json" {
 		one := verdictJSON{

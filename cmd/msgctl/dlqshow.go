@@ -172,7 +172,7 @@ func toFile(path string, write func(io.Writer) error) error {
 	if err != nil {
 		return fmt.Errorf("write export: %w", err)
 	}
-	defer f.Close() // its second close says nothing new
+	defer f.Close() // a no-op after the Close below
 	w := bufio.NewWriter(f)
 	if err := write(w); err != nil {
 		return err

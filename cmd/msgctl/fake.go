@@ -17,7 +17,7 @@ import (
 	"messaging-worker/internal/providers/fake"
 )
 
-// fakeOptions are what the command line says of a fake provider.
+// fakeOptions are the flags of fake-provider.
 type fakeOptions struct {
 	port      int
 	latency   time.Duration

@@ -14,14 +14,14 @@ import (
 	"messaging-worker/internal/ops/load"
 )
 
-// loadFlags are what the command line says of a load.
+// loadFlags are the flags of load.
 type loadFlags struct {
 	load.Options
 
 	channel, topic, scenario, keys string
 }
 
-// defaultLoad is how many messages a load has where nobody says.
+// defaultLoad is the default of --messages.
 const defaultLoad = 100_000
 
 func loadCommand(s *session) *cobra.Command {

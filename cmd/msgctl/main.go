@@ -1,4 +1,5 @@
-// Command msgctl is what a person does by hand around the workers.
+// Command msgctl is the command-line tool for running, feeding, watching and
+// repairing the workers.
 package main
 
 import (

@@ -12,7 +12,7 @@ import (
 	"messaging-worker/internal/ops"
 )
 
-// produceFlags are what the command line says of sample traffic.
+// produceFlags are the flags of produce.
 type produceFlags struct {
 	channel, scenario string
 	topic             string

@@ -31,7 +31,7 @@ func drawBar(w io.Writer, title string, total int64) *progressbar.ProgressBar {
 	)
 }
 
-// at says how many steps are done.
+// at draws how many steps are done.
 func (p *progress) at(n int64) {
 	if p.bar != nil {
 		_ = p.bar.Set64(n) // a bar that cannot be drawn is no reason to stop

@@ -14,7 +14,7 @@ import (
 	"messaging-worker/internal/ops"
 )
 
-// sendFlags are what the command line says of requests.
+// sendFlags are the flags of send.
 type sendFlags struct {
 	ops.Draft
 

@@ -23,7 +23,7 @@ type session struct {
 	envFile string
 	brokers string
 	output  string
-	warned  bool // of what is odd about the file
+	warned  bool // the file's warnings were printed
 }
 
 // bind adds the shared flags to the root command.
@@ -109,8 +109,8 @@ func (s *session) print(cmd *cobra.Command, v any, table func(w io.Writer)) erro
 	return w.Flush()
 }
 
-// printer writes to where a person or a script reads, for work that goes on
-// without one. It keeps the first error.
+// printer writes to an output that may break, for work that goes on without it.
+// It keeps the first error.
 type printer struct {
 	w   io.Writer
 	err error

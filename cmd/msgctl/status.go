@@ -74,7 +74,7 @@ func statusFollow(s *session) *cobra.Command {
 // timeForm is RFC 3339 in UTC with milliseconds, always of one width.
 const timeForm = "2006-01-02T15:04:05.000Z07:00"
 
-// details tells the rest of an event in a line.
+// details formats the rest of an event in a line.
 func details(e *timeline.Event) string {
 	text := e.Error
 	r := e.ProviderResponse
@@ -137,8 +137,8 @@ that is not found ends with exit code 1.`,
 	return cmd
 }
 
-// search looks for a message where it may be, the likely places of all
-// channels first.
+// search looks for a message in the likely partitions of all channels, then in
+// all partitions.
 func (s *session) search(ctx context.Context, channels []string, id string, since time.Time, all bool) (timeline.Story, error) {
 	var searches []*timeline.Search
 	story := timeline.Story{MessageID: id}

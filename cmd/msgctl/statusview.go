@@ -86,12 +86,12 @@ func writeStory(w io.Writer, s *timeline.Story) {
 			before = e.Timestamp
 			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", e.Timestamp.Format(timeForm), delta, e.EventType, e.Attempt, details(e))
 		}
-		writeBurial(w, d.Letter)
+		writeDeadLetter(w, d.Letter)
 		fmt.Fprintf(w, "stands: %s\n", d.Standing(time.Now()))
 	}
 }
 
-func writeBurial(w io.Writer, l *dlq.Letter) {
+func writeDeadLetter(w io.Writer, l *dlq.Letter) {
 	if l == nil {
 		return
 	}

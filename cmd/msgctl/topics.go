@@ -82,7 +82,7 @@ func writeChanges(w io.Writer, changes []cluster.Change) {
 	writeNotes(w, changes)
 }
 
-// writeNotes says what to do, once for all topics that it is about.
+// writeNotes writes each note once, with all topics that it is about.
 func writeNotes(w io.Writer, changes []cluster.Change) {
 	var heads []string
 	topics := map[string][]string{}

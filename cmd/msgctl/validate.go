@@ -43,7 +43,7 @@ not valid.`,
 			if err != nil {
 				return err
 			}
-			v, err := judge(cmd, c, args[1])
+			v, err := checkFile(cmd, c, args[1])
 			if err != nil {
 				return err
 			}
@@ -64,7 +64,7 @@ func (s *session) limits(channel string) (*config.Config, error) {
 	return config.LoadLimits(lookup, channel)
 }
 
-func judge(cmd *cobra.Command, c *config.Config, file string) (*verdict, error) {
+func checkFile(cmd *cobra.Command, c *config.Config, file string) (*verdict, error) {
 	in, name, err := open(cmd, file)
 	if err != nil {
 		return nil, err

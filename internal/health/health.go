@@ -1,4 +1,4 @@
-// Package health answers whether the process lives and whether it can work.
+// Package health serves the liveness and readiness of the process.
 package health
 
 import (
@@ -41,8 +41,8 @@ func (h *Health) Ready() bool {
 	return true
 }
 
-// Loop is one of the process's own loops. It must beat within its limit, or
-// the process is taken for stuck.
+// Loop is one of the process's own loops. If it does not beat within its limit,
+// the process is not live.
 type Loop struct {
 	health *Health
 	name   string
@@ -50,7 +50,7 @@ type Loop struct {
 	last   time.Time
 }
 
-// Watch adds a loop that has just begun to move.
+// Watch adds a loop and counts this call as its first beat.
 func (h *Health) Watch(name string, limit time.Duration) *Loop {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -62,7 +62,7 @@ func (h *Health) Watch(name string, limit time.Duration) *Loop {
 	return l
 }
 
-// Beat says that the loop moves.
+// Beat records that the loop makes progress.
 func (l *Loop) Beat() {
 	l.health.mu.Lock()
 	defer l.health.mu.Unlock()
@@ -137,5 +137,5 @@ func write(w http.ResponseWriter, r report) {
 	if r.Status != "ok" {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
-	_ = json.NewEncoder(w).Encode(r) // an asker that went away is no matter of ours
+	_ = json.NewEncoder(w).Encode(r) // fails where the client went away
 }

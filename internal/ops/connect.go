@@ -13,8 +13,8 @@ import (
 	"messaging-worker/internal/kafka"
 )
 
-// KafkaOptions translates the settings for the Kafka rooms. Name is the
-// client id where the settings have none.
+// KafkaOptions returns the client options that the settings ask for. Name is
+// the client id where the settings have none.
 func KafkaOptions(c *config.Config, name string) kafka.Options {
 	o := kafka.Options{Brokers: c.Kafka.Brokers, ClientID: c.Kafka.ClientID, Compression: c.Kafka.Compression}
 	if o.ClientID == "" {
@@ -32,13 +32,13 @@ func KafkaOptions(c *config.Config, name string) kafka.Options {
 	return o
 }
 
-// reachWithin is how long a person waits to hear that no broker answers.
-const reachWithin = 10 * time.Second
+// connectTimeout bounds the wait for the first answer of a broker.
+const connectTimeout = 10 * time.Second
 
 // Connect makes a client of the settings and waits for a broker's first
-// answer, so that a wrong address or password is told at once and in words.
-// What it reads is committed: a person is shown what the workers act on. Opts
-// are added to those of the settings. Close the client.
+// answer, so that a wrong address or password is an error at once. The client
+// reads committed records only, as the workers do. Opts are added to those of
+// the settings. The caller closes the client.
 func Connect(ctx context.Context, c *config.Config, opts ...kgo.Opt) (*kgo.Client, error) {
 	o := KafkaOptions(c, "msgctl")
 	shared, err := o.Client(zerolog.Nop())
@@ -56,7 +56,7 @@ func Connect(ctx context.Context, c *config.Config, opts ...kgo.Opt) (*kgo.Clien
 	if err != nil {
 		return nil, fmt.Errorf("make Kafka client: %w", err)
 	}
-	asking, cancel := context.WithTimeout(ctx, reachWithin)
+	asking, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	if err := client.Ping(asking); err != nil {
 		client.Close()

@@ -13,8 +13,7 @@ import (
 	"messaging-worker/internal/models"
 )
 
-// Draft is a request as a person gives it on the command line. What is empty
-// is left out.
+// Draft is a request made of single values. Empty ones are left out.
 type Draft struct {
 	MessageID string            `json:"message_id,omitzero"`
 	TenantID  string            `json:"tenant_id,omitzero"`
@@ -127,8 +126,8 @@ func Prepare(c *config.Config, file string, inputs []Input) ([]Outgoing, []Viola
 		filled := Input{in.Line, Fill(in.Value, models.Channel(c.Channel))}
 		found, after := Inspect(check, file, in), Inspect(check, file, filled)
 		if slices.ContainsFunc(found, byPath(wholeRecord)) {
-			// Told of what was given, where its bytes were, but for what would
-			// have been filled in.
+			// The record as a whole is broken: report violations at the lines of
+			// what was given, except those that filling in has resolved.
 			found = slices.DeleteFunc(found, func(v Violation) bool { return !slices.ContainsFunc(after, byPath(v.Path)) })
 		} else {
 			in, found = filled, after

@@ -11,15 +11,15 @@ import (
 	"messaging-worker/internal/models"
 )
 
-// Input is one request as a person or a program wrote it.
+// Input is one request as it was given.
 type Input struct {
 	Line  int // of the text where it begins, from 1
 	Value []byte
 }
 
 // Inputs splits a text into requests: one JSON object, or several, each of
-// which ends its line. What is not JSON comes out as an input too, for a check
-// to tell what is wrong with it. The last pair may hold the error of reading.
+// which ends its line. What is not JSON is yielded too, so that a check
+// can say what is wrong with it. A read error is yielded last.
 func Inputs(r io.Reader) iter.Seq2[Input, error] {
 	return func(yield func(Input, error) bool) {
 		s := splitter{lines: bufio.NewReader(r)}

@@ -12,15 +12,15 @@ import (
 	"messaging-worker/internal/kafka"
 )
 
-// appearWithin is how long a topic may take to be known to every broker after
+// topicTimeout is how long a topic may take to be known to every broker after
 // its creation was answered.
-const appearWithin = 5 * time.Second
+const topicTimeout = 5 * time.Second
 
 // NeedTopics returns an error that names what is missing, and what to do,
 // where a topic does not exist or may not be used as needed. It gives a topic
 // that was just created a few seconds to appear.
 func NeedTopics(ctx context.Context, client *kgo.Client, needs ...kafka.Need) error {
-	giveUp := time.After(appearWithin)
+	giveUp := time.After(topicTimeout)
 	for {
 		missing, err := kafka.MissingTopics(ctx, client, needs...)
 		if err != nil {
@@ -30,7 +30,7 @@ func NeedTopics(ctx context.Context, client *kgo.Client, needs ...kafka.Need) er
 			return nil
 		}
 		select {
-		case <-time.After(appearWithin / 20):
+		case <-time.After(topicTimeout / 20):
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-giveUp:
@@ -39,16 +39,16 @@ func NeedTopics(ctx context.Context, client *kgo.Client, needs ...kafka.Need) er
 	}
 }
 
-// Impatient returns the options of a client whose records a person waits for:
-// a broker that goes away is told within a minute or two, whenever the client
-// next tries after 30 s, and Ctrl-C ends it.
-func Impatient() []kgo.Opt {
+// InteractiveProducer returns the options of a producer whose user waits for the
+// acknowledgements: delivery fails with the first try that ends after 30 s
+// without a broker, and cancelling the context ends it.
+func InteractiveProducer() []kgo.Opt {
 	return []kgo.Opt{kgo.RecordDeliveryTimeout(30 * time.Second), kgo.AllowIdempotentProduceCancellation()}
 }
 
-// Outlive returns a context that ends that long after ctx does, for what was
-// begun before an interruption. Call cancel.
-func Outlive(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+// WithGrace returns a context that ends that long after ctx does, for what was
+// begun before an interruption. The caller must call cancel.
+func WithGrace(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
 		timer := time.AfterFunc(grace, func() { cancel(context.Cause(ctx)) })

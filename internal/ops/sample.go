@@ -1,5 +1,5 @@
-// Package ops is what the command-line tool does: sample traffic and a view
-// of what became of it.
+// Package ops is what msgctl does with requests: it makes, checks and sends
+// them, and follows them to their outcomes.
 package ops
 
 import (
@@ -55,11 +55,11 @@ func Scenarios() []Scenario {
 	}
 }
 
-// Mixed is the name that stands for all scenarios in turn.
+// Mixed is the scenario name that means each scenario in turn.
 const Mixed = "mixed"
 
-// ScenarioNamed returns the scenario of a name, in which an underscore is as
-// good as a hyphen. The error lists the names there are.
+// ScenarioNamed returns the scenario of a name, in which an underscore
+// counts as a hyphen. The error lists the known names.
 func ScenarioNamed(name string) (Scenario, error) {
 	var names []string
 	for _, s := range Scenarios() {

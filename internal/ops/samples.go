@@ -27,14 +27,14 @@ func (s *Samples) Request(n int) (Request, error) {
 	return Sample(s.Channel, s.Scenarios[n%len(s.Scenarios)].with(s.Meta), n)
 }
 
-// flushWithin is how long an interrupted command waits for what it handed over.
-const flushWithin = 5 * time.Second
+// flushTimeout is how long an interrupted command waits for what it handed over.
+const flushTimeout = 5 * time.Second
 
 // Produce writes the samples to the channel's request topic and calls made for
 // each that Kafka acknowledged, in no order, and one at a time. The end of ctx
 // ends it early, with its cause.
 func (s *Samples) Produce(ctx context.Context, c *config.Config, made func(*Request)) error {
-	client, err := Connect(ctx, c, Impatient()...)
+	client, err := Connect(ctx, c, InteractiveProducer()...)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (s *Samples) Produce(ctx context.Context, c *config.Config, made func(*Requ
 	}
 	var mu sync.Mutex
 	var failed error
-	hand := func(r Request) {
+	produce := func(r Request) {
 		client.Produce(context.WithoutCancel(ctx), r.Record(topic), func(_ *kgo.Record, err error) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -57,12 +57,12 @@ func (s *Samples) Produce(ctx context.Context, c *config.Config, made func(*Requ
 		})
 	}
 	ended := s.each(ctx, func(r Request) error {
-		hand(r)
+		produce(r)
 		mu.Lock()
 		defer mu.Unlock()
 		return failed
 	})
-	flushing, cancel := Outlive(ctx, flushWithin)
+	flushing, cancel := WithGrace(ctx, flushTimeout)
 	defer cancel()
 	if err := client.Flush(flushing); err != nil && ended == nil {
 		ended = fmt.Errorf("wait for acknowledgements: %w", err)

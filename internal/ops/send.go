@@ -42,14 +42,14 @@ type SendOptions struct {
 // ErrNoOutcome means that requests had no outcome in time.
 var ErrNoOutcome = errors.New("no outcome in time")
 
-// largeRecord is a size above which a record has its batch for itself, so that
-// the topic's limit is about it alone.
+// largeRecord is the size above which a record is sent in a batch of its own:
+// Kafka compares max.message.bytes to whole batches.
 const largeRecord = 500_000
 
 // Send produces requests in their order and, with Wait, follows each one to its
 // outcome. It returns what was acknowledged, also beside an error.
 func Send(ctx context.Context, c *config.Config, requests []Outgoing, o SendOptions) ([]*Sent, error) {
-	client, err := Connect(ctx, c, append(Impatient(), kgo.ProducerLinger(0), kgo.ProducerBatchMaxBytes(64<<20))...)
+	client, err := Connect(ctx, c, append(InteractiveProducer(), kgo.ProducerLinger(0), kgo.ProducerBatchMaxBytes(64<<20))...)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func Send(ctx context.Context, c *config.Config, requests []Outgoing, o SendOpti
 func produceAll(ctx context.Context, client *kgo.Client, topic string, requests []Outgoing, o SendOptions) ([]*Sent, error) {
 	var sent []*Sent
 	for len(requests) > 0 {
-		n := together(requests)
+		n := firstBatch(requests)
 		var records []*kgo.Record
 		for _, r := range requests[:n] {
 			records = append(records, &kgo.Record{Topic: topic, Key: []byte(r.MessageID), Value: r.Value})
@@ -106,8 +106,8 @@ func produceAll(ctx context.Context, client *kgo.Client, topic string, requests 
 	return sent, nil
 }
 
-// together returns how many of the first requests may share a batch.
-func together(requests []Outgoing) int {
+// firstBatch returns how many of the first requests may share a batch.
+func firstBatch(requests []Outgoing) int {
 	sum := 0
 	for i, r := range requests {
 		if sum += len(r.Value) + len(r.MessageID) + 100; sum > largeRecord {
@@ -148,8 +148,8 @@ func outcomes(ctx context.Context, tail *Tail, sent []*Sent, o SendOptions) erro
 	})
 }
 
-// source returns the place of the request that an event is about, as its
-// headers tell it: TOPIC/PARTITION/OFFSET.
+// source returns the position of the request that an event is about, from its
+// headers: TOPIC/PARTITION/OFFSET.
 func source(r *kgo.Record) string {
 	header := func(key string) string {
 		i := slices.IndexFunc(r.Headers, func(h kgo.RecordHeader) bool { return h.Key == key })

@@ -9,7 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
-// applier carries changes out, or lets the brokers judge them in a dry run.
+// applier carries changes out, or in a dry run has the brokers validate them.
 type applier struct {
 	admin *kadm.Client
 	dry   bool
@@ -32,11 +32,11 @@ func (a *applier) apply(ctx context.Context, w wanted, c Change) Change {
 	default:
 		return c
 	}
-	return a.ended(c, operation, message, err)
+	return a.result(c, operation, message, err)
 }
 
-// ended tells in a change how it went.
-func (a *applier) ended(c Change, operation, message string, err error) Change {
+// result records in a change how it went.
+func (a *applier) result(c Change, operation, message string, err error) Change {
 	switch {
 	case err != nil:
 		c.Result, c.Note = Refused, refusal(operation, err, message)

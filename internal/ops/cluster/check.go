@@ -47,7 +47,7 @@ func (o *ofChannel) topics() []*topic { return []*topic{o.request, o.status, o.d
 // channelCheck is one that is made for each channel.
 type channelCheck struct {
 	name string
-	look func(ctx context.Context, o *ofChannel) Finding
+	run  func(ctx context.Context, o *ofChannel) Finding
 }
 
 // channelChecks lists them in their order.
@@ -74,11 +74,11 @@ func (c *checker) run(ctx context.Context, channels []*config.Config) {
 	c.add("", "brokers", c.everyBroker(ctx))
 	c.add("", "round trip", c.roundTrip(ctx))
 	for _, channel := range channels {
-		o, err := c.lookAt(ctx, channel)
+		o, err := c.describeChannel(ctx, channel)
 		for _, check := range c.channelChecks() {
 			f := Finding{Verdict: Fail, Advice: seeLogs}
 			if err == nil {
-				f = check.look(ctx, o)
+				f = check.run(ctx, o)
 			} else {
 				f.Seen = err.Error()
 			}
@@ -104,15 +104,15 @@ func (c *checker) add(channel, check string, f Finding) {
 	c.list = append(c.list, f)
 }
 
-// within bounds one question.
-func within(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, answerWithin)
+// withTimeout bounds one question.
+func withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, answerTimeout)
 }
 
-func (c *checker) lookAt(ctx context.Context, channel *config.Config) (*ofChannel, error) {
-	ctx, cancel := within(ctx)
+func (c *checker) describeChannel(ctx context.Context, channel *config.Config) (*ofChannel, error) {
+	ctx, cancel := withTimeout(ctx)
 	defer cancel()
-	found, err := look(ctx, c.client, topicsOf(channel)...)
+	found, err := describeTopics(ctx, c.client, topicsOf(channel)...)
 	if err != nil {
 		return nil, err
 	}

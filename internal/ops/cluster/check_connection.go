@@ -47,7 +47,7 @@ func connectAdvice(err error, k *config.Kafka) string {
 // everyBroker asks each broker under the address that it gives out: workers
 // are sent there, whatever address they begin with.
 func (c *checker) everyBroker(ctx context.Context) Finding {
-	ctx, cancel := within(ctx)
+	ctx, cancel := withTimeout(ctx)
 	defer cancel()
 	meta, err := c.admin.BrokerMetadata(ctx)
 	if err != nil {
@@ -63,21 +63,21 @@ func (c *checker) everyBroker(ctx context.Context) Finding {
 	var w worst
 	for i, b := range meta.Brokers {
 		if err := answers[i]; err != nil {
-			w.see(
+			w.add(
 				Fail, fmt.Sprintf("broker %d at %s:%d does not answer: %v", b.NodeID, b.Host, b.Port, err),
 				"brokers give their own addresses out: set advertised.listeners to ones that can be reached from here",
 			)
 		}
 	}
-	return w.or(plural(c.brokers, "broker") + " can be reached")
+	return w.orOK(plural(c.brokers, "broker") + " can be reached")
 }
 
 // roundTrip writes a record and reads it back.
 func (c *checker) roundTrip(ctx context.Context) Finding {
 	name := c.cluster.Kafka.TempTopic
-	ctx, cancel := within(ctx)
+	ctx, cancel := withTimeout(ctx)
 	defer cancel()
-	found, err := look(ctx, c.client, name)
+	found, err := describeTopics(ctx, c.client, name)
 	if err != nil {
 		return Finding{Verdict: Fail, Seen: err.Error(), Advice: seeLogs}
 	}

@@ -25,21 +25,21 @@ func (c *checker) replication(_ context.Context, o *ofChannel) Finding {
 		c.replicas(&w, o, t)
 	}
 	if least == 1 {
-		return w.or("one copy on the only broker: enough to develop, not to keep")
+		return w.orOK("one copy on the only broker: enough to develop, not to keep")
 	}
-	return w.or(fmt.Sprintf("%d copies at least, all in sync", least))
+	return w.orOK(fmt.Sprintf("%d copies at least, all in sync", least))
 }
 
 // replicas looks at one topic.
 func (c *checker) replicas(w *worst, o *ofChannel, t *topic) {
 	isr, known := t.amount(minISR)
 	if n := t.replication(); n == 1 && c.brokers > 1 {
-		w.see(Warn, t.name+" has one copy: the loss of its broker loses messages", "add replicas with kafka-reassign-partitions.sh; for new topics set KAFKA_TOPIC_REPLICATION")
+		w.add(Warn, t.name+" has one copy: the loss of its broker loses messages", "add replicas with kafka-reassign-partitions.sh; for new topics set KAFKA_TOPIC_REPLICATION")
 	} else if n < o.Kafka.Topic.Replication {
-		w.see(Warn, fmt.Sprintf("%s has %s, KAFKA_TOPIC_REPLICATION is %d", t.name, copies(n), o.Kafka.Topic.Replication), "add replicas with kafka-reassign-partitions.sh")
+		w.add(Warn, fmt.Sprintf("%s has %s, KAFKA_TOPIC_REPLICATION is %d", t.name, copies(n), o.Kafka.Topic.Replication), "add replicas with kafka-reassign-partitions.sh")
 	}
 	if known && isr > int64(t.replication()) {
-		w.see(Fail, fmt.Sprintf("%s has %s and min.insync.replicas=%d: no more can be in sync than there are, and brokers of older versions take no record then", t.name, copies(t.replication()), isr),
+		w.add(Fail, fmt.Sprintf("%s has %s and min.insync.replicas=%d: no more can be in sync than there are, and brokers of older versions take no record then", t.name, copies(t.replication()), isr),
 			"lower min.insync.replicas with kafka-configs.sh, or add replicas")
 		return
 	}
@@ -65,7 +65,7 @@ func (c *checker) replicas(w *worst, o *ofChannel, t *topic) {
 		{behind, Warn, "with replicas that are not in sync"},
 	} {
 		if s.n > 0 {
-			w.see(s.verdict, fmt.Sprintf("%s has %s %s", t.name, plural(s.n, "partition"), s.text), advice)
+			w.add(s.verdict, fmt.Sprintf("%s has %s %s", t.name, plural(s.n, "partition"), s.text), advice)
 		}
 	}
 }
@@ -77,7 +77,7 @@ func copies(n int) string {
 	return fmt.Sprint(n, " copies")
 }
 
-// group tells who works, and how much waits.
+// group reports the group's state, its members and its lag.
 func (c *checker) group(ctx context.Context, o *ofChannel) Finding {
 	name := o.Kafka.Group
 	g, err := c.describe(ctx, name)
@@ -106,7 +106,7 @@ func (c *checker) group(ctx context.Context, o *ofChannel) Finding {
 // describe asks for a group. In a new cluster the brokers make the topic of
 // offsets when they are first asked, and have no coordinator until it is there.
 func (c *checker) describe(ctx context.Context, name string) (kadm.DescribedGroup, error) {
-	ctx, cancel := within(ctx)
+	ctx, cancel := withTimeout(ctx)
 	defer cancel()
 	for {
 		groups, err := c.admin.DescribeGroups(ctx, name)
@@ -150,7 +150,7 @@ type lag struct{ waiting, lost, open int64 }
 
 func (c *checker) lag(ctx context.Context, o *ofChannel) (lag, error) {
 	var l lag
-	ctx, cancel := within(ctx)
+	ctx, cancel := withTimeout(ctx)
 	defer cancel()
 	name := o.request.name
 	commits, err := c.admin.FetchOffsets(ctx, o.Kafka.Group)

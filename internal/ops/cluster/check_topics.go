@@ -16,7 +16,7 @@ import (
 // initAdvice is what mends most that can be wrong with topics.
 func initAdvice(o *ofChannel) string { return "msgctl topics init --channel " + o.Channel }
 
-// The texts of what cannot be told here.
+// Texts that several checks share.
 const (
 	seeLogs   = "see the brokers' logs"
 	seeTopics = "a topic is missing or may not be seen"
@@ -29,22 +29,22 @@ func (c *checker) existence(_ context.Context, o *ofChannel) Finding {
 		switch {
 		case t.missing():
 			names = append(names, "KAFKA_"+strings.ToUpper(o.Channel)+"_"+[]string{"REQUEST", "STATUS", "DLQ"}[i]+"_TOPIC")
-			w.see(Fail, t.name+" does not exist", "")
+			w.add(Fail, t.name+" does not exist", "")
 		case t.forbidden():
-			w.see(Warn, t.name+" may not be seen", "see permissions")
+			w.add(Warn, t.name+" may not be seen", "see permissions")
 		case !t.exists():
-			w.see(Fail, t.name+": "+t.err.Error(), seeLogs)
+			w.add(Fail, t.name+": "+t.err.Error(), seeLogs)
 		}
 	}
 	if len(names) > 0 {
 		w.Advice = join(initAdvice(o)+" creates what is missing; if another name is meant, set "+strings.Join(names, ", "), w.Advice)
 	}
-	return w.or(fmt.Sprintf("%s, %s and %s exist", o.request.name, o.status.name, o.dlq.name))
+	return w.orOK(fmt.Sprintf("%s, %s and %s exist", o.request.name, o.status.name, o.dlq.name))
 }
 
-// permissions asks for what docs/operations.md says that a worker needs.
+// permissions checks the ACLs that docs/operations.md says a worker needs.
 func (c *checker) permissions(ctx context.Context, o *ofChannel) Finding {
-	ctx, cancel := within(ctx)
+	ctx, cancel := withTimeout(ctx)
 	defer cancel()
 	var w worst
 	const grant = "grant what docs/operations.md lists to the user of these settings"
@@ -56,7 +56,7 @@ func (c *checker) permissions(ctx context.Context, o *ofChannel) Finding {
 		case t.exists():
 			needs = append(needs, need)
 		case t.forbidden():
-			w.see(Fail, "topic "+t.name+": no permission, not even to see it (ACL)", grant)
+			w.add(Fail, "topic "+t.name+": no permission, not even to see it (ACL)", grant)
 		default:
 			absent = ", as far as the topics exist"
 		}
@@ -67,20 +67,20 @@ func (c *checker) permissions(ctx context.Context, o *ofChannel) Finding {
 			return Finding{Verdict: Fail, Seen: err.Error(), Advice: seeLogs}
 		}
 		for _, why := range denied {
-			w.see(Fail, why.Error(), grant)
+			w.add(Fail, why.Error(), grant)
 		}
 	}
 	c.groupPermission(ctx, &w, o, grant)
 	for _, t := range []*topic{o.request, o.status} {
-		if t.exists() && t.untold != nil {
-			w.see(Warn, "topic "+t.name+": no permission to DescribeConfigs (ACL)", "grant it, or nobody is warned of a status topic that forgets too soon")
+		if t.exists() && t.settingsErr != nil {
+			w.add(Warn, "topic "+t.name+": no permission to DescribeConfigs (ACL)", "grant it, or nobody is warned of a status topic that forgets too soon")
 		}
 	}
-	return w.or("all that a worker needs" + absent)
+	return w.orOK("all that a worker needs" + absent)
 }
 
 func (c *checker) groupPermission(ctx context.Context, w *worst, o *ofChannel, grant string) {
-	ctx, cancel := within(ctx)
+	ctx, cancel := withTimeout(ctx)
 	defer cancel()
 	req := kmsg.NewPtrDescribeGroupsRequest()
 	req.Groups, req.IncludeAuthorizedOperations = []string{o.Kafka.Group}, true
@@ -90,8 +90,8 @@ func (c *checker) groupPermission(ctx context.Context, w *worst, o *ofChannel, g
 		g := resp.Groups[0]
 		denied = g.ErrorCode == kerr.GroupAuthorizationFailed.Code || g.ErrorCode == 0 && !allowed(g.AuthorizedOperations, kmsg.ACLOperationRead)
 	}
-	if denied { // whatever else is wrong, the check of the group tells it
-		w.see(Fail, "group "+o.Kafka.Group+": no permission to Read (ACL)", grant)
+	if denied { // other errors are reported by the check of the group
+		w.add(Fail, "group "+o.Kafka.Group+": no permission to Read (ACL)", grant)
 	}
 }
 
@@ -122,37 +122,37 @@ func (c *checker) sizes(_ context.Context, o *ofChannel) Finding {
 	var w worst
 	if n, ok := o.request.amount(maxBytes); ok {
 		if n < want.request {
-			w.see(Warn, fmt.Sprintf("%s takes %d bytes, MSG_MAX_BYTES needs %d: larger requests are refused to their producers", o.request.name, n, want.request), advice)
+			w.add(Warn, fmt.Sprintf("%s takes %d bytes, MSG_MAX_BYTES needs %d: larger requests are refused to their producers", o.request.name, n, want.request), advice)
 		}
 		want.dlq = max(usualMax, letterBytes(min(n, want.request), &o.Limits))
 	}
 	if n, ok := o.status.amount(maxBytes); ok && n < statusBytes(&o.Limits) {
-		w.see(Fail, fmt.Sprintf("%s takes %d bytes, an event may have %d: one that does not fit holds its message up", o.status.name, n, statusBytes(&o.Limits)), advice)
+		w.add(Fail, fmt.Sprintf("%s takes %d bytes, an event may have %d: one that does not fit holds its message up", o.status.name, n, statusBytes(&o.Limits)), advice)
 	}
 	if n, ok := o.dlq.amount(maxBytes); ok && n < want.dlq {
-		w.see(Fail, fmt.Sprintf("%s takes %d bytes, the dead letter of the largest request has %d: larger ones are written without their original", o.dlq.name, n, want.dlq), advice)
+		w.add(Fail, fmt.Sprintf("%s takes %d bytes, the dead letter of the largest request has %d: larger ones are written without their original", o.dlq.name, n, want.dlq), advice)
 	}
 	if w.Verdict != "" {
 		return w.Finding
 	}
-	return c.untold(o, "fit for MSG_MAX_BYTES="+strconv.Itoa(o.Limits.MessageBytes))
+	return c.settingsVerdict(o, "fit for MSG_MAX_BYTES="+strconv.Itoa(o.Limits.MessageBytes))
 }
 
-// untold is the verdict on settings that all look well, as far as they were
+// settingsVerdict is the verdict on settings that all look well, as far as they were
 // told.
-func (c *checker) untold(o *ofChannel, seen string) Finding {
+func (c *checker) settingsVerdict(o *ofChannel, seen string) Finding {
 	for _, t := range o.topics() {
 		switch {
 		case !t.exists():
 			return Finding{Verdict: Skipped, Seen: seeTopics}
-		case t.untold != nil:
+		case t.settingsErr != nil:
 			return Finding{Verdict: Skipped, Seen: "not known without DescribeConfigs on " + t.name}
 		}
 	}
 	return Finding{Verdict: OK, Seen: seen}
 }
 
-// journal asks what would have a crash repeat messages.
+// journal checks that the status topic keeps what a restart needs.
 func (c *checker) journal(ctx context.Context, o *ofChannel) Finding {
 	if !o.Kafka.CommitOnSuccessOnly {
 		return Finding{Verdict: OK, Seen: "not needed with COMMIT_ON_SUCCESS_ONLY=false"}
@@ -160,11 +160,11 @@ func (c *checker) journal(ctx context.Context, o *ofChannel) Finding {
 	if !o.request.exists() || !o.status.exists() {
 		return Finding{Verdict: Skipped, Seen: seeTopics}
 	}
-	ctx, cancel := within(ctx)
+	ctx, cancel := withTimeout(ctx)
 	defer cancel()
 	faults, err := kafka.JournalFaults(ctx, c.client, o.request.name, o.status.name)
 	switch {
-	case o.request.untold != nil || o.status.untold != nil:
+	case o.request.settingsErr != nil || o.status.settingsErr != nil:
 		return Finding{Verdict: Skipped, Seen: "not known without DescribeConfigs on both topics"}
 	case err != nil:
 		return Finding{Verdict: Fail, Seen: err.Error(), Advice: seeLogs}

@@ -27,8 +27,7 @@ func byConnection(channels []*config.Config) [][]*config.Config {
 	return groups
 }
 
-// topicsOf lists the topics of a channel in the order in which people think of
-// them.
+// topicsOf lists the topics of a channel: requests, events, dead letters.
 func topicsOf(c *config.Config) []string {
 	return []string{c.Kafka.RequestTopic, c.Kafka.StatusTopic, c.Kafka.DLQTopic}
 }

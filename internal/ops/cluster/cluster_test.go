@@ -118,7 +118,7 @@ func TestDiff(t *testing.T) {
 		{"more of all", there("t", 12, 4, with(minISR, "3", retentionTime, "-1", maxBytes, "9999")), false, "replication/4/kept min.insync.replicas/3/kept retention.ms/-1/kept max.message.bytes/9999/kept"},
 		{"less of all", there("t", 12, 3, with(minISR, "1", retentionTime, "10", maxBytes, "10")), false, "min.insync.replicas/1/raised retention.ms/10/raised max.message.bytes/10/raised"},
 		{"compacted", there("t", 12, 3, with(cleanupPolicy, "compact,delete")), false, "cleanup.policy/compact,delete/kept"},
-		{"settings not told", &topic{name: "t", partitions: there("t", 12, 3, nil).partitions, untold: kerr.TopicAuthorizationFailed}, false, "settings/unknown/refused"},
+		{"settings not told", &topic{name: "t", partitions: there("t", 12, 3, nil).partitions, settingsErr: kerr.TopicAuthorizationFailed}, false, "settings/unknown/refused"},
 	}
 	for _, tt := range tests {
 		var got []string

@@ -31,7 +31,7 @@ type Change struct {
 
 const partitionSetting = "partitions"
 
-// diff says what to do about a topic. Results are what is intended; nothing is
+// diff returns what is to be done about a topic. Results are what is intended; nothing is
 // ever made smaller.
 func diff(w wanted, is *topic, addPartitions bool) []Change {
 	switch {
@@ -42,9 +42,9 @@ func diff(w wanted, is *topic, addPartitions bool) []Change {
 	}
 	var list []Change
 	list = append(list, diffShape(w, is, addPartitions)...)
-	if is.untold != nil {
+	if is.settingsErr != nil {
 		list = append(list, Change{
-			Topic: w.name, Setting: "settings", Is: "unknown", Wanted: w.String(), Result: Refused, Note: refusal("DescribeConfigs", is.untold, ""),
+			Topic: w.name, Setting: "settings", Is: "unknown", Wanted: w.String(), Result: Refused, Note: refusal("DescribeConfigs", is.settingsErr, ""),
 		})
 	} else {
 		list = append(list, diffSettings(w, is)...)

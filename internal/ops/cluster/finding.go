@@ -26,7 +26,7 @@ type Finding struct {
 // worst verdict, with all that was not ok.
 type worst struct{ Finding }
 
-func (w *worst) see(v Verdict, seen, advice string) {
+func (w *worst) add(v Verdict, seen, advice string) {
 	if w.Verdict != Fail {
 		w.Verdict = v
 	}
@@ -36,8 +36,8 @@ func (w *worst) see(v Verdict, seen, advice string) {
 	}
 }
 
-// or returns what was seen, or that all is well.
-func (w *worst) or(well string) Finding {
+// orOK returns what was seen, or that all is well.
+func (w *worst) orOK(well string) Finding {
 	if w.Verdict == "" {
 		return Finding{Verdict: OK, Seen: well}
 	}

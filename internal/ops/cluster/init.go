@@ -54,7 +54,7 @@ func initCluster(ctx context.Context, channels []*config.Config, o InitOptions) 
 		names = append(append(names, topicsOf(c)...), c.Kafka.TempTopic)
 	}
 	slices.Sort(names)
-	found, err := look(ctx, client, slices.Compact(names)...)
+	found, err := describeTopics(ctx, client, slices.Compact(names)...)
 	if err != nil {
 		return nil, err
 	}
@@ -76,8 +76,8 @@ func initCluster(ctx context.Context, channels []*config.Config, o InitOptions) 
 	return append(list, a.quota(ctx, channels)...), nil
 }
 
-// awaitShown returns once the brokers show what was done: they tell one another
-// after they have answered, and who asks next should see it.
+// awaitShown returns once every broker shows the changes: brokers answer before
+// the change has reached the others.
 func awaitShown(ctx context.Context, client *kgo.Client, all []wanted, list []Change) error {
 	done := map[[2]string]bool{}
 	names := map[string]bool{}
@@ -86,10 +86,10 @@ func awaitShown(ctx context.Context, client *kgo.Client, all []wanted, list []Ch
 			done[[2]string{c.Topic, c.Setting}], names[c.Topic] = true, true
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	for len(names) > 0 {
-		found, err := look(ctx, client, slices.Collect(maps.Keys(names))...)
+		found, err := describeTopics(ctx, client, slices.Collect(maps.Keys(names))...)
 		if err != nil {
 			return err
 		}
@@ -118,5 +118,5 @@ func shows(w wanted, is *topic, done map[[2]string]bool) bool {
 	})
 }
 
-// answerWithin is how long a person waits for one answer of the brokers.
-const answerWithin = 15 * time.Second
+// answerTimeout bounds one request to the brokers.
+const answerTimeout = 15 * time.Second

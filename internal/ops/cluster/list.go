@@ -17,7 +17,7 @@ type Listed struct {
 	Problem     string            `json:"problem,omitzero"` // why there is nothing more to say
 	Partitions  int               `json:"partitions"`
 	Replication int               `json:"replication"`
-	Records     int64             `json:"records"`           // between its ends, -1 where that is not told
+	Records     int64             `json:"records"`           // between its ends, -1 where that is not known
 	Settings    map[string]string `json:"settings,omitzero"` // those that Init cares about
 }
 
@@ -48,7 +48,7 @@ func listCluster(ctx context.Context, channels []*config.Config) ([]Listed, erro
 			}
 		}
 	}
-	found, err := look(ctx, client, names...)
+	found, err := describeTopics(ctx, client, names...)
 	if err != nil {
 		return nil, err
 	}

@@ -16,11 +16,11 @@ import (
 
 // topic is what the brokers say of one.
 type topic struct {
-	name       string
-	err        error // why there is nothing to say; nil where there is
-	partitions []kmsg.MetadataResponseTopicPartition
-	settings   map[string]string
-	untold     error // why the settings are not known; nil where they are
+	name        string
+	err         error // why there is nothing to say; nil where there is
+	partitions  []kmsg.MetadataResponseTopicPartition
+	settings    map[string]string
+	settingsErr error // why the settings are not known; nil where they are
 }
 
 func (t *topic) exists() bool    { return t.err == nil }
@@ -59,9 +59,9 @@ func amountText(n int64) string {
 	return strconv.FormatInt(n, 10)
 }
 
-// look asks for topics and their settings. It creates none. The error means
+// describeTopics asks for topics and their settings. It creates none. The error means
 // that the brokers do not answer.
-func look(ctx context.Context, cl *kgo.Client, names ...string) (map[string]*topic, error) {
+func describeTopics(ctx context.Context, cl *kgo.Client, names ...string) (map[string]*topic, error) {
 	req := kmsg.NewPtrMetadataRequest()
 	req.AllowAutoTopicCreation = false
 	for _, name := range names {
@@ -84,7 +84,7 @@ func look(ctx context.Context, cl *kgo.Client, names ...string) (map[string]*top
 		t := found[*answer.Topic]
 		if t.err = kerr.ErrorForCode(answer.ErrorCode); t.err == nil {
 			t.partitions = answer.Partitions
-			t.settings, t.untold = settings(ctx, cl, t.name)
+			t.settings, t.settingsErr = settings(ctx, cl, t.name)
 		}
 	}
 	return found, nil

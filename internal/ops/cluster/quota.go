@@ -32,7 +32,7 @@ func (a *applier) quota(ctx context.Context, channels []*config.Config) []Change
 	switch {
 	case err != nil:
 		c.Is = "unknown"
-		return []Change{a.ended(c, "DescribeConfigs on the cluster", "", err)}
+		return []Change{a.result(c, "DescribeConfigs on the cluster", "", err)}
 	case is == float64(want):
 		c.Result = AsWanted
 		return []Change{c}
@@ -44,7 +44,7 @@ func (a *applier) quota(ctx context.Context, channels []*config.Config) []Change
 	if err == nil && !a.dry {
 		a.awaitQuota(ctx, float64(want))
 	}
-	return []Change{a.ended(c, "AlterConfigs on the cluster", message, err)}
+	return []Change{a.result(c, "AlterConfigs on the cluster", message, err)}
 }
 
 // quotaNow returns the quota, 0 where there is none.
@@ -63,7 +63,7 @@ func (a *applier) quotaNow(ctx context.Context) (float64, error) {
 // awaitQuota returns once the brokers show the quota, or after a while in which
 // they do not: it is set all the same.
 func (a *applier) awaitQuota(ctx context.Context, bytes float64) {
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	for {
 		if is, err := a.quotaNow(ctx); err != nil || is == bytes {

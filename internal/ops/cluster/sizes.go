@@ -54,8 +54,8 @@ func sizesOf(l *config.Limits) sizes {
 }
 
 // letterBytes is the size of the largest dead letter of a request record of
-// that size. What is not a JSON object stands in it as base64, a third longer
-// than it was. Beside it stand the texts, each cut to its limit, meta, the
+// that size. What is not a JSON object is base64 in it, a third longer than it
+// was. Beside it are the texts, each cut to its limit, meta, the
 // addresses that the message did not reach, and the request's own headers,
 // which the record's size has counted already.
 func letterBytes(request int64, l *config.Limits) int64 {

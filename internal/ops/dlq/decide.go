@@ -58,9 +58,9 @@ func (r *replay) decide(ctx context.Context, l *Letter) (*Verdict, error) {
 	switch {
 	case sent:
 		return v.skip("sent since"), nil
-	case r.again[l.MessageID] > l.Replays:
+	case r.replays[l.MessageID] > l.Replays:
 		return v.skip("replayed before: its later dead letter stands for it"), nil
-	case l.Source != (Place{}) && r.last[l.Source] != l.At:
+	case l.Source != (Position{}) && r.latest[l.Source] != l.At:
 		// A worker died before failed was written, and the next wrote it anew.
 		return v.skip("written twice: the later dead letter of its delivery stands for it"), nil
 	case underWay && !r.Force:
@@ -71,7 +71,7 @@ func (r *replay) decide(ctx context.Context, l *Letter) (*Verdict, error) {
 		return v.refuse("did not validate, needs --set", strings.TrimPrefix(l.LastError, "validation error: ")), nil
 	}
 	value, headers, err := r.original(ctx, l)
-	if _, ok := errors.AsType[goneError](err); ok {
+	if _, ok := errors.AsType[unavailableError](err); ok {
 		return v.refuse(err.Error()), nil
 	} else if err != nil {
 		return nil, err
@@ -98,7 +98,7 @@ func (r *replay) prepare(v *Verdict, value []byte, headers []kgo.RecordHeader) *
 	v.Expiring = age > 0 && time.Since(check.Envelope.CreatedAt) > age
 	key := []byte(check.Envelope.MessageID)
 	v.record = &kgo.Record{
-		Topic: r.requests.Name, Partition: r.place(v.Letter, key), Key: key, Value: value,
+		Topic: r.requests.Name, Partition: r.partition(v.Letter, key), Key: key, Value: value,
 		Headers: r.headers(headers, v.Count),
 	}
 	return v
@@ -121,40 +121,40 @@ func (r *replay) headers(all []kgo.RecordHeader, count int) []kgo.RecordHeader {
 	)
 }
 
-// goneError says why a letter's request cannot be had any more.
-type goneError string
+// unavailableError says why the request of a letter cannot be read any more.
+type unavailableError string
 
-func (e goneError) Error() string { return string(e) }
+func (e unavailableError) Error() string { return string(e) }
 
 // original returns the letter's request and the headers that it had.
 func (r *replay) original(ctx context.Context, l *Letter) ([]byte, []kgo.RecordHeader, error) {
 	if !l.Omitted() {
 		value, err := l.OriginalMessage.Bytes()
 		if err != nil {
-			return nil, nil, goneError("its original_message cannot be read")
+			return nil, nil, unavailableError("its original_message cannot be read")
 		}
 		return value, l.Headers, nil
 	}
 	if l.Source.Topic != r.requests.Name {
-		return nil, nil, goneError("the omitted original is on another topic")
+		return nil, nil, unavailableError("the omitted original is on another topic")
 	}
 	rec, err := r.requests.Record(ctx, l.Source.Partition, l.Source.Offset)
 	if err != nil {
 		return nil, nil, fmt.Errorf("fetch the original of %s: %w", l.At, err)
 	}
 	if rec == nil {
-		return nil, nil, goneError("the omitted original is gone from the request topic")
+		return nil, nil, unavailableError("the omitted original is gone from the request topic")
 	}
 	sum := sha256.Sum256(rec.Value)
 	if strconv.Itoa(len(rec.Value)) != l.Meta[models.MetaOriginalBytes] || hex.EncodeToString(sum[:]) != l.Meta[models.MetaOriginalSHA256] {
-		return nil, nil, goneError("the omitted original is gone: another record lies in its place")
+		return nil, nil, unavailableError("the omitted original is gone: another record lies in its place")
 	}
 	if l.Meta[models.MetaHeadersOmitted] != "true" {
 		return rec.Value, l.Headers, nil
 	}
 	// The letter has lost its meta too, and with it who did not get it.
 	if all, err := recipients(rec.Value, []string{"to", "cc", "bcc"}); err != nil || len(all) > 1 {
-		return nil, nil, goneError("its failed recipients did not fit into the letter: who got it is not known")
+		return nil, nil, unavailableError("its failed recipients did not fit into the letter: who got it is not known")
 	}
 	return rec.Value, rec.Headers, nil
 }

@@ -10,8 +10,8 @@ import (
 	"messaging-worker/internal/models"
 )
 
-// Filter chooses dead letters. The zero Filter chooses all; what is set must
-// all hold, and of a list one entry.
+// Filter chooses dead letters. The zero Filter chooses all. Every field that is
+// set must match, and of a list one entry.
 type Filter struct {
 	Since, Until time.Time // when the letter was written; Until itself is out
 	Types        []string

@@ -11,38 +11,38 @@ import (
 	"messaging-worker/internal/ops/scan"
 )
 
-// skew is by how much the clocks of producers and workers may differ.
-const skew = 10 * time.Minute
+// clockSkew is by how much the clocks of producers and workers may differ.
+const clockSkew = 10 * time.Minute
 
-// history is what the status topic says of the letters' messages. It is asked
-// anew while a replay goes on.
+// history holds the status events of the letters' messages. A replay refreshes
+// it as it goes on.
 type history struct {
 	status *scan.Topic
 	ends   map[int32]int64 // how far it was read
 	asked  time.Time
-	ids    map[string]map[Place]mark // by message id and request
+	ids    map[string]map[Position]lastEvent // by message id and request
 }
 
-// mark is the last event of one delivery.
-type mark struct {
+// lastEvent is the last event of one delivery.
+type lastEvent struct {
 	event models.EventType
 	at    time.Time
 }
 
 func newHistory(status *scan.Topic) *history {
-	return &history{status: status, ends: map[int32]int64{}, ids: map[string]map[Place]mark{}}
+	return &history{status: status, ends: map[int32]int64{}, ids: map[string]map[Position]lastEvent{}}
 }
 
 // watch adds a message whose events matter.
 func (h *history) watch(id string) {
 	if h.ids[id] == nil {
-		h.ids[id] = map[Place]mark{}
+		h.ids[id] = map[Position]lastEvent{}
 	}
 }
 
 // start reads what happened since a time.
 func (h *history) start(ctx context.Context, since time.Time) error {
-	spans, err := h.status.Spans(ctx, since.Add(-skew))
+	spans, err := h.status.Spans(ctx, since.Add(-clockSkew))
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (h *history) start(ctx context.Context, since time.Time) error {
 // catchUp reads what has happened since it was asked last, unless that was
 // just now.
 func (h *history) catchUp(ctx context.Context) error {
-	if time.Since(h.asked) < noteEvery {
+	if time.Since(h.asked) < commitEvery {
 		return nil
 	}
 	ends, err := h.status.Ends(ctx)
@@ -85,7 +85,7 @@ func (h *history) read(ctx context.Context, spans []scan.Span) error {
 			At   time.Time        `json:"timestamp"`
 		}
 		if json.Unmarshal(rec.Value, &ev) == nil { // foreign records are not ours to judge
-			h.ids[string(rec.Key)][SourceOf(rec)] = mark{ev.Type, ev.At}
+			h.ids[string(rec.Key)][SourceOf(rec)] = lastEvent{ev.Type, ev.At}
 		}
 		return nil
 	})

@@ -20,23 +20,25 @@ const (
 	HeaderReplayBatch = "replay-batch" // the group of the replay that put it back last
 )
 
-// Place is where a record lies. The zero Place is none.
-type Place struct {
+// Position is where a record lies. The zero Position is none.
+type Position struct {
 	Topic     string
 	Partition int32
 	Offset    int64
 }
 
 // Compare orders by topic, partition, offset.
-func (p Place) Compare(o Place) int {
+func (p Position) Compare(o Position) int {
 	return cmp.Or(cmp.Compare(p.Topic, o.Topic), cmp.Compare(p.Partition, o.Partition), cmp.Compare(p.Offset, o.Offset))
 }
 
 // SamePartition tells whether both lie in one partition.
-func (p Place) SamePartition(o Place) bool { return p.Topic == o.Topic && p.Partition == o.Partition }
+func (p Position) SamePartition(o Position) bool {
+	return p.Topic == o.Topic && p.Partition == o.Partition
+}
 
 // String returns TOPIC/PARTITION/OFFSET, or "" for none.
-func (p Place) String() string {
+func (p Position) String() string {
 	if p.Topic == "" {
 		return ""
 	}
@@ -47,9 +49,9 @@ func (p Place) String() string {
 type Letter struct {
 	models.DLQRecord
 
-	At      Place
+	At      Position
 	Time    time.Time          // the record's timestamp, UTC
-	Source  Place              // of the request; none where the headers do not say
+	Source  Position           // of the request; none where the headers do not say
 	SentAt  time.Time          // the request's record timestamp; zero where the headers do not say
 	Headers []kgo.RecordHeader // all of them
 	Replays int                // how often the request had been put back
@@ -58,7 +60,7 @@ type Letter struct {
 
 // Parse reads a dead letter's record. TenantID is the header's.
 func Parse(rec *kgo.Record) (*Letter, error) {
-	at := Place{rec.Topic, rec.Partition, rec.Offset}
+	at := Position{rec.Topic, rec.Partition, rec.Offset}
 	decoded, err := models.DecodeDLQRecord(rec.Value)
 	if err != nil {
 		return nil, fmt.Errorf("%s is no dead letter: %w", at, err)
@@ -88,18 +90,18 @@ func header(headers []kgo.RecordHeader, key string) string {
 	return ""
 }
 
-// SourceOf returns the place of the request that an event or dead letter is
-// about, or none where its headers do not say.
-func SourceOf(rec *kgo.Record) Place {
+// SourceOf returns the position of the request that an event or dead letter is
+// about, or the zero Position where its headers do not say.
+func SourceOf(rec *kgo.Record) Position {
 	partition, err := strconv.ParseInt(header(rec.Headers, models.HeaderSourcePartition), 10, 32)
 	if err != nil {
-		return Place{}
+		return Position{}
 	}
 	offset, err := strconv.ParseInt(header(rec.Headers, models.HeaderSourceOffset), 10, 64)
 	if err != nil {
-		return Place{}
+		return Position{}
 	}
-	return Place{header(rec.Headers, models.HeaderSourceTopic), int32(partition), offset}
+	return Position{header(rec.Headers, models.HeaderSourceTopic), int32(partition), offset}
 }
 
 // Omitted reports whether the request did not fit into the letter. The request's

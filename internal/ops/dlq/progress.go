@@ -70,8 +70,9 @@ func (p *progress) committed(ctx context.Context) (map[int32]int64, error) {
 	return at, nil
 }
 
-// commit notes the progress. Where Kafka has another one than was noted last,
-// somebody else replays the same batch: going on would send twice.
+// commit writes the progress to Kafka. Where Kafka has another one than was
+// committed last, another process replays the same batch: going on would send
+// twice.
 func (p *progress) commit(ctx context.Context) error {
 	if maps.Equal(p.at, p.last) {
 		return nil
@@ -94,8 +95,8 @@ func (p *progress) commit(ctx context.Context) error {
 	return nil
 }
 
-// begin notes where spans begin, so that a group that may not hold progress is
-// told of before anything was put back.
+// begin commits where spans begin, so that a missing permission to commit is an
+// error before anything was put back.
 func (p *progress) begin(ctx context.Context, spans []scan.Span) error {
 	for _, s := range spans {
 		p.at[s.Partition] = s.From
@@ -103,7 +104,7 @@ func (p *progress) begin(ctx context.Context, spans []scan.Span) error {
 	return p.commit(ctx)
 }
 
-// finish notes that spans were read to their ends.
+// finish commits that spans were read to their ends.
 func (p *progress) finish(ctx context.Context, spans []scan.Span) error {
 	for _, s := range spans {
 		p.at[s.Partition] = s.To

@@ -29,15 +29,15 @@ type Options struct {
 	Edits  []patch.Edit // made in each request, after it was narrowed
 	Group  string       // required: names the batch and holds its progress
 	Rate   float64      // requests a second; zero means as fast as it goes
-	DryRun bool         // decide and tell, and change nothing
+	DryRun bool         // decide and report, and change nothing
 	Force  bool         // also more than MaxReplays, and what seems to be under way
 
 	// Confirm is asked once how many letters there are; its error ends the
 	// replay before anything was put back. Nil means yes.
 	Confirm func(letters int) error
 
-	// Tell is told what became of each letter, in order; nil for nobody.
-	Tell func(*Verdict) error
+	// OnVerdict is called with what became of each letter, in order; may be nil.
+	OnVerdict func(*Verdict) error
 }
 
 // GroupName makes the name of a batch of what chooses and changes its letters,
@@ -78,8 +78,8 @@ func (s *Summary) count(v *Verdict) {
 
 // Replay puts the requests of dead letters back on their topic. It goes on
 // where the batch stopped, up to the letters that are there at its start. When
-// ctx ends, what is under way is still acknowledged and noted, and its cause is
-// returned with the summary so far.
+// ctx ends, what is under way is still acknowledged and its progress committed;
+// the cause of ctx is returned with the summary so far.
 func Replay(ctx context.Context, c *config.Config, o Options) (Summary, error) {
 	r := &replay{config: c, Options: o, check: ops.Checker(c)}
 	r.summary = Summary{Group: o.Group, Skipped: map[string]int{}, Refused: map[string]int{}}
@@ -107,20 +107,20 @@ func Replay(ctx context.Context, c *config.Config, o Options) (Summary, error) {
 type replay struct {
 	Options
 
-	config   *config.Config
-	check    checkFunc
-	reading  *kgo.Client
-	writing  *kgo.Client
-	letters  *scan.Topic
-	requests *scan.Topic
-	progress *progress
-	history  *history
-	again    map[string]int  // highest replay count of letters by id, where above zero
-	last     map[Place]Place // the last letter of each delivery that was chosen
-	limiter  *rate.Limiter
-	pending  []*entry
-	noted    time.Time // when the progress was noted last
-	summary  Summary
+	config       *config.Config
+	check        checkFunc
+	reading      *kgo.Client
+	writing      *kgo.Client
+	letters      *scan.Topic
+	requests     *scan.Topic
+	progress     *progress
+	history      *history
+	replays      map[string]int        // highest replay count of letters by id, where above zero
+	latest       map[Position]Position // the last letter of each delivery that was chosen
+	limiter      *rate.Limiter
+	pending      []*entry
+	checkpointed time.Time // when progress was last committed
+	summary      Summary
 }
 
 func (r *replay) open(ctx context.Context) error {
@@ -175,7 +175,7 @@ func (r *replay) maxBytes(ctx context.Context) int32 {
 // survey reads the letters once to learn how many there are, whose events
 // matter, and which of them have come back since.
 func (r *replay) survey(ctx context.Context, spans []scan.Span) error {
-	r.again, r.last = map[string]int{}, map[Place]Place{}
+	r.replays, r.latest = map[string]int{}, map[Position]Position{}
 	var oldest time.Time
 	err := r.letters.Read(ctx, spans, nil, func(rec *kgo.Record) error {
 		l, err := Parse(rec)
@@ -183,17 +183,17 @@ func (r *replay) survey(ctx context.Context, spans []scan.Span) error {
 			return nil //nolint:nilerr // run counts what is no dead letter
 		}
 		if l.Replays > 0 {
-			r.again[l.MessageID] = max(r.again[l.MessageID], l.Replays)
+			r.replays[l.MessageID] = max(r.replays[l.MessageID], l.Replays)
 		}
-		if _, chosen := r.last[l.Source]; chosen {
-			r.last[l.Source] = l.At // one key, one partition: the later one
+		if _, chosen := r.latest[l.Source]; chosen {
+			r.latest[l.Source] = l.At // one key, one partition: the later one
 		}
 		if !r.Filter.Match(l) || l.Batch == r.Group {
 			return nil
 		}
 		r.summary.Letters++
-		if l.Source != (Place{}) {
-			r.last[l.Source] = l.At
+		if l.Source != (Position{}) {
+			r.latest[l.Source] = l.At
 		}
 		r.history.watch(l.MessageID)
 		if at := l.began(); r.summary.Letters == 1 || at.Before(oldest) {
@@ -229,7 +229,7 @@ func (l *Letter) written() time.Time {
 	return l.LastAttemptAt
 }
 
-func (r *replay) place(l *Letter, key []byte) int32 {
+func (r *replay) partition(l *Letter, key []byte) int32 {
 	n := r.requests.Partitions()
 	// Where the request lay before: so it stays with the events that there
 	// are of it, whatever partitioner its producer uses.
@@ -239,12 +239,12 @@ func (r *replay) place(l *Letter, key []byte) int32 {
 	return scan.Murmur2(key, n)
 }
 
-func (r *replay) tell(v *Verdict) error {
+func (r *replay) report(v *Verdict) error {
 	r.summary.count(v)
-	if r.Tell == nil {
+	if r.OnVerdict == nil {
 		return nil
 	}
-	if err := r.Tell(v); err != nil {
+	if err := r.OnVerdict(v); err != nil {
 		return fmt.Errorf("tell of %s: %w", v.Letter.At, err)
 	}
 	return nil

@@ -12,15 +12,15 @@ import (
 	"messaging-worker/internal/ops/scan"
 )
 
-// How often progress is noted: a replay that is killed may repeat as much.
+// How often progress is committed: a replay that is killed may repeat as much.
 const (
-	noteEvery   = time.Second
-	noteRecords = 256
+	commitEvery   = time.Second
+	commitRecords = 256
 )
 
-// noteWithin bounds how long Kafka may take to acknowledge what was put back,
+// flushTimeout bounds how long Kafka may take to acknowledge what was put back,
 // also after Ctrl-C.
-const noteWithin = 30 * time.Second
+const flushTimeout = 30 * time.Second
 
 // entry is one record of the dead letter topic on its way through the replay.
 type entry struct {
@@ -32,16 +32,16 @@ type entry struct {
 
 // run decides on each letter and puts back what is to be put back.
 func (r *replay) run(ctx context.Context, spans []scan.Span) error {
-	r.noted = time.Now()
+	r.checkpointed = time.Now()
 	if !r.DryRun {
 		if err := r.progress.begin(ctx, spans); err != nil {
 			return err
 		}
 	}
 	err := r.letters.Read(ctx, spans, nil, func(rec *kgo.Record) error { return r.visit(ctx, rec) })
-	// Whatever ended the reading: what was produced is waited for and noted.
-	if noteErr := r.note(ctx); noteErr != nil {
-		return errors.Join(err, noteErr)
+	// Whatever ended the reading, what was produced is waited for.
+	if checkpointErr := r.checkpoint(ctx); checkpointErr != nil {
+		return errors.Join(err, checkpointErr)
 	}
 	if err == nil && !r.DryRun {
 		err = r.progress.finish(ctx, spans)
@@ -61,8 +61,8 @@ func (r *replay) visit(ctx context.Context, rec *kgo.Record) error {
 		}
 	}
 	r.pending = append(r.pending, e)
-	if len(r.pending) >= noteRecords || time.Since(r.noted) >= noteEvery {
-		return r.note(ctx)
+	if len(r.pending) >= commitRecords || time.Since(r.checkpointed) >= commitEvery {
+		return r.checkpoint(ctx)
 	}
 	return nil
 }
@@ -85,24 +85,24 @@ func (r *replay) handle(ctx context.Context, e *entry, l *Letter) error {
 		}
 		return fmt.Errorf("wait for the rate: %w", err)
 	}
-	// Ctrl-C must not take back what is on its way: its acknowledgement is
-	// what keeps the next run from repeating it.
+	// An interruption must not cancel what is under way: its acknowledgement
+	// is what keeps the next run from repeating it.
 	r.writing.Produce(context.WithoutCancel(ctx), v.record, func(_ *kgo.Record, err error) { e.err = err })
 	return nil
 }
 
-// note waits for what was put back and notes, for each partition, how far
-// everything before is done. The end of ctx does not keep it from that: what is
-// acknowledged and not noted would be repeated.
-func (r *replay) note(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteWithin)
+// checkpoint waits for what was put back and commits, for each partition, up to
+// where everything is done. It does so after the end of ctx too: what is
+// acknowledged and not committed would be repeated.
+func (r *replay) checkpoint(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 	defer cancel()
 	if err := r.writing.Flush(ctx); err != nil {
 		return fmt.Errorf("wait for Kafka to take the requests: %w; run the same command again, it goes on", err)
 	}
 	done := r.pending
-	r.pending, r.noted = nil, time.Now()
-	stuck := map[int32]bool{}
+	r.pending, r.checkpointed = nil, time.Now()
+	blocked := map[int32]bool{}
 	var failed error
 	for _, e := range done {
 		if errors.Is(e.err, kerr.MessageTooLarge) { // a matter of this request alone
@@ -110,16 +110,16 @@ func (r *replay) note(ctx context.Context) error {
 			e.err = nil
 		}
 		if e.err != nil {
-			stuck[e.partition] = true
+			blocked[e.partition] = true
 			failed = fmt.Errorf("put %s back: %w; run the same command again, it goes on there", e.verdict.Letter.At, e.err)
 			continue
 		}
 		if e.verdict != nil {
-			if err := r.tell(e.verdict); err != nil {
+			if err := r.report(e.verdict); err != nil {
 				return err
 			}
 		}
-		if !stuck[e.partition] {
+		if !blocked[e.partition] {
 			r.progress.at[e.partition] = e.next
 		}
 	}

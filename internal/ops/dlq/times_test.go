@@ -44,7 +44,7 @@ func TestLettersOfAnyTime(t *testing.T) {
 		}
 		h := newHistory(nil)
 		h.watch("id")
-		h.ids["id"][Place{"requests", 3, 1}] = mark{models.EventSent, time.Now()}
+		h.ids["id"][Position{"requests", 3, 1}] = lastEvent{models.EventSent, time.Now()}
 		if again, _ := h.since(l); !again {
 			t.Errorf("a message that was sent since the letter of %v is not known to be", l.Time)
 		}

@@ -13,7 +13,7 @@ import (
 	"messaging-worker/internal/ops/patch"
 )
 
-// View is a dead letter as it is told of: all but the request.
+// View is a dead letter without its request, as it is printed.
 type View struct {
 	MessageID     string             `json:"message_id"`
 	Channel       models.Channel     `json:"channel"`
@@ -32,7 +32,7 @@ type View struct {
 	Batch         string             `json:"replay_batch,omitzero"`
 }
 
-// View returns what there is to tell of the letter.
+// View returns the letter without its request.
 func (l *Letter) View() View {
 	return View{
 		MessageID: l.MessageID, Channel: l.Channel, Record: l.At.String(), Time: writable(l.Time), Source: l.Source.String(),
@@ -60,7 +60,7 @@ type exported struct {
 }
 
 // Export writes the letter as one line: the request as it was, with a member
-// dead_letter that tells of the letter. A request that is no JSON object, or
+// dead_letter that holds its View. A request that is no JSON object, or
 // is not in the letter, has nothing but that member; original_base64 there
 // has its bytes.
 func (l *Letter) Export(w io.Writer) error {

@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	// settle is how long final events are still read when every message has
+	// quietPeriod is how long final events are still read when every message has
 	// one: a second one would come close behind.
-	settle = time.Second
+	quietPeriod = time.Second
 	// lostShown is how many lost messages a report names.
 	lostShown = 10
 )
@@ -67,7 +67,7 @@ func (a *await) note(n uint64, r *kgo.Record) {
 		return
 	}
 	now := time.Now()
-	first := a.ledger.end(n)
+	first := a.ledger.final(n)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.last = now
@@ -106,7 +106,7 @@ func (a *await) wait(ctx context.Context, patience time.Duration) {
 		a.mu.Lock()
 		quiet := min(time.Since(a.last), time.Since(begun))
 		a.mu.Unlock()
-		if open == 0 && quiet >= settle || quiet >= patience {
+		if open == 0 && quiet >= quietPeriod || quiet >= patience {
 			return
 		}
 		select {

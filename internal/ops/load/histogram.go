@@ -26,7 +26,7 @@ func (h *histogram) add(d time.Duration) {
 	h.most = max(h.most, v)
 }
 
-// bucket returns the place of a value: one of its own up to 2*subBuckets, and
+// bucket returns the index of a value: one of its own up to 2*subBuckets, and
 // from there one for each range of 2^shift values.
 func bucket(v int64) int {
 	shift := 0

@@ -40,8 +40,8 @@ func (l *ledger) ack(n uint64) {
 	l.done(p, n)
 }
 
-// end notes a final event of message n.
-func (l *ledger) end(n uint64) (first bool) {
+// final records a final event of message n.
+func (l *ledger) final(n uint64) (first bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed[n/pageSize] {

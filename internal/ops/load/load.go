@@ -33,8 +33,8 @@ type Options struct {
 	Await   bool          // follow every message to its end
 	Timeout time.Duration // Await ends when no message has ended for so long
 
-	// Progress, where it is not nil, is told every now and then how far it
-	// is. It must not block.
+	// Progress, where it is not nil, is called every progressEvery. It must
+	// not block.
 	Progress func(Progress)
 }
 

@@ -100,11 +100,11 @@ func TestLedgerCounts(t *testing.T) {
 	for _, s := range steps {
 		if s.ack {
 			l.ack(s.n)
-		} else if !l.end(s.n) {
+		} else if !l.final(s.n) {
 			t.Fatalf("end(%d) = false at its first event", s.n)
 		}
 	}
-	if l.end(5) || l.end(lost+1) || l.end(5) {
+	if l.final(5) || l.final(lost+1) || l.final(5) {
 		t.Error("end() = true for a message that had ended")
 	}
 	if open, finals, extra := l.tally(); open != 1 || finals != n-1 || extra != 3 {

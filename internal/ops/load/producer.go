@@ -17,8 +17,8 @@ import (
 const (
 	// bufferBytes is what may wait in the client, as in the Java producer.
 	bufferBytes = 32 << 20
-	// grace is how long an interrupted run waits for what it handed over.
-	grace = 5 * time.Second
+	// stopGrace is how long an interrupted run waits for what it handed over.
+	stopGrace = 5 * time.Second
 )
 
 // producer writes the requests of one run.
@@ -116,11 +116,11 @@ func (p *producer) finish(s *slot, err error) {
 // ctx is no error. The first record that Kafka refuses ends it.
 func (p *producer) produce(ctx context.Context) error {
 	// What was handed over is given time after an interruption.
-	hard, cut := ops.Outlive(ctx, grace)
-	defer cut()
+	flushing, cancel := ops.WithGrace(ctx, stopGrace)
+	defer cancel()
 	p.begun = time.Now()
-	p.write(ctx, hard)
-	flushed := p.client.Flush(hard)
+	p.write(ctx, flushing)
+	flushed := p.client.Flush(flushing)
 	p.took = time.Since(p.begun)
 	p.over.Store(true)
 	p.mu.Lock()
@@ -137,11 +137,11 @@ func (p *producer) produce(ctx context.Context) error {
 }
 
 // write hands over messages until there are enough of them.
-func (p *producer) write(ctx, hard context.Context) {
+func (p *producer) write(ctx, flushing context.Context) {
 	stamp := p.begun
 	created := stamp.UTC().AppendFormat(nil, timeLayout)
 	for n := uint64(0); p.o.Messages == 0 || n < p.o.Messages; n++ {
-		if p.broken.Load() || ctx.Err() != nil || !p.pace(ctx, n) {
+		if p.broken.Load() || ctx.Err() != nil || !p.waitUntilDue(ctx, n) {
 			return
 		}
 		now := time.Now()
@@ -152,13 +152,13 @@ func (p *producer) write(ctx, hard context.Context) {
 			stamp = now
 			created = now.UTC().AppendFormat(created[:0], timeLayout)
 		}
-		p.hand(hard, n, now, created)
+		p.enqueue(flushing, n, now, created)
 	}
 }
 
-// hand gives message n to the client. It waits while the client's memory is
+// enqueue gives message n to the client. It waits while the client's memory is
 // full.
-func (p *producer) hand(ctx context.Context, n uint64, now time.Time, created []byte) {
+func (p *producer) enqueue(ctx context.Context, n uint64, now time.Time, created []byte) {
 	s, _ := p.slots.Get().(*slot)
 	s.number, s.begun = n, now
 	id := s.value[p.template.id:][:idLen]
@@ -171,8 +171,8 @@ func (p *producer) hand(ctx context.Context, n uint64, now time.Time, created []
 	p.client.Produce(ctx, &s.record, s.done)
 }
 
-// pace waits until message n is due and reports whether ctx let it.
-func (p *producer) pace(ctx context.Context, n uint64) bool {
+// waitUntilDue waits until message n is due and reports whether ctx let it.
+func (p *producer) waitUntilDue(ctx context.Context, n uint64) bool {
 	if p.o.Rate == 0 {
 		return true
 	}
@@ -207,5 +207,5 @@ func (p *producer) report(ctx context.Context, c *config.Config) *Report {
 	return r
 }
 
-// rounded leaves three digits: more would promise what nobody measured.
+// rounded leaves three decimals: the measurement is no finer.
 func rounded(x float64) float64 { return math.Round(x*1000) / 1000 }

@@ -59,7 +59,7 @@ func (p Payload) template(run runID) (template, error) {
 func (p Payload) Least() int {
 	value, err := p.request(newRunID(), 0, 0)
 	if err != nil {
-		return 0 // Validate tells of it
+		return 0 // Validate reports it
 	}
 	return len(value)
 }

@@ -59,7 +59,7 @@ func set(value []byte, path []step, to jsontext.Value) ([]byte, error) {
 	return splice(value, where.from, where.from, inner), nil
 }
 
-// made returns the value that holds nothing but what path leads to.
+// made returns a new value that contains only what path leads to.
 func made(path []step, to jsontext.Value) ([]byte, error) {
 	if len(path) == 0 {
 		return to, nil

@@ -25,7 +25,7 @@ type step struct {
 	index int
 }
 
-// maxIndex bounds what a person may mean.
+// maxIndex bounds the index of an array.
 const maxIndex = 100_000
 
 // Member returns the edit that sets a member of the object itself.

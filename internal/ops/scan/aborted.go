@@ -8,8 +8,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// aborted says which batches of one fetch's answer were rolled back. It is
-// asked for each batch of the answer, in their order.
+// aborted says which batches of one fetch response were rolled back. hides must
+// be called for each batch of the response, in order.
 //
 // A producer's records are rolled back from where the answer says that such a
 // transaction of it begins to its next marker that ends one so (KIP-98; as

@@ -79,8 +79,8 @@ func (b *batch) transactional() bool {
 func long(b []byte) int64  { return int64(binary.BigEndian.Uint64(b)) } //nolint:gosec // the sign is meant
 func short(b []byte) int32 { return int32(binary.BigEndian.Uint32(b)) } //nolint:gosec // the sign is meant
 
-// batch visits the wanted records of one. Keys are compared where they lie:
-// nothing is decoded of a record that nobody wants.
+// batch visits the wanted records of a batch. Keys are compared in place:
+// records that are not wanted are not decoded.
 func (r *reader) batch(b *batch) error {
 	records := b.raw[atRecords:]
 	if codec := b.attributes() & codecBits; codec != 0 {

@@ -20,11 +20,11 @@ const (
 
 // unlz4 appends an lz4 frame's content to dst. It reports false where the
 // frame is not one of independent blocks, as Kafka's clients write them, or is
-// damaged: then somebody more thorough must look.
+// damaged: then the general decompressor must decide.
 //
-// It is there for its speed. A frame's checksum takes longer than the frame,
-// and Kafka's own has been made behind it; and the blocks come out where they
-// are wanted, and not by way of two buffers.
+// It exists for speed: it skips the frame's checksum, which takes longer than
+// decompressing and repeats the batch's CRC, and decompresses the blocks
+// straight into dst instead of by way of two buffers.
 func unlz4(dst, frame []byte) ([]byte, bool) {
 	if len(frame) < 7 || binary.LittleEndian.Uint32(frame) != lz4Magic {
 		return nil, false

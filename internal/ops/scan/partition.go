@@ -6,7 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Guess is a partition where a key may lie, and who puts it there.
+// Guess is a partition that may hold a key, and the partitioner that chooses it.
 type Guess struct {
 	Partition int32
 	By        string

@@ -1,7 +1,7 @@
-// Package scan reads what a topic holds at present, and does it much faster
-// than a consumer where few of the records are wanted. It reads committed: what
-// a transaction has rolled back is not there, and a partition ends where the
-// first open transaction begins.
+// Package scan reads a topic up to its present end, much faster than a consumer
+// where few of the records are wanted. It reads committed records: those of
+// aborted transactions are left out, and a partition ends where the first open
+// transaction begins.
 package scan
 
 import (

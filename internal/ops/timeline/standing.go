@@ -7,7 +7,7 @@ import (
 	"messaging-worker/internal/models"
 )
 
-// Standing tells in a line where a delivery stands at a time.
+// Standing says in a line what state a delivery is in.
 func (d *Delivery) Standing(now time.Time) string {
 	last := d.last()
 	at := last.Timestamp.Format(time.RFC3339)
@@ -21,10 +21,10 @@ func (d *Delivery) Standing(now time.Time) string {
 	case models.EventSent:
 		return fmt.Sprintf("sent at %s with attempt %d, %s after its first event", at, last.Attempt, d.took())
 	case models.EventFailed:
-		return fmt.Sprintf("failed at %s: %s", at, d.buried())
+		return fmt.Sprintf("failed at %s: %s", at, d.failure())
 	}
 	if d.Letter != nil {
-		return "failed; its events are gone, its dead letter is left: " + d.buried()
+		return "failed; its events are gone, its dead letter is left: " + d.failure()
 	}
 	return "unknown: its last event is of type " + string(last.EventType)
 }
@@ -54,7 +54,7 @@ func (d *Delivery) waiting(now time.Time) string {
 	return text
 }
 
-func (d *Delivery) buried() string {
+func (d *Delivery) failure() string {
 	if d.Letter == nil {
 		return "no dead letter of it is left"
 	}

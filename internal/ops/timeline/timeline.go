@@ -1,4 +1,4 @@
-// Package timeline finds what became of one message and tells it.
+// Package timeline finds the status events and dead letters of one message.
 package timeline
 
 import (
@@ -20,13 +20,13 @@ import (
 type Event struct {
 	models.StatusEvent
 
-	At     dlq.Place
-	Source dlq.Place // of the request; none where the headers do not say
+	At     dlq.Position
+	Source dlq.Position // of the request; none where the headers do not say
 }
 
 // ParseEvent reads a record of a status topic. False is one that is no event.
 func ParseEvent(rec *kgo.Record) (Event, bool) {
-	e := Event{At: dlq.Place{Topic: rec.Topic, Partition: rec.Partition, Offset: rec.Offset}, Source: dlq.SourceOf(rec)}
+	e := Event{At: dlq.Position{Topic: rec.Topic, Partition: rec.Partition, Offset: rec.Offset}, Source: dlq.SourceOf(rec)}
 	err := json.Unmarshal(rec.Value, &e.StatusEvent)
 	return e, err == nil
 }
@@ -34,7 +34,7 @@ func ParseEvent(rec *kgo.Record) (Event, bool) {
 // Delivery is the life of one request record. Several records with one message
 // id are several deliveries.
 type Delivery struct {
-	Source dlq.Place
+	Source dlq.Position
 	Events []Event     // in order; may be empty where only the letter is left
 	Letter *dlq.Letter // nil where there is none
 }
@@ -45,7 +45,7 @@ type Story struct {
 	Channel    models.Channel
 	Deliveries []Delivery // the oldest first; empty means that it is unknown
 	By         string     // what led to it: murmur2, crc32, or all partitions
-	Looked     []string   // where was looked, in words
+	Looked     []string   // where it was searched, in words
 }
 
 // Search looks for one message in one channel's topics.
@@ -96,7 +96,7 @@ func (s *Search) Guess(ctx context.Context, id string) (Story, error) {
 		}
 		if len(s.events) > 0 {
 			s.story.By = g.By
-			return s.tell(ctx)
+			return s.assemble(ctx)
 		}
 	}
 	return s.story, nil
@@ -119,7 +119,7 @@ func (s *Search) Everywhere(ctx context.Context, id string) (Story, error) {
 	if err := s.look(ctx, id, where, others...); err != nil {
 		return s.story, err
 	}
-	return s.tell(ctx)
+	return s.assemble(ctx)
 }
 
 func (s *Search) look(ctx context.Context, id, where string, partitions ...int32) error {
@@ -141,8 +141,8 @@ func (s *Search) look(ctx context.Context, id, where string, partitions ...int32
 	})
 }
 
-// tell puts what was found into order.
-func (s *Search) tell(ctx context.Context) (Story, error) {
+// assemble puts what was found into order.
+func (s *Search) assemble(ctx context.Context) (Story, error) {
 	// One delivery's events share a partition.
 	slices.SortFunc(s.events, func(a, b Event) int { return a.At.Compare(b.At) })
 	for _, e := range s.events {
@@ -164,8 +164,8 @@ func (s *Search) tell(ctx context.Context) (Story, error) {
 // so the second's first event may lie before the first's.
 func arrange(deliveries []Delivery) {
 	slices.SortStableFunc(deliveries, func(a, b Delivery) int { return a.Source.Compare(b.Source) })
-	since := make(map[dlq.Place]time.Time, len(deliveries))
-	var previous dlq.Place
+	since := make(map[dlq.Position]time.Time, len(deliveries))
+	var previous dlq.Position
 	for i := range deliveries {
 		d := &deliveries[i]
 		at := d.began()
@@ -185,7 +185,7 @@ func (d *Delivery) began() time.Time {
 	return d.Events[0].Timestamp
 }
 
-func (s *Search) delivery(source dlq.Place) *Delivery {
+func (s *Search) delivery(source dlq.Position) *Delivery {
 	i := slices.IndexFunc(s.story.Deliveries, func(d Delivery) bool { return d.Source == source })
 	if i < 0 {
 		i = len(s.story.Deliveries)

@@ -15,8 +15,8 @@ func TestArrange(t *testing.T) {
 	at := func(seconds int64) []Event {
 		return []Event{{StatusEvent: models.StatusEvent{Timestamp: time.Unix(seconds, 0)}}}
 	}
-	place := func(partition int32, offset int64) dlq.Place {
-		return dlq.Place{Topic: "requests", Partition: partition, Offset: offset}
+	place := func(partition int32, offset int64) dlq.Position {
+		return dlq.Position{Topic: "requests", Partition: partition, Offset: offset}
 	}
 	letter := &dlq.Letter{DLQRecord: models.DLQRecord{FirstFailedAt: time.Unix(2, 0)}}
 	deliveries := []Delivery{
@@ -27,11 +27,11 @@ func TestArrange(t *testing.T) {
 		{Source: place(2, 9), Events: at(10)},
 	}
 	arrange(deliveries)
-	var got []dlq.Place
+	var got []dlq.Position
 	for _, d := range deliveries {
 		got = append(got, d.Source)
 	}
-	want := []dlq.Place{place(0, 1), place(2, 9), place(1, 6), place(1, 7), place(0, 3)}
+	want := []dlq.Position{place(0, 1), place(2, 9), place(1, 6), place(1, 7), place(0, 3)}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("order of the deliveries (-want +got):\n%s", diff)
 	}
