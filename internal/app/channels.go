@@ -60,7 +60,7 @@ func Email() Builder {
 				return p, err
 			}
 			provider, p.provider, p.relay = relay, relay, relay
-			p.probe = probing(relay.Probe, email.Probed, c.Worker.ProviderTimeout)
+			p.probe = probing(relay.Probe, email.ProbeError, c.Worker.ProviderTimeout)
 			p.secret = c.SMTP.Password.Version
 		} else {
 			m, err := mockOf(c)
@@ -82,7 +82,7 @@ func SMS() Builder {
 		if c.Provider.Name == "twilio" {
 			client := twilioOf(c)
 			provider, p.provider = smsprovider.NewTwilio(client), client
-			p.probe = probing(client.Probe, httpapi.Probed, c.Worker.ProviderTimeout)
+			p.probe = probing(client.Probe, httpapi.ProbeError, c.Worker.ProviderTimeout)
 			p.secret = twilioSecret(c).Version
 		} else {
 			m, err := mockOf(c)
@@ -105,12 +105,12 @@ func WhatsApp() Builder {
 		case "twilio":
 			client := twilioOf(c)
 			provider, p.provider = whatsappprovider.NewTwilio(client, c.Twilio.ContentSIDs), client
-			p.probe = probing(client.Probe, httpapi.Probed, c.Worker.ProviderTimeout)
+			p.probe = probing(client.Probe, httpapi.ProbeError, c.Worker.ProviderTimeout)
 			p.secret = twilioSecret(c).Version
 		case "meta":
 			client := metaOf(c)
 			provider, p.provider = whatsappprovider.NewMeta(client), client
-			p.probe = probing(client.Probe, httpapi.Probed, c.Worker.ProviderTimeout)
+			p.probe = probing(client.Probe, httpapi.ProbeError, c.Worker.ProviderTimeout)
 			p.secret = c.Meta.AccessToken.Version
 		default:
 			m, err := mockOf(c)

@@ -241,8 +241,8 @@ func (e *Engine) heed(m *message, recipients []int, ticket Ticket, f *common.Fai
 	switch {
 	case f.Throttle:
 		e.gate.Hold(e.throttle.answered(after))
-	case f.ThrottleOf != common.Nobody:
-		e.holds.answered(m, recipients, f.ThrottleOf, after)
+	case f.ThrottleScope != common.ScopeNone:
+		e.holds.answered(m, recipients, f.ThrottleScope, after)
 	}
 }
 

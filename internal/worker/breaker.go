@@ -116,7 +116,7 @@ func (b *Breaker) end(turn int, c callEnd) verdict {
 	switch f := c.failure; {
 	case f != nil && f.Unexplained != "":
 		return b.refused(turn, c)
-	case f != nil && f.OfUs && !f.Ambiguous:
+	case f != nil && f.AboutUs && !f.Ambiguous:
 		return b.refusedUs(turn, c)
 	case turn != b.turn: // it began before an outage, or in one
 	case f != nil && f.Unreachable:

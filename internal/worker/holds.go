@@ -39,9 +39,9 @@ func parties(m *message, recipients []int) []string {
 
 // answered is told that the provider throttles these calls of m, and how long
 // it wants to be left alone, zero where it does not say.
-func (h *holds) answered(m *message, recipients []int, of common.Party, after time.Duration) {
+func (h *holds) answered(m *message, recipients []int, scope common.ThrottleScope, after time.Duration) {
 	list := parties(m, recipients)
-	if of == common.Sender {
+	if scope == common.ScopeSender {
 		list = list[:1]
 	} else {
 		list = list[1:]

@@ -602,13 +602,13 @@ func TestCodes(t *testing.T) {
 			if f == nil || f.Class != want || f.Unreachable != (line.Class == api.SetUp) || (resp.Status == models.StatusRateLimited) != (line.Class == api.Throttled) {
 				t.Errorf("%s %d: %+v %q, want %s", name, line.Code, f, resp.Status, line.Class)
 			}
-			scopes := map[string]common.Failure{"account": {Throttle: true}, "provider": {Throttle: true}, "sender": {ThrottleOf: common.Sender}, "recipient": {ThrottleOf: common.Pair}}
+			scopes := map[string]common.Failure{"account": {Throttle: true}, "provider": {Throttle: true}, "sender": {ThrottleScope: common.ScopeSender}, "recipient": {ThrottleScope: common.ScopePair}}
 			held := common.Failure{}
 			if line.Class == api.Throttled {
 				held = scopes[line.Scope]
 			}
-			if f != nil && (f.Throttle != held.Throttle || f.ThrottleOf != held.ThrottleOf) {
-				t.Errorf("%s %d: holds everybody %v, party %v, want it as its scope %q says", name, line.Code, f.Throttle, f.ThrottleOf, line.Scope)
+			if f != nil && (f.Throttle != held.Throttle || f.ThrottleScope != held.ThrottleScope) {
+				t.Errorf("%s %d: throttles all %v, scope %v, want it as its scope %q says", name, line.Code, f.Throttle, f.ThrottleScope, line.Scope)
 			}
 			if line.Note == "" || line.Scope == "" || line.Source == "" {
 				t.Errorf("%s %d: a note, a scope or a source is missing", name, line.Code)

@@ -40,19 +40,19 @@ func (p post) Sender() string { return p.sender }
 // A provider that finds us too fast for one sender, or for one pair of sender
 // and recipient, holds their messages and no others, and does so until the end
 // of its time.
-func TestThrottleOfOneParty(t *testing.T) {
+func TestThrottleScopes(t *testing.T) {
 	t.Parallel()
 	const second = time.Second
 	tests := []struct {
 		name  string
-		of    common.Party
+		of    common.ThrottleScope
 		after time.Duration // what the provider says, zero for nothing
 		want  map[string]time.Duration
 	}{
-		{"pair", common.Pair, 5 * second, map[string]time.Duration{"A 1": 5 * second, "A 1 2": 5 * second, "A 2": 0, "B 1": 0}},
-		{"pair, it does not say", common.Pair, 0, map[string]time.Duration{"A 1": second, "A 1 2": second, "A 2": 0, "B 1": 0}},
-		{"sender", common.Sender, 5 * second, map[string]time.Duration{"A 1": 5 * second, "A 1 2": 5 * second, "A 2": 5 * second, "B 1": 0}},
-		{"message", common.Nobody, 5 * second, map[string]time.Duration{"A 1": 0, "A 1 2": 0, "A 2": 0, "B 1": 0}},
+		{"pair", common.ScopePair, 5 * second, map[string]time.Duration{"A 1": 5 * second, "A 1 2": 5 * second, "A 2": 0, "B 1": 0}},
+		{"pair, it does not say", common.ScopePair, 0, map[string]time.Duration{"A 1": second, "A 1 2": second, "A 2": 0, "B 1": 0}},
+		{"sender", common.ScopeSender, 5 * second, map[string]time.Duration{"A 1": 5 * second, "A 1 2": 5 * second, "A 2": 5 * second, "B 1": 0}},
+		{"message", common.ScopeNone, 5 * second, map[string]time.Duration{"A 1": 0, "A 1 2": 0, "A 2": 0, "B 1": 0}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -66,7 +66,7 @@ func TestThrottleOfOneParty(t *testing.T) {
 					if len(began) == 0 {
 						began["first"] = 0
 						f := transient()
-						f.ThrottleOf, f.RetryAfter = tt.of, tt.after
+						f.ThrottleScope, f.RetryAfter = tt.of, tt.after
 						return f
 					}
 					if _, again := began[name]; !again && time.Since(start) < 9*second {
@@ -119,7 +119,7 @@ func TestHoldOfAPairGrows(t *testing.T) {
 				return nil
 			}
 			f := transient()
-			f.ThrottleOf = common.Pair
+			f.ThrottleScope = common.ScopePair
 			return f
 		}}, 1)
 		b.engine = worker.New(b.channel, b.ledger, b.gate, worker.Options{Channel: models.SMS, MaxAttempts: 4, CallTimeout: time.Second})
@@ -145,7 +145,7 @@ func TestStopDuringAHold(t *testing.T) {
 		b := newBench(post{answer: func(string) *common.Failure {
 			calls++
 			f := transient()
-			f.ThrottleOf, f.RetryAfter = common.Pair, 5*time.Minute
+			f.ThrottleScope, f.RetryAfter = common.ScopePair, 5*time.Minute
 			return f
 		}}, 1)
 		b.engine = worker.New(b.channel, b.ledger, b.gate, worker.Options{

@@ -355,7 +355,7 @@ func TestRefusalsAfterAnOutage(t *testing.T) {
 // overQuota is a refusal that is known to be of us.
 func overQuota() *common.Failure {
 	f := common.Transient(errors.New("smtp 550 Daily user sending quota exceeded"))
-	f.Unreachable, f.OfUs = true, true
+	f.Unreachable, f.AboutUs = true, true
 	return f
 }
 

@@ -35,7 +35,7 @@ func TestEmailFailuresAreClassed(t *testing.T) {
 	setup := func(stage string, r email.Reply) error { return &email.SetupError{Stage: stage, Reply: r} }
 	whole := func(stage string, r email.Reply) error { return &email.ReplyError{Stage: stage, Reply: r} }
 	line := func(stage string, ambiguous bool, err error) error {
-		return fmt.Errorf("wrapped: %w", &email.LineError{Stage: stage, Limit: 5 * time.Second, Ambiguous: ambiguous, Err: err})
+		return fmt.Errorf("wrapped: %w", &email.ConnectionError{Stage: stage, Limit: 5 * time.Second, Ambiguous: ambiguous, Err: err})
 	}
 	refused := &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 	reset := &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
@@ -145,7 +145,7 @@ func TestEmailConversationThatFailsHalfWay(t *testing.T) {
 		class             models.FailureType
 		wantRefused, open []int
 	}{
-		{"cut", []email.Refusal{{Recipient: 1, Reply: gone}}, []int{0, 2}, &email.LineError{Stage: ".", Ambiguous: true, Err: io.EOF}, models.FailureTransient, []int{1}, []int{0, 2}},
+		{"cut", []email.Refusal{{Recipient: 1, Reply: gone}}, []int{0, 2}, &email.ConnectionError{Stage: ".", Ambiguous: true, Err: io.EOF}, models.FailureTransient, []int{1}, []int{0, 2}},
 		{"refused", []email.Refusal{{Recipient: 1, Reply: gone}}, []int{0, 2}, &email.ReplyError{Reply: smtpReply(554, 5, 6, 0)}, models.FailurePermanent, []int{0, 1, 2}, nil},
 		{"refused, one deferred", []email.Refusal{{Recipient: 1, Reply: later}}, []int{0, 2}, &email.ReplyError{Reply: smtpReply(554, 5, 6, 0)}, models.FailureTransient, []int{0, 2}, []int{1}},
 		{"one delivered", nil, []int{2}, &email.ReplyError{Reply: smtpReply(451, 4, 3, 0)}, models.FailureTransient, nil, []int{2}},
@@ -211,7 +211,7 @@ func TestEmailDoubtIsOfThoseWithoutAnAnswer(t *testing.T) {
 	t.Parallel()
 	p := reply{receipt: email.Receipt{
 		Refusals: []email.Refusal{{Recipient: 1, Reply: smtpReply(451, 4, 7, 1)}}, Failed: []int{0, 2},
-		Err: &email.LineError{Stage: ".", Ambiguous: true, Err: io.EOF},
+		Err: &email.ConnectionError{Stage: ".", Ambiguous: true, Err: io.EOF},
 	}}
 	_, err := emailadapter.New(p, common.Limits{}, time.Second).Send(t.Context(), emailRequest(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
 	if f := common.Classify(err); f == nil || !slices.Equal(f.Open, []int{0, 1, 2}) || !slices.Equal(f.Doubtful, []int{0, 2}) {

@@ -36,7 +36,7 @@ func TestServersWordsNameNoMailbox(t *testing.T) {
 			resp, err := emailadapter.New(p, common.Limits{}, time.Second).Send(t.Context(), emailRequest(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
 			text := fmt.Sprintf("%+v %v", resp, err)
 			if p.err != nil {
-				text += fmt.Sprint(emailadapter.Probed(p.err, time.Second))
+				text += fmt.Sprint(emailadapter.ProbeError(p.err, time.Second))
 			}
 			if strings.Contains(text, "@") || strings.Contains(text, `n e"`) {
 				t.Errorf("%s: an address in %s", name, text)

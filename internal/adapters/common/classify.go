@@ -51,11 +51,11 @@ func ClassifyHTTP(a HTTPAnswer) (string, *Failure) {
 		return models.StatusUnavailable, f
 	case a.Status == http.StatusUnauthorized, a.Status == http.StatusForbidden:
 		// Our credentials or account, not this message: it waits for a mend.
-		f.Class, f.Unreachable, f.OfUs = models.FailureTransient, true, true
+		f.Class, f.Unreachable, f.AboutUs = models.FailureTransient, true, true
 		return models.StatusUnavailable, f
 	case a.Status == http.StatusProxyAuthRequired, a.Foreign && a.Status >= 400 && a.Status < 500:
 		// The provider has not seen the message. A wrong base URL looks alike.
-		f.Class, f.Unreachable, f.OfUs = models.FailureTransient, true, true
+		f.Class, f.Unreachable, f.AboutUs = models.FailureTransient, true, true
 		f.Err = fmt.Errorf("http %d from a gateway", a.Status)
 		return models.StatusUnavailable, f
 	case a.Status >= 400 && a.Status < 500:

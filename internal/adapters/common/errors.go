@@ -31,11 +31,11 @@ type Failure struct {
 	// refused: more log-ins with the same ones may get the account locked.
 	Credentials bool
 
-	// OfUs marks an Unreachable failure that is an answer about us: our host,
+	// AboutUs marks an Unreachable failure that is an answer about us: our host,
 	// name, credentials, account, quota or settings. Nobody was sent anything,
 	// and it holds for all recipients of the call. While the breaker is not
 	// closed it spends no attempt: probes may be well all the time.
-	OfUs bool
+	AboutUs bool
 
 	// Unexplained names the answer of a refusal for good that no table takes
 	// for the recipient's or the message's own: it may be us who is refused.
@@ -63,9 +63,9 @@ type Failure struct {
 	// whole: until RetryAfter no call to it has a chance.
 	Throttle bool
 
-	// ThrottleOf says for whom else a provider finds us too fast that is not
-	// throttling as a whole: until RetryAfter no call of theirs has a chance.
-	ThrottleOf Party
+	// ThrottleScope says whose calls the provider throttles where it does not
+	// throttle all: until RetryAfter no call in that scope has a chance.
+	ThrottleScope ThrottleScope
 
 	// RetryAfter is how long the provider asked to be left alone; zero means
 	// that it did not say.
@@ -77,9 +77,9 @@ type Failure struct {
 	Refused []int
 	Open    []int
 
-	// Answers has what single recipients of Refused and Open were told, by
-	// number, where that is not what Class, Err and the call's response say:
-	// these are about whoever is not here.
+	// Answers holds the answers to single recipients of Refused and Open, by
+	// number, where they differ from Class, Err and the call's response, which
+	// are about the recipients that are not in it.
 	Answers map[int]Answer
 
 	// Err says what happened in the provider's own terms and in short:
@@ -88,21 +88,21 @@ type Failure struct {
 	Err error
 }
 
-// Answer is what one recipient of a call was told.
+// Answer is the provider's answer to one recipient of a call.
 type Answer struct {
 	Class    models.FailureType
 	Err      error // as Failure.Err
 	Response models.ProviderResponse
 }
 
-// Party is whom a limit of the provider is about.
-type Party int
+// ThrottleScope is whose calls a limit of the provider is about.
+type ThrottleScope int
 
-// The parties.
+// The scopes.
 const (
-	Nobody Party = iota
-	Sender       // all calls of a sender
-	Pair         // the calls of a sender to one recipient
+	ScopeNone   ThrottleScope = iota
+	ScopeSender               // all calls of a sender
+	ScopePair                 // the calls of a sender to one recipient
 )
 
 // Error returns "transient error: http 429" and the like.

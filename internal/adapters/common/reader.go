@@ -173,7 +173,7 @@ func (r *Reader) err() error {
 	}
 	v := &Violations{List: r.list, MessageID: r.id, TraceID: r.env.TraceID, TenantID: r.env.TenantID}
 	if r.fatal {
-		v.MessageID, v.TraceID, v.TenantID = glean(r.rec.Value)
+		v.MessageID, v.TraceID, v.TenantID = recoverIDs(r.rec.Value)
 	}
 	if !usable(v.MessageID) {
 		v.MessageID = ""

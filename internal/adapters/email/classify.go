@@ -103,12 +103,13 @@ func throttles(r email.Reply) bool { return r.Code == 421 && r.Enhanced[1] == 7 
 // nothing about the message.
 func setUp(err error) *common.Failure {
 	f := common.Transient(err)
-	f.Unreachable, f.OfUs = true, true
+	f.Unreachable, f.AboutUs = true, true
 	return f
 }
 
-// Probed reads the error of a probe. It returns nil or a *common.Failure.
-func Probed(err error, limit time.Duration) error {
+// ProbeError classifies the error of a probe. It returns nil or a
+// *common.Failure.
+func ProbeError(err error, limit time.Duration) error {
 	if err == nil {
 		return nil
 	}
@@ -146,7 +147,7 @@ func failed(err error, limit time.Duration, own []string) (models.ProviderRespon
 	if up, ok := errors.AsType[*email.TimeUpError](err); ok {
 		return models.ProviderResponse{Status: models.StatusTimeout}, common.Transient(up)
 	}
-	line, isLine := errors.AsType[*email.LineError](err)
+	line, isLine := errors.AsType[*email.ConnectionError](err)
 	if isLine && line.Limit > 0 {
 		limit = line.Limit
 	}

@@ -106,7 +106,7 @@ func join(receipt email.Receipt, t *talk, told models.ProviderResponse, f *commo
 	resp, rest := failed(receipt.Err, t.limit, t.own)
 	deferred := len(f.Open) > 0
 	rest.Answers = f.Answers
-	rest.NotCalled, rest.OfUs = false, false // the others were called
+	rest.NotCalled, rest.AboutUs = false, false // the others were called
 	for _, i := range receipt.Failed {
 		rest.Answers[t.recipients[i]] = common.Answer{Class: rest.Class, Err: rest.Err, Response: resp}
 		switch {

@@ -51,8 +51,9 @@ func Result(to string, receipt api.Receipt, err error, limit time.Duration, own 
 	return noAnswer(err, limit)
 }
 
-// Probed reads the error of a probe. It returns nil or a *common.Failure.
-func Probed(err error, limit time.Duration) error {
+// ProbeError classifies the error of a probe. It returns nil or a
+// *common.Failure.
+func ProbeError(err error, limit time.Duration) error {
 	if err == nil {
 		return nil
 	}
@@ -67,7 +68,7 @@ func Probed(err error, limit time.Duration) error {
 // noAnswer reads a call that ended without one. What was written whole may
 // have been accepted.
 func noAnswer(err error, limit time.Duration) (models.ProviderResponse, error) {
-	line, isLine := errors.AsType[*api.LineError](err)
+	line, isLine := errors.AsType[*api.ConnectionError](err)
 	resp, failure, ok := common.ClassifyNetwork(err, limit)
 	switch {
 	case !ok && isLine && line.Answered:
@@ -127,7 +128,7 @@ const mockName = "Mock"
 
 // byClass puts what the provider's table says into f.
 func byClass(e *api.Error, f *common.Failure) (status string) {
-	f.Accepted, f.Unreachable, f.OfUs, f.Unexplained = false, e.Status >= 500, false, ""
+	f.Accepted, f.Unreachable, f.AboutUs, f.Unexplained = false, e.Status >= 500, false, ""
 	if e.Status < 300 { // created and failed at once: the status says nothing
 		f.Err = errors.New(e.Error())
 	}
@@ -142,7 +143,7 @@ func byClass(e *api.Error, f *common.Failure) (status string) {
 		f.Class = models.FailureTransient
 		return models.StatusRateLimited
 	case api.SetUp:
-		f.Class, f.Unreachable, f.OfUs = models.FailureTransient, true, true
+		f.Class, f.Unreachable, f.AboutUs = models.FailureTransient, true, true
 	case api.Transient:
 		f.Class = models.FailureTransient
 	}
@@ -164,9 +165,9 @@ func byScope(e *api.Error, f *common.Failure) {
 	case "account", "provider":
 		f.Throttle = true
 	case "sender":
-		f.ThrottleOf = common.Sender
+		f.ThrottleScope = common.ScopeSender
 	case "recipient":
-		f.ThrottleOf = common.Pair
+		f.ThrottleScope = common.ScopePair
 	}
 }
 

@@ -19,7 +19,7 @@ func checkVariables(r *common.Reader, meta map[string]string) {
 			r.Add(common.MetaPath(key), err.Error())
 			continue
 		}
-		if v.Place != whatsapp.InHeader {
+		if v.Component != whatsapp.InHeader {
 			continue
 		}
 		if header != "" {

@@ -77,8 +77,8 @@ type Answer struct {
 	Body   []byte // at most 64 KiB of it
 }
 
-// LineError is a call that got no answer.
-type LineError struct {
+// ConnectionError is a call that got no answer.
+type ConnectionError struct {
 	// Sent says that the request was written whole: the provider may have
 	// acted on it.
 	Sent bool
@@ -89,12 +89,12 @@ type LineError struct {
 }
 
 // Error returns the cause's text. It may hold an address: not for a log.
-func (e *LineError) Error() string { return e.Err.Error() }
+func (e *ConnectionError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the cause.
-func (e *LineError) Unwrap() error { return e.Err }
+func (e *ConnectionError) Unwrap() error { return e.Err }
 
-// Do makes one call. Body is nil for a GET. Its error is a *LineError; an
+// Do makes one call. Body is nil for a GET. Its error is a *ConnectionError; an
 // answer that breaks off after its status counts as one with the body so far.
 func (c *Client) Do(ctx context.Context, method, url string, body []byte, prepare func(*http.Request)) (*Answer, error) {
 	var sent, answered atomic.Bool
@@ -107,13 +107,13 @@ func (c *Client) Do(ctx context.Context, method, url string, body []byte, prepar
 	// later too, so there is none.
 	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
-		return nil, &LineError{Err: errors.New("the request cannot be built")}
+		return nil, &ConnectionError{Err: errors.New("the request cannot be built")}
 	}
 	req.Header.Set("User-Agent", c.userAgent)
 	prepare(req)
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, &LineError{Sent: sent.Load(), Answered: answered.Load(), Err: err}
+		return nil, &ConnectionError{Sent: sent.Load(), Answered: answered.Load(), Err: err}
 	}
 	defer resp.Body.Close()
 	// A body that breaks off leaves what was read of it: the status has

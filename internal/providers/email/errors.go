@@ -38,8 +38,8 @@ func (e *SetupError) Error() string {
 // Unwrap returns what is wrong where no reply says it.
 func (e *SetupError) Unwrap() error { return e.Err }
 
-// LineError is a connection that could not be made, broke, or ran out of time.
-type LineError struct {
+// ConnectionError is a connection that could not be made, broke, or ran out of time.
+type ConnectionError struct {
 	Stage string // as for ReplyError and SetupError, or "connect", or "body"
 
 	// Limit is the time limit that a time-out ran into, as it was set; zero
@@ -55,10 +55,10 @@ type LineError struct {
 }
 
 // Error names the stage and the cause.
-func (e *LineError) Error() string { return fmt.Sprintf("smtp %s: %v", e.Stage, e.Err) }
+func (e *ConnectionError) Error() string { return fmt.Sprintf("smtp %s: %v", e.Stage, e.Err) }
 
 // Unwrap returns the cause.
-func (e *LineError) Unwrap() error { return e.Err }
+func (e *ConnectionError) Unwrap() error { return e.Err }
 
 // BusyError says that every connection that the server grants is in use. The
 // message was not spoken of: send it again when fewer are under way.

@@ -58,7 +58,7 @@ type Message struct {
 type Media struct{ Kind, Link, Caption string }
 
 // Send makes one call. Its errors are *api.Error for an answer and
-// *api.LineError where none came.
+// *api.ConnectionError where none came.
 func (c *Client) Send(ctx context.Context, m Message) (api.Receipt, error) {
 	body, err := json.Marshal(c.payload(m), json.Deterministic(true))
 	if err != nil {

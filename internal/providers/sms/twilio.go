@@ -14,7 +14,7 @@ type Twilio struct{ client *twilio.Client }
 // NewTwilio makes a provider of a client.
 func NewTwilio(c *twilio.Client) *Twilio { return &Twilio{c} }
 
-// Send makes one call. Its errors are *api.Error and *api.LineError.
+// Send makes one call. Its errors are *api.Error and *api.ConnectionError.
 func (p *Twilio) Send(ctx context.Context, m Message) (api.Receipt, error) {
 	return p.client.Send(ctx, twilio.Message{
 		ID: m.ID, Index: m.Index, From: m.From, To: m.To, CreatedAt: m.CreatedAt,

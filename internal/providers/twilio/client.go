@@ -60,7 +60,7 @@ type Message struct {
 }
 
 // Send creates a message with the content's fields. Its errors are *api.Error
-// for an answer and *api.LineError where none came.
+// for an answer and *api.ConnectionError where none came.
 func (c *Client) Send(ctx context.Context, m Message, content url.Values) (api.Receipt, error) {
 	content.Set("To", m.To)
 	content.Set("From", m.From)

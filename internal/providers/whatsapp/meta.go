@@ -18,7 +18,7 @@ type Meta struct{ client *meta.Client }
 // NewMeta makes a provider of a client.
 func NewMeta(c *meta.Client) *Meta { return &Meta{c} }
 
-// Send makes one call. Its errors are *api.Error and *api.LineError.
+// Send makes one call. Its errors are *api.Error and *api.ConnectionError.
 func (p *Meta) Send(ctx context.Context, m Message) (api.Receipt, error) {
 	out := meta.Message{ID: m.ID, From: m.From, To: m.To}
 	switch m.Kind {

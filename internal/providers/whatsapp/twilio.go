@@ -24,7 +24,7 @@ func NewTwilio(c *twilio.Client, sids map[string]string) *Twilio { return &Twili
 // contentSID is a template's own name at Twilio.
 var contentSID = regexp.MustCompile(`^HX[0-9a-fA-F]{32}$`)
 
-// Send makes one call. Its errors are *api.Error and *api.LineError.
+// Send makes one call. Its errors are *api.Error and *api.ConnectionError.
 func (p *Twilio) Send(ctx context.Context, m Message) (api.Receipt, error) {
 	content, err := p.content(m)
 	if err != nil {

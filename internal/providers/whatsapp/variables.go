@@ -13,20 +13,20 @@ const (
 	metaLanguage = "template.language"
 )
 
-// Place is where in a template a variable stands.
-type Place string
+// Component is the part of a template that a variable stands in.
+type Component string
 
-// The places of variables.
+// The components that have variables.
 const (
-	InBody   Place = "body"
-	InHeader Place = "header"
-	InButton Place = "button"
+	InBody   Component = "body"
+	InHeader Component = "header"
+	InButton Component = "button"
 )
 
 // Variable is what an entry of meta fills.
 type Variable struct {
-	Place Place  // empty for an entry that is no variable of a template
-	Name  string // in the body's own terms; the header's kind; the button's index
+	Component Component // empty for an entry that is no variable of a template
+	Name      string    // in the body's own terms; the header's kind; the button's index
 }
 
 // HeaderText is the kind of header whose variable is a text; that of the other
@@ -61,11 +61,11 @@ func VariableOf(key string) (Variable, error) {
 	return Variable{InBody, name}, nil
 }
 
-// variables are those of one place, by name.
-func (m *Message) variables(place Place) map[string]string {
+// variables are those of one component, by name.
+func (m *Message) variables(in Component) map[string]string {
 	out := map[string]string{}
 	for key, value := range m.Meta {
-		if v, err := VariableOf(key); err == nil && v.Place == place {
+		if v, err := VariableOf(key); err == nil && v.Component == in {
 			out[v.Name] = value
 		}
 	}
@@ -77,7 +77,7 @@ func (m *Message) variables(place Place) map[string]string {
 func (m *Message) contentVariables() map[string]string {
 	out := map[string]string{}
 	for key, value := range m.Meta {
-		if v, err := VariableOf(key); err == nil && v.Place != "" {
+		if v, err := VariableOf(key); err == nil && v.Component != "" {
 			out[strings.TrimPrefix(key, metaTemplate)] = value
 		}
 	}

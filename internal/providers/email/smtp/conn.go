@@ -154,7 +154,7 @@ func (c *conn) lost(ctx context.Context, stage string, limit time.Duration, err 
 	case ctx.Err() != nil:
 		err = ctx.Err() // what the network says of a cut line is beside the point
 	}
-	return &email.LineError{Stage: stage, Limit: limit, Ambiguous: last, Err: err}
+	return &email.ConnectionError{Stage: stage, Limit: limit, Ambiguous: last, Err: err}
 }
 
 // usable reports whether another message may go this way. What a server says

@@ -18,20 +18,20 @@ import (
 )
 
 // connect makes a connection that is ready for MAIL, or fails by deadline.
-// The error is *email.LineError or *email.SetupError.
+// The error is *email.ConnectionError or *email.SetupError.
 func (p *Provider) connect(ctx context.Context, deadline time.Time) (*conn, error) {
 	dialing, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	raw, err := (&net.Dialer{}).DialContext(dialing, "tcp", p.address)
 	if err != nil {
-		return nil, &email.LineError{Stage: "connect", Limit: p.timeout, Err: dialError(dialing, err)}
+		return nil, &email.ConnectionError{Stage: "connect", Limit: p.timeout, Err: dialError(dialing, err)}
 	}
 	c := newConn(raw)
 	stop := context.AfterFunc(ctx, c.cut)
 	c.until(ctx, deadline)
 	err = p.open(dialing, c)
 	if !stop() && err == nil {
-		err = &email.LineError{Stage: "connect", Err: ctx.Err()}
+		err = &email.ConnectionError{Stage: "connect", Err: ctx.Err()}
 	}
 	if err != nil {
 		c.close()

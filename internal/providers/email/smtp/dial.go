@@ -57,7 +57,7 @@ func (p *pool) settle(d *dial) {
 	case c == nil:
 	case p.closed:
 		c.close()
-		d.c, d.err = nil, &email.LineError{Stage: "connect", Err: net.ErrClosed}
+		d.c, d.err = nil, &email.ConnectionError{Stage: "connect", Err: net.ErrClosed}
 	default:
 		p.granted()
 		if d.alone {

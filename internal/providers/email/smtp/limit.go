@@ -77,7 +77,7 @@ func (p *pool) idleSoon(ctx context.Context, deadline time.Time, proven bool) (*
 // without is the error of a call that got no connection.
 func (p *pool) without(ctx context.Context) error {
 	if ctx.Err() != nil {
-		return &email.LineError{Stage: "connect", Limit: p.timeout, Err: ctx.Err()}
+		return &email.ConnectionError{Stage: "connect", Limit: p.timeout, Err: ctx.Err()}
 	}
 	return &email.BusyError{}
 }
@@ -92,7 +92,7 @@ func refusedOne(err error) (atLimit, silent bool) {
 		code := setUp.Reply.Code
 		return code == 421 || setUp.Stage == "greeting" && code >= 400 && code < 500, false
 	}
-	line, ok := errors.AsType[*email.LineError](err)
+	line, ok := errors.AsType[*email.ConnectionError](err)
 	if !ok || line.Stage != "connect" && line.Stage != "TLS" && line.Stage != "greeting" && line.Stage != "EHLO" {
 		return false, false
 	}

@@ -239,7 +239,7 @@ func TestRefusedOne(t *testing.T) {
 	reply := func(stage string, code int) error {
 		return &email.SetupError{Stage: stage, Reply: email.Reply{Code: code}}
 	}
-	line := func(stage string, err error) error { return &email.LineError{Stage: stage, Err: err} }
+	line := func(stage string, err error) error { return &email.ConnectionError{Stage: stage, Err: err} }
 	tests := []struct {
 		name            string
 		err             error

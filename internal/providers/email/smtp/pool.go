@@ -91,7 +91,7 @@ func (p *pool) enter(ctx context.Context) error {
 	}
 	p.queue = slices.Delete(p.queue, i, i+1)
 	if ctx.Err() != nil {
-		return &email.LineError{Stage: "connect", Err: ctx.Err()}
+		return &email.ConnectionError{Stage: "connect", Err: ctx.Err()}
 	}
 	return &email.BusyError{}
 }

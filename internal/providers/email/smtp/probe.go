@@ -16,7 +16,7 @@ import (
 // proves nothing, and makes room for a new one.
 //
 // A new one that is refused while others of ours work is no error. Its errors
-// are *email.SetupError and *email.LineError.
+// are *email.SetupError and *email.ConnectionError.
 func (p *Provider) Probe(ctx context.Context) error {
 	for c := p.pool.take(); c != nil; c = p.pool.take() {
 		if p.setUpFails.Load() {
@@ -48,7 +48,7 @@ func (p *Provider) noop(ctx context.Context, c *conn) error {
 	const stage = "NOOP"
 	if !c.quiet() { // it hung up, or what it said would be taken for the reply
 		p.pool.drop(c)
-		return &email.LineError{Stage: stage, Err: io.EOF}
+		return &email.ConnectionError{Stage: stage, Err: io.EOF}
 	}
 	stop := context.AfterFunc(ctx, c.cut)
 	c.until(ctx, time.Now().Add(p.timeout))
@@ -64,7 +64,7 @@ func (p *Provider) noop(ctx context.Context, c *conn) error {
 	case !positive(r):
 		return &email.SetupError{Stage: stage, Reply: r}
 	}
-	return &email.LineError{Stage: stage, Err: io.EOF}
+	return &email.ConnectionError{Stage: stage, Err: io.EOF}
 }
 
 // closed reports that the server had closed the idle connection, as servers do

@@ -70,7 +70,7 @@ func (s *session) inTime(ctx context.Context) bool {
 // A further transaction that runs out of time before its last line had only
 // what the ones before it left: that is no failure of the server.
 func (s *session) fail(rcpts []int, err error) {
-	line, ok := errors.AsType[*email.LineError](err)
+	line, ok := errors.AsType[*email.ConnectionError](err)
 	if ok && s.further && !line.Ambiguous && isTimeout(line) {
 		err = &email.TimeUpError{Limit: s.limit.timeout}
 	}

@@ -128,7 +128,7 @@ func (o *Options) validate() error {
 
 // Send holds one conversation for m.Recipients, in further transactions where
 // one takes too few of them. Its errors are *email.ReplyError,
-// *email.SetupError, *email.LineError, *email.ProtocolError,
+// *email.SetupError, *email.ConnectionError, *email.ProtocolError,
 // *email.UnsendableError and *email.BusyError, and mean that no recipient is
 // known to have the mail and that all failed alike. In a receipt the error may also be
 // *email.TimeUpError. Send returns soon after ctx ends.

@@ -9,10 +9,10 @@ import (
 	"messaging-worker/internal/util"
 )
 
-// glean looks for the ids of a payload that is not acceptable JSON as a whole:
+// recoverIDs looks for the ids of a payload that is not acceptable JSON as a whole:
 // truncated, with repeated names, or worse. It reads as far as it can. An id
 // that is given twice with two values is nobody's id.
-func glean(value []byte) (messageID, traceID, tenantID string) {
+func recoverIDs(value []byte) (messageID, traceID, tenantID string) {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(value), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if t, err := dec.ReadToken(); err != nil || t.Kind() != '{' {
 		return "", "", ""
