@@ -31,31 +31,31 @@ type Publisher interface {
 	DLQ(ctx context.Context, src *models.Record, rec *models.DLQRecord) error
 }
 
-// Lease is the right to one record, as whoever read it holds it. It is safe
-// for concurrent use.
+// Lease is the right to handle one record. It is safe for concurrent use.
 type Lease interface {
-	// AtMostOnce reports that nobody will read the record again once CommitBeforeCall
-	// has returned nil, so that being stopped is an outcome too.
+	// AtMostOnce reports that nobody will read the record again once
+	// CommitBeforeCall has returned nil, so that being stopped is an outcome
+	// too.
 	AtMostOnce() bool
 
-	// CommitBeforeCall returns nil when the first provider call may be made: nobody will
-	// read the record again. It is called only where AtMostOnce. Once ctx has
-	// ended it asks for nothing more, and its answer is the last word: after an
-	// error the record will be read again, and no call may be made.
+	// CommitBeforeCall returns nil when the first provider call may be made:
+	// nobody will read the record again. It is called only where AtMostOnce.
+	// Once ctx has ended it commits nothing more, and its answer is final:
+	// after an error the record will be read again, and no call may be made.
 	CommitBeforeCall(ctx context.Context) error
 
-	// Await returns nil while the record is known to be ours, and waits where
-	// that is in doubt: a call that starts then might be made by two. Its
-	// error is the cause of ctx's end.
+	// Await returns nil while the record's partition is known to be assigned
+	// to this process, and waits where that is in doubt: a call that starts
+	// then might be made by two workers. Its error is the cause of ctx's end.
 	Await(ctx context.Context) error
 
 	// Yield runs a wait of the message during which nothing else is done for
 	// it, so that others can be worked on. It returns what wait does.
 	Yield(wait func() error) error
 
-	// Checkpoint keeps what has become of recipients while calls of their round
-	// are still under way, so that a crash does not call those again. Each
-	// call replaces what the last one said. It does not wait.
+	// Checkpoint stores which recipients are resolved while other calls of
+	// their round are still under way, so that a crash does not call them
+	// again. Each call replaces what the last one stored. It does not block.
 	Checkpoint(s models.Settled)
 }
 

@@ -23,7 +23,7 @@ import (
 // Handler takes one record to its outcome. A nil error means that the outcome
 // is durable and the offset may be committed; an error means only that ctx or
 // calls has ended, and the record will be read again. With AtMostOnce an error
-// after the lease's CommitBeforeCall has returned nil means that calls has ended, and
+// after Lease.CommitBeforeCall has returned nil means that calls has ended, and
 // nobody reads the record again.
 //
 // When ctx ends, the handler starts nothing new and lets provider calls under
@@ -78,16 +78,16 @@ type Options struct {
 
 // Consumer is one member of the group.
 type Consumer struct {
-	opts    Options
-	client  *kgo.Client
-	handler Handler
-	log     zerolog.Logger
-	pending *pending
-	lease   *lease
-	crew    *crew
-	tally   tally
-	faults  faults     // of reading requests
-	told    kafka.Told // errors that stand and were logged
+	opts       Options
+	client     *kgo.Client
+	handler    Handler
+	log        zerolog.Logger
+	pending    *pending
+	membership *membership
+	crew       *crew
+	tally      tally
+	faults     faults     // of reading requests
+	told       kafka.Told // errors that stand and were logged
 
 	kick, kickLate chan struct{} // see askForCommit; they hold one token
 
@@ -138,7 +138,7 @@ func New(o Options, handler Handler) (*Consumer, error) {
 
 		journalErrs: map[*kafka.Told]error{},
 	}
-	c.lease = newLease(o.SessionTimeout-leaseSlack, c.counted)
+	c.membership = newMembership(o.SessionTimeout-membershipSlack, c.isMember)
 	return c, nil
 }
 

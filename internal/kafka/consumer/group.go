@@ -67,7 +67,7 @@ func (c *Consumer) clientOptions(hard, reading context.Context, fail context.Can
 			c.lost(parts[c.opts.Topic])
 		}),
 		c.opts.Kafka.Watched(),
-		kgo.WithHooks(c.lease, c.fetchAnswers(), groupErrors(func(err error) {
+		kgo.WithHooks(c.membership, c.fetchAnswers(), groupErrors(func(err error) {
 			c.setGroupErr(fmt.Errorf("consumer group %s: %w", c.opts.Group, err))
 			if isFatal(err) {
 				fail(fmt.Errorf("another worker runs with the same KAFKA_GROUP_INSTANCE_ID %q: %w", c.opts.InstanceID, err))
@@ -80,8 +80,8 @@ func (c *Consumer) clientOptions(hard, reading context.Context, fail context.Can
 	return opts, nil
 }
 
-// counted asks the group's coordinator whether it counts us in.
-func (c *Consumer) counted() bool {
+// isMember asks the group's coordinator whether this process is a member.
+func (c *Consumer) isMember() bool {
 	<-c.started
 	ctx, cancel := context.WithTimeout(context.Background(), c.opts.SessionTimeout)
 	defer cancel()

@@ -13,69 +13,69 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-func TestLease(t *testing.T) {
+func TestMembership(t *testing.T) {
 	t.Parallel()
 	const length = 9 * time.Second
 	heartbeat, join := kmsg.Heartbeat.Int16(), kmsg.JoinGroup.Int16()
 	answered := func(took time.Duration) kgo.BrokerE2E { return kgo.BrokerE2E{TimeToRead: took} }
 	tests := []struct {
 		name string
-		do   func(l *lease)
+		do   func(m *membership)
 		held bool
 	}{
-		{"renewed when the group has put us out", func(l *lease) {
-			l.counted = func() bool { return false }
+		{"renewed when the group has put us out", func(m *membership) {
+			m.isMember = func() bool { return false }
 			time.Sleep(length)
-			l.OnBrokerE2E(kgo.BrokerMetadata{}, heartbeat, answered(0))
+			m.OnBrokerE2E(kgo.BrokerMetadata{}, heartbeat, answered(0))
 		}, false},
-		{"asks for a rebalance when it has run out", func(l *lease) {
+		{"asks for a rebalance when it has run out", func(m *membership) {
 			time.Sleep(length)
-			l.OnBrokerWrite(kgo.BrokerMetadata{}, join, 1, 0, 0, nil)
+			m.OnBrokerWrite(kgo.BrokerMetadata{}, join, 1, 0, 0, nil)
 		}, false},
-		{"new", func(*lease) {}, true},
-		{"just before its end", func(*lease) { time.Sleep(length - 1) }, true},
-		{"at its end", func(*lease) { time.Sleep(length) }, false},
-		{"renewed", func(l *lease) {
+		{"new", func(*membership) {}, true},
+		{"just before its end", func(*membership) { time.Sleep(length - 1) }, true},
+		{"at its end", func(*membership) { time.Sleep(length) }, false},
+		{"renewed", func(m *membership) {
 			time.Sleep(length)
-			l.OnBrokerE2E(kgo.BrokerMetadata{}, heartbeat, answered(0))
+			m.OnBrokerE2E(kgo.BrokerMetadata{}, heartbeat, answered(0))
 			synctest.Wait()
 			time.Sleep(length - 1)
 		}, true},
-		{"counts from the question", func(l *lease) {
-			l.OnBrokerE2E(kgo.BrokerMetadata{}, heartbeat, answered(4*time.Second))
+		{"counts from the question", func(m *membership) {
+			m.OnBrokerE2E(kgo.BrokerMetadata{}, heartbeat, answered(4*time.Second))
 			time.Sleep(5 * time.Second)
 		}, false},
-		{"not answered", func(l *lease) {
+		{"not answered", func(m *membership) {
 			time.Sleep(length)
-			l.OnBrokerE2E(kgo.BrokerMetadata{}, heartbeat, kgo.BrokerE2E{ReadErr: errors.New("cut")})
+			m.OnBrokerE2E(kgo.BrokerMetadata{}, heartbeat, kgo.BrokerE2E{ReadErr: errors.New("cut")})
 		}, false},
-		{"another request", func(l *lease) {
+		{"another request", func(m *membership) {
 			time.Sleep(length)
-			l.OnBrokerE2E(kgo.BrokerMetadata{}, kmsg.Fetch.Int16(), answered(0))
+			m.OnBrokerE2E(kgo.BrokerMetadata{}, kmsg.Fetch.Int16(), answered(0))
 		}, false},
-		{"waits for a rebalance", func(l *lease) {
-			l.OnBrokerWrite(kgo.BrokerMetadata{}, join, 1, 0, 0, nil)
+		{"waits for a rebalance", func(m *membership) {
+			m.OnBrokerWrite(kgo.BrokerMetadata{}, join, 1, 0, 0, nil)
 			time.Sleep(time.Hour)
 		}, true},
-		{"could not ask for a rebalance", func(l *lease) {
-			l.OnBrokerWrite(kgo.BrokerMetadata{}, join, 0, 0, 0, errors.New("cut"))
+		{"could not ask for a rebalance", func(m *membership) {
+			m.OnBrokerWrite(kgo.BrokerMetadata{}, join, 0, 0, 0, errors.New("cut"))
 			time.Sleep(time.Hour)
 		}, false},
-		{"the rebalance was not answered", func(l *lease) {
-			l.OnBrokerWrite(kgo.BrokerMetadata{}, join, 1, 0, 0, nil)
+		{"the rebalance was not answered", func(m *membership) {
+			m.OnBrokerWrite(kgo.BrokerMetadata{}, join, 1, 0, 0, nil)
 			time.Sleep(time.Hour)
-			l.OnBrokerE2E(kgo.BrokerMetadata{}, join, kgo.BrokerE2E{ReadErr: errors.New("cut")})
+			m.OnBrokerE2E(kgo.BrokerMetadata{}, join, kgo.BrokerE2E{ReadErr: errors.New("cut")})
 		}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				l := newLease(length, func() bool { return true })
-				tt.do(l)
+				m := newMembership(length, func() bool { return true })
+				tt.do(m)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
-				if held := l.wait(ctx) == nil; held != tt.held {
+				if held := m.wait(ctx) == nil; held != tt.held {
 					t.Errorf("held %v, want %v", held, tt.held)
 				}
 			})
@@ -84,17 +84,17 @@ func TestLease(t *testing.T) {
 }
 
 // Everybody who waits goes on at the next answer.
-func TestLeaseWakesAll(t *testing.T) {
+func TestMembershipWakesAll(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := newLease(0, func() bool { return true })
+		m := newMembership(0, func() bool { return true })
 		done := make(chan error, 3)
 		for range 3 {
-			go func() { done <- l.wait(t.Context()) }()
+			go func() { done <- m.wait(t.Context()) }()
 		}
 		synctest.Wait()
-		l.length = time.Minute
-		l.OnBrokerE2E(kgo.BrokerMetadata{}, kmsg.Heartbeat.Int16(), kgo.BrokerE2E{})
+		m.length = time.Minute
+		m.OnBrokerE2E(kgo.BrokerMetadata{}, kmsg.Heartbeat.Int16(), kgo.BrokerE2E{})
 		for range 3 {
 			if err := <-done; err != nil {
 				t.Error(err)
@@ -120,7 +120,7 @@ func TestNobodyStartsWhenPutOut(t *testing.T) {
 	s.cluster.ControlKey(kmsg.Heartbeat.Int16(), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		s.cluster.KeepControl()
 		still.Do(func() {
-			m.c.lease.until.Store(0)
+			m.c.membership.until.Store(0)
 			close(m.release)
 			time.Sleep(50 * time.Millisecond) // until they wait
 		})
