@@ -126,7 +126,7 @@ func (a *App) connect(channel worker.Channel, b Builder, name string) error {
 	a.poll, a.commit = a.health.Watch("poll", stuckAfter), a.health.Watch("commit", stuckAfter)
 	a.consumer, err = consumer.New(consumer.Options{
 		Kafka: options, Topic: c.Kafka.RequestTopic, StatusTopic: c.Kafka.StatusTopic,
-		Acked: a.publisher.Acked, Settled: a.publisher.Settled, Share: a.pace.Share,
+		Acked: a.publisher.Acked, Settled: a.publisher.FlushPartition, Share: a.pace.Share,
 		Group: c.Kafka.Group, InstanceID: c.Kafka.InstanceID,
 		SessionTimeout: c.Kafka.SessionTimeout, CommitInterval: c.Kafka.CommitInterval, LongestCall: c.LongestCall(),
 		MaxAtWork:          atWork(c),

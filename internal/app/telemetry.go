@@ -93,7 +93,7 @@ func (a *App) state() telemetry.State {
 		CallsInFlight: a.gate.InFlight(), BackingOff: a.engine.BackingOff(),
 		PendingMessages: k.PendingMessages, PendingBytes: k.PendingBytes, Breaker: breaker,
 		Commits: k.Commits, CommitFailures: k.CommitFailures, JournalRecords: k.JournalRecords,
-		Finished: k.Finished, Resumed: k.Resumed, Started: k.New, Topic: a.config.Kafka.RequestTopic,
+		Finished: k.Finished, Resumed: k.Resumed, New: k.New, Topic: a.config.Kafka.RequestTopic,
 	}
 	if a.relay != nil {
 		limit, open := a.relay.Connections()

@@ -29,8 +29,8 @@ func callBuckets() []float64 {
 	return []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 }
 
-// lifeBuckets suit a message, in seconds.
-func lifeBuckets() []float64 {
+// messageBuckets suit a message, in seconds.
+func messageBuckets() []float64 {
 	return []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600}
 }
 
@@ -39,13 +39,13 @@ type Metrics struct {
 	registry *prometheus.Registry
 	register prometheus.Registerer // adds the channel to every metric
 
-	messages *prometheus.CounterVec
-	attempts map[string]prometheus.Counter // by result
-	calls    prometheus.Histogram
-	life     prometheus.Histogram
-	events   map[models.EventType]prometheus.Counter
-	letters  *prometheus.CounterVec
-	success  prometheus.Counter // of messages, which nearly all are
+	messages     *prometheus.CounterVec
+	attempts     map[string]prometheus.Counter // by result
+	calls        prometheus.Histogram
+	durations    prometheus.Histogram
+	events       map[models.EventType]prometheus.Counter
+	deadLetters  *prometheus.CounterVec
+	sentMessages prometheus.Counter // of messages, which nearly all are
 
 	sent, failed, called atomic.Uint64 // for Totals
 }
@@ -64,13 +64,13 @@ func NewMetrics(channel models.Channel, version string) *Metrics {
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	m.messages = m.counters("messages_total", "Messages that have ended, by outcome.", "outcome", "failure_type")
-	m.letters = m.counters("dlq_published_total", "Dead letters acknowledged by Kafka.", "failure_type")
+	m.deadLetters = m.counters("dlq_published_total", "Dead letters acknowledged by Kafka.", "failure_type")
 	m.calls = m.histogram("provider_call_duration_seconds", "How long provider calls take.", callBuckets())
-	m.life = m.histogram("message_duration_seconds", "From the request's record timestamp to its acknowledged final event.", lifeBuckets())
-	m.success = m.messages.WithLabelValues("sent", "")
+	m.durations = m.histogram("message_duration_seconds", "From the request's record timestamp to its acknowledged final event.", messageBuckets())
+	m.sentMessages = m.messages.WithLabelValues("sent", "")
 	for _, f := range []models.FailureType{models.FailurePermanent, models.FailureTransient, models.FailureValidation, models.FailureUnknown} {
 		m.messages.WithLabelValues("failed", string(f)) // those that have not happened are zero, not absent
-		m.letters.WithLabelValues(string(f))
+		m.deadLetters.WithLabelValues(string(f))
 	}
 	attempts := m.counters("attempts_total", "Provider calls that have ended, by result.", "result")
 	m.attempts = map[string]prometheus.Counter{}
@@ -179,7 +179,7 @@ func (p countedPublisher) DLQ(ctx context.Context, src *models.Record, rec *mode
 	if err := p.inner.DLQ(ctx, src, rec); err != nil {
 		return err //nolint:wrapcheck // the cause of ctx's end
 	}
-	p.metrics.letters.WithLabelValues(string(rec.FailureType)).Inc()
+	p.metrics.deadLetters.WithLabelValues(string(rec.FailureType)).Inc()
 	return nil
 }
 
@@ -204,7 +204,7 @@ func (a *countedAck) Wait(ctx context.Context) error {
 	switch a.event {
 	case models.EventSent:
 		m.sent.Add(1)
-		m.success.Inc()
+		m.sentMessages.Inc()
 	case models.EventFailed:
 		m.failed.Add(1)
 		m.messages.WithLabelValues("failed", string(a.failure)).Inc()
@@ -212,26 +212,26 @@ func (a *countedAck) Wait(ctx context.Context) error {
 		return nil
 	}
 	if models.UsableTime(a.at) { // of any other how long it took is not known
-		m.life.Observe(max(0, time.Since(a.at).Seconds()))
+		m.durations.Observe(max(0, time.Since(a.at).Seconds()))
 	}
 	return nil
 }
 
 // State is how a worker stands at one moment.
 type State struct {
-	CallsInFlight, BackingOff  int
-	PendingMessages            int
-	PendingBytes               int64
-	Breaker                    worker.BreakerState
-	Commits, CommitFailures    uint64
-	JournalRecords             uint64
-	Finished, Resumed, Started uint64 // requests read again, by what the journal said
-	Topic                      string
-	Partitions                 []Partition
-	SMTP                       *Connections // nil where no relay is called
+	CallsInFlight, BackingOff int
+	PendingMessages           int
+	PendingBytes              int64
+	Breaker                   worker.BreakerState
+	Commits, CommitFailures   uint64
+	JournalRecords            uint64
+	Finished, Resumed, New    uint64 // requests read again, by what the journal said
+	Topic                     string
+	Partitions                []Partition
+	SMTP                      *Connections // nil where no SMTP provider is called
 }
 
-// Connections are those to a relay.
+// Connections are those to an SMTP provider.
 type Connections struct{ Limit, Open int }
 
 // Partition is one that the worker owns.
@@ -269,7 +269,7 @@ func (w *watcher) Collect(to chan<- prometheus.Metric) {
 	const recovered = "Requests read again after an assignment, by what the journal said of them."
 	to <- counter("recovered_messages_total", recovered, s.Finished, "state", "finished")
 	to <- counter("recovered_messages_total", recovered, s.Resumed, "state", "resumed")
-	to <- counter("recovered_messages_total", recovered, s.Started, "state", "new")
+	to <- counter("recovered_messages_total", recovered, s.New, "state", "new")
 	for _, p := range s.Partitions {
 		number, age := strconv.Itoa(int(p.Number)), 0.0
 		if !p.Oldest.IsZero() {

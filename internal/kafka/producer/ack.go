@@ -8,20 +8,20 @@ import (
 
 // Ack is the promise of an acknowledgement. Any number may wait for it.
 type Ack struct {
-	mu      sync.Mutex
-	settled bool
-	err     error
-	done    chan struct{} // made by the first who has to wait: many never do
+	mu        sync.Mutex
+	completed bool
+	err       error
+	done      chan struct{} // made by the first who has to wait: many never do
 
 	// Of the list of those that wait, and under its lock.
 	since         time.Time
 	before, after *Ack
 }
 
-func (a *Ack) settle(err error) {
+func (a *Ack) complete(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.settled, a.err = true, err
+	a.completed, a.err = true, err
 	if a.done != nil {
 		close(a.done)
 	}
@@ -31,7 +31,7 @@ func (a *Ack) settle(err error) {
 // ErrClosed, or the cause of ctx's end; the record is then still on its way.
 func (a *Ack) Wait(ctx context.Context) error {
 	a.mu.Lock()
-	if a.settled {
+	if a.completed {
 		a.mu.Unlock()
 		return a.err
 	}

@@ -57,24 +57,24 @@ type Options struct {
 // Producer is an idempotent producer that never gives a record up: what Kafka
 // refuses is tried again, alone and in order, until it is accepted.
 type Producer struct {
-	client *kgo.Client // fills batches
-	solo   *kgo.Client // sends refused records one by one
-	giveUp map[string]bool
-	onAck  func(*kgo.Record)
-	log    zerolog.Logger
-	gates  gates
-	waits  waits
-	why    *reasons
-	told   kafka.Told // of refusals, by topic
+	client  *kgo.Client // fills batches
+	solo    *kgo.Client // sends refused records one by one
+	giveUp  map[string]bool
+	onAck   func(*kgo.Record)
+	log     zerolog.Logger
+	guards  orderGuards
+	unacked unacked
+	why     *refusalReasons
+	logged  kafka.Told // of refusals, by topic
 
-	mu     sync.Mutex
-	lanes  map[string]*lane // by topic, made at the first refusal
-	closed bool
-	refuse map[string]error // by topic: why Kafka refuses what its lane sends
-	aside  int              // records not answered that are or were refused or held back
-	idle   chan struct{}    // closed when aside falls to zero
-	done   chan struct{}
-	wg     sync.WaitGroup // lanes, releases and watch
+	mu          sync.Mutex
+	retryQueues map[string]*retryQueue // by topic, made at the first refusal
+	closed      bool
+	refusals    map[string]error // by topic: why Kafka refuses what its retry queue sends
+	aside       int              // records not answered that are or were refused or held back
+	idle        chan struct{}    // closed when aside falls to zero
+	done        chan struct{}
+	wg          sync.WaitGroup // retryQueues, releases and watch
 }
 
 // New makes a producer. It does not connect: an absent broker is no error.
@@ -103,10 +103,10 @@ func newProducer(o Options, late time.Duration) (*Producer, error) {
 		kgo.MaxBufferedRecords(math.MaxInt),
 	)
 	p := &Producer{
-		giveUp: map[string]bool{}, onAck: o.OnAck, log: o.Log, gates: gates{topics: o.ByPartition, of: map[place]*gate{}},
-		lanes: map[string]*lane{}, done: make(chan struct{}), refuse: map[string]error{},
-		waits: waits{late: late, of: map[place]*waiting{}},
-		why:   &reasons{Logger: kafka.Logger(o.Log), of: map[string]string{}},
+		giveUp: map[string]bool{}, onAck: o.OnAck, log: o.Log, guards: orderGuards{topics: o.ByPartition, of: map[topicPartition]*orderGuard{}},
+		retryQueues: map[string]*retryQueue{}, done: make(chan struct{}), refusals: map[string]error{},
+		unacked: unacked{late: late, of: map[topicPartition]*unackedList{}},
+		why:     &refusalReasons{Logger: kafka.Logger(o.Log), of: map[string]string{}},
 	}
 	opts = append(opts, kgo.WithLogger(p.why))
 	if p.onAck == nil {
@@ -119,7 +119,7 @@ func newProducer(o Options, late time.Duration) (*Producer, error) {
 	if p.solo, err = kgo.NewClient(slices.Concat(opts, solo)...); err != nil {
 		return nil, fmt.Errorf("make producer: %w", err)
 	}
-	full := []kgo.Opt{kgo.ProducerBatchMaxBytesFn(newLimits(p.solo, o.Log).of), o.Kafka.Watched()}
+	full := []kgo.Opt{kgo.ProducerBatchMaxBytesFn(newBatchLimits(p.solo, o.Log).of), o.Kafka.Watched()}
 	if p.client, err = kgo.NewClient(slices.Concat(opts, full)...); err != nil {
 		p.solo.Close()
 		return nil, fmt.Errorf("make producer: %w", err)
@@ -150,9 +150,9 @@ func (p *Producer) Client() *kgo.Client { return p.client }
 // records of one partition and key are written in the order of their Produce
 // calls. The caller must not change r.
 func (p *Producer) Produce(r *kgo.Record) *Ack {
-	e := entry{record: r, ack: &Ack{}, gate: p.gates.at(r), wait: p.waits.at(place{r.Topic, r.Partition})}
+	e := entry{record: r, ack: &Ack{}, guard: p.guards.at(r), wait: p.unacked.at(topicPartition{r.Topic, r.Partition})}
 	e.wait.begin(e.ack)
-	if e.gate == nil || p.pass(e) {
+	if e.guard == nil || p.pass(e) {
 		p.send(e)
 	}
 	return e.ack
@@ -164,21 +164,21 @@ func (p *Producer) send(e entry) {
 		switch {
 		case err == nil:
 			p.onAck(r)
-			p.settle(e, nil)
+			p.complete(e, nil)
 		case errors.Is(err, kgo.ErrClientClosed):
-			p.settle(e, ErrClosed)
+			p.complete(e, ErrClosed)
 		default:
 			p.refused(e)
 			return
 		}
-		p.answered(e.gate)
+		p.answered(e.guard)
 	})
 }
 
-// settle answers e for good.
-func (p *Producer) settle(e entry, err error) {
-	e.wait.end(e.ack, p.waits.late)
-	e.ack.settle(err)
+// complete answers e for good.
+func (p *Producer) complete(e entry, err error) {
+	e.wait.end(e.ack, p.unacked.late)
+	e.ack.complete(err)
 	if !e.aside {
 		return
 	}
@@ -235,8 +235,8 @@ func (p *Producer) Close() {
 	p.client.Close()
 	p.solo.Close()
 	p.wg.Wait()
-	for _, e := range p.gates.open() {
-		p.settle(e, ErrClosed)
+	for _, e := range p.guards.open() {
+		p.complete(e, ErrClosed)
 	}
 }
 

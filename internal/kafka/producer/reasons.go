@@ -9,10 +9,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// reasons learns why Kafka refuses batches that the client tries again. Nobody
+// refusalReasons learns why Kafka refuses batches that the client tries again. Nobody
 // is told but the client's own log, at debug: so it listens there while records
 // wait for long, and passes on what the log's level lets through.
-type reasons struct {
+type refusalReasons struct {
 	kgo.Logger
 
 	listening atomic.Bool
@@ -22,7 +22,7 @@ type reasons struct {
 }
 
 // Level implements kgo.Logger.
-func (r *reasons) Level() kgo.LogLevel {
+func (r *refusalReasons) Level() kgo.LogLevel {
 	if r.listening.Load() {
 		return kgo.LogLevelDebug
 	}
@@ -30,7 +30,7 @@ func (r *reasons) Level() kgo.LogLevel {
 }
 
 // Log implements kgo.Logger.
-func (r *reasons) Log(level kgo.LogLevel, msg string, keyvals ...any) {
+func (r *refusalReasons) Log(level kgo.LogLevel, msg string, keyvals ...any) {
 	if msg == "produced" && r.listening.Load() {
 		for i := 0; i+1 < len(keyvals); i += 2 {
 			if text, ok := keyvals[i+1].(string); ok && keyvals[i] == "to" {
@@ -52,7 +52,7 @@ var (
 )
 
 // learn reads what the client says of an answered request.
-func (r *reasons) learn(text string) {
+func (r *refusalReasons) learn(text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, topic := range answeredTopic.FindAllStringSubmatch(text, -1) {
@@ -63,7 +63,7 @@ func (r *reasons) learn(text string) {
 }
 
 // listen sets whether anybody wants to know, and forgets all topics but those.
-func (r *reasons) listen(topics []string) {
+func (r *refusalReasons) listen(topics []string) {
 	r.listening.Store(len(topics) > 0)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -75,7 +75,7 @@ func (r *reasons) listen(topics []string) {
 }
 
 // why returns the latest refusal of a topic's records, or "".
-func (r *reasons) why(topic string) string {
+func (r *refusalReasons) why(topic string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.of[topic]

@@ -59,21 +59,21 @@ func (a *acked) get(partition int32) int64 {
 	return -1
 }
 
-// lane hands the events of one request partition over in an order that last
+// handOver hands the events of one request partition over in an order that last
 // knows.
-type lane struct {
+type handOver struct {
 	mu   sync.Mutex
 	last *producer.Ack // of the latest event; nil before the first
 }
 
-func (l *lane) produce(hand func() *producer.Ack) *producer.Ack {
+func (l *handOver) produce(hand func() *producer.Ack) *producer.Ack {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.last = hand()
 	return l.last
 }
 
-func (l *lane) wait(ctx context.Context) error {
+func (l *handOver) wait(ctx context.Context) error {
 	l.mu.Lock()
 	last := l.last
 	l.mu.Unlock()

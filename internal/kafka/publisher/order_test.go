@@ -109,7 +109,7 @@ func TestWhatFollowsARefusedEventWaits(t *testing.T) {
 	for n := range messages {
 		p.Status(source(1), incompressible(n, models.EventQueued))
 	}
-	until(t, func() bool { return p.Refused() != nil }) // the lane waits now before it tries again
+	until(t, func() bool { return p.Refused() != nil }) // the retry queue waits now before it tries again
 	b.code.Store(0)
 	var acks []models.Ack
 	for n := range messages {
@@ -129,7 +129,7 @@ func TestWhatFollowsARefusedEventWaits(t *testing.T) {
 }
 
 // An event that never fits holds up its own message alone.
-func TestAnEventThatNeverFitsHoldsNobodyElse(t *testing.T) {
+func TestAnEventThatNeverFitsDelaysNobodyElse(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, kfake.BrokerConfigs(map[string]string{"message.max.bytes": "4000"}))
 	p := uncompressed(t, b)

@@ -36,8 +36,8 @@ type Publisher struct {
 	dlqTopic    string
 	worker      []byte
 	acked       acked
-	lanes       table[lane] // by request partition
-	told        kafka.Told
+	handOvers   table[handOver] // by request partition
+	logged      kafka.Told
 	log         zerolog.Logger
 }
 
@@ -110,13 +110,13 @@ func (p *Publisher) Status(src *models.Record, ev *models.StatusEvent) models.Ac
 	if ev.EventType == models.EventAttempt && ev.Run > 1 {
 		r.Headers = append(r.Headers, kgo.RecordHeader{Key: models.HeaderAttemptRun, Value: strconv.AppendInt(nil, int64(ev.Run), 10)})
 	}
-	return p.lanes.of(src.Partition).produce(func() *producer.Ack { return p.producer.Produce(r) })
+	return p.handOvers.of(src.Partition).produce(func() *producer.Ack { return p.producer.Produce(r) })
 }
 
-// Settled waits until the events that Status was given of a request partition
+// FlushPartition waits until the events that Status was given of a request partition
 // are written, so that who reads the journal now finds them.
-func (p *Publisher) Settled(ctx context.Context, partition int32) error {
-	return p.lanes.of(partition).wait(ctx)
+func (p *Publisher) FlushPartition(ctx context.Context, partition int32) error {
+	return p.handOvers.of(partition).wait(ctx)
 }
 
 // unwritable is the answer to an event that has no wire form.
@@ -130,18 +130,18 @@ func (u unwritable) Wait(context.Context) error { return u.err }
 // the request's own headers and meta; the source headers find the original.
 // An error means only that ctx or the publisher has ended.
 func (p *Publisher) DLQ(ctx context.Context, src *models.Record, rec *models.DLQRecord) error {
-	for _, letter := range []func(*models.Record, *models.DLQRecord) (*kgo.Record, error){p.whole, p.withoutOriginal} {
-		if err := p.write(ctx, src, rec, letter); !errors.Is(err, producer.ErrTooLarge) {
+	for _, build := range []func(*models.Record, *models.DLQRecord) (*kgo.Record, error){p.whole, p.withoutOriginal} {
+		if err := p.write(ctx, src, rec, build); !errors.Is(err, producer.ErrTooLarge) {
 			return err
 		}
 	}
 	for {
 		err := p.write(ctx, src, rec, p.bare)
 		if !errors.Is(err, producer.ErrTooLarge) {
-			p.told.News(p.dlqTopic, nil)
+			p.logged.News(p.dlqTopic, nil)
 			return err
 		}
-		if p.told.News(p.dlqTopic, err) {
+		if p.logged.News(p.dlqTopic, err) {
 			p.log.Error().Err(err).Str("topic", p.dlqTopic).Str("source", src.Place()).
 				Msg("max.message.bytes is too small for any dead letter; raise it, the message waits")
 		}
@@ -155,9 +155,9 @@ func (p *Publisher) DLQ(ctx context.Context, src *models.Record, rec *models.DLQ
 
 func (p *Publisher) write(
 	ctx context.Context, src *models.Record, rec *models.DLQRecord,
-	letter func(*models.Record, *models.DLQRecord) (*kgo.Record, error),
+	build func(*models.Record, *models.DLQRecord) (*kgo.Record, error),
 ) error {
-	r, err := letter(src, rec)
+	r, err := build(src, rec)
 	if err != nil {
 		return err
 	}
@@ -165,21 +165,21 @@ func (p *Publisher) write(
 }
 
 func (p *Publisher) whole(src *models.Record, rec *models.DLQRecord) (*kgo.Record, error) {
-	return p.letter(rec, p.withOwnHeaders(src, rec.TenantID))
+	return p.deadLetter(rec, p.withOwnHeaders(src, rec.TenantID))
 }
 
 func (p *Publisher) withoutOriginal(src *models.Record, rec *models.DLQRecord) (*kgo.Record, error) {
-	return p.letter(omitOriginal(src, rec, rec.Meta), p.withOwnHeaders(src, rec.TenantID))
+	return p.deadLetter(omitOriginal(src, rec, rec.Meta), p.withOwnHeaders(src, rec.TenantID))
 }
 
 func (p *Publisher) bare(src *models.Record, rec *models.DLQRecord) (*kgo.Record, error) {
 	omitted := omitOriginal(src, rec, nil)
 	omitted.Meta[models.MetaHeadersOmitted] = "true"
 	omitted.LastError = models.CutRunes(omitted.LastError, models.MaxTextRunes)
-	return p.letter(omitted, p.headers(src, rec.TenantID, 0))
+	return p.deadLetter(omitted, p.headers(src, rec.TenantID, 0))
 }
 
-func (p *Publisher) letter(rec *models.DLQRecord, headers []kgo.RecordHeader) (*kgo.Record, error) {
+func (p *Publisher) deadLetter(rec *models.DLQRecord, headers []kgo.RecordHeader) (*kgo.Record, error) {
 	value, err := rec.Encode()
 	return &kgo.Record{Topic: p.dlqTopic, Key: []byte(rec.MessageID), Value: value, Headers: headers}, err
 }

@@ -145,7 +145,7 @@ func headers(r *kgo.Record) string {
 	return strings.Join(parts, " ")
 }
 
-func letter(src *models.Record) *models.DLQRecord {
+func deadLetter(src *models.Record) *models.DLQRecord {
 	return &models.DLQRecord{
 		MessageID: "m", Channel: models.SMS, OriginalMessage: models.NewOriginal(src.Value), Attempts: 1,
 		FailureType: models.FailurePermanent, FirstFailedAt: time.Now(), LastAttemptAt: time.Now(), Meta: map[string]string{"a": "b"},
@@ -156,7 +156,7 @@ func TestDeadLetterKeepsTheRequestsHeaders(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t)
 	p := newPublisher(t, b.ListenAddrs())
-	if err := p.DLQ(t.Context(), source(7), letter(source(7))); err != nil {
+	if err := p.DLQ(t.Context(), source(7), deadLetter(source(7))); err != nil {
 		t.Fatal(err)
 	}
 	got := headers(read(t, b.ListenAddrs(), "dlq", 1)[0])
@@ -165,7 +165,7 @@ func TestDeadLetterKeepsTheRequestsHeaders(t *testing.T) {
 	}
 	src := source(8) // names of the worker's that it has nothing to say under
 	src.Headers = []models.Header{{Key: "traceparent", Value: []byte("garbage")}, {Key: "tenant-id", Value: []byte("other")}, {Key: "attempt-run", Value: []byte("7")}}
-	if err := p.DLQ(t.Context(), src, letter(src)); err != nil {
+	if err := p.DLQ(t.Context(), src, deadLetter(src)); err != nil {
 		t.Fatal(err)
 	}
 	if got = headers(read(t, b.ListenAddrs(), "dlq", 2)[1]); !strings.HasSuffix(got, " traceparent=garbage tenant-id=other attempt-run=7") {
@@ -241,7 +241,7 @@ func TestDeadLettersShrinkUntilTheyFit(t *testing.T) {
 	fatHeaders := source(1)
 	fatHeaders.Headers = append(fatHeaders.Headers, models.Header{Key: "fat", Value: []byte(random(5000))})
 	for _, src := range []*models.Record{source(1), fat, fatHeaders} {
-		if err := p.DLQ(t.Context(), src, letter(src)); err != nil {
+		if err := p.DLQ(t.Context(), src, deadLetter(src)); err != nil {
 			t.Fatal(err)
 		}
 	}

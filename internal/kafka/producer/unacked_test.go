@@ -19,32 +19,32 @@ import (
 	"messaging-worker/internal/kafka"
 )
 
-func newWaits() *waits { return &waits{late: lateAfter, of: map[place]*waiting{}} }
+func newUnacked() *unacked { return &unacked{late: lateAfter, of: map[topicPartition]*unackedList{}} }
 
 // told is what Refused would tell of.
-func (w *waits) told() bool { return len(w.stalled(w.late)) > 0 }
+func (w *unacked) overdue() bool { return len(w.stalled(w.late)) > 0 }
 
 func TestRecordThatWaitsForLong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWaits()
+		w := newUnacked()
 		old, young := &Ack{}, &Ack{}
-		w.at(place{"status", 1}).begin(old)
+		w.at(topicPartition{"status", 1}).begin(old)
 		time.Sleep(lateAfter - time.Second)
-		w.at(place{"status", 1}).begin(young)
-		if w.told() {
+		w.at(topicPartition{"status", 1}).begin(young)
+		if w.overdue() {
 			t.Error("told before ten seconds are over")
 		}
 		time.Sleep(time.Second)
 		if got := strings.Join(w.stalled(w.late), ","); got != "status" {
 			t.Errorf("stalled = %q after ten seconds, want the topic", got)
 		}
-		w.at(place{"status", 1}).end(old, w.late)
-		if !w.told() {
+		w.at(topicPartition{"status", 1}).end(old, w.late)
+		if !w.overdue() {
 			t.Error("an acknowledgement that came late ends it, while another record waits")
 		}
-		w.at(place{"status", 1}).end(young, w.late)
-		if w.told() {
+		w.at(topicPartition{"status", 1}).end(young, w.late)
+		if w.overdue() {
 			t.Error("it stands though the last acknowledgement came in time")
 		}
 	})
@@ -55,21 +55,21 @@ func TestRecordThatWaitsForLong(t *testing.T) {
 func TestEachAcknowledgementTakesLong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWaits()
-		list := w.at(place{"status", 1})
+		w := newUnacked()
+		list := w.at(topicPartition{"status", 1})
 		for n := range 5 {
 			a := &Ack{}
 			list.begin(a)
 			for range 11 {
 				time.Sleep(time.Second)
-				if n > 0 && !w.told() {
+				if n > 0 && !w.overdue() {
 					t.Fatal("it is over while no acknowledgement has come in time")
 				}
 			}
 			list.end(a, w.late)
 		}
 		time.Sleep(time.Second)
-		if w.told() {
+		if w.overdue() {
 			t.Error("it stands though nothing waits any more")
 		}
 	})
@@ -80,7 +80,7 @@ func TestEachAcknowledgementTakesLong(t *testing.T) {
 func TestWaitingIsInOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		list := &waiting{}
+		list := &unackedList{}
 		var open []*Ack
 		for range 10_000 {
 			time.Sleep(time.Millisecond)
@@ -185,10 +185,10 @@ func refusalOf(req *kmsg.ProduceRequest, why *kerr.Error) kmsg.Response {
 func TestRefusalsAreOfTheirTopic(t *testing.T) {
 	t.Parallel()
 	var log strings.Builder
-	p := &Producer{refuse: map[string]error{}, waits: waits{late: lateAfter}, log: zerolog.New(&log)}
+	p := &Producer{refusals: map[string]error{}, unacked: unacked{late: lateAfter}, log: zerolog.New(&log)}
 	for range 100 {
-		p.setRefused("dlq", kerr.TopicAuthorizationFailed)
-		p.setRefused("status", nil)
+		p.setRefusal("dlq", kerr.TopicAuthorizationFailed)
+		p.setRefusal("status", nil)
 	}
 	if err := p.Refused(); !errors.Is(err, kerr.TopicAuthorizationFailed) || !strings.HasPrefix(err.Error(), "topic dlq refuses") {
 		t.Errorf("Refused = %v, want that of the dead letters", err)
@@ -196,7 +196,7 @@ func TestRefusalsAreOfTheirTopic(t *testing.T) {
 	if n := strings.Count(log.String(), "refuses a record"); n != 1 {
 		t.Errorf("logged %d times, want once", n)
 	}
-	p.setRefused("dlq", nil)
+	p.setRefusal("dlq", nil)
 	if err := p.Refused(); err != nil {
 		t.Errorf("Refused = %v after the record was taken", err)
 	}

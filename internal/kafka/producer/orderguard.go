@@ -7,18 +7,18 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// A gate keeps the records of one partition in order, key by key, when some
+// An orderGuard keeps the records of one partition in order, key by key, when some
 // are refused. The invariant: while a record is not written, no later one of
 // its partition and key is with the client that fills batches, unless it went
 // there before the refusal was known.
 //
-//   - Open, and nothing in the lane: all goes to the client.
+//   - Open, and nothing in the retry queue: all goes to the client.
 //   - Shut, from the first refusal until the client has answered for all that
 //     it was given: only then is it known who was refused. What is produced
 //     meanwhile is held back. One request has batches of many partitions and
 //     mostly all are refused, so the first refusal shuts the whole topic; a
-//     gate opens when its own partition has its answers.
-//   - Open again: a record whose key has records in the lane follows them
+//     guard opens when its own partition has its answers.
+//   - Open again: a record whose key has records in the retry queue follows them
 //     there; all others go to the client. So a record that is refused for
 //     long holds up its own message and no other.
 //
@@ -26,38 +26,38 @@ import (
 // it has failed the batch. A record produced between the two goes to the
 // client, and may be written before one of its key that was refused: the one
 // gap.
-type gate struct {
+type orderGuard struct {
 	mu        sync.Mutex
 	handed    int            // records with the client, not answered
-	inLane    map[string]int // records there, by key
+	retrying  map[string]int // records there, by key
 	shut      bool
 	again     bool // a refusal since the last release began
 	releasing bool
 	held      []entry // while shut
 }
 
-// place is a partition as the caller names it.
-type place struct {
+// topicPartition is a partition as the caller names it.
+type topicPartition struct {
 	topic     string
 	partition int32
 }
 
-// gates finds the gate of a record.
-type gates struct {
+// orderGuards finds the orderGuard of a record.
+type orderGuards struct {
 	topics []string // those with an order to keep
 
 	mu     sync.RWMutex
-	of     map[place]*gate
+	of     map[topicPartition]*orderGuard
 	closed bool // none shuts any more
 }
 
 // at returns nil for a topic without an order to keep. It must be asked before
 // the client has r, which changes the partition.
-func (g *gates) at(r *kgo.Record) *gate {
+func (g *orderGuards) at(r *kgo.Record) *orderGuard {
 	if !slices.Contains(g.topics, r.Topic) {
 		return nil
 	}
-	key := place{r.Topic, r.Partition}
+	key := topicPartition{r.Topic, r.Partition}
 	g.mu.RLock()
 	found := g.of[key]
 	g.mu.RUnlock()
@@ -67,13 +67,13 @@ func (g *gates) at(r *kgo.Record) *gate {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.of[key] == nil {
-		g.of[key] = &gate{inLane: map[string]int{}}
+		g.of[key] = &orderGuard{retrying: map[string]int{}}
 	}
 	return g.of[key]
 }
 
-// shut shuts the gates of a topic behind which the client has records.
-func (g *gates) shut(topic string) {
+// shut shuts the orderGuards of a topic behind which the client has records.
+func (g *orderGuards) shut(topic string) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	for where, one := range g.of {
@@ -86,8 +86,8 @@ func (g *gates) shut(topic string) {
 	}
 }
 
-// open opens all gates once the client is closed, and returns what they held.
-func (g *gates) open() []entry {
+// open opens all orderGuards once the client is closed, and returns what they held.
+func (g *orderGuards) open() []entry {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.closed = true
@@ -102,9 +102,9 @@ func (g *gates) open() []entry {
 }
 
 // pass reports whether e may go to the client now. If not, it is held back or
-// in the lane.
+// in the retry queue.
 func (p *Producer) pass(e entry) bool {
-	g := e.gate
+	g := e.guard
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.shut {
@@ -117,49 +117,49 @@ func (p *Producer) pass(e entry) bool {
 // direct sends e the way of its key: true is to the client, which the caller
 // does without g's lock. The lock must be held.
 func (p *Producer) direct(e entry) bool {
-	g := e.gate
-	if len(g.inLane) == 0 || g.inLane[string(e.record.Key)] == 0 {
+	g := e.guard
+	if len(g.retrying) == 0 || g.retrying[string(e.record.Key)] == 0 {
 		g.handed++
 		return true
 	}
-	p.toLane(p.putAside(e))
+	p.toRetryQueue(p.putAside(e))
 	return false
 }
 
-// toLane puts e, which is aside, into the lane, or answers it where p is
-// closed. The gate's lock must be held, so that the lane's order is the gate's.
-func (p *Producer) toLane(e entry) (accepted bool) {
-	if !p.repair(e) {
-		p.settle(e, ErrClosed)
+// toRetryQueue puts e, which is aside, into the retry queue, or answers it where p is
+// closed. The guard's lock must be held, so that both have one order.
+func (p *Producer) toRetryQueue(e entry) (accepted bool) {
+	if !p.enqueue(e) {
+		p.complete(e, ErrClosed)
 		return false
 	}
-	if e.gate != nil {
-		e.gate.inLane[string(e.record.Key)]++
+	if e.guard != nil {
+		e.guard.retrying[string(e.record.Key)]++
 	}
 	return true
 }
 
-// refused takes e, which the client has failed, to the lane and shuts its gate.
+// refused takes e, which the client has failed, to the retry queue and shuts its guard.
 func (p *Producer) refused(e entry) {
 	e = p.putAside(e)
-	if e.gate == nil {
-		p.toLane(e)
+	if e.guard == nil {
+		p.toRetryQueue(e)
 		return
 	}
-	if e.gate.isOpen() {
-		p.gates.shut(e.record.Topic)
+	if e.guard.isOpen() {
+		p.guards.shut(e.record.Topic)
 	}
-	e.gate.mu.Lock()
-	if p.toLane(e) {
-		e.gate.shut, e.gate.again = true, true
+	e.guard.mu.Lock()
+	if p.toRetryQueue(e) {
+		e.guard.shut, e.guard.again = true, true
 	}
-	e.gate.mu.Unlock()
-	p.answered(e.gate)
+	e.guard.mu.Unlock()
+	p.answered(e.guard)
 }
 
-// answered counts an answer of the client. After the last one a shut gate lets
+// answered counts an answer of the client. After the last one a shut guard lets
 // go what it held.
-func (p *Producer) answered(g *gate) {
+func (p *Producer) answered(g *orderGuard) {
 	if g == nil {
 		return
 	}
@@ -171,7 +171,7 @@ func (p *Producer) answered(g *gate) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed { // Close opens the gate
+	if p.closed { // Close opens the orderGuard
 		return
 	}
 	g.releasing, g.again = true, false
@@ -180,7 +180,7 @@ func (p *Producer) answered(g *gate) {
 
 // release lets go what g held, in order, and opens it. A new refusal ends it:
 // it begins again when the client has answered for everything once more.
-func (p *Producer) release(g *gate) {
+func (p *Producer) release(g *orderGuard) {
 	for {
 		e, more := p.next(g)
 		if !more {
@@ -192,9 +192,9 @@ func (p *Producer) release(g *gate) {
 	}
 }
 
-// next takes one record out of g; none means that it went to the lane. No more
+// next takes one record out of g; none means that it went to the retry queue. No more
 // means that this release is over.
-func (p *Producer) next(g *gate) (e entry, more bool) {
+func (p *Producer) next(g *orderGuard) (e entry, more bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.again && g.handed > 0 {
@@ -214,21 +214,21 @@ func (p *Producer) next(g *gate) (e entry, more bool) {
 	return e, true
 }
 
-func (g *gate) isOpen() bool {
+func (g *orderGuard) isOpen() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return !g.shut
 }
 
-// repaired notes that the lane is done with r. A nil gate has nothing to note.
-func (g *gate) repaired(r *kgo.Record) {
+// retried notes that the retry queue is done with r. A nil orderGuard has nothing to note.
+func (g *orderGuard) retried(r *kgo.Record) {
 	if g == nil {
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	key := string(r.Key)
-	if g.inLane[key]--; g.inLane[key] <= 0 {
-		delete(g.inLane, key)
+	if g.retrying[key]--; g.retrying[key] <= 0 {
+		delete(g.retrying, key)
 	}
 }

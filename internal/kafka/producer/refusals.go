@@ -16,13 +16,13 @@ func (p *Producer) Refused() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	faults := map[string]error{}
-	for _, topic := range p.waits.stalled(p.waits.late) {
-		faults[topic] = fmt.Errorf("topic %s does not acknowledge records within %v", topic, p.waits.late)
+	for _, topic := range p.unacked.stalled(p.unacked.late) {
+		faults[topic] = fmt.Errorf("topic %s does not acknowledge records within %v", topic, p.unacked.late)
 		if why := p.why.why(topic); why != "" {
 			faults[topic] = fmt.Errorf("%w: %s", faults[topic], why)
 		}
 	}
-	for topic, err := range p.refuse {
+	for topic, err := range p.refusals {
 		faults[topic] = fmt.Errorf("topic %s refuses records: %w", topic, err)
 	}
 	var list []error
@@ -32,15 +32,15 @@ func (p *Producer) Refused() error {
 	return errors.Join(list...)
 }
 
-// setRefused notes why a topic refuses the records of its lane, or with nil
+// setRefusal notes why a topic refuses the records of its retry queue, or with nil
 // that it took one, and logs what is new.
-func (p *Producer) setRefused(topic string, err error) {
+func (p *Producer) setRefusal(topic string, err error) {
 	p.mu.Lock()
-	if p.refuse[topic] = err; err == nil {
-		delete(p.refuse, topic)
+	if p.refusals[topic] = err; err == nil {
+		delete(p.refusals, topic)
 	}
 	p.mu.Unlock()
-	switch news := p.told.News(topic, err); {
+	switch news := p.logged.News(topic, err); {
 	case !news:
 	case err == nil:
 		p.log.Info().Str("topic", topic).Msg("Kafka takes the records that it refused")
@@ -50,7 +50,7 @@ func (p *Producer) setRefused(topic string, err error) {
 	}
 }
 
-// watch begins to listen for reasons before records have waited for so long
+// watch begins to listen for refusalReasons before records have waited for so long
 // that somebody is told.
 func (p *Producer) watch() {
 	tick := time.NewTicker(time.Second)
@@ -58,7 +58,7 @@ func (p *Producer) watch() {
 	for {
 		select {
 		case <-tick.C:
-			p.why.listen(p.waits.stalled(p.waits.late / 2))
+			p.why.listen(p.unacked.stalled(p.unacked.late / 2))
 		case <-p.done:
 			return
 		}

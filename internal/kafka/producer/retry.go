@@ -12,29 +12,29 @@ import (
 // A batch that Kafka refuses for good (too large, no permission, a policy)
 // fails every record in it, the innocent neighbours included, and every record
 // of its partition that the client holds behind it. Each refused record goes
-// to its topic's lane, where it is sent again: alone, in order, until it is
-// accepted. A lane is one goroutine, so a batch there never holds more than
+// to its topic's retry queue, where it is sent again: alone, in order, until it is
+// accepted. A retry queue is one goroutine, so a batch there never holds more than
 // one record.
 
 // entry is a record on its way.
 type entry struct {
 	record *kgo.Record
 	ack    *Ack
-	gate   *gate // of its partition; nil where there is no order to keep
-	wait   *waiting
+	guard  *orderGuard // of its partition; nil where there is no order to keep
+	wait   *unackedList
 	aside  bool // counted in Producer.aside
 }
 
-// lane is the queue of one topic's refused records. It is unbounded because
+// retryQueue is the queue of one topic's refused records. It is unbounded because
 // the pending bounds of the consumer already limit what can be in it, and
 // because the client's acknowledgements must never block on it.
-type lane struct {
+type retryQueue struct {
 	mu    sync.Mutex
 	queue []entry
 	wake  chan struct{} // holds one token: more than that tells nothing new
 }
 
-func (l *lane) push(e entry) {
+func (l *retryQueue) push(e entry) {
 	l.mu.Lock()
 	l.queue = append(l.queue, e)
 	l.mu.Unlock()
@@ -45,7 +45,7 @@ func (l *lane) push(e entry) {
 }
 
 // take empties the queue.
-func (l *lane) take() []entry {
+func (l *retryQueue) take() []entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	queue := l.queue
@@ -53,36 +53,36 @@ func (l *lane) take() []entry {
 	return queue
 }
 
-// repair puts e into its topic's lane. False means that p is closed.
-func (p *Producer) repair(e entry) bool {
+// enqueue puts e into its topic's retry queue. False means that p is closed.
+func (p *Producer) enqueue(e entry) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return false
 	}
-	l, ok := p.lanes[e.record.Topic]
+	l, ok := p.retryQueues[e.record.Topic]
 	if !ok {
-		l = &lane{wake: make(chan struct{}, 1)}
-		p.lanes[e.record.Topic] = l
+		l = &retryQueue{wake: make(chan struct{}, 1)}
+		p.retryQueues[e.record.Topic] = l
 		p.wg.Go(func() { p.work(l) })
 	}
 	l.push(e)
 	return true
 }
 
-// work sends the lane's records until p closes; then it answers the rest.
-func (p *Producer) work(l *lane) {
+// work sends the retry queue's records until p closes; then it answers the rest.
+func (p *Producer) work(l *retryQueue) {
 	for {
 		for _, e := range l.take() {
 			err := p.sendAlone(e.record)
-			e.gate.repaired(e.record)
-			p.settle(e, err)
+			e.guard.retried(e.record)
+			p.complete(e, err)
 		}
 		select {
 		case <-l.wake:
 		case <-p.done:
 			for _, e := range l.take() {
-				p.settle(e, ErrClosed)
+				p.complete(e, ErrClosed)
 			}
 			return
 		}
@@ -104,16 +104,16 @@ func (p *Producer) sendAlone(r *kgo.Record) error {
 		err := p.solo.ProduceSync(context.Background(), copied).FirstErr()
 		switch {
 		case err == nil:
-			p.setRefused(r.Topic, nil)
+			p.setRefusal(r.Topic, nil)
 			p.onAck(copied)
 			return nil
 		case errors.Is(err, kgo.ErrClientClosed):
 			return ErrClosed
 		case tooLarge(err) && p.giveUp[r.Topic]:
-			p.setRefused(r.Topic, nil) // whatever it was before is over
+			p.setRefusal(r.Topic, nil) // whatever it was before is over
 			return ErrTooLarge
 		}
-		p.setRefused(r.Topic, err)
+		p.setRefusal(r.Topic, err)
 		select {
 		case <-time.After(min(100*time.Millisecond<<min(try, 4), time.Second)): // what is mended is noticed soon
 		case <-p.done:

@@ -16,26 +16,26 @@ const lateAfter = 10 * time.Second
 // record follows the last acknowledgement at once.
 const restAfter = 500 * time.Millisecond
 
-// waits knows how long records have waited for their acknowledgements, whatever
+// unacked knows how long records have waited for their acknowledgements, whatever
 // becomes of them meanwhile: the client tries some refusals again and again and
 // tells nobody.
-type waits struct {
+type unacked struct {
 	late time.Duration
 
 	mu sync.RWMutex
-	of map[place]*waiting
+	of map[topicPartition]*unackedList
 }
 
-// waiting lists the records of one partition that are not acknowledged, the
+// unackedList lists the records of one partition that are not acknowledged, the
 // oldest first.
-type waiting struct {
+type unackedList struct {
 	mu          sync.Mutex
 	first, last *Ack
 	late        time.Time // of the latest acknowledgement, where it came late
 }
 
 // at returns the list of a partition, as the caller names it.
-func (w *waits) at(where place) *waiting {
+func (w *unacked) at(where topicPartition) *unackedList {
 	w.mu.RLock()
 	found := w.of[where]
 	w.mu.RUnlock()
@@ -45,13 +45,13 @@ func (w *waits) at(where place) *waiting {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.of[where] == nil {
-		w.of[where] = &waiting{}
+		w.of[where] = &unackedList{}
 	}
 	return w.of[where]
 }
 
 // begin adds a record that is handed over now.
-func (w *waiting) begin(a *Ack) {
+func (w *unackedList) begin(a *Ack) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	a.since, a.before = time.Now(), w.last
@@ -64,7 +64,7 @@ func (w *waiting) begin(a *Ack) {
 }
 
 // end takes out a record that is answered.
-func (w *waiting) end(a *Ack, late time.Duration) {
+func (w *unackedList) end(a *Ack, late time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if a.before == nil {
@@ -86,7 +86,7 @@ func (w *waiting) end(a *Ack, late time.Duration) {
 
 // stalled reports whether the oldest record has waited for as long as late, or
 // the last one that was acknowledged had and none has come in time since.
-func (w *waiting) stalled(late time.Duration) bool {
+func (w *unackedList) stalled(late time.Duration) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.first != nil && time.Since(w.first.since) >= late {
@@ -97,7 +97,7 @@ func (w *waiting) stalled(late time.Duration) bool {
 
 // stalled returns the topics with a partition whose records wait for as long as
 // late, in order.
-func (w *waits) stalled(late time.Duration) []string {
+func (w *unacked) stalled(late time.Duration) []string {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
 	var topics []string

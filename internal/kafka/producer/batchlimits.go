@@ -19,14 +19,14 @@ const (
 	batchLeastBytes = 512
 )
 
-// limits knows how large a batch each topic takes, so that no batch is refused
+// batchLimits knows how large a batch each topic takes, so that no batch is refused
 // whose records would have been taken.
 //
 // The client asks for a topic's limit each time that its metadata arrive, and
 // keeps the first answer. Its metadata wait meanwhile and so do the records of
 // topics not seen before, and no others; so a topic is asked for once, not for
 // long, and through a client of its own.
-type limits struct {
+type batchLimits struct {
 	ask func(ctx context.Context, topic string) (int, error)
 	log zerolog.Logger
 
@@ -34,8 +34,8 @@ type limits struct {
 	known map[string]int32
 }
 
-func newLimits(cl *kgo.Client, log zerolog.Logger) *limits {
-	return &limits{
+func newBatchLimits(cl *kgo.Client, log zerolog.Logger) *batchLimits {
+	return &batchLimits{
 		ask: func(ctx context.Context, topic string) (int, error) { return kafka.MaxMessageBytes(ctx, cl, topic) },
 		log: log, known: map[string]int32{},
 	}
@@ -43,7 +43,7 @@ func newLimits(cl *kgo.Client, log zerolog.Logger) *limits {
 
 // of returns the largest batch of a topic. Where the brokers do not tell, it
 // is the default: what is refused then is sent again alone.
-func (l *limits) of(topic string) int32 {
+func (l *batchLimits) of(topic string) int32 {
 	if topic == "" { // the client's look at its own options
 		return batchMaxBytes
 	}
