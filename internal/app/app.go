@@ -18,6 +18,7 @@ import (
 	"messaging-worker/internal/kafka"
 	"messaging-worker/internal/kafka/consumer"
 	"messaging-worker/internal/kafka/publisher"
+	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/ops"
 	"messaging-worker/internal/providers/email/smtp"
@@ -133,7 +134,7 @@ func (a *App) connect(channel worker.Channel, b Builder, name string) error {
 		MaxPendingMessages: c.Worker.MaxPendingMessages, MaxPendingBytes: int64(c.Worker.MaxPendingBytes),
 		AtMostOnce: !c.Kafka.CommitOnSuccessOnly,
 		PollBeat:   a.poll.Beat, PollEnd: a.draining, CommitBeat: a.commit.Beat, Log: a.log,
-	}, func(ctx, calls context.Context, rec *models.Record, progress models.Progress, lease *consumer.Lease) error {
+	}, func(ctx, calls context.Context, rec *models.Record, progress message.Progress, lease *consumer.Lease) error {
 		return run(ctx, calls, rec, progress, lease)
 	})
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker"
 )
@@ -86,14 +87,14 @@ func (t *Traces) Close(ctx context.Context) error {
 }
 
 // Handle takes one record to its outcome, as worker.Engine.Handle does.
-type Handle func(ctx, calls context.Context, rec *models.Record, p models.Progress, c worker.Lease) error
+type Handle func(ctx, calls context.Context, rec *models.Record, p message.Progress, c worker.Lease) error
 
 // Handle gives each record that inner takes a span, a child of the span that
 // the record's traceparent names and linked to it, as the semantic conventions
 // for messaging ask of a process span. Inner sees a copy of the record that
 // carries the span's own traceparent.
 func (t *Traces) Handle(inner Handle) Handle {
-	return func(ctx, calls context.Context, rec *models.Record, p models.Progress, c worker.Lease) error {
+	return func(ctx, calls context.Context, rec *models.Record, p message.Progress, c worker.Lease) error {
 		headers := carrier(rec.Headers)
 		parent := t.context.Extract(context.WithoutCancel(ctx), &headers)
 		var links []trace.Link

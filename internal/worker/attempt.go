@@ -29,7 +29,7 @@ type result struct {
 // attempt makes the next round of provider calls, one for each unit that is
 // still open, and folds their results into m. An error means that the worker
 // is stopping; then no call is under way any more.
-func (e *Engine) attempt(ctx, calls context.Context, m *message) error {
+func (e *Engine) attempt(ctx, calls context.Context, m *job) error {
 	units := m.openUnits()
 	places := len(units)
 	if e.opts.Pace.PerSender() {
@@ -57,7 +57,7 @@ func (e *Engine) attempt(ctx, calls context.Context, m *message) error {
 // published: the record is ours for certain, the sender and the provider may be
 // called, none of the recipients is held, and so many calls may be ahead. Its
 // error is the cause of ctx's end, or errExpired.
-func (e *Engine) admit(ctx context.Context, m *message, calls int, recipients []int) error {
+func (e *Engine) admit(ctx context.Context, m *job, calls int, recipients []int) error {
 	ctx, cancel := e.untilExpiry(ctx, m)
 	defer cancel()
 	m.say(waiting, time.Time{})
@@ -89,7 +89,7 @@ const othersFirst = 100 * time.Millisecond
 // and whoever began to wait last may well run first: that is the message whose
 // refusal has shut the gate. Were it called first each time, nobody else would
 // ever be.
-func (e *Engine) opened(ctx context.Context, m *message) error {
+func (e *Engine) opened(ctx context.Context, m *job) error {
 	if err := e.gate.Opened(ctx); err != nil || !m.unspent {
 		return err //nolint:wrapcheck // the cause of ctx's end
 	}
@@ -98,7 +98,7 @@ func (e *Engine) opened(ctx context.Context, m *message) error {
 
 // place waits for the sender's turn, for certainty that the record is ours, and
 // for so many places ahead. The turn is given back with what the wait came to.
-func (e *Engine) place(ctx context.Context, m *message, calls int) error {
+func (e *Engine) place(ctx context.Context, m *job, calls int) error {
 	if !e.opts.Pace.PerSender() {
 		return e.sure(ctx, m, calls)
 	}
@@ -116,7 +116,7 @@ func (e *Engine) place(ctx context.Context, m *message, calls int) error {
 }
 
 // sure waits for certainty that the record is ours, and for the places.
-func (e *Engine) sure(ctx context.Context, m *message, calls int) error {
+func (e *Engine) sure(ctx context.Context, m *job, calls int) error {
 	if err := m.lease.Await(ctx); err != nil {
 		return err //nolint:wrapcheck // the cause of ctx's end
 	}
@@ -125,13 +125,13 @@ func (e *Engine) sure(ctx context.Context, m *message, calls int) error {
 
 // held reports whether the provider finds us too fast for m's sender or for one
 // of the recipients.
-func (e *Engine) held(m *message, recipients []int) bool {
+func (e *Engine) held(m *job, recipients []int) bool {
 	return time.Now().Before(e.holds.until(m, recipients))
 }
 
 // announce publishes the attempt and waits for its acknowledgement: no call
 // is made that the status topic does not know of.
-func (e *Engine) announce(ctx, calls context.Context, m *message) error {
+func (e *Engine) announce(ctx, calls context.Context, m *job) error {
 	if m.lease.AtMostOnce() && !m.begun {
 		if err := m.lease.CommitBeforeCall(ctx); err != nil {
 			return fmt.Errorf("commit before the first call: %w", err)
@@ -150,7 +150,7 @@ func (e *Engine) announce(ctx, calls context.Context, m *message) error {
 
 // run makes the calls of a round and settles their recipients. Until the
 // round's last call has ended no event tells of the others: the lease does.
-func (e *Engine) run(ctx, calls context.Context, m *message, units [][]int) []result {
+func (e *Engine) run(ctx, calls context.Context, m *job, units [][]int) []result {
 	results := make([]result, len(units))
 	if len(units) == 1 {
 		results[0] = e.call(ctx, calls, m, units[0], false)
@@ -180,7 +180,7 @@ func (e *Engine) run(ctx, calls context.Context, m *message, units [][]int) []re
 
 // call makes one provider call in a slot of its own. Later says that its place
 // ahead is still to be had.
-func (e *Engine) call(ctx, calls context.Context, m *message, recipients []int, later bool) result {
+func (e *Engine) call(ctx, calls context.Context, m *job, recipients []int, later bool) result {
 	for {
 		ticket, err := e.start(ctx, calls, m, recipients, later)
 		if err != nil {
@@ -207,7 +207,7 @@ func notStarted(recipients []int) result {
 
 // callNow makes a call that has its slot, and has breaker and limits know how
 // it ended. Its failure may be that the provider could not take it.
-func (e *Engine) callNow(calls context.Context, m *message, recipients []int, ticket Ticket) result {
+func (e *Engine) callNow(calls context.Context, m *job, recipients []int, ticket Ticket) result {
 	turn := e.opts.Breaker.begin()
 	ctx, cancel := context.WithTimeout(calls, e.opts.CallTimeout)
 	defer cancel()
@@ -228,7 +228,7 @@ func (e *Engine) callNow(calls context.Context, m *message, recipients []int, ti
 
 // heed has all calls wait where the provider finds us too fast, or those of the
 // sender or the pair that it means: they would be answered like this one.
-func (e *Engine) heed(m *message, recipients []int, ticket Ticket, f *common.Failure) {
+func (e *Engine) heed(m *job, recipients []int, ticket Ticket, f *common.Failure) {
 	if f == nil || !f.Throttle {
 		e.gate.Ease(ticket)
 	}
@@ -248,7 +248,7 @@ func (e *Engine) heed(m *message, recipients []int, ticket Ticket, f *common.Fai
 
 // start takes a slot while the record is ours for certain, the provider may be
 // called, and the rates allow one more.
-func (e *Engine) start(ctx, calls context.Context, m *message, recipients []int, later bool) (ticket Ticket, err error) {
+func (e *Engine) start(ctx, calls context.Context, m *job, recipients []int, later bool) (ticket Ticket, err error) {
 	ctx, cancel := e.untilExpiry(ctx, m)
 	defer cancel()
 	waiting, cancelWaiting := e.untilExpiry(calls, m)
@@ -270,7 +270,7 @@ func (e *Engine) start(ctx, calls context.Context, m *message, recipients []int,
 
 // slot waits for all that a call needs at the moment that it starts. What it
 // was given before it had to wait for the rest may be gone by then.
-func (e *Engine) slot(ctx context.Context, m *message) (Ticket, error) {
+func (e *Engine) slot(ctx context.Context, m *job) (Ticket, error) {
 	for {
 		ticket, err := e.gate.Slot(ctx)
 		if err != nil {
@@ -297,7 +297,7 @@ func (e *Engine) slot(ctx context.Context, m *message) (Ticket, error) {
 }
 
 // send turns a panic of adapter or provider into an unknown outcome.
-func (e *Engine) send(ctx context.Context, m *message, call common.Call) (resp models.ProviderResponse, err error) {
+func (e *Engine) send(ctx context.Context, m *job, call common.Call) (resp models.ProviderResponse, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			e.logPanic(r, "send", m.record)

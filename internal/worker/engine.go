@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 )
 
@@ -56,7 +57,7 @@ type Lease interface {
 	// Checkpoint stores which recipients are resolved while other calls of
 	// their round are still under way, so that a crash does not call them
 	// again. Each call replaces what the last one stored. It does not block.
-	Checkpoint(s models.Settled)
+	Checkpoint(s message.Resolved)
 }
 
 // Options of an Engine. All but Log are required.
@@ -119,7 +120,7 @@ const grace = time.Second
 // under way. Progress is how far earlier owners of the partition got with the
 // record: the message goes on from there and repeats no event.
 func (e *Engine) Handle(
-	ctx, calls context.Context, rec *models.Record, progress models.Progress, lease Lease,
+	ctx, calls context.Context, rec *models.Record, progress message.Progress, lease Lease,
 ) error {
 	if ctx.Err() != nil && !passed(ctx, lease) {
 		return context.Cause(ctx)
@@ -215,7 +216,7 @@ func (e *Engine) refuse(ctx context.Context, rec *models.Record, v *common.Viola
 // backOff publishes the retry and waits until the next attempt is due. The
 // wait holds no slot and no other message. A retry that would come too late is
 // none: then the error is errExpired.
-func (e *Engine) backOff(ctx context.Context, m *message) error {
+func (e *Engine) backOff(ctx context.Context, m *job) error {
 	wait := min(m.retryAfter, e.opts.RetryAfterMax)
 	if !m.notStarted { // who was not called has nothing to back off from
 		wait = max(wait, e.opts.Backoff.Wait(m.attempt))
@@ -230,7 +231,7 @@ func (e *Engine) backOff(ctx context.Context, m *message) error {
 }
 
 // waitAside waits until the next attempt is due.
-func (e *Engine) waitAside(ctx context.Context, m *message, next time.Time) error {
+func (e *Engine) waitAside(ctx context.Context, m *job, next time.Time) error {
 	e.waiting.Add(1)
 	defer e.waiting.Add(-1)
 	m.say(backingOff, next)
@@ -241,25 +242,25 @@ func (e *Engine) waitAside(ctx context.Context, m *message, next time.Time) erro
 var errExpired = errors.New("message expired")
 
 // tooOld reports whether the request may not be attempted any more at a time.
-func (e *Engine) tooOld(m *message, at time.Time) bool {
+func (e *Engine) tooOld(m *job, at time.Time) bool {
 	return e.opts.MaxAge > 0 && !at.Before(m.envelope.CreatedAt.Add(e.opts.MaxAge))
 }
 
 // untilExpiry returns a context that ends with errExpired when the message
 // gets too old.
-func (e *Engine) untilExpiry(ctx context.Context, m *message) (context.Context, context.CancelFunc) {
+func (e *Engine) untilExpiry(ctx context.Context, m *job) (context.Context, context.CancelFunc) {
 	if e.opts.MaxAge <= 0 {
 		return ctx, func() {}
 	}
 	return context.WithDeadlineCause(ctx, m.envelope.CreatedAt.Add(e.opts.MaxAge), errExpired)
 }
 
-func (e *Engine) expired(ctx context.Context, m *message) error {
+func (e *Engine) expired(ctx context.Context, m *job) error {
 	m.expire()
 	return e.failed(ctx, m)
 }
 
-func (e *Engine) sent(ctx context.Context, m *message) error {
+func (e *Engine) sent(ctx context.Context, m *job) error {
 	m.publish(models.EventSent, m.response(), "")
 	m.say(ending, time.Time{})
 	e.debug(m).Msg("sent")
@@ -268,7 +269,7 @@ func (e *Engine) sent(ctx context.Context, m *message) error {
 
 // failed writes the dead letter first. A crash between the two then repeats a
 // dead letter, which readers can tell; the other order would lose it.
-func (e *Engine) failed(ctx context.Context, m *message) error {
+func (e *Engine) failed(ctx context.Context, m *job) error {
 	m.say(ending, time.Time{})
 	letter := m.deadLetter(e.opts.Channel)
 	if err := m.flush(ctx); err != nil {

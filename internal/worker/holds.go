@@ -28,7 +28,7 @@ func newHolds() *holds { return &holds{held: map[string]*throttle{}} }
 func party(sender, recipient string) string { return sender + "\x00" + recipient }
 
 // parties returns the sender of m and its pairs with recipients.
-func parties(m *message, recipients []int) []string {
+func parties(m *job, recipients []int) []string {
 	sender := m.delivery.Sender()
 	list := append(make([]string, 0, 1+len(recipients)), party(sender, ""))
 	for _, i := range recipients {
@@ -39,7 +39,7 @@ func parties(m *message, recipients []int) []string {
 
 // answered is told that the provider throttles these calls of m, and how long
 // it wants to be left alone, zero where it does not say.
-func (h *holds) answered(m *message, recipients []int, scope common.ThrottleScope, after time.Duration) {
+func (h *holds) answered(m *job, recipients []int, scope common.ThrottleScope, after time.Duration) {
 	list := parties(m, recipients)
 	if scope == common.ScopeSender {
 		list = list[:1]
@@ -67,7 +67,7 @@ func (h *holds) answered(m *message, recipients []int, scope common.ThrottleScop
 
 // accepted is told that the provider has taken these calls of m. A hold that
 // is still on is of a later answer, and stays.
-func (h *holds) accepted(m *message, recipients []int) {
+func (h *holds) accepted(m *job, recipients []int) {
 	if h.n.Load() == 0 {
 		return
 	}
@@ -93,7 +93,7 @@ func (h *holds) forget() {
 
 // until returns when the last hold of these calls of m ends; the past where
 // there is none.
-func (h *holds) until(m *message, recipients []int) (last time.Time) {
+func (h *holds) until(m *job, recipients []int) (last time.Time) {
 	if h.n.Load() == 0 {
 		return last
 	}
@@ -109,7 +109,7 @@ func (h *holds) until(m *message, recipients []int) (last time.Time) {
 
 // wait returns nil once these calls of m are held no longer, or the cause of
 // ctx's end.
-func (h *holds) wait(ctx context.Context, m *message, recipients []int) error {
+func (h *holds) wait(ctx context.Context, m *job, recipients []int) error {
 	for {
 		left := time.Until(h.until(m, recipients))
 		if left <= 0 {

@@ -57,7 +57,7 @@ var quotes = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
 func unquoted(text string) string { return quotes.ReplaceAllString(text, "…") }
 
 // debug begins a line about a message that most operators do not want.
-func (e *Engine) debug(m *message) *zerolog.Event {
+func (e *Engine) debug(m *job) *zerolog.Event {
 	line := m.log(e.opts.Log.Debug()) //nolint:zerologlint // the caller sends it
 	if line == nil {
 		return nil
@@ -69,7 +69,7 @@ func (e *Engine) debug(m *message) *zerolog.Event {
 const shownRecipients = 10
 
 // maskedRecipients adds whom the message is for, as far as a log may know.
-func (m *message) maskedRecipients(e *zerolog.Event) {
+func (m *job) maskedRecipients(e *zerolog.Event) {
 	var list []string
 	for _, i := range m.recipients[:min(len(m.recipients), shownRecipients)] {
 		list = append(list, models.Mask(m.delivery.Recipient(i)))
@@ -78,7 +78,7 @@ func (m *message) maskedRecipients(e *zerolog.Event) {
 }
 
 // log names the message in a line.
-func (m *message) log(e *zerolog.Event) *zerolog.Event {
+func (m *job) log(e *zerolog.Event) *zerolog.Event {
 	if e == nil {
 		return nil // nobody listens, as in nearly all cases: it may cost nothing
 	}

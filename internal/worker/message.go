@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 )
 
@@ -20,9 +21,9 @@ const (
 	isAssumed // accepted, but the answer could not be read: never repeated
 )
 
-// message is one request on its way. One goroutine owns it; while the calls
+// job is one request on its way. One goroutine owns it; while the calls
 // of a round are under way, theirs share fates and kept under a lock.
-type message struct {
+type job struct {
 	record    *models.Record
 	delivery  Delivery
 	envelope  *models.Envelope
@@ -55,8 +56,8 @@ type message struct {
 	givenUp     models.FailureType
 }
 
-func newMessage(rec *models.Record, d Delivery, p Publisher, l Lease) *message {
-	m := &message{
+func newMessage(rec *models.Record, d Delivery, p Publisher, l Lease) *job {
+	m := &job{
 		record: rec, delivery: d, envelope: d.Envelope(), publisher: p, lease: l,
 		units: d.Units(), unacked: make([]Ack, 0, 3),
 	}
@@ -82,7 +83,7 @@ func joined(units [][]int) []int {
 
 // flush waits until all events so far are acknowledged: for the last one
 // first, because the others are there by then and cost no wait of their own.
-func (m *message) flush(ctx context.Context) error {
+func (m *job) flush(ctx context.Context) error {
 	for n := len(m.unacked); n > 0; n-- {
 		if err := m.unacked[n-1].Wait(ctx); err != nil {
 			return err //nolint:wrapcheck // the cause of ctx's end
@@ -98,20 +99,20 @@ const farewell = 3 * time.Second
 
 // lastWords waits until a stopped message's events are acknowledged, and not
 // for a Kafka that takes none.
-func (m *message) lastWords(ctx context.Context) error {
+func (m *job) lastWords(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, farewell)
 	defer cancel()
 	return m.flush(ctx)
 }
 
 // certain reports whether the record is known to be ours now.
-func (m *message) certain(ctx context.Context) bool {
+func (m *job) certain(ctx context.Context) bool {
 	now, cancel := context.WithCancel(context.WithoutCancel(ctx)) // detached: thousands share ctx
 	cancel()
 	return m.lease.Await(now) == nil
 }
 
-func (m *message) publish(event models.EventType, resp *models.ProviderResponse, errText string) {
+func (m *job) publish(event models.EventType, resp *models.ProviderResponse, errText string) {
 	m.unacked = append(m.unacked, m.publisher.Status(m.record, &models.StatusEvent{
 		MessageID: m.envelope.MessageID, Channel: m.envelope.Channel, EventType: event,
 		Attempt: m.attempt, ProviderResponse: resp, Error: errText,
@@ -121,7 +122,7 @@ func (m *message) publish(event models.EventType, resp *models.ProviderResponse,
 }
 
 // absorb folds the results of a round.
-func (m *message) absorb(results []result) {
+func (m *job) absorb(results []result) {
 	now := time.Now().UTC()
 	m.retryAfter, m.notStarted, m.uncalled, m.unspent = 0, false, true, false
 	for i := range results {
@@ -146,7 +147,7 @@ func (m *message) absorb(results []result) {
 }
 
 // settleBy gives the recipients of a call the fates that its result says.
-func (m *message) settleBy(r *result) {
+func (m *job) settleBy(r *result) {
 	f := r.failure
 	if f == nil {
 		m.settle(r.recipients, isAccepted)
@@ -184,7 +185,7 @@ func (m *message) settleBy(r *result) {
 }
 
 // note keeps what the provider told about its recipients.
-func (m *message) note(r *result) {
+func (m *job) note(r *result) {
 	if len(r.response.Meta) == 0 {
 		return
 	}
@@ -198,7 +199,7 @@ func (m *message) note(r *result) {
 
 // settle takes numbers from anywhere, the journal too: foreign ones are left
 // out.
-func (m *message) settle(recipients []int, f fate) {
+func (m *job) settle(recipients []int, f fate) {
 	for _, i := range recipients {
 		if i >= 0 && i < len(m.fates) {
 			m.fates[i] = f
@@ -208,8 +209,8 @@ func (m *message) settle(recipients []int, f fate) {
 
 // keep tells the lease who is settled, so that a crash in the middle of the
 // round calls nobody again.
-func (m *message) keep() {
-	s := models.Settled{Accepted: m.with(isAccepted), Refused: m.with(isRefused), Assumed: m.with(isAssumed)}
+func (m *job) keep() {
+	s := message.Resolved{Accepted: m.with(isAccepted), Refused: m.with(isRefused), Assumed: m.with(isAssumed)}
 	if n := len(s.Accepted) + len(s.Refused) + len(s.Assumed); n > m.kept {
 		m.kept = n
 		m.lease.Checkpoint(s)
@@ -218,7 +219,7 @@ func (m *message) keep() {
 
 // expire ends the message for the recipients that are still open. An attempt
 // that was published and called nobody is not counted.
-func (m *message) expire() {
+func (m *job) expire() {
 	if m.uncalled {
 		m.attempt--
 	}
@@ -236,16 +237,16 @@ func (m *message) expire() {
 }
 
 // unkeep lets the lease forget what an acknowledged retry event says.
-func (m *message) unkeep() {
+func (m *job) unkeep() {
 	if m.kept > 0 && m.retried {
 		m.kept = 0
-		m.lease.Checkpoint(models.Settled{})
+		m.lease.Checkpoint(message.Resolved{})
 	}
 	m.retried = false
 }
 
 // with returns the numbers of the recipients with one of the fates.
-func (m *message) with(fates ...fate) []int {
+func (m *job) with(fates ...fate) []int {
 	var numbers []int
 	for _, i := range m.recipients {
 		if slices.Contains(fates, m.fates[i]) {
@@ -255,7 +256,7 @@ func (m *message) with(fates ...fate) []int {
 	return numbers
 }
 
-func (m *message) count(f fate) int {
+func (m *job) count(f fate) int {
 	n := 0
 	for _, i := range m.recipients {
 		if m.fates[i] == f {
@@ -265,12 +266,12 @@ func (m *message) count(f fate) int {
 	return n
 }
 
-func (m *message) delivered() bool { return m.count(isAccepted) == len(m.recipients) }
-func (m *message) open() bool      { return m.count(isOpen)+m.count(isUnsettled) > 0 }
+func (m *job) delivered() bool { return m.count(isAccepted) == len(m.recipients) }
+func (m *job) open() bool      { return m.count(isOpen)+m.count(isUnsettled) > 0 }
 
 // openUnits returns the units that still have open recipients, narrowed to
 // those.
-func (m *message) openUnits() [][]int {
+func (m *job) openUnits() [][]int {
 	if m.attempt == 0 && !m.restored {
 		return m.units
 	}

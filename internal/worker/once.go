@@ -19,7 +19,7 @@ func passed(ctx context.Context, lease Lease) bool {
 
 // enter is admit. When ctx ends, a message that nobody would read again has a
 // grace more.
-func (e *Engine) enter(ctx, calls context.Context, m *message, places int, recipients []int) error {
+func (e *Engine) enter(ctx, calls context.Context, m *job, places int, recipients []int) error {
 	err := e.admit(ctx, m, places, recipients)
 	if err == nil || errors.Is(err, errExpired) {
 		return err
@@ -34,7 +34,7 @@ func (e *Engine) enter(ctx, calls context.Context, m *message, places int, recip
 
 // giveUp ends a message that the stop keeps from being attempted and that
 // nobody would read again.
-func (e *Engine) giveUp(calls context.Context, m *message) error {
+func (e *Engine) giveUp(calls context.Context, m *job) error {
 	now := time.Now().UTC()
 	if _, r := m.decisive(); r == nil {
 		for _, i := range m.with(isOpen, isUnsettled) {

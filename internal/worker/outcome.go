@@ -12,7 +12,7 @@ import (
 )
 
 // failureType says why the message is given up.
-func (m *message) failureType() models.FailureType {
+func (m *job) failureType() models.FailureType {
 	left := len(m.recipients) - m.count(isAccepted)
 	switch {
 	case m.count(isRefused) == left:
@@ -39,7 +39,7 @@ func (r *result) again() bool {
 // whom it is. The fates are asked in the order in which failureType does, so
 // that an event's text belongs to the type of its dead letter. It is nil where
 // all have it.
-func (m *message) decisive() (fate, *reason) {
+func (m *job) decisive() (fate, *reason) {
 	for _, f := range []fate{isOpen, isUnsettled, isAssumed, isRefused} {
 		if r := m.reasonOf(f); r != nil {
 			return f, r
@@ -48,7 +48,7 @@ func (m *message) decisive() (fate, *reason) {
 	return isAccepted, nil
 }
 
-func (m *message) failureText() string {
+func (m *job) failureText() string {
 	f, r := m.decisive()
 	if r == nil {
 		return ""
@@ -57,7 +57,7 @@ func (m *message) failureText() string {
 }
 
 // response merges what the providers answered into one.
-func (m *message) response() *models.ProviderResponse {
+func (m *job) response() *models.ProviderResponse {
 	resp := models.ProviderResponse{Status: models.StatusUnknown}
 	if _, r := m.decisive(); r != nil {
 		resp = r.response
@@ -82,7 +82,7 @@ func (m *message) response() *models.ProviderResponse {
 	return &resp
 }
 
-func (m *message) addMeta(resp *models.ProviderResponse, key, value string) {
+func (m *job) addMeta(resp *models.ProviderResponse, key, value string) {
 	if resp.Meta == nil {
 		resp.Meta = map[string]string{}
 	}
@@ -91,7 +91,7 @@ func (m *message) addMeta(resp *models.ProviderResponse, key, value string) {
 
 // retry publishes that the attempt failed and when the next one is due. An
 // attempt that was not made, or not to all, is taken back: it is not spent.
-func (m *message) retry(next time.Time) {
+func (m *job) retry(next time.Time) {
 	resp := m.response()
 	resp.Meta = maps.Clone(resp.Meta)
 	m.addMeta(resp, models.MetaNextAttemptAt, next.UTC().Format(time.RFC3339Nano))
@@ -121,7 +121,7 @@ func (m *message) retry(next time.Time) {
 }
 
 // list writes the numbers of the recipients with one of the fates.
-func (m *message) list(fates ...fate) string {
+func (m *job) list(fates ...fate) string {
 	var numbers []string
 	for _, i := range m.with(fates...) {
 		numbers = append(numbers, strconv.Itoa(i))
@@ -129,7 +129,7 @@ func (m *message) list(fates ...fate) string {
 	return strings.Join(numbers, ",")
 }
 
-func (m *message) deadLetter(channel models.Channel) *models.DLQRecord {
+func (m *job) deadLetter(channel models.Channel) *models.DLQRecord {
 	letter := &models.DLQRecord{
 		MessageID: m.envelope.MessageID, Channel: channel,
 		OriginalMessage: models.NewOriginal(m.record.Value),

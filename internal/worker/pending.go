@@ -59,7 +59,7 @@ func (p *Pending) List() []Unfinished {
 	return list
 }
 
-func (p *Pending) add(m *message) *view {
+func (p *Pending) add(m *job) *view {
 	if p == nil {
 		return nil
 	}
@@ -87,7 +87,7 @@ func (p *Pending) remove(v *view) {
 
 // say tells an operator what the message does; next is when its next attempt
 // is due, zero where none is planned.
-func (m *message) say(s stage, next time.Time) {
+func (m *job) say(s stage, next time.Time) {
 	if m.view == nil {
 		return
 	}

@@ -29,7 +29,7 @@ func (f fate) class() models.FailureType {
 }
 
 // explain keeps for each recipient of a failed call what it was told.
-func (m *message) explain(r *result) {
+func (m *job) explain(r *result) {
 	whole := &reason{m.attempt, r.failure.Err, r.response}
 	for _, list := range [][]int{r.recipients, r.failure.Refused, r.failure.Open} {
 		for _, i := range list {
@@ -43,7 +43,7 @@ func (m *message) explain(r *result) {
 }
 
 // because takes numbers from anywhere, as settle does.
-func (m *message) because(i int, r *reason) {
+func (m *job) because(i int, r *reason) {
 	if i < 0 || i >= len(m.fates) {
 		return
 	}
@@ -56,7 +56,7 @@ func (m *message) because(i int, r *reason) {
 // reasonOf returns what decides for the recipients with a fate: for those that
 // are open what was said last, for the others what was said first. It is nil
 // where there are none.
-func (m *message) reasonOf(f fate) *reason {
+func (m *job) reasonOf(f fate) *reason {
 	if m.reasons == nil {
 		return nil
 	}

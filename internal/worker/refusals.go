@@ -32,7 +32,7 @@ type callEnd struct {
 }
 
 // endOf reads how a call of m ended for the breaker.
-func endOf(m *message, r *result, maxAttempts int) callEnd {
+func endOf(m *job, r *result, maxAttempts int) callEnd {
 	f := r.failure
 	if f == nil {
 		return callEnd{letIn: true}

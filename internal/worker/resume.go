@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 )
 
@@ -22,7 +23,7 @@ var (
 //
 // An attempt without an outcome was under way: it counts as spent and may have
 // been accepted. So a request that kills its worker comes to an end too.
-func (e *Engine) resume(ctx, calls context.Context, m *message, p models.Progress) (ended bool, err error) {
+func (e *Engine) resume(ctx, calls context.Context, m *job, p message.Progress) (ended bool, err error) {
 	if p.Attempts == 0 && p.Runs == 0 {
 		return false, nil
 	}
@@ -44,7 +45,7 @@ func (e *Engine) resume(ctx, calls context.Context, m *message, p models.Progres
 }
 
 // restore puts the recipients' fates back to what the journal says.
-func (m *message) restore(p models.Progress) {
+func (m *job) restore(p message.Progress) {
 	m.restored, m.unmade = true, p.Runs
 	m.attempt, m.firstFailed, m.lastAttempt = p.Attempts, p.FirstError, p.LastEvent
 	if m.lastAttempt.IsZero() {
@@ -65,16 +66,16 @@ func (m *message) restore(p models.Progress) {
 	} else {
 		m.settle(m.recipients, open)
 	}
-	m.settle(p.Settled.Accepted, isAccepted)
-	m.settle(p.Settled.Refused, isRefused)
-	m.settle(p.Settled.Assumed, isAssumed)
+	m.settle(p.Resolved.Accepted, isAccepted)
+	m.settle(p.Resolved.Refused, isRefused)
+	m.settle(p.Resolved.Assumed, isAssumed)
 	m.kept = m.count(isAccepted) + m.count(isRefused) + m.count(isAssumed)
 	m.success = &result{response: models.ProviderResponse{Status: models.StatusOK}}
 	m.explainEarlier(p)
 }
 
 // explainEarlier says of each recipient as much as the journal tells.
-func (m *message) explainEarlier(p models.Progress) {
+func (m *job) explainEarlier(p message.Progress) {
 	refusal := &reason{err: errRefusedEarlier, response: models.ProviderResponse{Status: models.StatusRejected, Code: p.RefusedBy}}
 	if p.RefusedFor != "" {
 		refusal.err = errors.New(p.RefusedFor)

@@ -21,6 +21,7 @@ import (
 	"messaging-worker/internal/adapters/common"
 	smsadapter "messaging-worker/internal/adapters/sms"
 	whatsappadapter "messaging-worker/internal/adapters/whatsapp"
+	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/providers/api"
 	"messaging-worker/internal/providers/fake"
@@ -109,7 +110,7 @@ type ours struct{}
 func (ours) AtMostOnce() bool                       { return false }
 func (ours) CommitBeforeCall(context.Context) error { return nil }
 func (ours) Await(context.Context) error            { return nil }
-func (ours) Checkpoint(models.Settled)              {}
+func (ours) Checkpoint(message.Resolved)            {}
 
 func (ours) Yield(wait func() error) error { return wait() }
 
@@ -122,7 +123,7 @@ func run(t *testing.T, c worker.Channel, concurrency int, limit time.Duration, d
 		CallTimeout: limit, RetryAfterMax: 10 * time.Minute, AmbiguousToDLQ: dlq,
 	})
 	rec := &models.Record{Topic: "r", Value: []byte(value), Timestamp: time.Now()}
-	if err := e.Handle(t.Context(), t.Context(), rec, models.Progress{}, ours{}); err != nil {
+	if err := e.Handle(t.Context(), t.Context(), rec, message.Progress{}, ours{}); err != nil {
 		t.Fatal(err)
 	}
 	return k

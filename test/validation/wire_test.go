@@ -21,6 +21,7 @@ import (
 	"messaging-worker/internal/adapters/whatsapp"
 	"messaging-worker/internal/kafka"
 	"messaging-worker/internal/kafka/publisher"
+	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	emailprovider "messaging-worker/internal/providers/email"
 	"messaging-worker/internal/providers/mock"
@@ -36,7 +37,7 @@ func (free) AtMostOnce() bool                       { return false }
 func (free) CommitBeforeCall(context.Context) error { return nil }
 func (free) Await(context.Context) error            { return nil }
 func (free) Yield(wait func() error) error          { return wait() }
-func (free) Checkpoint(models.Settled)              {}
+func (free) Checkpoint(message.Resolved)            {}
 
 // line is a worker without its consumer: engines on mocks, and the publisher
 // on an embedded broker whose topics take records of at most 4,000 bytes.
@@ -83,7 +84,7 @@ func newLine(t *testing.T) *line {
 }
 
 // handle takes a record through its life.
-func (l *line) handle(t *testing.T, channel models.Channel, value []byte, progress models.Progress, headers ...models.Header) {
+func (l *line) handle(t *testing.T, channel models.Channel, value []byte, progress message.Progress, headers ...models.Header) {
 	t.Helper()
 	n := l.offset.Add(1)
 	rec := &models.Record{
@@ -106,23 +107,23 @@ func (l *line) live(t *testing.T) {
 		for _, scenario := range []string{"success", "transient", "permanent", "rate_limited", "timeout", "unknown", "partial", "panic", "nonsense"} {
 			for _, more := range []string{``, `,"scenario_failures":"1"`, `,"scenario_recipients":"0,1"`} {
 				edits := edit{"meta": `{"scenario":"` + scenario + `"` + more + `}`, "tenant_id": `"acme"`}
-				l.handle(t, channel, base(channel, edits), models.Progress{}, trace)
+				l.handle(t, channel, base(channel, edits), message.Progress{}, trace)
 				edits["to"] = to
-				l.handle(t, channel, base(channel, edits), models.Progress{}, models.Header{Key: "own", Value: nil})
+				l.handle(t, channel, base(channel, edits), message.Progress{}, models.Header{Key: "own", Value: nil})
 			}
 		}
-		l.handle(t, channel, base(channel, edit{"created_at": `"1900-01-01T00:00:00Z"`}), models.Progress{}) // expired
-		l.handle(t, channel, base(channel, nil), models.Progress{Queued: true, Attempts: 3, UnderWay: true}) // cut in its last attempt
-		l.handle(t, channel, base(channel, nil), models.Progress{Queued: true, Attempts: 1, Runs: 1})        // its second attempt was taken back
-		l.handle(t, channel, base(channel, edit{"to": to}), models.Progress{Queued: true, Attempts: 1, Reached: true, Open: []int{2}, Refused: []int{0}, Assumed: []int{1}})
-		l.handle(t, channel, base(channel, edit{"x": quote(strings.Repeat("x", 5000)), "from": `"x"`}), models.Progress{})
-		l.handle(t, channel, base(channel, edit{"from": `"x"`}), models.Progress{}, models.Header{Key: "fat", Value: []byte(strings.Repeat("x", 5000))})
+		l.handle(t, channel, base(channel, edit{"created_at": `"1900-01-01T00:00:00Z"`}), message.Progress{}) // expired
+		l.handle(t, channel, base(channel, nil), message.Progress{Queued: true, Attempts: 3, UnderWay: true}) // cut in its last attempt
+		l.handle(t, channel, base(channel, nil), message.Progress{Queued: true, Attempts: 1, Runs: 1})        // its second attempt was taken back
+		l.handle(t, channel, base(channel, edit{"to": to}), message.Progress{Queued: true, Attempts: 1, Reached: true, Open: []int{2}, Refused: []int{0}, Assumed: []int{1}})
+		l.handle(t, channel, base(channel, edit{"x": quote(strings.Repeat("x", 5000)), "from": `"x"`}), message.Progress{})
+		l.handle(t, channel, base(channel, edit{"from": `"x"`}), message.Progress{}, models.Header{Key: "fat", Value: []byte(strings.Repeat("x", 5000))})
 		for _, r := range raws() {
 			if len(r.value) < 1<<20 {
-				l.handle(t, channel, []byte(r.value), models.Progress{})
+				l.handle(t, channel, []byte(r.value), message.Progress{})
 			}
 		}
-		l.handle(t, channel, nil, models.Progress{})
+		l.handle(t, channel, nil, message.Progress{})
 	}
 	if err := l.publisher.Flush(t.Context()); err != nil {
 		t.Fatal(err)

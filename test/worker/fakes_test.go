@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker"
 )
@@ -150,7 +151,7 @@ type lease struct {
 	hold  func(context.Context) error
 
 	mu      sync.Mutex
-	settled []models.Settled // what was to be kept, in order
+	settled []message.Resolved // what was to be kept, in order
 }
 
 func (l *lease) AtMostOnce() bool                           { return l.begin != nil }
@@ -165,7 +166,7 @@ func (l *lease) Await(ctx context.Context) error {
 
 func (l *lease) Yield(wait func() error) error { return wait() }
 
-func (l *lease) Checkpoint(s models.Settled) {
+func (l *lease) Checkpoint(s message.Resolved) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.settled = append(l.settled, s)
@@ -174,7 +175,7 @@ func (l *lease) Checkpoint(s models.Settled) {
 // handle runs one message to its end without any stop.
 func (b *bench) handle(t *testing.T) {
 	t.Helper()
-	if err := b.engine.Handle(t.Context(), t.Context(), record(), models.Progress{}, &lease{}); err != nil {
+	if err := b.engine.Handle(t.Context(), t.Context(), record(), message.Progress{}, &lease{}); err != nil {
 		t.Errorf("Handle = %v, want nil", err)
 	}
 	if n := b.gate.InFlight(); n != 0 {

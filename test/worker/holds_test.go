@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker"
 )
@@ -79,7 +80,7 @@ func TestThrottleScopes(t *testing.T) {
 					wg.Go(func() {
 						rec := record()
 						rec.Value = []byte(text)
-						if err := b.engine.Handle(t.Context(), t.Context(), rec, models.Progress{}, &lease{}); err != nil {
+						if err := b.engine.Handle(t.Context(), t.Context(), rec, message.Progress{}, &lease{}); err != nil {
 							t.Errorf("Handle = %v, want nil", err)
 						}
 					})
@@ -126,7 +127,7 @@ func TestHoldOfAPairGrows(t *testing.T) {
 		rec := record()
 		rec.Value = []byte("A 1")
 		for range 2 {
-			if err := b.engine.Handle(t.Context(), t.Context(), rec, models.Progress{}, &lease{}); err != nil {
+			if err := b.engine.Handle(t.Context(), t.Context(), rec, message.Progress{}, &lease{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -156,7 +157,7 @@ func TestStopDuringAHold(t *testing.T) {
 		rec.Value = []byte("A 1")
 		ended := make(chan error, 2)
 		for range 2 {
-			go func() { ended <- b.engine.Handle(ctx, t.Context(), rec, models.Progress{}, &lease{}) }()
+			go func() { ended <- b.engine.Handle(ctx, t.Context(), rec, message.Progress{}, &lease{}) }()
 			synctest.Wait()
 		}
 		time.Sleep(time.Minute)
@@ -210,7 +211,7 @@ func TestHoldEndsCallByCall(t *testing.T) {
 		var wg sync.WaitGroup
 		for range messages {
 			wg.Go(func() {
-				if err := b.engine.Handle(t.Context(), t.Context(), record(), models.Progress{}, &lease{}); err != nil {
+				if err := b.engine.Handle(t.Context(), t.Context(), record(), message.Progress{}, &lease{}); err != nil {
 					t.Errorf("Handle = %v, want nil", err)
 				}
 			})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker"
 )
@@ -61,7 +62,7 @@ func TestCallThatIsNotMadeIsMadeLater(t *testing.T) {
 		var wg sync.WaitGroup
 		for range messages {
 			wg.Go(func() {
-				if err := b.engine.Handle(t.Context(), t.Context(), record(), models.Progress{}, &lease{}); err != nil {
+				if err := b.engine.Handle(t.Context(), t.Context(), record(), message.Progress{}, &lease{}); err != nil {
 					t.Errorf("Handle = %v, want nil", err)
 				}
 			})
@@ -97,7 +98,7 @@ func TestStopBeforeACallThatIsNotMade(t *testing.T) {
 		}}, 1)
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- b.engine.Handle(ctx, t.Context(), record(), models.Progress{}, &lease{}) }()
+		go func() { done <- b.engine.Handle(ctx, t.Context(), record(), message.Progress{}, &lease{}) }()
 		time.Sleep(time.Minute)
 		stop()
 		if err := <-done; err == nil {

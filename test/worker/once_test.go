@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 )
 
@@ -108,7 +109,7 @@ func TestStoppedBeforeHandleAtMostOnce(t *testing.T) {
 			}}, 1)
 			ctx, stop := context.WithCancel(t.Context())
 			stop()
-			err := b.engine.Handle(ctx, t.Context(), record(), models.Progress{}, &lease{begin: func(context.Context) error { return refusal }})
+			err := b.engine.Handle(ctx, t.Context(), record(), message.Progress{}, &lease{begin: func(context.Context) error { return refusal }})
 			if (err != nil) != (want == "") || b.String() != want {
 				t.Errorf("Handle = %v after %q, want %q", err, b.String(), want)
 			}

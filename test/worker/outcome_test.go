@@ -14,6 +14,7 @@ import (
 
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/kafka/journal"
+	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker"
 )
@@ -107,7 +108,7 @@ func (x *mixture) add(f *common.Failure, i int, one told) {
 }
 
 // run takes the message from some progress to its end.
-func (x *mixture) run(t *testing.T, progress models.Progress) *ledger {
+func (x *mixture) run(t *testing.T, progress message.Progress) *ledger {
 	t.Helper()
 	l := &ledger{}
 	o := worker.Options{
@@ -226,7 +227,7 @@ func TestEndTellsWhatDecidedIt(t *testing.T) {
 
 func (x *mixture) check(t *testing.T) {
 	t.Helper()
-	l := x.run(t, models.Progress{})
+	l := x.run(t, message.Progress{})
 	first := x.made
 	last, codes := map[int]told{}, map[string]int{}
 	for n := 1; n <= len(first); n++ {
@@ -261,7 +262,7 @@ func (x *mixture) note(last map[int]told, codes map[string]int, made map[int]tol
 
 // resumed lets another worker go on. What the first was told of a refusal it
 // says again; of an answer that nobody could read, only that there was one.
-func (x *mixture) resumed(t *testing.T, name string, progress models.Progress, last map[int]told, codes map[string]int) {
+func (x *mixture) resumed(t *testing.T, name string, progress message.Progress, last map[int]told, codes map[string]int) {
 	t.Helper()
 	for i, one := range last {
 		switch one.outcome {

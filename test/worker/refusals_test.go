@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker"
 )
@@ -80,7 +81,7 @@ func (w *refusing) give(ctx context.Context, c *lease, answer func() *common.Fai
 		}
 		return accepted()
 	}}, w.ledger, w.gate, w.options)
-	w.runs.Go(func() { _ = e.Handle(ctx, ctx, record(), models.Progress{}, c) })
+	w.runs.Go(func() { _ = e.Handle(ctx, ctx, record(), message.Progress{}, c) })
 }
 
 func (w *refusing) counts() (letters, calls int) {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker"
 )
@@ -20,26 +21,26 @@ func TestGoingOn(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name     string
-		progress models.Progress
+		progress message.Progress
 		want     []string
 		calls    string
 	}{
-		{"new", models.Progress{}, []string{"queued 0", "attempt 1", "sent 1"}, "1:[0] 1:[1] 1:[2]"},
-		{"queued", models.Progress{Queued: true}, []string{"attempt 1", "sent 1"}, "1:[0] 1:[1] 1:[2]"},
-		{"under way", models.Progress{Queued: true, Attempts: 1, UnderWay: true}, []string{"attempt 2", "sent 2"}, "2:[0] 2:[1] 2:[2]"},
-		{"under way for the last time", models.Progress{Queued: true, Attempts: 3, UnderWay: true}, []string{"dlq unknown 3", "failed 3"}, ""},
-		{"waits for one recipient", models.Progress{Queued: true, Attempts: 1, Reached: true, Open: []int{1}}, []string{"attempt 2", "sent 2"}, "2:[1]"},
-		{"one was refused before", models.Progress{Queued: true, Attempts: 1, Reached: true, Open: []int{1}, Refused: []int{2}}, []string{"attempt 2", "dlq permanent 2", "failed 2"}, "2:[1]"},
-		{"one cannot be told", models.Progress{Queued: true, Attempts: 1, Reached: true, Open: []int{1}, Assumed: []int{0}}, []string{"attempt 2", "dlq unknown 2", "failed 2"}, "2:[1]"},
-		{"two of a round were known to be accepted", models.Progress{Queued: true, Attempts: 1, UnderWay: true, Settled: models.Settled{Accepted: []int{0, 2}}}, []string{"attempt 2", "sent 2"}, "2:[1]"},
-		{"one of a round was refused", models.Progress{Queued: true, Attempts: 1, UnderWay: true, Settled: models.Settled{Accepted: []int{0}, Refused: []int{2}}}, []string{"attempt 2", "dlq permanent 2", "failed 2"}, "2:[1]"},
-		{"all of a round were accepted", models.Progress{Queued: true, Attempts: 3, UnderWay: true, Settled: models.Settled{Accepted: []int{0, 1, 2}}}, []string{"sent 3"}, ""},
-		{"nobody of a round is open", models.Progress{Queued: true, Attempts: 1, UnderWay: true, Settled: models.Settled{Accepted: []int{0, 1}, Refused: []int{2}}}, []string{"dlq permanent 1", "failed 1"}, ""},
-		{"numbers that the message has not", models.Progress{Queued: true, Attempts: 1, UnderWay: true, Settled: models.Settled{Accepted: []int{1, 2, 3, 1 << 20}, Refused: []int{-1}}}, []string{"attempt 2", "sent 2"}, "2:[0]"},
-		{"taken back before its first call", models.Progress{Queued: true, Runs: 1}, []string{"attempt 1", "sent 1"}, "1:[0] 1:[1] 1:[2]"},
-		{"its first round was taken back in part", models.Progress{Queued: true, Runs: 2, Reached: true, Open: []int{1}}, []string{"attempt 1", "sent 1"}, "1:[1]"},
-		{"its last attempt was taken back", models.Progress{Queued: true, Attempts: 2, Runs: 1, Reached: true, Open: []int{1}}, []string{"attempt 3", "sent 3"}, "3:[1]"},
-		{"the budget was lowered meanwhile", models.Progress{Queued: true, Attempts: 5, Reached: true, Open: []int{1}}, []string{"dlq transient 5", "failed 5"}, ""},
+		{"new", message.Progress{}, []string{"queued 0", "attempt 1", "sent 1"}, "1:[0] 1:[1] 1:[2]"},
+		{"queued", message.Progress{Queued: true}, []string{"attempt 1", "sent 1"}, "1:[0] 1:[1] 1:[2]"},
+		{"under way", message.Progress{Queued: true, Attempts: 1, UnderWay: true}, []string{"attempt 2", "sent 2"}, "2:[0] 2:[1] 2:[2]"},
+		{"under way for the last time", message.Progress{Queued: true, Attempts: 3, UnderWay: true}, []string{"dlq unknown 3", "failed 3"}, ""},
+		{"waits for one recipient", message.Progress{Queued: true, Attempts: 1, Reached: true, Open: []int{1}}, []string{"attempt 2", "sent 2"}, "2:[1]"},
+		{"one was refused before", message.Progress{Queued: true, Attempts: 1, Reached: true, Open: []int{1}, Refused: []int{2}}, []string{"attempt 2", "dlq permanent 2", "failed 2"}, "2:[1]"},
+		{"one cannot be told", message.Progress{Queued: true, Attempts: 1, Reached: true, Open: []int{1}, Assumed: []int{0}}, []string{"attempt 2", "dlq unknown 2", "failed 2"}, "2:[1]"},
+		{"two of a round were known to be accepted", message.Progress{Queued: true, Attempts: 1, UnderWay: true, Resolved: message.Resolved{Accepted: []int{0, 2}}}, []string{"attempt 2", "sent 2"}, "2:[1]"},
+		{"one of a round was refused", message.Progress{Queued: true, Attempts: 1, UnderWay: true, Resolved: message.Resolved{Accepted: []int{0}, Refused: []int{2}}}, []string{"attempt 2", "dlq permanent 2", "failed 2"}, "2:[1]"},
+		{"all of a round were accepted", message.Progress{Queued: true, Attempts: 3, UnderWay: true, Resolved: message.Resolved{Accepted: []int{0, 1, 2}}}, []string{"sent 3"}, ""},
+		{"nobody of a round is open", message.Progress{Queued: true, Attempts: 1, UnderWay: true, Resolved: message.Resolved{Accepted: []int{0, 1}, Refused: []int{2}}}, []string{"dlq permanent 1", "failed 1"}, ""},
+		{"numbers that the message has not", message.Progress{Queued: true, Attempts: 1, UnderWay: true, Resolved: message.Resolved{Accepted: []int{1, 2, 3, 1 << 20}, Refused: []int{-1}}}, []string{"attempt 2", "sent 2"}, "2:[0]"},
+		{"taken back before its first call", message.Progress{Queued: true, Runs: 1}, []string{"attempt 1", "sent 1"}, "1:[0] 1:[1] 1:[2]"},
+		{"its first round was taken back in part", message.Progress{Queued: true, Runs: 2, Reached: true, Open: []int{1}}, []string{"attempt 1", "sent 1"}, "1:[1]"},
+		{"its last attempt was taken back", message.Progress{Queued: true, Attempts: 2, Runs: 1, Reached: true, Open: []int{1}}, []string{"attempt 3", "sent 3"}, "3:[1]"},
+		{"the budget was lowered meanwhile", message.Progress{Queued: true, Attempts: 5, Reached: true, Open: []int{1}}, []string{"dlq transient 5", "failed 5"}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -72,7 +73,7 @@ func TestTheRestOfTheWaitIsWaited(t *testing.T) {
 			}
 			return accepted()
 		}}, 1)
-		for _, progress := range []models.Progress{{Queued: true, Attempts: 1}, {Queued: true, Runs: 1}} {
+		for _, progress := range []message.Progress{{Queued: true, Attempts: 1}, {Queued: true, Runs: 1}} {
 			due = time.Now().Add(42 * time.Second)
 			progress.NextAt = due
 			if err := b.engine.Handle(t.Context(), t.Context(), record(), progress, &lease{}); err != nil {
@@ -83,7 +84,7 @@ func TestTheRestOfTheWaitIsWaited(t *testing.T) {
 
 		ctx, stop := context.WithCancelCause(t.Context())
 		stop(errors.New("stopping"))
-		if err := b.engine.Handle(ctx, t.Context(), record(), models.Progress{Attempts: 1, NextAt: time.Now().Add(time.Hour)}, &lease{}); err == nil {
+		if err := b.engine.Handle(ctx, t.Context(), record(), message.Progress{Attempts: 1, NextAt: time.Now().Add(time.Hour)}, &lease{}); err == nil {
 			t.Error("Handle = nil for a message that still waits when the worker stops")
 		}
 	})
@@ -129,10 +130,10 @@ func TestClaimKnowsWhoIsSettled(t *testing.T) {
 			return accepted()
 		}}, 4)
 		c := &lease{}
-		if err := b.engine.Handle(t.Context(), t.Context(), record(), models.Progress{}, c); err != nil {
+		if err := b.engine.Handle(t.Context(), t.Context(), record(), message.Progress{}, c); err != nil {
 			t.Fatal(err)
 		}
-		want := []models.Settled{
+		want := []message.Resolved{
 			{Accepted: []int{0}},                    // b's failure is no news
 			{Accepted: []int{0}, Refused: []int{2}}, // d is still under way
 			{},                                      // the retry is in Kafka; the second round has one call
@@ -156,7 +157,7 @@ func TestNoCallInDoubt(t *testing.T) {
 			}
 			return accepted()
 		}}, 1)
-		err := b.engine.Handle(t.Context(), t.Context(), record(), models.Progress{}, &lease{hold: func(context.Context) error {
+		err := b.engine.Handle(t.Context(), t.Context(), record(), message.Progress{}, &lease{hold: func(context.Context) error {
 			time.Sleep(time.Hour)
 			return nil
 		}})
@@ -167,7 +168,7 @@ func TestNoCallInDoubt(t *testing.T) {
 
 		lost, doubt := errors.New("partition lost"), 0
 		calls, cut := context.WithCancelCause(t.Context())
-		err = b.engine.Handle(calls, calls, record(), models.Progress{}, &lease{hold: func(ctx context.Context) error {
+		err = b.engine.Handle(calls, calls, record(), message.Progress{}, &lease{hold: func(ctx context.Context) error {
 			if doubt++; doubt == 2 { // before the call, its attempt is published
 				cut(lost)
 				return context.Cause(ctx)

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/kafka/journal"
+	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 )
 
@@ -23,8 +24,8 @@ var errHandedOver = errors.New("partition handed over")
 // its own.
 type assignment struct {
 	partition int32
-	start     func(*models.Record, models.Progress) // runs the handler of an admitted record in a goroutine
-	kick      func(late bool)                       // asks for a commit
+	start     func(*models.Record, message.Progress) // runs the handler of an admitted record in a goroutine
+	kick      func(late bool)                        // asks for a commit
 	crew      *crew
 	tally     *tally
 	stop      context.CancelCauseFunc
@@ -72,7 +73,7 @@ func (c *Consumer) newAssignment(hard context.Context, partition int32) *assignm
 	if a.outlives {
 		a.abandon = a.halt
 	}
-	a.start = func(rec *models.Record, progress models.Progress) {
+	a.start = func(rec *models.Record, progress message.Progress) {
 		c.crew.start(task{a, ctx.Done(), func() {
 			defer a.handlers.Done()
 			c.handle(ctx, calls, a, rec, progress)
@@ -96,13 +97,13 @@ func (a *assignment) recovered(f journal.Found, committed bool) {
 	if a.kept == nil {
 		a.kept = journal.Kept{}
 	}
-	maps.DeleteFunc(a.kept, func(k journal.Key, _ models.Settled) bool { return k.Offset < f.Start })
+	maps.DeleteFunc(a.kept, func(k journal.Key, _ message.Resolved) bool { return k.Offset < f.Start })
 }
 
 // admit notes the record, or reports false where it must not be handled: the
 // partition is on its way out, the record was read before, or it is finished.
 // An admitted record must be started. Acked is asked for the status partition.
-func (a *assignment) admit(r *kgo.Record, acked func(int32) int64) (progress models.Progress, ok bool) {
+func (a *assignment) admit(r *kgo.Record, acked func(int32) int64) (progress message.Progress, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	at := r.Timestamp
@@ -124,7 +125,7 @@ func (a *assignment) admit(r *kgo.Record, acked func(int32) int64) (progress mod
 			a.tally.finished.Add(1)
 			return progress, false
 		}
-		progress.Settled = a.kept[key]
+		progress.Resolved = a.kept[key]
 		if progress.Queued {
 			a.tally.resumed.Add(1)
 		} else {
@@ -170,7 +171,7 @@ func (a *assignment) finish(rec *models.Record) {
 
 // keep has the next commits say who is settled of a record whose round of
 // calls has not ended. Empty takes it back.
-func (a *assignment) keep(rec *models.Record, s models.Settled) {
+func (a *assignment) keep(rec *models.Record, s message.Resolved) {
 	key := keyOf(rec)
 	a.mu.Lock()
 	defer a.mu.Unlock()

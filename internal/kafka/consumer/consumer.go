@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/kafka"
+	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 )
 
@@ -28,7 +29,7 @@ import (
 //
 // When ctx ends, the handler starts nothing new and lets provider calls under
 // way end; when calls ends, it cuts those too.
-type Handler func(ctx, calls context.Context, rec *models.Record, progress models.Progress, lease *Lease) error
+type Handler func(ctx, calls context.Context, rec *models.Record, progress message.Progress, lease *Lease) error
 
 // ErrDrain means that a drain ran out of time: provider calls were cut.
 var ErrDrain = errors.New("drain ran out of time; messages whose offset is not committed are read again")

@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 
+	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 )
 
@@ -41,7 +42,7 @@ func (l *Lease) Yield(wait func() error) error { return l.consumer.crew.aside(wa
 
 // Checkpoint stores with the next commits which recipients need no further
 // call. It replaces what was stored for the record before.
-func (l *Lease) Checkpoint(s models.Settled) {
+func (l *Lease) Checkpoint(s message.Resolved) {
 	if !l.consumer.opts.AtMostOnce {
 		l.assignment.keep(l.record, s)
 	}

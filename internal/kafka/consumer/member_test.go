@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/kafka"
+	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 )
 
@@ -150,7 +151,7 @@ func (s *scene) join(change ...func(*Options)) *member {
 	return m
 }
 
-func (m *member) handle(ctx, calls context.Context, rec *models.Record, _ models.Progress, lease *Lease) error {
+func (m *member) handle(ctx, calls context.Context, rec *models.Record, _ message.Progress, lease *Lease) error {
 	at := place{rec.Partition, rec.Offset}
 	m.begun <- at
 	if string(rec.Value) == "hold" {

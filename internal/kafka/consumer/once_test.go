@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"pgregory.net/rapid"
 
+	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 )
 
@@ -51,7 +52,7 @@ func newPartition(t *testing.T, committed int64) *partition {
 	return p
 }
 
-func (p *partition) handle(ctx, _ context.Context, rec *models.Record, _ models.Progress, lease *Lease) error {
+func (p *partition) handle(ctx, _ context.Context, rec *models.Record, _ message.Progress, lease *Lease) error {
 	p.mu.Lock()
 	asked := p.asked[rec.Offset]
 	p.mu.Unlock()
@@ -265,7 +266,7 @@ func TestLostPartitionKeepsItsCalls(t *testing.T) {
 	c := &Consumer{
 		opts: Options{AtMostOnce: true}, log: zerolog.Nop(), pending: newPending(10, 10), crew: &crew{limit: 1},
 		owned: map[int32]*assignment{}, lately: map[int32]*assignment{},
-		handler: func(ctx, calls context.Context, _ *models.Record, _ models.Progress, _ *Lease) error {
+		handler: func(ctx, calls context.Context, _ *models.Record, _ message.Progress, _ *Lease) error {
 			close(calling)
 			<-ctx.Done()
 			<-end

@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 )
 
@@ -124,7 +125,7 @@ func (c *Consumer) admit(ctx context.Context, b batch) {
 }
 
 // handle runs in the message's own goroutine.
-func (c *Consumer) handle(ctx, calls context.Context, a *assignment, rec *models.Record, progress models.Progress) {
+func (c *Consumer) handle(ctx, calls context.Context, a *assignment, rec *models.Record, progress message.Progress) {
 	defer c.pending.release(int64(len(rec.Value)))
 	err := c.handler(ctx, calls, rec, progress, &Lease{consumer: c, assignment: a, record: rec})
 	switch {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 )
 
@@ -42,7 +43,7 @@ type state struct {
 	unmade   int // the highest of its runs that was taken back
 	retry    int // the highest seen whose calls were made
 	refusal  int // the highest seen that says why a recipient was refused
-	progress models.Progress
+	progress message.Progress
 
 	// notBefore is the latest time of a retry that took an attempt back: a
 	// call of its round may have been told a Retry-After.
@@ -173,13 +174,13 @@ func indexes(list string) []int {
 }
 
 // Look returns the progress of a request, and whether it is finished.
-func (f *Fold) Look(k Key) (p models.Progress, finished bool) {
+func (f *Fold) Look(k Key) (p message.Progress, finished bool) {
 	if f.finished.has(k) {
-		return models.Progress{}, true
+		return message.Progress{}, true
 	}
 	s, ok := f.requests[k]
 	if !ok {
-		return models.Progress{}, false
+		return message.Progress{}, false
 	}
 	p = s.progress
 	p.Queued = s.queued || s.attempts > 0

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"messaging-worker/internal/kafka/journal"
+	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 )
 
@@ -61,34 +62,34 @@ func TestFold(t *testing.T) {
 	tests := []struct {
 		name     string
 		events   []journal.Event
-		want     models.Progress
+		want     message.Progress
 		finished bool
 	}{
-		{"nothing", nil, models.Progress{}, false},
-		{"queued", []journal.Event{queued}, models.Progress{Queued: true}, false},
-		{"under way", []journal.Event{queued, attempt(1)}, models.Progress{Queued: true, Attempts: 1, UnderWay: true}, false},
-		{"waits", []journal.Event{queued, attempt(1), retry(1, "")}, models.Progress{Queued: true, Attempts: 1, NextAt: at(10), FirstError: at(1), LastEvent: at(1)}, false},
-		{"waits with open recipients", []journal.Event{queued, attempt(1), refused}, models.Progress{
+		{"nothing", nil, message.Progress{}, false},
+		{"queued", []journal.Event{queued}, message.Progress{Queued: true}, false},
+		{"under way", []journal.Event{queued, attempt(1)}, message.Progress{Queued: true, Attempts: 1, UnderWay: true}, false},
+		{"waits", []journal.Event{queued, attempt(1), retry(1, "")}, message.Progress{Queued: true, Attempts: 1, NextAt: at(10), FirstError: at(1), LastEvent: at(1)}, false},
+		{"waits with open recipients", []journal.Event{queued, attempt(1), refused}, message.Progress{
 			Queued: true, Attempts: 1, Reached: true, Open: []int{2}, Refused: []int{0}, Assumed: []int{1}, NextAt: at(10), FirstError: at(1), LastEvent: at(1),
 		}, false},
-		{"knows why one was refused", []journal.Event{queued, attempt(1), whyRefused(1, "smtp 550 first", "550")}, models.Progress{
+		{"knows why one was refused", []journal.Event{queued, attempt(1), whyRefused(1, "smtp 550 first", "550")}, message.Progress{
 			Queued: true, Attempts: 1, Reached: true, Open: []int{2}, Refused: []int{0}, RefusedFor: "smtp 550 first", RefusedBy: 550,
 			NextAt: at(10), FirstError: at(1), LastEvent: at(1),
 		}, false},
-		{"second under way", []journal.Event{queued, attempt(1), retry(1, "0,2"), attempt(2)}, models.Progress{
+		{"second under way", []journal.Event{queued, attempt(1), retry(1, "0,2"), attempt(2)}, message.Progress{
 			Queued: true, Attempts: 2, UnderWay: true, Reached: true, Open: []int{0, 2}, NextAt: at(10), FirstError: at(1), LastEvent: at(1),
 		}, false},
-		{"an attempt alone says that queued was there", []journal.Event{attempt(2)}, models.Progress{Queued: true, Attempts: 2, UnderWay: true}, false},
-		{"taken back before its call", []journal.Event{queued, attempt(1), takenBack(1, 1, "")}, models.Progress{Queued: true, Runs: 1, NextAt: at(10), FirstError: at(1), LastEvent: at(1)}, false},
-		{"made at last", []journal.Event{queued, attempt(1), takenBack(1, 1, ""), again(1, 2)}, models.Progress{Queued: true, Attempts: 1, UnderWay: true, NextAt: at(10), FirstError: at(1), LastEvent: at(1)}, false},
-		{"taken back twice", []journal.Event{queued, again(1, 2), takenBack(1, 1, ""), takenBack(1, 2, "")}, models.Progress{Queued: true, Runs: 2, NextAt: at(10), FirstError: at(1), LastEvent: at(1)}, false},
-		{"the third taken back in part", []journal.Event{queued, attempt(2), retry(2, "0,1"), attempt(3), takenBack(3, 1, "1")}, models.Progress{
+		{"an attempt alone says that queued was there", []journal.Event{attempt(2)}, message.Progress{Queued: true, Attempts: 2, UnderWay: true}, false},
+		{"taken back before its call", []journal.Event{queued, attempt(1), takenBack(1, 1, "")}, message.Progress{Queued: true, Runs: 1, NextAt: at(10), FirstError: at(1), LastEvent: at(1)}, false},
+		{"made at last", []journal.Event{queued, attempt(1), takenBack(1, 1, ""), again(1, 2)}, message.Progress{Queued: true, Attempts: 1, UnderWay: true, NextAt: at(10), FirstError: at(1), LastEvent: at(1)}, false},
+		{"taken back twice", []journal.Event{queued, again(1, 2), takenBack(1, 1, ""), takenBack(1, 2, "")}, message.Progress{Queued: true, Runs: 2, NextAt: at(10), FirstError: at(1), LastEvent: at(1)}, false},
+		{"the third taken back in part", []journal.Event{queued, attempt(2), retry(2, "0,1"), attempt(3), takenBack(3, 1, "1")}, message.Progress{
 			Queued: true, Attempts: 2, Runs: 1, Reached: true, Open: []int{1}, NextAt: at(30), FirstError: at(2), LastEvent: at(3),
 		}, false},
-		{"taken back with a time, then with an earlier one", []journal.Event{queued, attempt(1), due(takenBack(1, 1, ""), 50), again(1, 2), takenBack(1, 2, "")}, models.Progress{Queued: true, Runs: 2, NextAt: at(50), FirstError: at(1), LastEvent: at(1)}, false},
-		{"made and failed", []journal.Event{queued, attempt(1), takenBack(1, 1, ""), again(1, 2), retry(1, "")}, models.Progress{Queued: true, Attempts: 1, NextAt: at(10), FirstError: at(1), LastEvent: at(1)}, false},
-		{"sent", []journal.Event{queued, attempt(1), {Type: models.EventSent, Attempt: 1}}, models.Progress{}, true},
-		{"failed before its attempt is seen", []journal.Event{{Type: models.EventFailed}, retry(1, "1"), attempt(1)}, models.Progress{}, true},
+		{"taken back with a time, then with an earlier one", []journal.Event{queued, attempt(1), due(takenBack(1, 1, ""), 50), again(1, 2), takenBack(1, 2, "")}, message.Progress{Queued: true, Runs: 2, NextAt: at(50), FirstError: at(1), LastEvent: at(1)}, false},
+		{"made and failed", []journal.Event{queued, attempt(1), takenBack(1, 1, ""), again(1, 2), retry(1, "")}, message.Progress{Queued: true, Attempts: 1, NextAt: at(10), FirstError: at(1), LastEvent: at(1)}, false},
+		{"sent", []journal.Event{queued, attempt(1), {Type: models.EventSent, Attempt: 1}}, message.Progress{}, true},
+		{"failed before its attempt is seen", []journal.Event{{Type: models.EventFailed}, retry(1, "1"), attempt(1)}, message.Progress{}, true},
 	}
 	for _, tt := range tests {
 		f := journal.NewFold()
@@ -271,7 +272,7 @@ func TestCommit(t *testing.T) {
 	place := journal.Place{Topic: [16]byte{1, 2, 255}, Partition: 7, Offset: 1 << 40}
 	many := journal.Kept{}
 	for i := range 500 {
-		many[journal.Key{Offset: int64(i), Timestamp: 1 << 41}] = models.Settled{Accepted: []int{0, 99}}
+		many[journal.Key{Offset: int64(i), Timestamp: 1 << 41}] = message.Resolved{Accepted: []int{0, 99}}
 	}
 	for _, c := range []journal.Commit{
 		{Place: place},

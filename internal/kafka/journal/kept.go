@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"messaging-worker/internal/models"
+	"messaging-worker/internal/message"
 )
 
 // maxMetadata is what Kafka takes with a commit by default
@@ -22,7 +22,7 @@ const maxMetadata = 4096
 // On the wire it is a list of OFFSET.TIMESTAMP.ACCEPTED.REFUSED.ASSUMED, joined
 // by ";": base 36 numbers, then sets of recipients as hexadecimal numbers with
 // bit i for recipient i.
-type Kept map[Key]models.Settled
+type Kept map[Key]message.Resolved
 
 // String returns at most limit bytes: requests with the lowest offsets first,
 // and those left out that do not fit. What is left out may at worst be called
@@ -63,7 +63,7 @@ func ParseKept(text string) Kept {
 		if err != nil || err2 != nil {
 			continue
 		}
-		s := models.Settled{Accepted: numbers(parts[2]), Refused: numbers(parts[3]), Assumed: numbers(parts[4])}
+		s := message.Resolved{Accepted: numbers(parts[2]), Refused: numbers(parts[3]), Assumed: numbers(parts[4])}
 		if !s.Empty() {
 			k[Key{offset, timestamp}] = s
 		}

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"messaging-worker/internal/kafka/journal"
+	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 )
 
@@ -268,8 +269,8 @@ func (o *holder) hasRetry(request int64, n int) (journal.Event, bool) {
 	return journal.Event{}, false
 }
 
-func (o *holder) settledOf(h *handling) models.Settled {
-	var s models.Settled
+func (o *holder) settledOf(h *handling) message.Resolved {
+	var s message.Resolved
 	for i := range modelRecipients {
 		if !h.open[i] {
 			s.Accepted = append(s.Accepted, i)

@@ -1,4 +1,5 @@
-package models
+// Package message is the state of one message, as pure data: how far it got.
+package message
 
 import "time"
 
@@ -28,18 +29,18 @@ type Progress struct {
 	FirstError time.Time // of the oldest retry event
 	LastEvent  time.Time // of the newest attempt or retry event
 
-	// Settled is what was known beyond the events: of calls that had ended
+	// Resolved is what was known beyond the events: of calls that had ended
 	// while others of their round were under way.
-	Settled Settled
+	Resolved Resolved
 }
 
-// Settled lists recipients that need no call any more, by their numbers. What
+// Resolved lists recipients that need no call any more, by their numbers. What
 // is settled stays settled, whatever attempt it was in.
-type Settled struct {
+type Resolved struct {
 	Accepted []int
 	Refused  []int // for good
 	Assumed  []int // accepted, though the answer could not be read
 }
 
 // Empty reports whether nobody is settled.
-func (s Settled) Empty() bool { return len(s.Accepted)+len(s.Refused)+len(s.Assumed) == 0 }
+func (s Resolved) Empty() bool { return len(s.Accepted)+len(s.Refused)+len(s.Assumed) == 0 }
