@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"messaging-worker/internal/app"
 	"messaging-worker/internal/ops/cluster"
+	"messaging-worker/internal/preflight"
 )
 
 func checkCommand(s *session) *cobra.Command {
@@ -39,7 +39,7 @@ one is made, whatever another came to. Exit code 1 when one has failed.`,
 			if err != nil {
 				return err
 			}
-			findings := app.Check(cmd.Context(), lookup, settings)
+			findings := preflight.Run(cmd.Context(), lookup, settings)
 			if err := cmd.Context().Err(); err != nil {
 				return err
 			}

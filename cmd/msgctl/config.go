@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"messaging-worker/internal/app"
 	"messaging-worker/internal/config"
 	"messaging-worker/internal/models"
+	"messaging-worker/internal/preflight"
 )
 
 func configCommand(s *session) *cobra.Command {
@@ -81,7 +81,7 @@ Exit code 2 when a worker would not start.`,
 				Warnings []string          `json:"warnings"`
 			}{Warnings: warnings}
 			for _, channel := range orAll(args) {
-				_, problems := app.Problems(origin.Lookup, models.Channel(channel))
+				_, problems := preflight.Problems(origin.Lookup, models.Channel(channel))
 				report.Channels = append(report.Channels, channelProblems{channel, problems})
 				if len(problems) > 0 {
 					wrong = cmp.Or(wrong, error(errSettings))
@@ -138,7 +138,7 @@ exit code 2.`,
 			var list []channelSettings
 			for _, channel := range orAll(args) {
 				list = append(list, channelSettings{channel, inForce(origin, channel, changed)})
-				_, problems := app.Problems(origin.Lookup, models.Channel(channel))
+				_, problems := preflight.Problems(origin.Lookup, models.Channel(channel))
 				for _, p := range problems {
 					fmt.Fprintf(cmd.ErrOrStderr(), "msgctl: %s: %s\n", channel, p)
 					wrong = cmp.Or(wrong, error(errSettings))

@@ -8,15 +8,18 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"messaging-worker/internal/app"
+	"messaging-worker/internal/config"
+	"messaging-worker/internal/dev"
+	"messaging-worker/internal/logger"
 )
 
 // onceMessages is the default of --messages with --once: every scenario on every
 // channel, twice.
 const onceMessages = 78
 
-func dev() *cobra.Command {
-	var o app.DevOptions
+func devCommand() *cobra.Command {
+	var o dev.Options
+	var logLevel string
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Run an embedded broker, the three workers and sample traffic in one process",
@@ -42,8 +45,16 @@ message is printed as it happens, and a summary per channel at the end.`,
 			if o.Once && o.Messages == 0 {
 				o.Messages = onceMessages
 			}
-			o.Out, o.Log, o.Colour = cmd.OutOrStdout(), cmd.ErrOrStderr(), colour(os.Stdout)
-			return app.Dev(cmd.Context(), o)
+			var err error
+			if o.Log, err = logger.New(cmd.ErrOrStderr(), "development", logLevel); err != nil {
+				return &config.Error{Problems: []string{"--log-level: " + err.Error()}}
+			}
+			o.Out, o.Colour = cmd.OutOrStdout(), colour(os.Stdout)
+			err = dev.Run(cmd.Context(), o)
+			if _, ok := errors.AsType[dev.BrokerError](err); ok {
+				return fmt.Errorf("%w; is another stack running? choose another --port", err)
+			}
+			return err
 		},
 	}
 	flags := cmd.Flags()
@@ -52,7 +63,7 @@ message is printed as it happens, and a summary per channel at the end.`,
 	flags.Float64Var(&o.Rate, "rate", 20, "sample requests a second")
 	flags.IntVar(&o.Port, "port", 19092, "loopback port of the embedded broker; 0 takes a free one")
 	flags.StringVar(&o.DataDir, "data-dir", "", "folder where the broker keeps its data between runs")
-	flags.StringVar(&o.LogLevel, "log-level", "error", "log level of the workers")
+	flags.StringVar(&logLevel, "log-level", "error", "log level of the workers")
 	return cmd
 }
 

@@ -60,7 +60,7 @@ settings; 130 interrupted.`,
 		send(s), validate(s), produce(s), loadCommand(s), // feed
 		statusCommand(s), dlqCommand(s), explainCommand(s), // watch and mend
 		topicsCommand(s), checkCommand(s), configCommand(s), // set up
-		dev(), fakeProvider(), // try
+		devCommand(), fakeProvider(), // try
 	)
 	asUsage(cmd)
 	return cmd

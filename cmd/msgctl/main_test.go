@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -30,6 +32,21 @@ func TestWrongCommandLines(t *testing.T) {
 		if code := exitCode(cmd.ExecuteContext(t.Context()), false); code != exitUsage {
 			t.Errorf("msgctl %s exits %d, want %d", args, code, exitUsage)
 		}
+	}
+}
+
+// The port is taken by whoever listens there; what is on it plays no part.
+func TestDevSaysThatItsPortIsTaken(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	cmd := root()
+	cmd.SetArgs([]string{"dev", "--port", strconv.Itoa(l.Addr().(*net.TCPAddr).Port)})
+	if err := cmd.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), "--port") {
+		t.Errorf("dev on a port that is taken: %v, want an error that names --port", err)
 	}
 }
 

@@ -55,20 +55,30 @@ func statusFollow(s *session) *cobra.Command {
 				return err
 			}
 			defer sources.Close()
-			return timeline.Follow(cmd.Context(), sources.Client, sources.Topics, fromStart, id, func(e timeline.Event) error {
-				if s.output == "json" {
-					return printLine(cmd.OutOrStdout(), eventView(&e, time.Time{}))
+			for e, err := range timeline.Follow(cmd.Context(), sources, fromStart, id) {
+				if err == nil {
+					err = s.printEvent(cmd.OutOrStdout(), &e)
 				}
-				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s  %-8s  %-36s  %-7s %d  %s\n",
-					e.Timestamp.Format(timeForm), e.Channel, e.MessageID, e.EventType, e.Attempt, details(&e))
-				return err
-			})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 	}
 	channelsFlag(cmd, &channels)
 	cmd.Flags().StringVar(&id, "message-id", "", "only this message's events")
 	cmd.Flags().BoolVar(&fromStart, "from-start", false, "begin with the oldest events")
 	return cmd
+}
+
+func (s *session) printEvent(w io.Writer, e *timeline.Event) error {
+	if s.output == "json" {
+		return printLine(w, eventView(e, time.Time{}))
+	}
+	_, err := fmt.Fprintf(w, "%s  %-8s  %-36s  %-7s %d  %s\n",
+		e.Timestamp.Format(timeForm), e.Channel, e.MessageID, e.EventType, e.Attempt, details(e))
+	return err
 }
 
 // timeForm is RFC 3339 in UTC with milliseconds, always of one width.

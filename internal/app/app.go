@@ -20,7 +20,6 @@ import (
 	"messaging-worker/internal/kafka/publisher"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
-	"messaging-worker/internal/ops"
 	"messaging-worker/internal/providers/email/smtp"
 	"messaging-worker/internal/telemetry"
 	"messaging-worker/internal/worker"
@@ -68,17 +67,17 @@ func New(ctx context.Context, c *config.Config, b Builder, name string, log zero
 	a.logins = worker.NewLogins(c.Breaker.Open, parts.secret)
 	a.beginUnready()
 	if err := a.follow(ctx, b.Channel, name); err != nil {
-		return nil, errors.Join(err, a.close())
+		return nil, errors.Join(err, a.Close())
 	}
 	if err := a.connect(parts.channel, b, name); err != nil {
-		return nil, errors.Join(err, a.close())
+		return nil, errors.Join(err, a.Close())
 	}
 	address := net.JoinHostPort(c.Host, strconv.Itoa(c.Port))
 	if a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", address); err != nil {
-		return nil, errors.Join(fmt.Errorf("listen for http: %w; choose another APP_PORT", err), a.close())
+		return nil, errors.Join(fmt.Errorf("listen for http: %w; choose another APP_PORT", err), a.Close())
 	}
 	if a.debug, err = a.listenDebug(ctx); err != nil {
-		return nil, errors.Join(err, a.close())
+		return nil, errors.Join(err, a.Close())
 	}
 	a.metrics.Watch(a.state)
 	return a, nil
@@ -91,7 +90,7 @@ func (a *App) connect(channel worker.Channel, b Builder, name string) error {
 	if err != nil {
 		host = "unknown"
 	}
-	options := ops.KafkaOptions(c, name)
+	options := kafka.FromSettings(&c.Kafka, name)
 	options.Hook = kafka.Metrics(a.metrics.Registerer(), "producer")
 	a.publisher, err = publisher.New(publisher.Options{
 		Kafka: options, StatusTopic: c.Kafka.StatusTopic, DLQTopic: c.Kafka.DLQTopic, Host: host, Log: a.log,
@@ -202,7 +201,7 @@ func (a *App) Run(ctx context.Context) error {
 	stopServing()
 	side.Wait()
 	a.closeTraces(context.WithoutCancel(ctx))
-	if err = errors.Join(err, a.close()); err == nil {
+	if err = errors.Join(err, a.Close()); err == nil {
 		a.log.Info().Msg("stopped")
 	}
 	return err
@@ -227,7 +226,8 @@ func (a *App) flush(ctx context.Context) error {
 	return nil
 }
 
-func (a *App) close() error {
+// Close closes a worker that has not run.
+func (a *App) Close() error {
 	a.closeClients()
 	if a.listener != nil {
 		_ = a.listener.Close() // the server has closed it already when it ran

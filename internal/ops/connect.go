@@ -13,25 +13,6 @@ import (
 	"messaging-worker/internal/kafka"
 )
 
-// KafkaOptions returns the client options that the settings ask for. Name is
-// the client id where the settings have none.
-func KafkaOptions(c *config.Config, name string) kafka.Options {
-	o := kafka.Options{Brokers: c.Kafka.Brokers, ClientID: c.Kafka.ClientID, Compression: c.Kafka.Compression}
-	if o.ClientID == "" {
-		o.ClientID = name
-	}
-	if c.Kafka.TLS() {
-		o.TLS = &kafka.TLS{CAFile: c.Kafka.TLSCAFile, CertFile: c.Kafka.TLSCertFile, KeyFile: c.Kafka.TLSKeyFile}
-	}
-	if c.Kafka.SASL() {
-		o.SASL = &kafka.SASL{
-			Mechanism: c.Kafka.SASLMechanism, Username: c.Kafka.SASLUsername, Password: c.Kafka.SASLPassword.Get,
-			Token: config.SecretFile(c.Kafka.SASLTokenFile).Get,
-		}
-	}
-	return o
-}
-
 // connectTimeout bounds the wait for the first answer of a broker.
 const connectTimeout = 10 * time.Second
 
@@ -40,7 +21,7 @@ const connectTimeout = 10 * time.Second
 // reads committed records only, as the workers do. Opts are added to those of
 // the settings. The caller closes the client.
 func Connect(ctx context.Context, c *config.Config, opts ...kgo.Opt) (*kgo.Client, error) {
-	o := KafkaOptions(c, "msgctl")
+	o := kafka.FromSettings(&c.Kafka, "msgctl")
 	shared, err := o.Client(zerolog.Nop())
 	if err != nil {
 		return nil, err

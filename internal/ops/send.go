@@ -61,19 +61,17 @@ func Send(ctx context.Context, c *config.Config, requests []Outgoing, o SendOpti
 	if err := NeedTopics(ctx, client, needs...); err != nil {
 		return nil, err
 	}
-	if !o.Wait {
-		return produceAll(ctx, client, c.Kafka.RequestTopic, requests, o)
+	var follower *Follower
+	if o.Wait { // before producing, so that no event is missed
+		if follower, err = Follow(ctx, client, false, c.Kafka.StatusTopic); err != nil {
+			return nil, err
+		}
 	}
-	tail, err := NewTail(ctx, c, c.Kafka.StatusTopic) // before producing: no event is missed
-	if err != nil {
-		return nil, err
-	}
-	defer tail.Close()
 	sent, err := produceAll(ctx, client, c.Kafka.RequestTopic, requests, o)
-	if err != nil {
+	if err != nil || !o.Wait {
 		return sent, err
 	}
-	return sent, outcomes(ctx, tail, sent, o)
+	return sent, outcomes(ctx, follower, sent, o)
 }
 
 func produceAll(ctx context.Context, client *kgo.Client, topic string, requests []Outgoing, o SendOptions) ([]*Sent, error) {
@@ -118,34 +116,47 @@ func firstBatch(requests []Outgoing) int {
 }
 
 // outcomes reads status events until every request has its outcome.
-func outcomes(ctx context.Context, tail *Tail, sent []*Sent, o SendOptions) error {
+func outcomes(ctx context.Context, follower *Follower, sent []*Sent, o SendOptions) error {
 	bySource, open := map[string]*Sent{}, len(sent)
 	for _, s := range sent {
 		bySource[fmt.Sprintf("%s/%d/%d", s.Topic, s.Partition, s.Offset)] = s
 	}
-	waiting, cancel := context.WithTimeoutCause(ctx, o.Timeout, ErrNoOutcome)
-	defer cancel()
 	if open == 0 {
 		return nil
 	}
-	return tail.Each(waiting, func(r *kgo.Record) bool {
+	waiting, cancel := context.WithTimeoutCause(ctx, o.Timeout, ErrNoOutcome)
+	defer cancel()
+	for r, err := range follower.Records(waiting) {
+		if err != nil {
+			return err
+		}
 		s := bySource[source(r)]
 		var ev models.StatusEvent
 		if s == nil || json.Unmarshal(r.Value, &ev) != nil {
-			return true
+			continue
 		}
-		s.Events = append(s.Events, ev)
-		if ev.EventType == models.EventSent || ev.EventType == models.EventFailed {
-			if s.Outcome == "" {
-				open--
-			}
-			s.Outcome = ev.EventType
+		if s.add(ev) {
+			open--
 		}
 		if o.Event != nil {
 			o.Event(s, &ev)
 		}
-		return open > 0
-	})
+		if open == 0 {
+			return nil
+		}
+	}
+	return nil // not reached: Records ends with an error
+}
+
+// add takes an event in and reports whether it is the request's first outcome.
+func (s *Sent) add(ev models.StatusEvent) (first bool) {
+	s.Events = append(s.Events, ev)
+	if ev.EventType != models.EventSent && ev.EventType != models.EventFailed {
+		return false
+	}
+	first = s.Outcome == ""
+	s.Outcome = ev.EventType
+	return first
 }
 
 // source returns the position of the request that an event is about, from its

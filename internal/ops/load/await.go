@@ -12,7 +12,6 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"messaging-worker/internal/config"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/ops"
 )
@@ -27,9 +26,9 @@ const (
 
 // await follows the messages of a run to their ends on the status topic.
 type await struct {
-	tail   *ops.Tail
-	run    runID
-	ledger *ledger
+	follower *ops.Follower
+	run      runID
+	ledger   *ledger
 
 	mu      sync.Mutex
 	sent    uint64
@@ -38,22 +37,17 @@ type await struct {
 	latency histogram
 }
 
-func newAwait(ctx context.Context, c *config.Config, run runID) (*await, error) {
-	tail, err := ops.NewTail(ctx, c, c.Kafka.StatusTopic)
-	if err != nil {
-		return nil, err
-	}
-	return &await{tail: tail, run: run, ledger: newLedger()}, nil
-}
-
 // follow notes the run's final events until ctx ends.
 func (a *await) follow(ctx context.Context) error {
-	return a.tail.Each(ctx, func(r *kgo.Record) bool {
+	for r, err := range a.follower.Records(ctx) {
+		if err != nil {
+			return err
+		}
 		if n, ours := a.run.number(r.Key); ours {
 			a.note(n, r)
 		}
-		return true
-	})
+	}
+	return nil // not reached: Records ends with an error
 }
 
 func (a *await) note(n uint64, r *kgo.Record) {

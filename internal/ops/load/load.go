@@ -105,11 +105,11 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Report, error) {
 		err := p.produce(ctx)
 		return p.report(ctx, c), err
 	}
-	a, err := newAwait(ctx, c, run)
+	follower, err := ops.Follow(ctx, p.client, false, c.Kafka.StatusTopic)
 	if err != nil {
 		return nil, err
 	}
-	defer a.tail.Close()
+	a := &await{follower: follower, run: run, ledger: newLedger()}
 	p.ledger = a.ledger
 	defer watch(o.Progress, p, a)()
 	return runAwaited(ctx, c, p, a)

@@ -2,60 +2,36 @@ package timeline
 
 import (
 	"context"
-	"fmt"
+	"iter"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
-	"messaging-worker/internal/ops/scan"
+	"messaging-worker/internal/ops"
 )
 
-// assign has the client read the topics from now on, or from their start.
-func assign(ctx context.Context, client *kgo.Client, topics []*scan.Topic, fromStart bool) error {
-	offsets := map[string]map[int32]kgo.Offset{}
-	for _, t := range topics {
-		ends, err := t.Ends(ctx)
+// Follow yields the status events of the topics, in the order of each
+// partition, from now on or from their starts. A message id chooses its events
+// alone; empty means all. It ends with an error, the cause of ctx's end or a
+// failure to read; what is no event is left out.
+func Follow(ctx context.Context, sources *ops.Sources, fromStart bool, id string) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		var names []string
+		for _, t := range sources.Topics {
+			names = append(names, t.Name)
+		}
+		follower, err := ops.Follow(ctx, sources.Client, fromStart, names...)
 		if err != nil {
-			return err
+			yield(Event{}, err)
+			return
 		}
-		offsets[t.Name] = map[int32]kgo.Offset{}
-		for partition, end := range ends {
-			offsets[t.Name][partition] = kgo.NewOffset().At(end)
-			if fromStart {
-				offsets[t.Name][partition] = kgo.NewOffset().AtStart()
+		for rec, err := range follower.Records(ctx) {
+			if err != nil {
+				yield(Event{}, err)
+				return
 			}
-		}
-	}
-	client.AddConsumePartitions(offsets)
-	return nil
-}
-
-// Follow calls seen for each status event of the topics, in the order of each
-// partition, from now on or from their start. A message id chooses its events
-// alone; empty is all. Only the end of ctx, whose cause it returns, an error
-// of seen or of Kafka ends it.
-func Follow(ctx context.Context, client *kgo.Client, topics []*scan.Topic, fromStart bool, id string, seen func(Event) error) error {
-	if err := assign(ctx, client, topics, fromStart); err != nil {
-		return err
-	}
-	for {
-		fetches := client.PollFetches(ctx)
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		for _, failed := range fetches.Errors() {
-			return fmt.Errorf("follow %s/%d: %w", failed.Topic, failed.Partition, failed.Err)
-		}
-		for it := fetches.RecordIter(); !it.Done(); {
-			rec := it.Next()
 			if id != "" && string(rec.Key) != id {
 				continue
 			}
-			e, ok := ParseEvent(rec)
-			if !ok {
-				continue // foreign records are not ours to judge
-			}
-			if err := seen(e); err != nil {
-				return err
+			if e, ok := ParseEvent(rec); ok && !yield(e, nil) {
+				return
 			}
 		}
 	}

@@ -1,4 +1,6 @@
-package app
+// Package preflight looks at what a worker would need before one is started: its
+// settings, Kafka and its provider.
+package preflight
 
 import (
 	"cmp"
@@ -10,9 +12,10 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"messaging-worker/internal/app"
 	"messaging-worker/internal/config"
+	"messaging-worker/internal/kafka"
 	"messaging-worker/internal/models"
-	"messaging-worker/internal/ops"
 	"messaging-worker/internal/ops/cluster"
 )
 
@@ -25,47 +28,41 @@ func Problems(lookup config.Lookup, channel models.Channel) (*config.Config, []s
 		return nil, wrong.Problems
 	}
 	var problems []string
-	if _, err := ops.KafkaOptions(c, "").Client(zerolog.Nop()); err != nil {
+	if _, err := kafka.FromSettings(&c.Kafka, "").Client(zerolog.Nop()); err != nil {
 		problems = append(problems, "KAFKA: "+err.Error())
 	}
-	p, err := built(c, channel)
-	if err != nil {
+	if hasMock(c) {
+		return c, problems
+	}
+	if provider, _, err := app.OpenProvider(c); err != nil {
 		problems = append(problems, err.Error())
-	} else if p.provider != nil {
-		_ = p.provider.Close() // it has made no call
+	} else {
+		_ = provider.Close() // it has made no call
 	}
 	return c, problems
 }
 
-// built makes the channel's parts, but for the mock's: it would begin its
-// ledger, and there is nothing to ask it.
-func built(c *config.Config, channel models.Channel) (parts, error) {
-	if c.Provider.Name == "mock" {
-		return parts{}, nil
-	}
-	list := Builders()
-	i := slices.IndexFunc(list, func(b Builder) bool { return b.Channel == channel })
-	return list[i].build(c)
-}
+// hasMock reports whether the provider is the mock, which is not opened: that
+// would truncate its ledger, and it has no probe.
+func hasMock(c *config.Config) bool { return c.Provider.Name == "mock" }
 
-// Check looks at everything that workers of the channels need, as they would:
-// their settings, Kafka, and the provider. Channels are the settings as a tool
-// reads them.
-func Check(ctx context.Context, lookup config.Lookup, channels []*config.Config) []cluster.Finding {
+// Run checks everything that workers of the channels need: their settings,
+// Kafka, and the provider. Channels are the settings as LoadTool reads them.
+func Run(ctx context.Context, lookup config.Lookup, channels []*config.Config) []cluster.Finding {
 	var settings, providers []cluster.Finding
 	for _, c := range channels {
 		s, p := checkWorker(ctx, lookup, models.Channel(c.Channel))
 		settings, providers = append(settings, s), append(providers, p)
 	}
 	list := slices.Concat(settings, cluster.Check(ctx, channels), providers)
-	place := func(f cluster.Finding) int {
-		return slices.IndexFunc(channels, func(c *config.Config) bool { return c.Channel == f.Channel }) // -1: of all
+	rank := func(f cluster.Finding) int { // -1: about all channels
+		return slices.IndexFunc(channels, func(c *config.Config) bool { return c.Channel == f.Channel })
 	}
-	slices.SortStableFunc(list, func(a, b cluster.Finding) int { return cmp.Compare(place(a), place(b)) })
+	slices.SortStableFunc(list, func(a, b cluster.Finding) int { return cmp.Compare(rank(a), rank(b)) })
 	return list
 }
 
-// checkWorker looks at what needs no Kafka.
+// checkWorker makes the checks that need no Kafka.
 func checkWorker(ctx context.Context, lookup config.Lookup, channel models.Channel) (settings, provider cluster.Finding) {
 	settings = cluster.Finding{Channel: string(channel), Check: "settings", Verdict: cluster.OK, Seen: "a worker would start with them"}
 	provider = cluster.Finding{Channel: string(channel), Check: "provider", Verdict: cluster.Skipped, Seen: "the settings are not right"}
@@ -75,25 +72,29 @@ func checkWorker(ctx context.Context, lookup config.Lookup, channel models.Chann
 		settings.Advice = "set them right in the environment or in .env; msgctl config print " + string(channel) + " shows where each one comes from"
 		return settings, provider
 	}
-	provider.Verdict, provider.Seen, provider.Advice = askProvider(ctx, c, channel)
+	provider.Verdict, provider.Seen, provider.Advice = probeProvider(ctx, c)
 	return settings, provider
 }
 
-// askProvider makes the probe of a worker's breaker: it sends nothing.
-func askProvider(ctx context.Context, c *config.Config, channel models.Channel) (verdict cluster.Verdict, seen, advice string) {
+// probeProvider makes the probe of a worker's breaker: it sends nothing.
+func probeProvider(ctx context.Context, c *config.Config) (verdict cluster.Verdict, seen, advice string) {
+	const nothing = " has nothing to ask"
 	name := c.Provider.Name
-	p, err := built(c, channel)
-	switch {
-	case err != nil:
-		return cluster.Fail, err.Error(), "mend the setting"
-	case p.probe == nil:
-		return cluster.OK, name + " has nothing to ask", ""
+	if hasMock(c) {
+		return cluster.OK, name + nothing, ""
 	}
-	defer p.provider.Close()
+	provider, probe, err := app.OpenProvider(c)
+	if err != nil {
+		return cluster.Fail, err.Error(), "mend the setting"
+	}
+	defer provider.Close()
+	if probe == nil {
+		return cluster.OK, name + nothing, ""
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.Worker.ProviderTimeout)
 	defer cancel()
 	begin := time.Now()
-	if err := p.probe(ctx); err != nil {
+	if err := probe(ctx); err != nil {
 		return cluster.Fail, name + ": " + err.Error(), providerAdvice(name)
 	}
 	return cluster.OK, name + " takes our credentials, in " + time.Since(begin).Round(time.Millisecond).String(), ""

@@ -1,17 +1,18 @@
-package app_test
+package dev_test
 
 import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"messaging-worker/internal/app"
+	"github.com/rs/zerolog"
+
+	"messaging-worker/internal/dev"
 )
 
 // view is an output that ends the show when it has shown enough.
@@ -38,7 +39,7 @@ func TestDevEndsOnCtrlC(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	v := &view{stop: stop}
-	err := app.Dev(ctx, app.DevOptions{Rate: 50, LogLevel: "error", Out: v, Log: io.Discard})
+	err := dev.Run(ctx, dev.Options{Rate: 50, Out: v, Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,30 +49,14 @@ func TestDevEndsOnCtrlC(t *testing.T) {
 	}
 }
 
-// The port is taken by whoever listens there; what is on it plays no part.
-func TestDevSaysThatItsPortIsTaken(t *testing.T) {
-	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	err = app.Dev(t.Context(), app.DevOptions{
-		Port: l.Addr().(*net.TCPAddr).Port, Rate: 1, LogLevel: "error", Out: io.Discard, Log: io.Discard,
-	})
-	if err == nil || !strings.Contains(err.Error(), "--port") {
-		t.Errorf("Dev on a port that is taken: %v, want an error that names --port", err)
-	}
-}
-
 // A stack that does not come up leaves nothing of the workers behind. No other
 // test may run meanwhile: their clients would be taken for ours.
 func TestDevClosesWorkersThatNeverRan(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stop() // the workers are built without Kafka, the traffic asks it
-	err := app.Dev(ctx, app.DevOptions{Rate: 1, LogLevel: "error", Out: io.Discard, Log: io.Discard})
+	err := dev.Run(ctx, dev.Options{Rate: 1, Out: io.Discard, Log: zerolog.Nop()})
 	if !errors.Is(err, context.Canceled) {
-		t.Fatalf("Dev: %v, want it cancelled", err)
+		t.Fatalf("Run: %v, want it cancelled", err)
 	}
 	stacks := make([]byte, 1<<20)
 	for end := time.Now().Add(10 * time.Second); ; <-time.After(10 * time.Millisecond) {

@@ -1,4 +1,4 @@
-package ops
+package dev
 
 import (
 	"fmt"
@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"messaging-worker/internal/models"
+	"messaging-worker/internal/ops"
 )
 
-// Tally counts what becomes of produced requests. It is safe for concurrent
+// tally counts what becomes of produced requests. It is safe for concurrent
 // use.
-type Tally struct {
+type tally struct {
 	mu       sync.Mutex
-	waiting  map[string]track // by message id
+	open     map[string]track // by message id
 	channels map[models.Channel]*score
 }
 
@@ -31,29 +32,29 @@ type score struct {
 	times                   []time.Duration
 }
 
-// NewTally makes an empty tally.
-func NewTally() *Tally {
-	t := &Tally{waiting: map[string]track{}, channels: map[models.Channel]*score{}}
+// newTally makes an empty tally.
+func newTally() *tally {
+	t := &tally{open: map[string]track{}, channels: map[models.Channel]*score{}}
 	for _, c := range models.Channels() {
 		t.channels[c] = &score{failed: map[string]int{}}
 	}
 	return t
 }
 
-// Produced notes a request that is on its way.
-func (t *Tally) Produced(r Request) {
+// produced notes a request that is on its way.
+func (t *tally) produced(r ops.Request) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.waiting[r.MessageID] = track{r.Scenario, time.Now()}
+	t.open[r.MessageID] = track{r.Scenario, time.Now()}
 	t.channels[r.Channel].produced++
 }
 
-// Saw notes an event. It returns the request's scenario and how long it has
+// saw notes an event. It returns the request's scenario and how long it has
 // been on its way, and false for a request that is not of this tally.
-func (t *Tally) Saw(ev models.StatusEvent) (scenario string, age time.Duration, ours bool) {
+func (t *tally) saw(ev models.StatusEvent) (scenario string, age time.Duration, ours bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	w, ok := t.waiting[ev.MessageID]
+	w, ok := t.open[ev.MessageID]
 	if !ok {
 		return "", 0, false
 	}
@@ -69,7 +70,7 @@ func (t *Tally) Saw(ev models.StatusEvent) (scenario string, age time.Duration, 
 	}
 	if ev.EventType == models.EventSent || ev.EventType == models.EventFailed {
 		s.times = append(s.times, age)
-		delete(t.waiting, ev.MessageID)
+		delete(t.open, ev.MessageID)
 	}
 	return w.scenario, age, true
 }
@@ -83,15 +84,15 @@ func class(text string) string {
 	return word
 }
 
-// Waiting returns how many requests have no outcome yet.
-func (t *Tally) Waiting() int {
+// waiting returns how many requests have no outcome yet.
+func (t *tally) waiting() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.waiting)
+	return len(t.open)
 }
 
-// Write prints a table with a line a channel.
-func (t *Tally) Write(w io.Writer) error {
+// write prints a table with a line a channel.
+func (t *tally) write(w io.Writer) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	types := []string{"permanent", "transient", "validation", "unknown"}

@@ -1,0 +1,158 @@
+// Package dev runs everything in one process, for development: an embedded
+// broker, the three workers with mock providers, and sample traffic.
+package dev
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"messaging-worker/internal/app"
+	"messaging-worker/internal/config"
+	"messaging-worker/internal/kafka/embedded"
+	"messaging-worker/internal/models"
+	"messaging-worker/internal/ops"
+)
+
+// Options of the stack.
+type Options struct {
+	Port     int     // of the embedded broker; 0 takes a free one
+	DataDir  string  // kept between runs; empty keeps nothing
+	Messages int     // sample requests to produce; 0 goes on until ctx ends
+	Rate     float64 // sample requests a second
+	Once     bool    // end when all requests have their outcome
+	Colour   bool
+	Out      io.Writer      // what happens to each message, and the summary
+	Log      zerolog.Logger // of the workers
+}
+
+// BrokerError means that the embedded broker did not start.
+type BrokerError struct{ error }
+
+// Unwrap returns the cause.
+func (e BrokerError) Unwrap() error { return e.error }
+
+// Run runs the stack until ctx ends or, with Once, until all traffic has its
+// outcome. It prints what happens to each message, and a summary at the end.
+func Run(ctx context.Context, o Options) error {
+	settings, err := allSettings()
+	if err != nil {
+		return err
+	}
+	var topics, status []string
+	for _, c := range settings {
+		topics = append(topics, c.Kafka.RequestTopic, c.Kafka.StatusTopic, c.Kafka.DLQTopic)
+		status = append(status, c.Kafka.StatusTopic)
+	}
+	broker, err := embedded.Start(embedded.Options{Port: o.Port, DataDir: o.DataDir, Topics: topics})
+	if err != nil {
+		return BrokerError{err}
+	}
+	defer broker.Close()
+	for _, c := range settings {
+		c.Kafka.Brokers = broker.Addrs()
+	}
+	workers, err := build(ctx, settings, o.Log)
+	if err != nil {
+		return err
+	}
+	traffic, err := ops.NewTraffic(ctx, settings[0], status...)
+	if err != nil {
+		return errors.Join(err, discard(workers))
+	}
+	defer traffic.Close()
+	s := &stack{settings, workers, traffic, &view{out: o.Out, colour: o.Colour, tally: newTally()}}
+	s.view.greet(broker.Addrs()[0], settings, workers)
+	return s.run(ctx, o)
+}
+
+// stack is what Run runs, beside the broker.
+type stack struct {
+	settings []*config.Config
+	workers  []*app.App // in the order of settings
+	traffic  *ops.Traffic
+	view     *view
+}
+
+// run starts everything, waits until the traffic is over, and stops the workers
+// as a signal would.
+func (s *stack) run(ctx context.Context, o Options) error {
+	working, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(nil)
+	var workers sync.WaitGroup
+	results := make([]error, len(s.workers))
+	for i, w := range s.workers {
+		workers.Go(func() {
+			if results[i] = w.Run(working); results[i] != nil {
+				stop(results[i])
+			}
+		})
+	}
+	following, unfollow := context.WithCancel(working)
+	var follower sync.WaitGroup
+	outcome := make(chan struct{}, 1)
+	follower.Go(func() {
+		if err := s.follow(following, outcome); err != nil {
+			stop(err)
+		}
+	})
+
+	producing, end := context.WithCancel(ctx)
+	defer context.AfterFunc(working, end)()
+	produced := s.produce(producing, o)
+	for produced == nil && producing.Err() == nil && (!o.Once || s.view.tally.waiting() > 0) {
+		select {
+		case <-outcome:
+		case <-producing.Done():
+		}
+	}
+	end()
+	stop(nil)
+	workers.Wait()
+	unfollow()
+	follower.Wait()
+	s.view.print("\n")
+	return errors.Join(produced, errors.Join(results...), s.view.tally.write(o.Out))
+}
+
+// produce writes the sample traffic once all workers are ready, all scenarios
+// on all channels in turn. The end of ctx is no error.
+func (s *stack) produce(ctx context.Context, o Options) error {
+	for _, w := range s.workers {
+		for !w.Ready() {
+			if !wait(ctx, 50*time.Millisecond) {
+				return nil
+			}
+		}
+	}
+	scenarios := ops.Scenarios()
+	for n := 0; o.Messages == 0 || n < o.Messages; n++ {
+		c := s.settings[n%len(s.settings)]
+		r, err := ops.Sample(models.Channel(c.Channel), scenarios[n/len(s.settings)%len(scenarios)], n)
+		if err != nil {
+			return err
+		}
+		s.view.tally.produced(r)
+		if err := s.traffic.Produce(ctx, &r, c.Kafka.RequestTopic); err != nil && ctx.Err() == nil {
+			return err
+		}
+		if !wait(ctx, time.Duration(float64(time.Second)/o.Rate)) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// wait waits for d and reports whether ctx let it.
+func wait(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,61 @@
+package ops
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Follower reads what is written to topics.
+type Follower struct{ client *kgo.Client }
+
+// Follow has a client that consumes nothing yet read the topics: from their
+// starts, or from their present ends, so that no record written after Follow
+// returns is missed. A client that reads committed records begins where the
+// first open transaction does.
+func Follow(ctx context.Context, client *kgo.Client, fromStart bool, topics ...string) (*Follower, error) {
+	admin := kadm.NewClient(client)
+	list := admin.ListCommittedOffsets
+	if fromStart {
+		list = admin.ListStartOffsets
+	}
+	offsets, err := list(ctx, topics...)
+	if err == nil {
+		err = offsets.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask where to begin to follow: %w", err)
+	}
+	client.AddConsumePartitions(offsets.KOffsets())
+	return &Follower{client}, nil
+}
+
+// Records yields the records as they are written, in the order of each
+// partition. It ends with an error: the cause of ctx's end, or a failure to
+// read. A broker that is away for a while is none.
+func (f *Follower) Records(ctx context.Context) iter.Seq2[*kgo.Record, error] {
+	return func(yield func(*kgo.Record, error) bool) {
+		for {
+			fetches := f.client.PollFetches(ctx)
+			if ctx.Err() != nil {
+				yield(nil, context.Cause(ctx))
+				return
+			}
+			for _, failed := range fetches.Errors() {
+				if !kerr.IsRetriable(failed.Err) && !kgo.IsRetryableBrokerErr(failed.Err) {
+					yield(nil, fmt.Errorf("follow %s/%d: %w", failed.Topic, failed.Partition, failed.Err))
+					return
+				}
+			}
+			for records := fetches.RecordIter(); !records.Done(); {
+				if !yield(records.Next(), nil) {
+					return
+				}
+			}
+		}
+	}
+}
