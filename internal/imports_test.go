@@ -49,16 +49,17 @@ func rules() []rule {
 		{path: "internal/models", may: leaf},
 		{path: "internal/message", may: []string{"internal/models"}},
 		{path: "internal/health", may: leaf},
+		{path: "internal/lifetime", may: leaf},
 
 		{path: "internal/kafka", may: []string{"internal/config"}, client: true},
 		{path: "internal/kafka/embedded", may: leaf, client: true},
-		{path: "internal/kafka/consumer", may: []string{"internal/kafka", "internal/kafka/journal", "internal/message", "internal/models"}, client: true},
+		{path: "internal/kafka/consumer", may: []string{"internal/kafka", "internal/kafka/journal", "internal/lifetime", "internal/message", "internal/models"}, client: true},
 		{path: "internal/kafka/journal", may: []string{"internal/kafka", "internal/message", "internal/models"}, client: true},
 		{path: "internal/kafka/producer", may: []string{"internal/kafka"}, client: true},
 		{path: "internal/kafka/publisher", may: []string{"internal/kafka", "internal/kafka/producer", "internal/models"}, client: true},
 
-		{path: "internal/telemetry", may: []string{"internal/adapters/common", "internal/message", "internal/models", "internal/worker"}},
-		{path: "internal/worker", may: []string{"internal/adapters/common", "internal/message", "internal/models"}},
+		{path: "internal/telemetry", may: []string{"internal/adapters/common", "internal/lifetime", "internal/message", "internal/models", "internal/worker"}},
+		{path: "internal/worker", may: []string{"internal/adapters/common", "internal/lifetime", "internal/message", "internal/models"}},
 
 		{path: "internal/adapters/common", may: []string{"internal/models", "internal/util"}},
 		{path: "internal/adapters/httpapi", may: []string{"internal/adapters/common", "internal/models", "internal/providers/api"}},

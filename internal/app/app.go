@@ -18,6 +18,7 @@ import (
 	"messaging-worker/internal/kafka"
 	"messaging-worker/internal/kafka/consumer"
 	"messaging-worker/internal/kafka/publisher"
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/providers/email/smtp"
@@ -133,8 +134,8 @@ func (a *App) connect(channel worker.Channel, b Builder, name string) error {
 		MaxPendingMessages: c.Worker.MaxPendingMessages, MaxPendingBytes: int64(c.Worker.MaxPendingBytes),
 		AtMostOnce: !c.Kafka.CommitOnSuccessOnly,
 		PollBeat:   a.poll.Beat, PollEnd: a.draining, CommitBeat: a.commit.Beat, Log: a.log,
-	}, func(ctx, calls context.Context, rec *models.Record, progress message.Progress, lease *consumer.Lease) error {
-		return run(ctx, calls, rec, progress, lease)
+	}, func(life *lifetime.Lifetime, rec *models.Record, progress message.Progress, lease *consumer.Lease) error {
+		return run(life, rec, progress, lease)
 	})
 	if err != nil {
 		return setting("KAFKA", err)
@@ -162,26 +163,25 @@ func (a *App) Ready() bool { return a.health.Ready() }
 // means that every provider call under way ended in time. Run may be called
 // once; afterwards the App is closed.
 func (a *App) Run(ctx context.Context) error {
-	hard, cut := context.WithCancel(context.WithoutCancel(ctx))
-	defer cut()
+	life := lifetime.New(context.WithoutCancel(ctx))
+	defer life.Cut(nil)
 	defer context.AfterFunc(ctx, func() {
+		life.Stop(context.Cause(ctx))
 		a.log.Info().Dur("timeout", a.config.ShutdownTimeout).Msg("stopping: provider calls under way may end")
-		time.AfterFunc(a.config.ShutdownTimeout, cut)
+		time.AfterFunc(a.config.ShutdownTimeout, func() { life.Cut(nil) })
 	})()
 
-	serving, stopServing := context.WithCancel(hard)
+	serving, stopServing := context.WithCancel(life.Calls())
 	defer stopServing()
-	fatal, fail := context.WithCancelCause(ctx)
-	defer fail(nil)
 	var side sync.WaitGroup
 	side.Go(func() {
 		if err := health.Serve(serving, a.listener, a.handler()); err != nil {
-			fail(err)
+			life.Stop(err)
 		}
 	})
 	side.Go(func() {
 		if err := a.serveDebug(serving); err != nil {
-			fail(err)
+			life.Stop(err)
 		}
 	})
 	side.Go(func() { a.summarize(serving) })
@@ -192,12 +192,12 @@ func (a *App) Run(ctx context.Context) error {
 		Str("topic", a.config.Kafka.RequestTopic).Str("group", a.config.Kafka.Group).
 		Str("provider", a.config.Provider.Name).Str("version", Version()).Msg("started")
 
-	err := a.consumer.Run(fatal, hard)
+	err := a.consumer.Run(life)
 	a.commit.End()
-	if ctx.Err() == nil && fatal.Err() != nil {
-		err = errors.Join(context.Cause(fatal), err)
+	if ctx.Err() == nil && life.Waiting().Err() != nil {
+		err = errors.Join(context.Cause(life.Waiting()), err)
 	}
-	err = errors.Join(err, a.flush(hard))
+	err = errors.Join(err, a.flush(life.Calls()))
 	stopServing()
 	side.Wait()
 	a.closeTraces(context.WithoutCancel(ctx))

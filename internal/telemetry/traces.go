@@ -19,6 +19,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker"
@@ -87,16 +88,16 @@ func (t *Traces) Close(ctx context.Context) error {
 }
 
 // Handle takes one record to its outcome, as worker.Engine.Handle does.
-type Handle func(ctx, calls context.Context, rec *models.Record, p message.Progress, c worker.Lease) error
+type Handle func(life *lifetime.Lifetime, rec *models.Record, p message.Progress, c worker.Lease) error
 
 // Handle gives each record that inner takes a span, a child of the span that
 // the record's traceparent names and linked to it, as the semantic conventions
 // for messaging ask of a process span. Inner sees a copy of the record that
 // carries the span's own traceparent.
 func (t *Traces) Handle(inner Handle) Handle {
-	return func(ctx, calls context.Context, rec *models.Record, p message.Progress, c worker.Lease) error {
+	return func(life *lifetime.Lifetime, rec *models.Record, p message.Progress, c worker.Lease) error {
 		headers := carrier(rec.Headers)
-		parent := t.context.Extract(context.WithoutCancel(ctx), &headers)
+		parent := t.context.Extract(context.WithoutCancel(life.Calls()), &headers)
 		var links []trace.Link
 		if producer := trace.SpanContextFromContext(parent); producer.IsValid() {
 			links = append(links, trace.Link{SpanContext: producer})
@@ -116,7 +117,7 @@ func (t *Traces) Handle(inner Handle) Handle {
 		own := t.within(parent, rec)
 		t.spans.Store(own, parent)
 		defer t.spans.Delete(own)
-		err := inner(trace.ContextWithSpan(ctx, span), trace.ContextWithSpan(calls, span), own, p, c)
+		err := inner(life.With(func(ctx context.Context) context.Context { return trace.ContextWithSpan(ctx, span) }), own, p, c)
 		if err != nil { // not an outcome: the record will be read again
 			span.SetStatus(codes.Error, "left unfinished")
 		}

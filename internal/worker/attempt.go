@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/models"
 )
 
@@ -29,24 +30,24 @@ type result struct {
 // attempt makes the next round of provider calls, one for each unit that is
 // still open, and folds their results into m. An error means that the worker
 // is stopping; then no call is under way any more.
-func (e *Engine) attempt(ctx, calls context.Context, m *job) error {
+func (e *Engine) attempt(life *lifetime.Lifetime, m *job) error {
 	units := m.openUnits()
 	places := len(units)
 	if e.opts.Pace.PerSender() {
 		places = 1 // the others come as their sender's rate lets them
 	}
-	if err := e.enter(ctx, calls, m, places, joined(units)); err != nil {
-		return errors.Join(err, m.lastWords(calls))
+	if err := e.enter(life, m, places, joined(units)); err != nil {
+		return errors.Join(err, m.lastWords(life.Calls()))
 	}
-	if err := e.announce(ctx, calls, m); err != nil {
+	if err := e.announce(life, m); err != nil {
 		e.gate.Withdraw(places)
 		return err
 	}
 	m.say(calling, time.Time{})
-	results := e.run(ctx, calls, m, units)
+	results := e.run(life, m, units)
 	for _, r := range results {
-		if r.failure != nil && calls.Err() != nil {
-			return context.Cause(calls) // the call was cut: nobody knows its outcome
+		if r.failure != nil && life.Calls().Err() != nil {
+			return context.Cause(life.Calls()) // the call was cut: nobody knows its outcome
 		}
 	}
 	m.absorb(results)
@@ -131,9 +132,9 @@ func (e *Engine) held(m *job, recipients []int) bool {
 
 // announce publishes the attempt and waits for its acknowledgement: no call
 // is made that the status topic does not know of.
-func (e *Engine) announce(ctx, calls context.Context, m *job) error {
+func (e *Engine) announce(life *lifetime.Lifetime, m *job) error {
 	if m.lease.AtMostOnce() && !m.begun {
-		if err := m.lease.CommitBeforeCall(ctx); err != nil {
+		if err := m.lease.CommitBeforeCall(life.Waiting()); err != nil {
 			return fmt.Errorf("commit before the first call: %w", err)
 		}
 		m.begun = true
@@ -141,7 +142,7 @@ func (e *Engine) announce(ctx, calls context.Context, m *job) error {
 	m.attempt++
 	m.run, m.unmade = m.unmade+1, 0
 	m.publish(models.EventAttempt, nil, "")
-	if err := lastChance(ctx, calls, m.flush); err != nil {
+	if err := lastChance(life.Waiting(), life.Calls(), m.flush); err != nil {
 		return err
 	}
 	m.unkeep()
@@ -150,10 +151,10 @@ func (e *Engine) announce(ctx, calls context.Context, m *job) error {
 
 // run makes the calls of a round and settles their recipients. Until the
 // round's last call has ended no event tells of the others: the lease does.
-func (e *Engine) run(ctx, calls context.Context, m *job, units [][]int) []result {
+func (e *Engine) run(life *lifetime.Lifetime, m *job, units [][]int) []result {
 	results := make([]result, len(units))
 	if len(units) == 1 {
-		results[0] = e.call(ctx, calls, m, units[0], false)
+		results[0] = e.call(life, m, units[0], false)
 		m.settleBy(&results[0])
 		return results
 	}
@@ -164,7 +165,7 @@ func (e *Engine) run(ctx, calls context.Context, m *job, units [][]int) []result
 	)
 	for i, unit := range units {
 		wg.Go(func() {
-			r := e.call(ctx, calls, m, unit, i > 0 && e.opts.Pace.PerSender())
+			r := e.call(life, m, unit, i > 0 && e.opts.Pace.PerSender())
 			mu.Lock()
 			defer mu.Unlock()
 			results[i] = r
@@ -180,19 +181,19 @@ func (e *Engine) run(ctx, calls context.Context, m *job, units [][]int) []result
 
 // call makes one provider call in a slot of its own. Later says that its place
 // ahead is still to be had.
-func (e *Engine) call(ctx, calls context.Context, m *job, recipients []int, later bool) result {
+func (e *Engine) call(life *lifetime.Lifetime, m *job, recipients []int, later bool) result {
 	for {
-		ticket, err := e.start(ctx, calls, m, recipients, later)
+		ticket, err := e.start(life, m, recipients, later)
 		if err != nil {
 			return notStarted(recipients)
 		}
-		r := e.callNow(calls, m, recipients, ticket)
-		if r.failure == nil || !r.failure.NotCalled || calls.Err() != nil {
+		r := e.callNow(life.Calls(), m, recipients, ticket)
+		if r.failure == nil || !r.failure.NotCalled || life.Calls().Err() != nil {
 			e.gate.Release(ticket)
 			return r
 		}
 		e.gate.Return(ticket)
-		if ctx.Err() != nil { // it had its last chance
+		if life.Waiting().Err() != nil { // it had its last chance
 			e.gate.Withdraw(1)
 			return notStarted(recipients)
 		}
@@ -248,17 +249,17 @@ func (e *Engine) heed(m *job, recipients []int, ticket Ticket, f *common.Failure
 
 // start takes a slot while the record is ours for certain, the provider may be
 // called, and the rates allow one more.
-func (e *Engine) start(ctx, calls context.Context, m *job, recipients []int, later bool) (ticket Ticket, err error) {
-	ctx, cancel := e.untilExpiry(ctx, m)
+func (e *Engine) start(life *lifetime.Lifetime, m *job, recipients []int, later bool) (ticket Ticket, err error) {
+	ctx, cancel := e.untilExpiry(life.Waiting(), m)
 	defer cancel()
-	waiting, cancelWaiting := e.untilExpiry(calls, m)
-	defer cancelWaiting()
+	calls, cancelCalls := e.untilExpiry(life.Calls(), m)
+	defer cancelCalls()
 	if later {
-		if err := lastChance(ctx, waiting, func(ctx context.Context) error { return e.admit(ctx, m, 1, recipients) }); err != nil {
+		if err := lastChance(ctx, calls, func(ctx context.Context) error { return e.admit(ctx, m, 1, recipients) }); err != nil {
 			return ticket, err
 		}
 	}
-	err = lastChance(ctx, waiting, func(ctx context.Context) (err error) {
+	err = lastChance(ctx, calls, func(ctx context.Context) (err error) {
 		ticket, err = e.slot(ctx, m)
 		return err
 	})

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 )
@@ -115,13 +116,12 @@ const grace = time.Second
 // Handle takes one record to its final outcome and publishes that outcome.
 //
 // A nil error means the outcome is durable and the offset may be committed,
-// whether or not the message was sent. An error means that ctx or calls has
-// ended: ctx ends the waits of the message, calls also the provider calls
-// under way. Progress is how far earlier owners of the partition got with the
-// record: the message goes on from there and repeats no event.
-func (e *Engine) Handle(
-	ctx, calls context.Context, rec *models.Record, progress message.Progress, lease Lease,
-) error {
+// whether or not the message was sent. An error means that life has ended: a
+// stop ends the waits of the message, a cut also the provider calls under way.
+// Progress is how far earlier owners of the partition got with the record: the
+// message goes on from there and repeats no event.
+func (e *Engine) Handle(life *lifetime.Lifetime, rec *models.Record, progress message.Progress, lease Lease) error {
+	ctx, calls := life.Waiting(), life.Calls()
 	if ctx.Err() != nil && !passed(ctx, lease) {
 		return context.Cause(ctx)
 	}
@@ -137,11 +137,11 @@ func (e *Engine) Handle(
 	if !progress.Queued {
 		m.publish(models.EventQueued, nil, "")
 	}
-	if ended, err := e.resume(ctx, calls, m, progress); ended || err != nil {
+	if ended, err := e.resume(life, m, progress); ended || err != nil {
 		return err
 	}
 	for {
-		err := e.attempt(ctx, calls, m)
+		err := e.attempt(life, m)
 		switch {
 		case errors.Is(err, errExpired):
 			return e.expired(calls, m)

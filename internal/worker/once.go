@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"messaging-worker/internal/lifetime"
 )
 
 // Where the lease is AtMostOnce, the end of ctx has two meanings. A record
@@ -19,15 +21,15 @@ func passed(ctx context.Context, lease Lease) bool {
 
 // enter is admit. When ctx ends, a message that nobody would read again has a
 // grace more.
-func (e *Engine) enter(ctx, calls context.Context, m *job, places int, recipients []int) error {
-	err := e.admit(ctx, m, places, recipients)
+func (e *Engine) enter(life *lifetime.Lifetime, m *job, places int, recipients []int) error {
+	err := e.admit(life.Waiting(), m, places, recipients)
 	if err == nil || errors.Is(err, errExpired) {
 		return err
 	}
-	if m.begun = m.begun || passed(ctx, m.lease); !m.begun {
+	if m.begun = m.begun || passed(life.Waiting(), m.lease); !m.begun {
 		return err
 	}
-	last, cancel := context.WithTimeoutCause(calls, grace, context.Cause(ctx))
+	last, cancel := context.WithTimeoutCause(life.Calls(), grace, context.Cause(life.Waiting()))
 	defer cancel()
 	return e.admit(last, m, places, recipients)
 }

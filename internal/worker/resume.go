@@ -1,10 +1,10 @@
 package worker
 
 import (
-	"context"
 	"errors"
 	"time"
 
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 )
@@ -23,23 +23,23 @@ var (
 //
 // An attempt without an outcome was under way: it counts as spent and may have
 // been accepted. So a request that kills its worker comes to an end too.
-func (e *Engine) resume(ctx, calls context.Context, m *job, p message.Progress) (ended bool, err error) {
+func (e *Engine) resume(life *lifetime.Lifetime, m *job, p message.Progress) (ended bool, err error) {
 	if p.Attempts == 0 && p.Runs == 0 {
 		return false, nil
 	}
 	m.restore(p)
 	switch {
 	case m.delivered():
-		return true, e.sent(calls, m)
+		return true, e.sent(life.Calls(), m)
 	case !m.open():
-		return true, e.failed(calls, m)
+		return true, e.failed(life.Calls(), m)
 	case m.attempt >= e.opts.MaxAttempts, p.UnderWay && e.opts.AmbiguousToDLQ:
-		return true, e.failed(calls, m)
+		return true, e.failed(life.Calls(), m)
 	case p.UnderWay:
 		return false, nil
 	}
-	if err := e.waitAside(ctx, m, p.NextAt); err != nil {
-		return true, errors.Join(err, m.lastWords(calls))
+	if err := e.waitAside(life.Waiting(), m, p.NextAt); err != nil {
+		return true, errors.Join(err, m.lastWords(life.Calls()))
 	}
 	return false, nil
 }

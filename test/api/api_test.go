@@ -21,6 +21,7 @@ import (
 	"messaging-worker/internal/adapters/common"
 	smsadapter "messaging-worker/internal/adapters/sms"
 	whatsappadapter "messaging-worker/internal/adapters/whatsapp"
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/providers/api"
@@ -123,7 +124,7 @@ func run(t *testing.T, c worker.Channel, concurrency int, limit time.Duration, d
 		CallTimeout: limit, RetryAfterMax: 10 * time.Minute, AmbiguousToDLQ: dlq,
 	})
 	rec := &models.Record{Topic: "r", Value: []byte(value), Timestamp: time.Now()}
-	if err := e.Handle(t.Context(), t.Context(), rec, message.Progress{}, ours{}); err != nil {
+	if err := e.Handle(lifetime.New(t.Context()), rec, message.Progress{}, ours{}); err != nil {
 		t.Fatal(err)
 	}
 	return k

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/providers/api"
@@ -53,7 +54,7 @@ func twelve(t *testing.T, kind string, c worker.Channel) (s worker.BreakerState,
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			_ = e.Handle(ctx, ctx, &models.Record{Value: []byte(request(kind, 1, text, ""))}, message.Progress{}, ours{})
+			_ = e.Handle(lifetime.New(ctx), &models.Record{Value: []byte(request(kind, 1, text, ""))}, message.Progress{}, ours{})
 		}()
 		select {
 		case <-ended:

@@ -21,6 +21,7 @@ import (
 	"messaging-worker/internal/adapters/whatsapp"
 	"messaging-worker/internal/kafka"
 	"messaging-worker/internal/kafka/publisher"
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	emailprovider "messaging-worker/internal/providers/email"
@@ -90,7 +91,7 @@ func (l *line) handle(t *testing.T, channel models.Channel, value []byte, progre
 	rec := &models.Record{
 		Topic: "requests", Partition: int32(n % 12), Offset: n, Timestamp: time.UnixMilli(1760607000123), Value: value, Headers: headers,
 	}
-	if err := l.engines[channel].Handle(t.Context(), t.Context(), rec, progress, free{}); err != nil {
+	if err := l.engines[channel].Handle(lifetime.New(t.Context()), rec, progress, free{}); err != nil {
 		t.Errorf("Handle = %v", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker"
@@ -235,7 +236,7 @@ func TestNoCallBeforeItsAttemptIsAcknowledged(t *testing.T) {
 		}}, 1)
 		b.held = make(chan struct{})
 		done := make(chan error, 1)
-		go func() { done <- b.engine.Handle(t.Context(), t.Context(), record(), message.Progress{}, &lease{}) }()
+		go func() { done <- b.engine.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{}) }()
 		time.Sleep(time.Hour) // an outage of Kafka stops progress, and fails nothing
 		b.want(t, "queued 0", "attempt 1")
 		if called {
@@ -263,7 +264,7 @@ func TestBackoffHoldsNoSlot(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() {
-				if err := b.engine.Handle(t.Context(), t.Context(), record(), message.Progress{}, &lease{}); err != nil {
+				if err := b.engine.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{}); err != nil {
 					t.Errorf("Handle = %v, want nil", err)
 				}
 			})
@@ -342,11 +343,11 @@ func TestCallsHaveADeadline(t *testing.T) {
 // what Handle came to.
 func stopped(t *testing.T, b *bench, after time.Duration, begin func(context.Context) error) error {
 	t.Helper()
-	ctx, stop := context.WithCancel(t.Context())
+	life := lifetime.New(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- b.engine.Handle(ctx, t.Context(), record(), message.Progress{}, &lease{begin: begin}) }()
+	go func() { done <- b.engine.Handle(life, record(), message.Progress{}, &lease{begin: begin}) }()
 	time.Sleep(after)
-	stop()
+	life.Stop(nil)
 	return <-done
 }
 
@@ -527,14 +528,13 @@ func TestCallsCutByTheEnd(t *testing.T) {
 			<-ctx.Done()
 			return fails(transient())
 		}}, 1)
-		calls, cut := context.WithCancel(t.Context())
-		ctx, stop := context.WithCancel(calls)
+		life := lifetime.New(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- b.engine.Handle(ctx, calls, record(), message.Progress{}, &lease{}) }()
+		go func() { done <- b.engine.Handle(life, record(), message.Progress{}, &lease{}) }()
 		time.Sleep(time.Second)
-		stop()
+		life.Stop(nil)
 		time.Sleep(5 * time.Second)
-		cut()
+		life.Cut(nil)
 		if err := <-done; err == nil {
 			t.Error("Handle = nil, want an error: the message is unfinished")
 		}
@@ -554,7 +554,7 @@ func TestBeginComesBeforeTheFirstCall(t *testing.T) {
 			}
 			return accepted()
 		}}, 1)
-		err := b.engine.Handle(t.Context(), t.Context(), record(), message.Progress{}, &lease{begin: func(context.Context) error {
+		err := b.engine.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{begin: func(context.Context) error {
 			time.Sleep(time.Second)
 			order = append(order, "begin")
 			return nil
@@ -564,7 +564,7 @@ func TestBeginComesBeforeTheFirstCall(t *testing.T) {
 		}
 		refused := errors.New("commit refused")
 		order = nil
-		err = b.engine.Handle(t.Context(), t.Context(), record(), message.Progress{}, &lease{begin: func(context.Context) error { return refused }})
+		err = b.engine.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{begin: func(context.Context) error { return refused }})
 		if !errors.Is(err, refused) || len(order) > 0 {
 			t.Errorf("Handle = %v after %v, want the refusal and no call", err, order)
 		}
@@ -605,7 +605,7 @@ func TestThrottleHoldsEverybody(t *testing.T) {
 				var wg sync.WaitGroup
 				for range 20 {
 					wg.Go(func() {
-						if err := b.engine.Handle(t.Context(), t.Context(), record(), message.Progress{}, &lease{}); err != nil {
+						if err := b.engine.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{}); err != nil {
 							t.Errorf("Handle = %v, want nil", err)
 						}
 					})

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker"
@@ -175,7 +176,7 @@ func (l *lease) Checkpoint(s message.Resolved) {
 // handle runs one message to its end without any stop.
 func (b *bench) handle(t *testing.T) {
 	t.Helper()
-	if err := b.engine.Handle(t.Context(), t.Context(), record(), message.Progress{}, &lease{}); err != nil {
+	if err := b.engine.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{}); err != nil {
 		t.Errorf("Handle = %v, want nil", err)
 	}
 	if n := b.gate.InFlight(); n != 0 {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker"
@@ -80,7 +81,7 @@ func TestThrottleScopes(t *testing.T) {
 					wg.Go(func() {
 						rec := record()
 						rec.Value = []byte(text)
-						if err := b.engine.Handle(t.Context(), t.Context(), rec, message.Progress{}, &lease{}); err != nil {
+						if err := b.engine.Handle(lifetime.New(t.Context()), rec, message.Progress{}, &lease{}); err != nil {
 							t.Errorf("Handle = %v, want nil", err)
 						}
 					})
@@ -127,7 +128,7 @@ func TestHoldOfAPairGrows(t *testing.T) {
 		rec := record()
 		rec.Value = []byte("A 1")
 		for range 2 {
-			if err := b.engine.Handle(t.Context(), t.Context(), rec, message.Progress{}, &lease{}); err != nil {
+			if err := b.engine.Handle(lifetime.New(t.Context()), rec, message.Progress{}, &lease{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -152,16 +153,16 @@ func TestStopDuringAHold(t *testing.T) {
 		b.engine = worker.New(b.channel, b.ledger, b.gate, worker.Options{
 			Channel: models.SMS, MaxAttempts: 2, CallTimeout: time.Second, RetryAfterMax: time.Hour,
 		})
-		ctx, stop := context.WithCancelCause(t.Context())
+		life := lifetime.New(t.Context())
 		rec := record()
 		rec.Value = []byte("A 1")
 		ended := make(chan error, 2)
 		for range 2 {
-			go func() { ended <- b.engine.Handle(ctx, t.Context(), rec, message.Progress{}, &lease{}) }()
+			go func() { ended <- b.engine.Handle(life, rec, message.Progress{}, &lease{}) }()
 			synctest.Wait()
 		}
 		time.Sleep(time.Minute)
-		stop(errStop)
+		life.Stop(errStop)
 		for range 2 {
 			if err := <-ended; err == nil {
 				t.Error("Handle = nil though nothing has ended")
@@ -211,7 +212,7 @@ func TestHoldEndsCallByCall(t *testing.T) {
 		var wg sync.WaitGroup
 		for range messages {
 			wg.Go(func() {
-				if err := b.engine.Handle(t.Context(), t.Context(), record(), message.Progress{}, &lease{}); err != nil {
+				if err := b.engine.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{}); err != nil {
 					t.Errorf("Handle = %v, want nil", err)
 				}
 			})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker"
@@ -62,7 +63,7 @@ func TestCallThatIsNotMadeIsMadeLater(t *testing.T) {
 		var wg sync.WaitGroup
 		for range messages {
 			wg.Go(func() {
-				if err := b.engine.Handle(t.Context(), t.Context(), record(), message.Progress{}, &lease{}); err != nil {
+				if err := b.engine.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{}); err != nil {
 					t.Errorf("Handle = %v, want nil", err)
 				}
 			})
@@ -96,11 +97,11 @@ func TestStopBeforeACallThatIsNotMade(t *testing.T) {
 			f.NotCalled = true
 			return fails(f)
 		}}, 1)
-		ctx, stop := context.WithCancel(t.Context())
+		life := lifetime.New(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- b.engine.Handle(ctx, t.Context(), record(), message.Progress{}, &lease{}) }()
+		go func() { done <- b.engine.Handle(life, record(), message.Progress{}, &lease{}) }()
 		time.Sleep(time.Minute)
-		stop()
+		life.Stop(nil)
 		if err := <-done; err == nil {
 			t.Error("Handle = nil after a stop before any call was made")
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker"
@@ -87,7 +88,7 @@ func (a *account) worker(t *testing.T, failures, messages, concurrency int) (b *
 	var runs, run sync.WaitGroup
 	run.Go(func() { b.Run(ctx) })
 	for range messages {
-		runs.Go(func() { _ = e.Handle(ctx, ctx, record(), message.Progress{}, &lease{}) })
+		runs.Go(func() { _ = e.Handle(lifetime.New(ctx), record(), message.Progress{}, &lease{}) })
 	}
 	return b, runs.Wait, func() { end(); runs.Wait(); run.Wait() }
 }
@@ -156,7 +157,7 @@ func TestRefusedCredentialsOfCalls(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())
 		var runs sync.WaitGroup
 		runs.Go(func() { b.Run(ctx) })
-		runs.Go(func() { _ = e.Handle(ctx, ctx, record(), message.Progress{}, &lease{}) })
+		runs.Go(func() { _ = e.Handle(lifetime.New(ctx), record(), message.Progress{}, &lease{}) })
 		time.Sleep(20 * time.Minute)
 		mu.Lock()
 		want := []time.Duration{0, 0, 5 * time.Second, 15 * time.Second, 35 * time.Second, 75 * time.Second, 155 * time.Second, 315 * time.Second, 615 * time.Second, 915 * time.Second}
@@ -218,7 +219,7 @@ func TestReasonTellsTheNextTry(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())
 		var runs sync.WaitGroup
 		runs.Go(func() { b.Run(ctx) })
-		runs.Go(func() { _ = e.Handle(ctx, ctx, record(), message.Progress{}, &lease{}) })
+		runs.Go(func() { _ = e.Handle(lifetime.New(ctx), record(), message.Progress{}, &lease{}) })
 		time.Sleep(16 * time.Second)
 		mu.Lock()
 		defer mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 )
@@ -107,9 +108,9 @@ func TestStoppedBeforeHandleAtMostOnce(t *testing.T) {
 			b := newBench(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
 				return accepted()
 			}}, 1)
-			ctx, stop := context.WithCancel(t.Context())
-			stop()
-			err := b.engine.Handle(ctx, t.Context(), record(), message.Progress{}, &lease{begin: func(context.Context) error { return refusal }})
+			life := lifetime.New(t.Context())
+			life.Stop(nil)
+			err := b.engine.Handle(life, record(), message.Progress{}, &lease{begin: func(context.Context) error { return refusal }})
 			if (err != nil) != (want == "") || b.String() != want {
 				t.Errorf("Handle = %v after %q, want %q", err, b.String(), want)
 			}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker"
@@ -97,7 +98,7 @@ func outage(t *testing.T, p *provider, messages int, every time.Duration, failur
 	running.Go(func() { breaker.Run(ctx) })
 	for range messages {
 		wg.Go(func() {
-			if err := e.Handle(t.Context(), t.Context(), record(), message.Progress{}, &lease{}); err != nil {
+			if err := e.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{}); err != nil {
 				t.Errorf("Handle = %v, want nil", err)
 			}
 		})
@@ -203,7 +204,7 @@ func TestSlowProbeHoldsUpNothingButTheEnd(t *testing.T) {
 			}
 			return accepted()
 		}}, &ledger{}, gate, worker.Options{Channel: models.SMS, MaxAttempts: 3, CallTimeout: time.Minute, Breaker: b})
-		if err := e.Handle(t.Context(), t.Context(), record(), message.Progress{}, &lease{}); err != nil {
+		if err := e.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{}); err != nil {
 			t.Error(err)
 		}
 		if took := time.Since(start); took != 5*time.Second {
@@ -257,7 +258,7 @@ func TestBreakerOpensAgain(t *testing.T) {
 			f.Unreachable = true
 			return fails(f)
 		}}, &ledger{}, gate, worker.Options{Channel: models.SMS, MaxAttempts: 100, Backoff: worker.Backoff{}, CallTimeout: time.Second, Breaker: b})
-		if err := e.Handle(t.Context(), t.Context(), record(), message.Progress{}, &lease{}); err != nil {
+		if err := e.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{}); err != nil {
 			t.Fatal(err)
 		}
 		// Two failures open it; the probe at once lets one call in, whose
@@ -314,7 +315,7 @@ func TestOneFailureOpensTheBreakerForOneAttempt(t *testing.T) {
 				})
 				ctx, stop := context.WithCancel(t.Context())
 				var wg sync.WaitGroup
-				wg.Go(func() { _ = e.Handle(ctx, ctx, record(), message.Progress{}, &lease{}) })
+				wg.Go(func() { _ = e.Handle(lifetime.New(ctx), record(), message.Progress{}, &lease{}) })
 				synctest.Wait() // it backs off, or has ended
 				if s, _, _ := b.State(); s != tt.want {
 					t.Errorf("the breaker is %v, want %v", s, tt.want)
@@ -356,7 +357,7 @@ func TestBreakerWithoutTraffic(t *testing.T) {
 			return fails(f)
 		}}, &ledger{}, gate, worker.Options{Channel: models.SMS, MaxAttempts: 2, RetryAfterMax: time.Hour, CallTimeout: time.Second, Breaker: b})
 		handled, end := context.WithCancel(t.Context())
-		go func() { _ = e.Handle(handled, handled, record(), message.Progress{}, &lease{}) }()
+		go func() { _ = e.Handle(lifetime.New(handled), record(), message.Progress{}, &lease{}) }()
 		defer end()
 		time.Sleep(time.Minute)
 		b.State() // after the last OnChange, for the race detector
@@ -406,7 +407,7 @@ func TestStaleFailureOpensNothing(t *testing.T) {
 		for _, s := range []script{slow, quick} {
 			e := worker.New(s, &ledger{}, gate, o)
 			wg.Go(func() {
-				if err := e.Handle(t.Context(), t.Context(), record(), message.Progress{}, &lease{}); err != nil {
+				if err := e.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{}); err != nil {
 					t.Error(err)
 				}
 			})
@@ -580,7 +581,7 @@ func TestRates(t *testing.T) {
 						calls++
 						return accepted()
 					}}, fmt.Sprint("sender ", i%tt.senders)}, l, gate, worker.Options{Channel: models.SMS, MaxAttempts: 3, CallTimeout: time.Second, Pace: pace})
-					wg.Go(func() { _ = e.Handle(ctx, ctx, record(), message.Progress{}, &lease{}) })
+					wg.Go(func() { _ = e.Handle(lifetime.New(ctx), record(), message.Progress{}, &lease{}) })
 				}
 				time.Sleep(10*time.Second + time.Millisecond)
 				mu.Lock()
@@ -653,7 +654,7 @@ func TestBreakerWithoutPause(t *testing.T) {
 		e := worker.New(script{recipients: []string{"a"}, send: p.send}, &ledger{}, gate, worker.Options{
 			Channel: models.SMS, MaxAttempts: 3, CallTimeout: time.Second, Breaker: b,
 		})
-		if err := e.Handle(ctx, ctx, record(), message.Progress{}, &lease{}); err != nil {
+		if err := e.Handle(lifetime.New(ctx), record(), message.Progress{}, &lease{}); err != nil {
 			t.Errorf("Handle = %v", err)
 		}
 		time.Sleep(time.Minute)
@@ -708,7 +709,7 @@ func TestRateAfterDoubt(t *testing.T) {
 					}
 					return hold(ctx)
 				}}
-				if err := e.Handle(t.Context(), t.Context(), record(), message.Progress{}, c); err != nil {
+				if err := e.Handle(lifetime.New(t.Context()), record(), message.Progress{}, c); err != nil {
 					t.Errorf("Handle = %v", err)
 				}
 			})
@@ -762,7 +763,7 @@ func TestSenderRateAfterAPause(t *testing.T) {
 				var wg sync.WaitGroup
 				for range 60 {
 					wg.Go(func() {
-						if err := e.Handle(t.Context(), t.Context(), record(), message.Progress{}, &lease{}); err != nil {
+						if err := e.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{}); err != nil {
 							t.Errorf("Handle = %v, want nil", err)
 						}
 					})

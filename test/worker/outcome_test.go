@@ -14,6 +14,7 @@ import (
 
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/kafka/journal"
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker"
@@ -119,7 +120,7 @@ func (x *mixture) run(t *testing.T, progress message.Progress) *ledger {
 		o.MaxAge = time.Minute
 	}
 	x.made = map[int]map[int]told{}
-	if err := worker.New(x, l, worker.NewGate(4), o).Handle(t.Context(), t.Context(), record(), progress, &lease{}); err != nil {
+	if err := worker.New(x, l, worker.NewGate(4), o).Handle(lifetime.New(t.Context()), record(), progress, &lease{}); err != nil {
 		t.Fatal(err)
 	}
 	return l

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker"
@@ -81,7 +82,7 @@ func (w *refusing) give(ctx context.Context, c *lease, answer func() *common.Fai
 		}
 		return accepted()
 	}}, w.ledger, w.gate, w.options)
-	w.runs.Go(func() { _ = e.Handle(ctx, ctx, record(), message.Progress{}, c) })
+	w.runs.Go(func() { _ = e.Handle(lifetime.New(ctx), record(), message.Progress{}, c) })
 }
 
 func (w *refusing) counts() (letters, calls int) {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker"
@@ -51,7 +52,7 @@ func TestGoingOn(t *testing.T) {
 					c.note(call)
 					return accepted()
 				}}, 1)
-				if err := b.engine.Handle(t.Context(), t.Context(), record(), tt.progress, &lease{}); err != nil {
+				if err := b.engine.Handle(lifetime.New(t.Context()), record(), tt.progress, &lease{}); err != nil {
 					t.Fatal(err)
 				}
 				b.want(t, tt.want...)
@@ -76,15 +77,15 @@ func TestTheRestOfTheWaitIsWaited(t *testing.T) {
 		for _, progress := range []message.Progress{{Queued: true, Attempts: 1}, {Queued: true, Runs: 1}} {
 			due = time.Now().Add(42 * time.Second)
 			progress.NextAt = due
-			if err := b.engine.Handle(t.Context(), t.Context(), record(), progress, &lease{}); err != nil {
+			if err := b.engine.Handle(lifetime.New(t.Context()), record(), progress, &lease{}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		b.want(t, "attempt 2", "sent 2", "attempt 1", "sent 1")
 
-		ctx, stop := context.WithCancelCause(t.Context())
-		stop(errors.New("stopping"))
-		if err := b.engine.Handle(ctx, t.Context(), record(), message.Progress{Attempts: 1, NextAt: time.Now().Add(time.Hour)}, &lease{}); err == nil {
+		life := lifetime.New(t.Context())
+		life.Stop(errors.New("stopping"))
+		if err := b.engine.Handle(life, record(), message.Progress{Attempts: 1, NextAt: time.Now().Add(time.Hour)}, &lease{}); err == nil {
 			t.Error("Handle = nil for a message that still waits when the worker stops")
 		}
 	})
@@ -130,7 +131,7 @@ func TestClaimKnowsWhoIsSettled(t *testing.T) {
 			return accepted()
 		}}, 4)
 		c := &lease{}
-		if err := b.engine.Handle(t.Context(), t.Context(), record(), message.Progress{}, c); err != nil {
+		if err := b.engine.Handle(lifetime.New(t.Context()), record(), message.Progress{}, c); err != nil {
 			t.Fatal(err)
 		}
 		want := []message.Resolved{
@@ -157,7 +158,7 @@ func TestNoCallInDoubt(t *testing.T) {
 			}
 			return accepted()
 		}}, 1)
-		err := b.engine.Handle(t.Context(), t.Context(), record(), message.Progress{}, &lease{hold: func(context.Context) error {
+		err := b.engine.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{hold: func(context.Context) error {
 			time.Sleep(time.Hour)
 			return nil
 		}})
@@ -167,10 +168,10 @@ func TestNoCallInDoubt(t *testing.T) {
 		b.want(t, "queued 0", "attempt 1", "sent 1")
 
 		lost, doubt := errors.New("partition lost"), 0
-		calls, cut := context.WithCancelCause(t.Context())
-		err = b.engine.Handle(calls, calls, record(), message.Progress{}, &lease{hold: func(ctx context.Context) error {
+		life := lifetime.New(t.Context())
+		err = b.engine.Handle(life, record(), message.Progress{}, &lease{hold: func(ctx context.Context) error {
 			if doubt++; doubt == 2 { // before the call, its attempt is published
-				cut(lost)
+				life.Cut(lost)
 				return context.Cause(ctx)
 			}
 			return nil

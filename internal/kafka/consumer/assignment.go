@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/kafka/journal"
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 )
@@ -28,8 +29,8 @@ type assignment struct {
 	kick      func(late bool)                        // asks for a commit
 	crew      *crew
 	tally     *tally
-	stop      context.CancelCauseFunc
-	abandon   context.CancelCauseFunc
+	stop      func(cause error)
+	abandon   func(cause error)
 	handlers  sync.WaitGroup
 	outlives  bool // at most once: handlers go on when the partition is gone
 
@@ -56,16 +57,16 @@ type assignment struct {
 	end       int64          // the partition's last stable offset when it was asked for; -1 before that
 }
 
-// newAssignment makes the assignment of a partition. Everything it starts
-// ends when hard does.
+// newAssignment makes the assignment of a partition. Everything that it starts
+// is cut when life is; a stop of life reaches it through halt, once nothing
+// more is polled.
 //
 // At most once, abandon is no more than halt: what is begun is committed and
 // nobody else's, so its calls may end whoever owns the partition by then.
-func (c *Consumer) newAssignment(hard context.Context, partition int32) *assignment {
-	calls, abandon := context.WithCancelCause(hard)
-	ctx, stop := context.WithCancelCause(calls)
+func (c *Consumer) newAssignment(life *lifetime.Lifetime, partition int32) *assignment {
+	own := lifetime.New(life.Calls())
 	a := &assignment{
-		partition: partition, stop: stop, abandon: abandon,
+		partition: partition, stop: own.Stop, abandon: own.Cut,
 		tracker: newTracker(), begun: position{offset: -1, epoch: -1}, sent: -1, committed: -1, end: -1,
 		outlives: c.opts.AtMostOnce,
 		moved:    make(chan struct{}), kept: journal.Kept{}, kick: c.askForCommit, crew: c.crew, tally: &c.tally,
@@ -74,9 +75,9 @@ func (c *Consumer) newAssignment(hard context.Context, partition int32) *assignm
 		a.abandon = a.halt
 	}
 	a.start = func(rec *models.Record, progress message.Progress) {
-		c.crew.start(task{a, ctx.Done(), func() {
+		c.crew.start(task{a, own.Waiting().Done(), func() {
 			defer a.handlers.Done()
-			c.handle(ctx, calls, a, rec, progress)
+			c.handle(own, a, rec, progress)
 		}})
 	}
 	return a

@@ -17,19 +17,17 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/kafka"
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 )
 
 // Handler takes one record to its outcome. A nil error means that the outcome
-// is durable and the offset may be committed; an error means only that ctx or
-// calls has ended, and the record will be read again. With AtMostOnce an error
-// after Lease.CommitBeforeCall has returned nil means that calls has ended, and
-// nobody reads the record again.
-//
-// When ctx ends, the handler starts nothing new and lets provider calls under
-// way end; when calls ends, it cuts those too.
-type Handler func(ctx, calls context.Context, rec *models.Record, progress message.Progress, lease *Lease) error
+// is durable and the offset may be committed; an error means only that life has
+// ended, and the record will be read again. With AtMostOnce an error after
+// Lease.CommitBeforeCall has returned nil means that life was cut, and nobody
+// reads the record again.
+type Handler func(life *lifetime.Lifetime, rec *models.Record, progress message.Progress, lease *Lease) error
 
 // ErrDrain means that a drain ran out of time: provider calls were cut.
 var ErrDrain = errors.New("drain ran out of time; messages whose offset is not committed are read again")
@@ -143,16 +141,13 @@ func New(o Options, handler Handler) (*Consumer, error) {
 	return c, nil
 }
 
-// Run reads until ctx ends, then drains: provider calls under way may end
-// until hard does. It returns nil after a clean drain, ErrDrain when hard
-// ended first, and another error when the group has put us out for good.
-func (c *Consumer) Run(ctx, hard context.Context) error {
-	ctx, fail := context.WithCancelCause(ctx)
-	defer fail(nil)
-	reading, stopReading := context.WithCancel(hard)
-	defer stopReading()
-	defer context.AfterFunc(ctx, stopReading)()
-	opts, err := c.clientOptions(hard, reading, fail)
+// Run reads until life is stopped, then drains: provider calls under way may
+// end until it is cut. It returns nil after a clean drain, ErrDrain when life
+// was cut first, and another error when the group has put us out for good.
+func (c *Consumer) Run(life *lifetime.Lifetime) error {
+	life = life.Child()
+	defer life.Cut(nil)
+	opts, err := c.clientOptions(life)
 	if err != nil {
 		return err
 	}
@@ -163,15 +158,15 @@ func (c *Consumer) Run(ctx, hard context.Context) error {
 	defer c.crew.dismiss()
 	close(c.started)
 
-	committing, stopCommits := context.WithCancel(hard)
+	committing, stopCommits := context.WithCancel(life.Calls())
 	var commits sync.WaitGroup
 	commits.Go(func() { c.commitLoop(committing) })
 	commits.Go(func() { c.measureLoop(committing) })
-	c.pollLoop(ctx, hard)
+	c.pollLoop(life)
 
-	cause := context.Cause(ctx)
-	inTime := c.shutDown(hard, cause)
-	inTime = c.outlast(hard) && inTime
+	cause := context.Cause(life.Waiting())
+	inTime := c.shutDown(life.Calls(), cause)
+	inTime = c.outlast(life.Calls()) && inTime
 	stopCommits()
 	commits.Wait()
 	c.recoveries.Wait()
@@ -185,7 +180,7 @@ func (c *Consumer) Run(ctx, hard context.Context) error {
 }
 
 // shutDown ends everything and leaves the group with its offsets committed.
-func (c *Consumer) shutDown(hard context.Context, cause error) bool {
+func (c *Consumer) shutDown(calls context.Context, cause error) bool {
 	assignments := c.assignments()
 	if isFatal(cause) {
 		// A twin owns our partitions already: what we would still do, it does,
@@ -194,14 +189,14 @@ func (c *Consumer) shutDown(hard context.Context, cause error) bool {
 			a.abandon(cause)
 		}
 	}
-	inTime := drain(hard, append(c.former(assignments), assignments...), cause)
+	inTime := drain(calls, append(c.former(assignments), assignments...), cause)
 	for _, a := range assignments {
 		a.handlers.Wait() // at once: what was not in time is cut
 	}
 	if isFatal(cause) {
 		return inTime
 	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(hard), 5*time.Second)
+	last, cancel := context.WithTimeout(context.WithoutCancel(calls), 5*time.Second)
 	defer cancel()
 	c.commit(last, assignments)
 	if err := c.client.LeaveGroupContext(last); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"messaging-worker/internal/kafka"
+	"messaging-worker/internal/lifetime"
 )
 
 // handOverSlack is what a hand-over may take beyond its longest provider
@@ -25,7 +26,7 @@ const (
 	fetchMaxPartitionBytes = 256 << 10
 )
 
-func (c *Consumer) clientOptions(hard, reading context.Context, fail context.CancelCauseFunc) ([]kgo.Opt, error) {
+func (c *Consumer) clientOptions(life *lifetime.Lifetime) ([]kgo.Opt, error) {
 	opts, err := c.opts.Kafka.Client(c.log)
 	if err != nil {
 		return nil, fmt.Errorf("make consumer: %w", err)
@@ -53,15 +54,15 @@ func (c *Consumer) clientOptions(hard, reading context.Context, fail context.Can
 		kgo.FetchMaxPartitionBytes(fetchMaxPartitionBytes),
 		kgo.FetchMaxWait(500*time.Millisecond),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
-			c.assigned(hard, parts[c.opts.Topic])
+			c.assigned(life, parts[c.opts.Topic])
 		}),
 		kgo.OnOffsetsFetched(func(_ context.Context, _ *kgo.Client, resp *kmsg.OffsetFetchResponse) error {
 			<-c.started
-			c.recover(reading, wants(resp, c.opts.Topic))
+			c.recover(life.Waiting(), wants(resp, c.opts.Topic))
 			return nil
 		}),
 		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
-			c.revoked(hard, parts[c.opts.Topic])
+			c.revoked(life, parts[c.opts.Topic])
 		}),
 		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
 			c.lost(parts[c.opts.Topic])
@@ -70,7 +71,7 @@ func (c *Consumer) clientOptions(hard, reading context.Context, fail context.Can
 		kgo.WithHooks(c.membership, c.fetchAnswers(), groupErrors(func(err error) {
 			c.setGroupErr(fmt.Errorf("consumer group %s: %w", c.opts.Group, err))
 			if isFatal(err) {
-				fail(fmt.Errorf("another worker runs with the same KAFKA_GROUP_INSTANCE_ID %q: %w", c.opts.InstanceID, err))
+				life.Stop(fmt.Errorf("another worker runs with the same KAFKA_GROUP_INSTANCE_ID %q: %w", c.opts.InstanceID, err))
 			}
 		})),
 	)
@@ -112,8 +113,8 @@ func (c *Consumer) setGroupErr(err error) {
 	c.groupErr = err
 }
 
-func (c *Consumer) assigned(hard context.Context, partitions []int32) {
-	defer c.count(hard)
+func (c *Consumer) assigned(life *lifetime.Lifetime, partitions []int32) {
+	defer c.count(life.Calls())
 	c.setGroupErr(nil)
 	if len(partitions) == 0 {
 		return
@@ -121,17 +122,17 @@ func (c *Consumer) assigned(hard context.Context, partitions []int32) {
 	<-c.started
 	c.awaitPoll()
 	c.assigning.Lock()
-	c.begin(hard, partitions, false)
+	c.begin(life, partitions, false)
 	c.assigning.Unlock()
 	c.log.Info().Ints32("partitions", partitions).Msg("partitions assigned")
 }
 
 // begin makes the assignments of partitions that the client does not read yet.
 // It is called with c.assigning held.
-func (c *Consumer) begin(hard context.Context, partitions []int32, rewound bool) {
+func (c *Consumer) begin(life *lifetime.Lifetime, partitions []int32, rewound bool) {
 	c.mu.Lock()
 	for _, p := range partitions {
-		a := c.newAssignment(hard, p)
+		a := c.newAssignment(life, p)
 		a.rewound = rewound
 		c.owned[p] = a
 	}
@@ -145,7 +146,7 @@ func (c *Consumer) begin(hard context.Context, partitions []int32, rewound bool)
 // revoked gives partitions back in order: nothing new is started, calls under
 // way end within their bound, what is finished is committed. The group waits
 // for this; heartbeats and the work on other partitions go on meanwhile.
-func (c *Consumer) revoked(hard context.Context, partitions []int32) {
+func (c *Consumer) revoked(life *lifetime.Lifetime, partitions []int32) {
 	<-c.started // the client calls back from its first moment on
 	c.assigning.Lock()
 	leaving := c.pick(partitions)
@@ -158,13 +159,13 @@ func (c *Consumer) revoked(hard context.Context, partitions []int32) {
 	}
 	c.log.Info().Ints32("partitions", partitions).Msg("handing partitions over: provider calls under way may end")
 	c.leave(len(leaving))
-	bound, cancel := context.WithTimeout(hard, c.opts.LongestCall+handOverSlack)
+	bound, cancel := context.WithTimeout(life.Calls(), c.opts.LongestCall+handOverSlack)
 	defer cancel()
 	// Where the log was cut, calls of an assignment before may be under way.
 	if !drain(bound, append(c.former(leaving), leaving...), errHandedOver) {
 		c.log.Warn().Ints32("partitions", partitions).Msg("partitions revoked: provider calls were cut at the bound")
 	}
-	c.commit(context.WithoutCancel(hard), leaving)
+	c.commit(context.WithoutCancel(life.Calls()), leaving)
 	c.forget(leaving)
 	c.leave(-len(leaving))
 	c.log.Info().Ints32("partitions", partitions).Msg("partitions revoked")

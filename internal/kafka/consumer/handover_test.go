@@ -10,6 +10,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"messaging-worker/internal/lifetime"
 )
 
 // While a call of a revoked partition is under way, the partition that stays
@@ -73,7 +75,7 @@ func TestRecordsOfAnEarlierAssignment(t *testing.T) {
 			{Partition: 3, Records: []*kgo.Record{{Partition: 3, Offset: 41}}},
 		}}}}}
 
-		go c.assigned(context.Background(), []int32{3})
+		go c.assigned(lifetime.New(t.Context()), []int32{3})
 		synctest.Wait()
 		if !interrupted {
 			t.Error("the poll goes on waiting for records that may never come")

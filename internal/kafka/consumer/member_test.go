@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/kafka"
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 )
@@ -83,7 +84,7 @@ type member struct {
 	done    chan place    // finished
 	beats   chan struct{} // of the poll loop
 	ended   chan struct{} // closed at the poll loop's end
-	stop    context.CancelFunc
+	stop    func()
 	result  chan error
 	log     lines
 }
@@ -143,36 +144,35 @@ func (s *scene) join(change ...func(*Options)) *member {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	var ctx context.Context
-	ctx, m.stop = context.WithCancel(context.Background())
-	hard, cut := context.WithCancel(context.Background())
-	go func() { m.result <- m.c.Run(ctx, hard) }()
-	s.t.Cleanup(func() { m.stop(); cut() })
+	life := lifetime.New(context.Background())
+	m.stop = func() { life.Stop(nil) }
+	go func() { m.result <- m.c.Run(life) }()
+	s.t.Cleanup(func() { life.Cut(nil) })
 	return m
 }
 
-func (m *member) handle(ctx, calls context.Context, rec *models.Record, _ message.Progress, lease *Lease) error {
+func (m *member) handle(life *lifetime.Lifetime, rec *models.Record, _ message.Progress, lease *Lease) error {
 	at := place{rec.Partition, rec.Offset}
 	m.begun <- at
 	if string(rec.Value) == "hold" {
 		<-m.release
-		err := lease.Await(ctx)
+		err := lease.Await(life.Waiting())
 		m.held <- err
 		return err
 	}
 	if string(rec.Value) == "call" {
 		select {
 		case <-m.release:
-		case <-ctx.Done():
+		case <-life.Waiting().Done():
 			m.told <- at
 			select {
 			case <-m.release:
-			case <-calls.Done():
-				return context.Cause(calls)
+			case <-life.Calls().Done():
+				return context.Cause(life.Calls())
 			}
 		}
-	} else if calls.Err() != nil {
-		return context.Cause(calls)
+	} else if life.Calls().Err() != nil {
+		return context.Cause(life.Calls())
 	}
 	m.done <- at
 	return nil

@@ -108,9 +108,9 @@ func (a *assignment) refused(err error) {
 	a.sent = a.sentFirst
 }
 
-// outlast waits, until hard ends, for handlers whose partitions are gone, and
+// outlast waits, until calls ends, for handlers whose partitions are gone, and
 // reports whether all returned in time.
-func (c *Consumer) outlast(hard context.Context) bool {
+func (c *Consumer) outlast(calls context.Context) bool {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -119,7 +119,7 @@ func (c *Consumer) outlast(hard context.Context) bool {
 	select {
 	case <-done:
 		return true
-	case <-hard.Done():
+	case <-calls.Done():
 	}
 	<-done // their calls have been cut
 	return false

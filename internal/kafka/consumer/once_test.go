@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"pgregory.net/rapid"
 
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 )
@@ -20,7 +21,7 @@ import (
 type partition struct {
 	t        *testing.T
 	consumer *Consumer
-	cut      context.CancelFunc // ends everything at once
+	cut      func() // ends everything at once
 	*assignment
 
 	next    int64
@@ -45,14 +46,14 @@ func newPartition(t *testing.T, committed int64) *partition {
 		opts: Options{AtMostOnce: true}, handler: p.handle, log: zerolog.Nop(), pending: newPending(1000, 1<<20),
 		crew: &crew{limit: 3}, kick: make(chan struct{}, 1), kickLate: make(chan struct{}, 1),
 	}
-	hard, cut := context.WithCancel(t.Context())
-	p.cut = cut
-	p.assignment = p.consumer.newAssignment(hard, 0)
+	life := lifetime.New(t.Context())
+	p.cut = func() { life.Cut(nil) }
+	p.assignment = p.consumer.newAssignment(life, 0)
 	p.fetched(committed)
 	return p
 }
 
-func (p *partition) handle(ctx, _ context.Context, rec *models.Record, _ message.Progress, lease *Lease) error {
+func (p *partition) handle(life *lifetime.Lifetime, rec *models.Record, _ message.Progress, lease *Lease) error {
 	p.mu.Lock()
 	asked := p.asked[rec.Offset]
 	p.mu.Unlock()
@@ -62,9 +63,9 @@ func (p *partition) handle(ctx, _ context.Context, rec *models.Record, _ message
 			p.note(p.ended, rec.Offset, true)
 			return nil
 		}
-	case <-ctx.Done():
+	case <-life.Waiting().Done():
 	}
-	err := lease.CommitBeforeCall(ctx)
+	err := lease.CommitBeforeCall(life.Waiting())
 	p.note(p.begun, rec.Offset, err == nil)
 	return err
 }
@@ -266,15 +267,15 @@ func TestLostPartitionKeepsItsCalls(t *testing.T) {
 	c := &Consumer{
 		opts: Options{AtMostOnce: true}, log: zerolog.Nop(), pending: newPending(10, 10), crew: &crew{limit: 1},
 		owned: map[int32]*assignment{}, lately: map[int32]*assignment{},
-		handler: func(ctx, calls context.Context, _ *models.Record, _ message.Progress, _ *Lease) error {
+		handler: func(life *lifetime.Lifetime, _ *models.Record, _ message.Progress, _ *Lease) error {
 			close(calling)
-			<-ctx.Done()
+			<-life.Waiting().Done()
 			<-end
-			failure = context.Cause(calls)
+			failure = context.Cause(life.Calls())
 			return failure
 		},
 	}
-	c.owned[0] = c.newAssignment(t.Context(), 0)
+	c.owned[0] = c.newAssignment(lifetime.New(t.Context()), 0)
 	progress, _ := c.owned[0].admit(&kgo.Record{Offset: 7}, nil)
 	c.owned[0].start(&models.Record{Offset: 7}, progress)
 	<-calling

@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 )
@@ -31,9 +32,10 @@ type polling struct {
 	sorted chan struct{}      // closed at its end
 }
 
-// pollLoop reads until ctx ends. It never waits for a rebalance: partitions
+// pollLoop reads until life is stopped. It never waits for a rebalance: partitions
 // that stay are worked on while others are handed over.
-func (c *Consumer) pollLoop(ctx, hard context.Context) {
+func (c *Consumer) pollLoop(life *lifetime.Lifetime) {
+	ctx := life.Waiting()
 	defer c.opts.PollEnd()
 	for ctx.Err() == nil {
 		fetches, batches := c.poll(ctx)
@@ -42,7 +44,7 @@ func (c *Consumer) pollLoop(ctx, hard context.Context) {
 			return
 		}
 		failed := c.fetchErrors(fetches)
-		c.reposition(ctx, hard, batches)
+		c.reposition(life, batches)
 		for _, b := range batches {
 			c.admit(ctx, b)
 		}
@@ -125,13 +127,13 @@ func (c *Consumer) admit(ctx context.Context, b batch) {
 }
 
 // handle runs in the message's own goroutine.
-func (c *Consumer) handle(ctx, calls context.Context, a *assignment, rec *models.Record, progress message.Progress) {
+func (c *Consumer) handle(life *lifetime.Lifetime, a *assignment, rec *models.Record, progress message.Progress) {
 	defer c.pending.release(int64(len(rec.Value)))
-	err := c.handler(ctx, calls, rec, progress, &Lease{consumer: c, assignment: a, record: rec})
+	err := c.handler(life, rec, progress, &Lease{consumer: c, assignment: a, record: rec})
 	switch {
 	case err == nil:
 		a.finish(rec)
-	case ctx.Err() == nil:
+	case life.Waiting().Err() == nil:
 		c.unfinished(rec, err, "message left unfinished; it is read again after a restart")
 	case a.outlives && a.isPassed(rec.Offset):
 		c.unfinished(rec, err, "message cut before its outcome; its offset is committed, so it is not read again")

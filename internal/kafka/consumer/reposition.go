@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/kafka/journal"
+	"messaging-worker/internal/lifetime"
 )
 
 // isOffRange reports the errors that say that the log is not what it was.
@@ -21,12 +22,12 @@ func isOffRange(err error) bool {
 
 // reposition begins a new assignment of each partition whose log is not what
 // it was, in the place of the one that read it.
-func (c *Consumer) reposition(ctx, hard context.Context, batches []batch) {
+func (c *Consumer) reposition(life *lifetime.Lifetime, batches []batch) {
 	for _, b := range batches {
 		if loss, ok := errors.AsType[*kgo.ErrDataLoss](b.err); ok {
-			c.rewind(ctx, hard, b.assignment, loss, batches)
+			c.rewind(life, b.assignment, loss, batches)
 		} else if errors.Is(b.err, kerr.OffsetOutOfRange) {
-			c.reset(ctx, hard, b.assignment)
+			c.reset(life, b.assignment)
 		}
 	}
 }
@@ -37,8 +38,8 @@ var errNoStart = errors.New("the broker does not tell the partition's start")
 // reset goes on at the earliest record of a partition whose position is not
 // in the log (any more): retention overtook us, or the log was cut. Reading
 // again what may have been done is the lesser evil against leaving it out.
-func (c *Consumer) reset(ctx, hard context.Context, old *assignment) {
-	ask, cancel := context.WithTimeout(ctx, 5*time.Second)
+func (c *Consumer) reset(life *lifetime.Lifetime, old *assignment) {
+	ask, cancel := context.WithTimeout(life.Waiting(), 5*time.Second)
 	defer cancel()
 	partition := old.partition
 	starts, err := kadm.NewClient(c.client).ListStartOffsets(ask, c.opts.Topic)
@@ -56,27 +57,27 @@ func (c *Consumer) reset(ctx, hard context.Context, old *assignment) {
 		return
 	}
 	was := c.client.CommittedOffsets()[c.opts.Topic][partition].Offset
-	if c.replace(hard, old, start.Offset) {
+	if c.replace(life, old, start.Offset) {
 		c.log.Error().Int32("partition", partition).Int64("committed_offset", was).Int64("earliest_offset", start.Offset).
 			Msg("position out of range: going on at the earliest record")
-		c.recover(ctx, []journal.Want{{Partition: partition, Committed: -1}})
+		c.recover(life.Waiting(), []journal.Want{{Partition: partition, Committed: -1}})
 	}
 }
 
 // rewind goes on where the log was cut: another leader took over without its
 // last records, and others may stand there by now.
-func (c *Consumer) rewind(ctx, hard context.Context, old *assignment, loss *kgo.ErrDataLoss, batches []batch) {
+func (c *Consumer) rewind(life *lifetime.Lifetime, old *assignment, loss *kgo.ErrDataLoss, batches []batch) {
 	want := old.wantFrom(loss.ResetTo)
 	for _, b := range batches {
 		if b.assignment == old && len(b.records) > 0 { // read and not admitted, perhaps before the cut
 			want.Committed = min(want.Committed, b.records[0].Offset)
 		}
 	}
-	if c.replace(hard, old, want.Committed) {
+	if c.replace(life, old, want.Committed) {
 		c.log.Error().Int32("partition", old.partition).Int64("read_offset", loss.ConsumedTo).
 			Int64("lost_from_offset", loss.ResetTo).Int64("going_on_offset", want.Committed).
 			Msg("the log of requests was cut: records were lost, going on with those that stand in their place")
-		c.recover(ctx, []journal.Want{want})
+		c.recover(life.Waiting(), []journal.Want{want})
 	}
 }
 
@@ -101,7 +102,7 @@ func (a *assignment) wantFrom(cut int64) journal.Want {
 // replace ends an assignment and begins another of its partition at an offset,
 // or reports false where the group has taken the partition meanwhile: then the
 // next owner finds out by itself.
-func (c *Consumer) replace(hard context.Context, old *assignment, offset int64) bool {
+func (c *Consumer) replace(life *lifetime.Lifetime, old *assignment, offset int64) bool {
 	c.assigning.Lock()
 	c.mu.Lock()
 	ours := c.owned[old.partition] == old
@@ -111,7 +112,7 @@ func (c *Consumer) replace(hard context.Context, old *assignment, offset int64) 
 		return false
 	}
 	c.forget([]*assignment{old})
-	c.begin(hard, []int32{old.partition}, true)
+	c.begin(life, []int32{old.partition}, true)
 	c.client.SetOffsets(map[string]map[int32]kgo.EpochOffset{
 		c.opts.Topic: {old.partition: {Epoch: -1, Offset: offset}},
 	})
