@@ -39,7 +39,7 @@ type App struct {
 	health    health.Health
 	provider  io.Closer
 	probe     func(ctx context.Context) error // nil: nothing to probe
-	relay     *smtp.Provider                  // nil: none is called
+	smtp      *smtp.Provider                  // nil: none is called
 	metrics   *telemetry.Metrics
 	traces    *telemetry.Traces // nil: off
 	gate      *worker.Gate
@@ -64,7 +64,7 @@ func New(ctx context.Context, c *config.Config, b Builder, name string, log zero
 	if err != nil {
 		return nil, err
 	}
-	a.provider, a.probe, a.relay = parts.provider, parts.probe, parts.relay
+	a.provider, a.probe, a.smtp = parts.provider, parts.probe, parts.smtp
 	a.logins = worker.NewLogins(c.Breaker.Open, parts.secret)
 	a.beginUnready()
 	if err := a.follow(ctx, b.Channel, name); err != nil {
@@ -97,13 +97,13 @@ func (a *App) connect(channel worker.Channel, b Builder, name string) error {
 		Kafka: options, StatusTopic: c.Kafka.StatusTopic, DLQTopic: c.Kafka.DLQTopic, Host: host, Log: a.log,
 	})
 	if err != nil {
-		return setting("KAFKA", err)
+		return settingError("KAFKA", err)
 	}
 	options.Hook = kafka.Metrics(a.metrics.Registerer(), "consumer")
 	a.gate = worker.NewGate(c.Worker.Concurrency)
-	if a.relay != nil {
-		a.relay.OnLimit(a.connectionsLimited())
-		a.relay.OnQueuedForLater(sync.OnceFunc(a.warnOfQueue))
+	if a.smtp != nil {
+		a.smtp.OnLimit(a.connectionsLimited())
+		a.smtp.OnQueuedForLater(sync.OnceFunc(a.warnOfQueue))
 	}
 	a.breaker = worker.NewBreaker(worker.BreakerOptions{
 		Gate: a.gate, Failures: c.Breaker.Failures, Refusals: c.Breaker.Refusals,
@@ -138,7 +138,7 @@ func (a *App) connect(channel worker.Channel, b Builder, name string) error {
 		return run(life, rec, progress, lease)
 	})
 	if err != nil {
-		return setting("KAFKA", err)
+		return settingError("KAFKA", err)
 	}
 	return nil
 }

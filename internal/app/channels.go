@@ -1,5 +1,5 @@
-// Package app puts the parts of a worker together. It is the only room that
-// knows everybody.
+// Package app puts the parts of a worker together. It is the only package that
+// imports all others.
 package app
 
 import (
@@ -34,13 +34,12 @@ type parts struct {
 	channel  worker.Channel
 	provider io.Closer
 	probe    func(ctx context.Context) error // nil: there is nothing to probe
-	relay    *smtp.Provider                  // nil: none is called
+	smtp     *smtp.Provider                  // nil: none is called
 	secret   func() string                   // changes when the credentials do; nil: never
 }
 
-// probing makes a probe of a provider's own, whose errors reading turns into
-// ones for the log.
-func probing(
+// newProbe makes a probe of a provider's own whose errors are classified.
+func newProbe(
 	ask func(context.Context) error, reading func(error, time.Duration) error, limit time.Duration,
 ) func(context.Context) error {
 	return func(ctx context.Context) error { return reading(ask(ctx), limit) }
@@ -55,15 +54,15 @@ func Email() Builder {
 		var p parts
 		var provider email.Provider
 		if c.Provider.Name == "smtp" {
-			relay, err := relayOf(c)
+			server, err := newSMTP(c)
 			if err != nil {
 				return p, err
 			}
-			provider, p.provider, p.relay = relay, relay, relay
-			p.probe = probing(relay.Probe, email.ProbeError, c.Worker.ProviderTimeout)
+			provider, p.provider, p.smtp = server, server, server
+			p.probe = newProbe(server.Probe, email.ProbeError, c.Worker.ProviderTimeout)
 			p.secret = c.SMTP.Password.Version
 		} else {
-			m, err := mockOf(c)
+			m, err := newMock(c)
 			if err != nil {
 				return p, err
 			}
@@ -80,12 +79,12 @@ func SMS() Builder {
 		var p parts
 		var provider sms.Provider
 		if c.Provider.Name == "twilio" {
-			client := twilioOf(c)
+			client := newTwilio(c)
 			provider, p.provider = smsprovider.NewTwilio(client), client
-			p.probe = probing(client.Probe, httpapi.ProbeError, c.Worker.ProviderTimeout)
+			p.probe = newProbe(client.Probe, httpapi.ProbeError, c.Worker.ProviderTimeout)
 			p.secret = twilioSecret(c).Version
 		} else {
-			m, err := mockOf(c)
+			m, err := newMock(c)
 			if err != nil {
 				return p, err
 			}
@@ -103,17 +102,17 @@ func WhatsApp() Builder {
 		var provider whatsapp.Provider
 		switch c.Provider.Name {
 		case "twilio":
-			client := twilioOf(c)
+			client := newTwilio(c)
 			provider, p.provider = whatsappprovider.NewTwilio(client, c.Twilio.ContentSIDs), client
-			p.probe = probing(client.Probe, httpapi.ProbeError, c.Worker.ProviderTimeout)
+			p.probe = newProbe(client.Probe, httpapi.ProbeError, c.Worker.ProviderTimeout)
 			p.secret = twilioSecret(c).Version
 		case "meta":
-			client := metaOf(c)
+			client := newMeta(c)
 			provider, p.provider = whatsappprovider.NewMeta(client), client
-			p.probe = probing(client.Probe, httpapi.ProbeError, c.Worker.ProviderTimeout)
+			p.probe = newProbe(client.Probe, httpapi.ProbeError, c.Worker.ProviderTimeout)
 			p.secret = c.Meta.AccessToken.Version
 		default:
-			m, err := mockOf(c)
+			m, err := newMock(c)
 			if err != nil {
 				return p, err
 			}
@@ -125,16 +124,16 @@ func WhatsApp() Builder {
 }
 
 // mockOf makes the mock provider of the settings.
-func mockOf(c *config.Config) (*mock.Mock, error) {
+func newMock(c *config.Config) (*mock.Mock, error) {
 	m, err := mock.New(mock.Options{Latency: c.Mock.Latency, Ledger: c.Mock.LedgerFile})
 	if err != nil {
-		return nil, setting("MOCK_LEDGER_FILE", err)
+		return nil, settingError("MOCK_LEDGER_FILE", err)
 	}
 	return m, nil
 }
 
-// setting blames one variable.
-func setting(name string, err error) error {
+// settingError is an error about one variable.
+func settingError(name string, err error) error {
 	return &config.Error{Problems: []string{name + ": " + err.Error()}}
 }
 

@@ -7,7 +7,7 @@ import (
 )
 
 // twilioOf makes a client of the settings. It does not connect.
-func twilioOf(c *config.Config) *twilio.Client {
+func newTwilio(c *config.Config) *twilio.Client {
 	t := &c.Twilio
 	return twilio.New(twilio.Options{
 		BaseURL: t.BaseURL, AccountSID: t.AccountSID, Username: t.APIKeySID, Password: twilioSecret(c).Get, Concurrency: c.Worker.Concurrency, UserAgent: UserAgent(),
@@ -24,7 +24,7 @@ func twilioSecret(c *config.Config) config.Secret {
 }
 
 // metaOf makes a client of the settings. It does not connect.
-func metaOf(c *config.Config) *meta.Client {
+func newMeta(c *config.Config) *meta.Client {
 	m := &c.Meta
 	return meta.New(meta.Options{
 		BaseURL: m.BaseURL, Version: m.APIVersion, Token: m.AccessToken.Get, Concurrency: c.Worker.Concurrency, UserAgent: UserAgent(),

@@ -77,7 +77,7 @@ func start(name string, b Builder, envFile string, errOut io.Writer) error {
 	}
 	log, err := logger.New(errOut, c.Env, c.LogLevel)
 	if err != nil {
-		return setting("LOG_LEVEL", err)
+		return settingError("LOG_LEVEL", err)
 	}
 	for _, w := range warnings {
 		log.Warn().Msg(w)

@@ -10,8 +10,8 @@ import (
 	"messaging-worker/internal/providers/email/smtp"
 )
 
-// relayOf makes the SMTP provider of the settings. It does not connect.
-func relayOf(c *config.Config) (*smtp.Provider, error) {
+// newSMTP makes the SMTP provider of the settings. It does not connect.
+func newSMTP(c *config.Config) (*smtp.Provider, error) {
 	s := &c.SMTP
 	o := smtp.Options{
 		Host: s.Host, Port: s.Port, TLS: s.TLS, HeloName: s.HeloName,
@@ -20,26 +20,26 @@ func relayOf(c *config.Config) (*smtp.Provider, error) {
 	}
 	var err error
 	if o.RootCAs, err = rootCAs(s.TLSCAFile); err != nil {
-		return nil, setting("SMTP_TLS_CA_FILE", err)
+		return nil, settingError("SMTP_TLS_CA_FILE", err)
 	}
 	if s.DKIMKeyFile != "" {
 		key, err := os.ReadFile(s.DKIMKeyFile)
 		if err != nil {
-			return nil, setting("SMTP_DKIM_KEY_FILE", err)
+			return nil, settingError("SMTP_DKIM_KEY_FILE", err)
 		}
 		if o.DKIM, err = smtp.NewDKIM(s.DKIMDomain, s.DKIMSelector, key); err != nil {
-			return nil, setting("SMTP_DKIM_KEY_FILE", err)
+			return nil, settingError("SMTP_DKIM_KEY_FILE", err)
 		}
 	}
 	p, err := smtp.New(o)
 	if err != nil {
-		return nil, setting("SMTP_HELO_NAME", err) // all else was checked with the settings
+		return nil, settingError("SMTP_HELO_NAME", err) // all else was checked with the settings
 	}
 	return p, nil
 }
 
-// connectionsLimited returns what is told how many connections the relay
-// grants: no more calls start than that. The first time that these are fewer
+// connectionsLimited returns the listener for the number of connections that the
+// server grants: no more calls start than that. The first time that these are fewer
 // than WORKER_CONCURRENCY, the log says so; from then on a metric tells.
 func (a *App) connectionsLimited() func(connections int) {
 	var once sync.Once
@@ -54,7 +54,7 @@ func (a *App) connectionsLimited() func(connections int) {
 	}
 }
 
-// warnOfQueue tells that sent is not yet under way at the server.
+// warnOfQueue warns that the server queues messages before it delivers them.
 func (a *App) warnOfQueue() {
 	a.log.Warn().Int("messages_per_connection", a.config.SMTP.MessagesPerConnection).
 		Msg("the server says that it queues messages for later: if it does so with many on one connection, lower SMTP_MESSAGES_PER_CONNECTION; said once")

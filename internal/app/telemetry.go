@@ -48,7 +48,7 @@ func (a *App) follow(ctx context.Context, channel models.Channel, name string) e
 		},
 	})
 	if err != nil {
-		return setting("OTEL_EXPORTER_OTLP_ENDPOINT", err)
+		return settingError("OTEL_EXPORTER_OTLP_ENDPOINT", err)
 	}
 	return nil
 }
@@ -95,8 +95,8 @@ func (a *App) state() telemetry.State {
 		Commits: k.Commits, CommitFailures: k.CommitFailures, JournalRecords: k.JournalRecords,
 		Finished: k.Finished, Resumed: k.Resumed, New: k.New, Topic: a.config.Kafka.RequestTopic,
 	}
-	if a.relay != nil {
-		limit, open := a.relay.Connections()
+	if a.smtp != nil {
+		limit, open := a.smtp.Connections()
 		s.SMTP = &telemetry.Connections{Limit: limit, Open: open}
 	}
 	for _, p := range k.Partitions {

@@ -57,7 +57,7 @@ func TestCallsHaveOurUserAgent(t *testing.T) {
 		}
 		return c
 	}
-	m, tw := metaOf(load("meta")), twilioOf(load("twilio"))
+	m, tw := newMeta(load("meta")), newTwilio(load("twilio"))
 	t.Cleanup(func() { _, _ = m.Close(), tw.Close() })
 	// The answers cannot be read, and need not be.
 	_, _ = m.Send(t.Context(), meta.Message{Text: "x"})

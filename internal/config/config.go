@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Config is what a worker of one channel was told. Load fills it; every value
+// Config is the settings of a worker of one channel. Load fills it; every value
 // in it has passed its checks.
 type Config struct {
 	Channel  string // email, sms or whatsapp
@@ -122,7 +122,7 @@ type Mock struct {
 	LedgerFile string
 }
 
-// SMTP is the email relay.
+// SMTP is the SMTP server that mail is sent through.
 type SMTP struct {
 	Host                                  string
 	Port                                  int

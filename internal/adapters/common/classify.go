@@ -50,7 +50,7 @@ func ClassifyHTTP(a HTTPAnswer) (string, *Failure) {
 		f.Class, f.Unreachable = models.FailureTransient, true
 		return models.StatusUnavailable, f
 	case a.Status == http.StatusUnauthorized, a.Status == http.StatusForbidden:
-		// Our credentials or account, not this message: it waits for a mend.
+		// Our credentials or account, not this message: somebody has to fix them.
 		f.Class, f.Unreachable, f.AboutUs = models.FailureTransient, true, true
 		return models.StatusUnavailable, f
 	case a.Status == http.StatusProxyAuthRequired, a.Foreign && a.Status >= 400 && a.Status < 500:

@@ -71,7 +71,7 @@ func (a *Adapter) Send(ctx context.Context, req *models.EmailRequest, call commo
 		m.Recipients = append(m.Recipients, a.Recipient(req, i))
 	}
 	receipt, err := a.provider.Send(ctx, m)
-	t := talk{
+	t := conversation{
 		recipients: call.Recipients, whole: len(call.Recipients) == len(unit), limit: a.timeout,
 		own: append([]string{req.From, req.Subject, req.Body.Content}, m.Recipients...),
 	}
@@ -81,8 +81,8 @@ func (a *Adapter) Send(ctx context.Context, req *models.EmailRequest, call commo
 		if f.Class == models.FailurePermanent {
 			rejected = len(t.recipients)
 		}
-		count(&resp, 0, rejected)
+		addCounts(&resp, 0, rejected)
 		return resp, f
 	}
-	return settled(receipt, &t)
+	return withRecipients(receipt, &t)
 }

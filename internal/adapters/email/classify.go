@@ -27,8 +27,7 @@ func classOf(r email.Reply) (models.FailureType, string) {
 	return models.FailureUnknown, models.StatusUnknown
 }
 
-// shortText is a refusal in an error text: its code, and the server's words
-// where they are a plain few.
+// shortText is a refusal as an error: its code and the beginning of its text.
 func shortText(r email.Reply, own []string) error {
 	text := models.CutRunes(clean(r.Message, own), 200)
 	if text == "" {
@@ -45,14 +44,14 @@ func response(r email.Reply, status string, own []string) models.ProviderRespons
 	return resp
 }
 
-// namesUs are the words by which a server refuses the host that speaks to it,
-// or its name, whatever code it gives for that: Postfix "Helo command
+// namesUs matches the texts by which servers refuse the connecting host, or its
+// name in HELO, with whatever code: Postfix "Helo command
 // rejected", "Client host rejected", Exchange Online "Client host blocked".
 var namesUs = regexp.MustCompile(`(?i)\b(?:helo|ehlo)\b|\bclient (?:host|address|ip)\b`)
 
-// about says whom a refusal for good is about: what its codes say of the
-// recipient or the message stands, and else its words may say that it is us.
-func about(stage string, r email.Reply, own []string) string {
+// refusalScope returns whom a permanent refusal is about. If its codes say that
+// it is the recipient or the message, that holds; else its text may name us.
+func refusalScope(stage string, r email.Reply, own []string) string {
 	found := email.About(stage, r)
 	coded := r.Enhanced[0] == 5 && r.Enhanced[1] != 0
 	if coded && (found == email.AboutRecipient || found == email.AboutMessage) {
@@ -64,44 +63,43 @@ func about(stage string, r email.Reply, own []string) string {
 	return found
 }
 
-// itsOwn reports a refusal for good for the recipient's or the message's own
-// sake.
-func itsOwn(stage string, r email.Reply, own []string) bool {
+// refusesMessage reports a permanent refusal of the recipient or the message.
+func refusesMessage(stage string, r email.Reply, own []string) bool {
 	if r.Code < 500 || r.Code > 599 {
 		return false
 	}
-	whom := about(stage, r, own)
+	whom := refusalScope(stage, r, own)
 	return whom == email.AboutRecipient || whom == email.AboutMessage
 }
 
-// refusesUs reports a refusal for good that is neither the recipient's nor the
-// message's: of our host, credentials or quota, or for the server's own state.
+// refusesUs reports a permanent refusal of our host, credentials or quota, or
+// one for the server's own state.
 func refusesUs(stage string, r email.Reply, own []string) bool {
 	if r.Code < 500 || r.Code > 599 {
 		return false
 	}
-	whom := about(stage, r, own)
+	whom := refusalScope(stage, r, own)
 	return whom == email.AboutAccount || whom == email.AboutProvider
 }
 
-// noRelay reports that a server which refuses a recipient so may refuse
-// everybody's: 5.7.x is how a relay says that it does not relay for us
-// (RFC 3463, 3.8). When all recipients of a message are refused so, it does.
-// One recipient alone may be refused with 550 by a policy of its own; 554 is
-// for when there is no service at all (RFC 5321, 4.2.3). Those that an earlier
-// attempt left over are no such proof: the server has dealt with the others.
-func noRelay(r email.Reply, t *talk) bool {
+// deniesRelaying reports a refusal of a recipient by which the server may refuse
+// us as a whole. 5.7.x is how a server says that it does not relay for us (RFC
+// 3463, 3.8), and if it refuses all recipients of a message so, it means that.
+// A single recipient may be refused with 550 by a policy of its own; 554 is for
+// when there is no service at all (RFC 5321, 4.2.3). Recipients that an earlier
+// attempt left open prove nothing: the server has accepted or refused the others.
+func deniesRelaying(r email.Reply, c *conversation) bool {
 	policy := r.Enhanced[0] == 5 && r.Enhanced[1] == 7
-	return refusesUs(rcpt, r, t.own) || policy && t.whole && (r.Code == 554 || r.Code == 550 && len(t.recipients) > 1)
+	return refusesUs(rcpt, r, c.own) || policy && c.whole && (r.Code == 554 || r.Code == 550 && len(c.recipients) > 1)
 }
 
-// throttles reports a reply that finds all of us too fast: 421 for a policy
-// and 454, not the 45y of a grey list, which is about one message.
+// throttles reports a reply that throttles all our calls: 421 for a policy and
+// 454, not the 45y of a grey list, which is about one message.
 func throttles(r email.Reply) bool { return r.Code == 421 && r.Enhanced[1] == 7 || r.Code == 454 }
 
-// setUp is a failure of our way to the server: it waits for a mend, and says
-// nothing about the message.
-func setUp(err error) *common.Failure {
+// setupFailure is a failure of our set-up at the server. Somebody has to fix it,
+// and it says nothing about the message.
+func setupFailure(err error) *common.Failure {
 	f := common.Transient(err)
 	f.Unreachable, f.AboutUs = true, true
 	return f
@@ -117,8 +115,8 @@ func ProbeError(err error, limit time.Duration) error {
 	return failure
 }
 
-// failed reads an error of the provider. It is the same for every recipient
-// that it is about.
+// failed classifies an error of the provider, which is the same for every
+// recipient that it is about.
 func failed(err error, limit time.Duration, own []string) (models.ProviderResponse, *common.Failure) {
 	if reply, ok := errors.AsType[*email.ReplyError](err); ok {
 		return refused(reply, own)
@@ -126,9 +124,9 @@ func failed(err error, limit time.Duration, own []string) (models.ProviderRespon
 	if broken, ok := errors.AsType[*email.SetupError](err); ok {
 		if broken.Err != nil {
 			text := models.CutRunes("smtp "+broken.Stage+": "+mask(broken.Err.Error()), 200)
-			return models.ProviderResponse{Status: models.StatusUnavailable, Message: text}, setUp(errors.New(text))
+			return models.ProviderResponse{Status: models.StatusUnavailable, Message: text}, setupFailure(errors.New(text))
 		}
-		f := setUp(shortText(broken.Reply, own))
+		f := setupFailure(shortText(broken.Reply, own))
 		f.Throttle = throttles(broken.Reply)
 		f.Credentials = broken.Stage == "AUTH"
 		return response(broken.Reply, models.StatusUnavailable, own), f
@@ -168,8 +166,8 @@ func failed(err error, limit time.Duration, own []string) (models.ProviderRespon
 	return resp, f
 }
 
-// unreadable reads an answer that is no reply. In answer to the last line it is
-// taken for an acceptance, as a 2xx of HTTP with an unreadable body is.
+// unreadable classifies an answer that is no SMTP reply. In answer to the last
+// line it counts as an acceptance, as a 2xx of HTTP with an unreadable body does.
 func unreadable(odd *email.ProtocolError, own []string) (models.ProviderResponse, *common.Failure) {
 	f := common.Unknown(errors.New("a reply outside the protocol"))
 	if odd.Accepted {
@@ -178,7 +176,7 @@ func unreadable(odd *email.ProtocolError, own []string) (models.ProviderResponse
 	return models.ProviderResponse{Status: models.StatusUnknown, Raw: clean(odd.Text, own)}, f
 }
 
-// refused reads a reply that refuses the message as a whole.
+// refused classifies a reply that refuses the message as a whole.
 func refused(reply *email.ReplyError, own []string) (models.ProviderResponse, *common.Failure) {
 	status, f := classify(reply.Stage, reply.Reply, own)
 	f.Err, f.RetryAfter = shortText(reply.Reply, own), reply.RetryAfter
@@ -191,11 +189,11 @@ func Classify(stage string, r email.Reply) (string, *common.Failure) { return cl
 
 func classify(stage string, r email.Reply, own []string) (string, *common.Failure) {
 	if refusesUs(stage, r, own) {
-		return models.StatusUnavailable, setUp(shortText(r, own))
+		return models.StatusUnavailable, setupFailure(shortText(r, own))
 	}
 	class, status := classOf(r)
 	f := &common.Failure{Class: class, Unreachable: r.Code == 421, Throttle: throttles(r), Err: shortText(r, own)}
-	if class == models.FailurePermanent && !itsOwn(stage, r, own) {
+	if class == models.FailurePermanent && !refusesMessage(stage, r, own) {
 		f.Unexplained = models.CutRunes(r.String()+" "+clean(r.Message, own), 200)
 	}
 	return status, f

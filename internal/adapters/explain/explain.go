@@ -99,7 +99,7 @@ func action(c api.Class, scope string) string {
 		}
 		return "The attempt's status is rate_limited. It alone waits for Retry-After (up to RETRY_AFTER_MAX_SECONDS) or the usual backoff, and is tried again, up to MAX_ATTEMPTS."
 	case api.SetUp:
-		return "It waits for a mend of credentials, account or sender: tried again with backoff, up to MAX_ATTEMPTS." + pauses
+		return "Credentials, account or sender have to be fixed: it is tried again with backoff, up to MAX_ATTEMPTS." + pauses
 	case api.Transient:
 		return "It is tried again with backoff, up to MAX_ATTEMPTS, then ends failed with a dead letter of failure type transient."
 	}

@@ -75,7 +75,7 @@ func noAnswer(err error, limit time.Duration) (models.ProviderResponse, error) {
 		resp, failure = models.ProviderResponse{Status: models.StatusUnknown}, common.Unknown(errors.New("a reply outside the protocol"))
 	case !ok && !isLine:
 		return models.ProviderResponse{Status: models.StatusUnknown}, common.Unknown(errors.New("provider failed without an answer"))
-	case !ok: // the line broke in a way that has no type of its own, as HTTP/2's do
+	case !ok: // the connection broke in a way that has no type of its own, as HTTP/2's do
 		resp, failure = models.ProviderResponse{Status: models.StatusUnavailable}, common.Transient(errors.New("no HTTP connection"))
 		failure.Unreachable = true
 	}
@@ -99,11 +99,11 @@ func classify(e *api.Error) (string, *common.Failure) {
 	})
 	f.Throttle = e.Status == http.StatusTooManyRequests && e.Provider != mockName
 	if e.Class != "" {
-		status = byClass(e, f)
+		status = applyClass(e, f)
 		f.Throttle = false
 	}
 	if e.Class == api.Throttled {
-		byScope(e, f)
+		applyScope(e, f)
 	}
 	f.Credentials = e.Credentials || e.Status == http.StatusUnauthorized
 	if e.Class == "" && f.Unexplained != "" {
@@ -126,8 +126,8 @@ func classify(e *api.Error) (string, *common.Failure) {
 // mockName is the provider of mocks, which says what it means in fewer words.
 const mockName = "Mock"
 
-// byClass puts what the provider's table says into f.
-func byClass(e *api.Error, f *common.Failure) (status string) {
+// applyClass applies what the provider's table says to f.
+func applyClass(e *api.Error, f *common.Failure) (status string) {
 	f.Accepted, f.Unreachable, f.AboutUs, f.Unexplained = false, e.Status >= 500, false, ""
 	if e.Status < 300 { // created and failed at once: the status says nothing
 		f.Err = errors.New(e.Error())
@@ -158,9 +158,9 @@ func unlisted(e *api.Error) string {
 	return e.Error()
 }
 
-// byScope says whose calls a throttle is about. One about a message holds
-// nobody else.
-func byScope(e *api.Error, f *common.Failure) {
+// applyScope sets whose calls a throttle is about. One about a message throttles
+// no other call.
+func applyScope(e *api.Error, f *common.Failure) {
 	switch e.Scope {
 	case "account", "provider":
 		f.Throttle = true

@@ -28,16 +28,16 @@ type Client struct {
 	userAgent string
 }
 
-// nameless is our User-Agent where nobody gives one: Meta's OpenAPI
+// defaultUserAgent is our User-Agent where none is given: Meta's OpenAPI
 // description wants a product and a version of three numbers, which Go's own
 // is not.
-const nameless = "messaging-worker/0.0.0"
+const defaultUserAgent = "messaging-worker/0.0.0"
 
 // NewClient makes a client for that many calls at once. UserAgent is what we
 // call ourselves (RFC 9110, 10.1.5); empty means our name without a version.
 func NewClient(concurrency int, userAgent string) *Client {
 	if userAgent == "" {
-		userAgent = nameless
+		userAgent = defaultUserAgent
 	}
 	t := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
@@ -131,7 +131,7 @@ func (c *Client) Do(ctx context.Context, method, url string, body []byte, prepar
 // Raw returns the body, for a person to look at once it is cleaned and cut.
 // JSON is spelled in the plainest way, so that what it quotes is found in it.
 func (a *Answer) Raw() string {
-	plain, err := jsontext.AppendFormat(nil, a.Body, forgiving())
+	plain, err := jsontext.AppendFormat(nil, a.Body, lenient())
 	if err != nil {
 		return string(a.Body)
 	}

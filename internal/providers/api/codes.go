@@ -10,7 +10,7 @@ const (
 	Permanent Class = "permanent" // this message or recipient is refused for good
 	Transient Class = "transient" // a later attempt may succeed
 	Throttled Class = "throttled" // transient: we are too fast
-	SetUp     Class = "set-up"    // transient: credentials, account or sender wait for a mend
+	SetUp     Class = "set-up"    // transient: credentials, account or sender have to be fixed
 )
 
 // Code is one line of a provider's table of codes.

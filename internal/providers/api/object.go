@@ -15,9 +15,9 @@ import (
 // without doubt is as good as absent.
 type Object map[string]jsontext.Value
 
-// forgiving is how answers are read: an acceptance must not be taken for a
-// failure because of a name that is there twice, of which the last counts.
-func forgiving() jsontext.Options {
+// lenient is how answers are decoded: an acceptance must not be taken for a
+// failure because a name is repeated, of which the last counts.
+func lenient() jsontext.Options {
 	return json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 }
 
@@ -30,7 +30,7 @@ func (a *Answer) Object() (o Object, whole bool) {
 }
 
 func readObject(text []byte) (o Object, whole bool) {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(text), forgiving())
+	dec := jsontext.NewDecoder(bytes.NewBuffer(text), lenient())
 	if dec.PeekKind() != '{' {
 		return nil, false
 	}
@@ -55,7 +55,7 @@ func readObject(text []byte) (o Object, whole bool) {
 // Text returns a member that is a text, else "".
 func (o Object) Text(name string) string {
 	var text string
-	if o[name].Kind() != '"' || json.Unmarshal(o[name], &text, forgiving()) != nil {
+	if o[name].Kind() != '"' || json.Unmarshal(o[name], &text, lenient()) != nil {
 		return ""
 	}
 	return text
@@ -105,7 +105,7 @@ func (o Object) Object(name string) Object {
 // object, else nil.
 func (o Object) First(name string) Object {
 	var list []jsontext.Value
-	if o[name].Kind() != '[' || json.Unmarshal(o[name], &list, forgiving()) != nil || len(list) == 0 {
+	if o[name].Kind() != '[' || json.Unmarshal(o[name], &list, lenient()) != nil || len(list) == 0 {
 		return nil
 	}
 	first, _ := readObject(list[0])

@@ -18,9 +18,9 @@ type ReplyError struct {
 // Error returns the code, and where there is one the enhanced code.
 func (e *ReplyError) Error() string { return e.String() }
 
-// SetupError says that the way to the server is not in order: TLS, the
-// greeting, EHLO, or our credentials. It happens before the message is spoken
-// of, so it says nothing about the message.
+// SetupError is a failure to set a connection up: TLS, the greeting, EHLO, or
+// our credentials. It happens before the message is offered, so it says nothing
+// about the message.
 type SetupError struct {
 	Stage string // "TLS", "greeting", "EHLO", "STARTTLS", "AUTH", "DKIM"
 	Reply Reply  // what the server answered; zero where it is not an answer
@@ -46,8 +46,8 @@ type ConnectionError struct {
 	// where the caller's context alone limited it.
 	Limit time.Duration
 
-	// Ambiguous says that the message's last line was written and nothing in
-	// answer to it came but, at most, the beginning of a refusal: the server
+	// Ambiguous says that the message's last line was written and at most the
+	// beginning of a refusal came in reply: the server
 	// may have accepted the message.
 	Ambiguous bool
 
@@ -61,7 +61,7 @@ func (e *ConnectionError) Error() string { return fmt.Sprintf("smtp %s: %v", e.S
 func (e *ConnectionError) Unwrap() error { return e.Err }
 
 // BusyError says that every connection that the server grants is in use. The
-// message was not spoken of: send it again when fewer are under way.
+// message was not offered: send it again when fewer calls are under way.
 type BusyError struct{}
 
 // Error says so.

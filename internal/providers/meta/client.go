@@ -165,7 +165,7 @@ func (c *Client) refusal(a *api.Answer) *api.Error {
 	}
 	code, ok := a.Code(said)
 	if !ok {
-		e.Foreign = !graphs(said)
+		e.Foreign = !isGraphError(said)
 		if !e.Foreign && said.True("is_transient") {
 			e.Class = api.Transient
 		}
@@ -185,8 +185,8 @@ func (c *Client) refusal(a *api.Answer) *api.Error {
 	return e
 }
 
-// graphs reports whether an error without a code is the Graph API's all the
+// isGraphError reports whether an error without a code is the Graph API's all the
 // same: its errors have a message, a type and a trace.
-func graphs(said api.Object) bool {
+func isGraphError(said api.Object) bool {
 	return said.Text("message") != "" && (said.Text("type") != "" || said.Text("fbtrace_id") != "")
 }

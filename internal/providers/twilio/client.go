@@ -180,15 +180,15 @@ func (c *Client) refusal(a *api.Answer) *api.Error {
 		code = 0
 	}
 	e := c.error(a, code, said.Text("message"))
-	e.Foreign = !ok && !twilios(a, said)
+	e.Foreign = !ok && !isTwilioError(a, said)
 	return e
 }
 
-// twilios reports whether an error without a code is Twilio's all the same: it
+// isTwilioError reports whether an error without a code is Twilio's all the same: it
 // always gives the message and the status, and a code only where it has one
 // (twilio.com/docs/usage/twilios-response#exceptions). Frameworks that write
 // these two name the error besides.
-func twilios(a *api.Answer, said api.Object) bool {
+func isTwilioError(a *api.Answer, said api.Object) bool {
 	status, _ := said.Number("status")
 	return said.Text("message") != "" && status == a.Status && said["error"] == nil
 }

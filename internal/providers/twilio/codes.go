@@ -6,7 +6,7 @@ import "messaging-worker/internal/providers/api"
 // refines them over time: what is not here goes by its HTTP status.
 //
 // A sender that does not exist or may not send is refused for good where the
-// request names it, and waits for a mend where the account is at fault.
+// request names it, and is repeated until somebody has fixed the account where that is at fault.
 //
 //nolint:funlen // a table
 func Codes() api.Codes {

@@ -56,7 +56,7 @@ func TestMessageInASCII(t *testing.T) {
 	if diff := cmp.Diff(map[int]bool{0: true, 2: true}, without); diff != "" {
 		t.Errorf("without an ASCII form (-want +got)\n%s", diff)
 	}
-	d, err := (&letters{}).write(&a, true)
+	d, err := (&messageWriter{}).write(&a, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestAnyMailboxesInASCII(t *testing.T) {
 		if err != nil {
 			r.Fatal(err)
 		}
-		d, err := (&letters{}).write(&a, true)
+		d, err := (&messageWriter{}).write(&a, true)
 		if err != nil {
 			r.Fatal(err)
 		}

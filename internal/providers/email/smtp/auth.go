@@ -23,7 +23,7 @@ const maxAuthLine = 510
 // maxChallenges bounds a server that never comes to an end.
 const maxChallenges = 8
 
-// authenticate proves who we are, where the settings want it.
+// authenticate logs in, unless AuthNone is set.
 func (p *Provider) authenticate(ctx context.Context, c *conn) error {
 	const stage = "AUTH"
 	if p.opts.Auth == AuthNone {
@@ -41,14 +41,14 @@ func (p *Provider) authenticate(ctx context.Context, c *conn) error {
 	if len(clients) == 0 {
 		return wrong("the server does not offer the authentication that is set")
 	}
-	return p.tryEach(ctx, c, p.refused.last(clients))
+	return p.tryEach(ctx, c, p.refusedMechanisms.last(clients))
 }
 
-// tryEach authenticates by the first of the clients whose mechanism the server
-// takes: a server may offer one that it does not have, or not for this user.
-// Where it hangs up behind such an answer, c.again says that another
-// connection may get further. What refuses the credentials ends it.
-func (p *Provider) tryEach(ctx context.Context, c *conn, clients []named) (err error) {
+// tryEach authenticates by the first mechanism that the server takes: a server
+// may offer one that it does not have, or not for this user. If it closes the
+// connection after refusing a mechanism, c.retryConnect says that a new
+// connection may get further. A refusal of the credentials ends it.
+func (p *Provider) tryEach(ctx context.Context, c *conn, clients []mechanism) (err error) {
 	const stage = "AUTH"
 	for i, client := range clients {
 		r, failed := exchange(c, client.Client)
@@ -56,16 +56,16 @@ func (p *Provider) tryEach(ctx context.Context, c *conn, clients []named) (err e
 			return &email.SetupError{Stage: stage, Err: errors.New("the server asks what the authentication does not know")}
 		}
 		if i > 0 && (failed != nil || r.Code == 421) && !errors.Is(failed, errProtocol) && !timedOut(ctx, failed) {
-			c.again = !p.refused.has(client.name)
+			c.retryConnect = !p.refusedMechanisms.has(client.name)
 			return err
 		}
-		// What a server says here may repeat what we sent it, a secret included.
+		// The reply's text may repeat what we sent, a secret included.
 		r.Message = "authentication refused"
-		if err = p.granted(ctx, c, stage, r, failed); err == nil || failed != nil || !anotherMechanism(r) {
+		if err = p.checkReply(ctx, c, stage, r, failed); err == nil || failed != nil || !anotherMechanism(r) {
 			return err
 		}
 		if len(clients) > 1 {
-			p.refused.add(client.name)
+			p.refusedMechanisms.add(client.name)
 		}
 	}
 	return err
@@ -79,21 +79,21 @@ func anotherMechanism(r email.Reply) bool {
 	return slices.Contains([]int{432, 500, 501, 502, 504, 534, 538}, r.Code)
 }
 
-// named is a client and what its mechanism is called on the wire.
-type named struct {
+// mechanism is a SASL client and its name on the wire.
+type mechanism struct {
 	sasl.Client
 
 	name string
 }
 
-// refusals are the mechanisms that the server has refused though it offered
-// them. They are tried last from then on: some servers count what fails.
-type refusals struct {
+// mechanismSet holds the mechanisms that the server has refused though it
+// offered them. They are tried last from then on: some servers count failures.
+type mechanismSet struct {
 	mu    sync.Mutex
 	names []string
 }
 
-func (r *refusals) add(name string) {
+func (r *mechanismSet) add(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !slices.Contains(r.names, name) {
@@ -101,15 +101,15 @@ func (r *refusals) add(name string) {
 	}
 }
 
-func (r *refusals) has(name string) bool {
+func (r *mechanismSet) has(name string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Contains(r.names, name)
 }
 
-// last puts those that were refused behind the others.
-func (r *refusals) last(clients []named) []named {
-	slices.SortStableFunc(clients, func(a, b named) int {
+// last sorts the refused mechanisms behind the others.
+func (r *mechanismSet) last(clients []mechanism) []mechanism {
+	slices.SortStableFunc(clients, func(a, b mechanism) int {
 		switch refused := r.has(a.name); {
 		case refused == r.has(b.name):
 			return 0
@@ -121,7 +121,8 @@ func (r *refusals) last(clients []named) []named {
 	return clients
 }
 
-// exchange speaks AUTH (RFC 4954, 4) until the server has decided.
+// exchange sends AUTH and answers challenges (RFC 4954, 4) until the server has
+// decided.
 func exchange(c *conn, client sasl.Client) (email.Reply, error) {
 	name, first, err := client.Start()
 	if err != nil {
@@ -132,7 +133,7 @@ func exchange(c *conn, client sasl.Client) (email.Reply, error) {
 		command += " " + encode(first)
 		first = nil
 	}
-	r, err := c.ask(command)
+	r, err := c.command(command)
 	for range maxChallenges {
 		if err != nil || r.Code != 334 {
 			return r, err
@@ -144,7 +145,7 @@ func exchange(c *conn, client sasl.Client) (email.Reply, error) {
 			}
 		}
 		first = nil
-		r, err = c.ask(base64.StdEncoding.EncodeToString(response))
+		r, err = c.command(base64.StdEncoding.EncodeToString(response))
 	}
 	return email.Reply{}, errProtocol
 }
@@ -157,7 +158,7 @@ func encode(b []byte) string {
 	return base64.StdEncoding.EncodeToString(b)
 }
 
-// decode reads a challenge. One that cannot be read is given as it is: the
+// decode decodes a challenge. One that is not base64 is returned as it is: the
 // mechanism that needs it will fail.
 func decode(text string) []byte {
 	if b, err := base64.StdEncoding.DecodeString(text); err == nil {
@@ -167,7 +168,7 @@ func decode(text string) []byte {
 }
 
 // mechanisms chooses among what the server offers, the best first.
-func mechanisms(auth string, c *conn, username, password string) (list []named) {
+func mechanisms(auth string, c *conn, username, password string) (list []mechanism) {
 	order := []string{AuthPlain, AuthLogin, AuthCRAMMD5, AuthXOAUTH2}
 	switch {
 	case auth != AuthAuto:
@@ -176,16 +177,16 @@ func mechanisms(auth string, c *conn, username, password string) (list []named) 
 		order = []string{AuthCRAMMD5, AuthPlain, AuthLogin, AuthXOAUTH2}
 	}
 	for _, name := range order {
-		client := named{}
+		client := mechanism{}
 		switch name {
 		case AuthPlain:
-			client = named{sasl.NewPlainClient("", username, password), sasl.Plain}
+			client = mechanism{sasl.NewPlainClient("", username, password), sasl.Plain}
 		case AuthLogin:
-			client = named{&login{answers: []string{username, password}}, sasl.Login}
+			client = mechanism{&login{answers: []string{username, password}}, sasl.Login}
 		case AuthCRAMMD5:
-			client = named{cramMD5{username, password}, "CRAM-MD5"}
+			client = mechanism{cramMD5{username, password}, "CRAM-MD5"}
 		case AuthXOAUTH2:
-			client = named{xoauth2{username, password}, "XOAUTH2"}
+			client = mechanism{xoauth2{username, password}, "XOAUTH2"}
 		}
 		if slices.Contains(c.offers.auth, client.name) {
 			list = append(list, client)

@@ -17,24 +17,24 @@ const strangeWait = 2 * time.Second
 
 // conn is one connection. One goroutine at a time owns it.
 type conn struct {
-	raw    net.Conn // what deadlines are set on, and what is closed
-	line   net.Conn // what is spoken on: raw, or TLS on it
+	raw    net.Conn // the TCP connection: deadlines are set on it, and it is closed
+	stream net.Conn // raw, or TLS over it: SMTP is spoken on it
 	in     *bufio.Reader
-	out    []byte // commands not written yet
+	out    []byte // commands that are queued and not written yet
 	offers offers
 	secure bool // under TLS
 
-	limit time.Time   // of the reads and writes under way
-	ended atomic.Bool // cut was called
+	deadlineAt time.Time   // of the reads and writes under way
+	wasCut     atomic.Bool // cut was called
 
-	reused bool // has served a call before this one
-	begun  bool // a transaction was begun on it
-	served int  // messages accepted
-	dirty  bool // a transaction may be open: the next one begins with RSET
-	unsure bool // a message was answered: a reply too many may be under way
-	again  bool // it failed, and another one may not
-	broken bool // nothing more can be said on it
-	idle   time.Time
+	reused       bool // has served a call before this one
+	used         bool // a transaction was begun on it
+	served       int  // messages accepted
+	dirty        bool // a transaction may be open: the next one begins with RSET
+	extraReplies bool // a message was sent on it: the server may have sent a reply too many
+	retryConnect bool // setting it up failed, and a new connection may succeed
+	broken       bool // no further command can be sent on it
+	idle         time.Time
 }
 
 // offers are the extensions that the server named in its reply to EHLO.
@@ -46,102 +46,103 @@ type offers struct {
 }
 
 func newConn(raw net.Conn) *conn {
-	return &conn{raw: raw, line: raw, in: bufio.NewReaderSize(raw, maxLine)}
+	return &conn{raw: raw, stream: raw, in: bufio.NewReaderSize(raw, maxLine)}
 }
 
 // cut makes every read and write under way, and every later one, fail at once.
 func (c *conn) cut() {
-	c.ended.Store(true)
+	c.wasCut.Store(true)
 	_ = c.raw.SetDeadline(time.Unix(1, 0)) // one that failed is closed already
 }
 
-// until sets the deadline of what comes next: t, or ctx's where it is earlier.
+// setDeadline sets the deadline of what comes next: t, or ctx's where it is
+// earlier.
 //
 // The caller has arranged for cut to run when ctx ends.
-func (c *conn) until(ctx context.Context, t time.Time) {
+func (c *conn) setDeadline(ctx context.Context, t time.Time) {
 	if d, ok := ctx.Deadline(); ok && d.Before(t) {
 		t = d
 	}
-	c.limit = t
-	c.deadline(t)
+	c.deadlineAt = t
+	c.applyDeadline(t)
 	if ctx.Err() != nil {
 		c.cut()
 	}
 }
 
-// deadline sets the deadline of reads and writes. Cut may run just before it
-// is set here, and would be undone; so it is looked for once more afterwards.
-// When it runs after that look, its deadline is the last.
-func (c *conn) deadline(t time.Time) {
+// applyDeadline sets the deadline of reads and writes. cut may run just before
+// SetDeadline here and be undone by it, so wasCut is checked afterwards. If cut
+// runs after that check, its deadline is the last one set.
+func (c *conn) applyDeadline(t time.Time) {
 	_ = c.raw.SetDeadline(t)
-	if c.ended.Load() {
+	if c.wasCut.Load() {
 		_ = c.raw.SetDeadline(time.Unix(1, 0))
 	}
 }
 
-// say adds a command to what is written next.
-func (c *conn) say(parts ...string) {
+// queue adds a command to those that flush writes.
+func (c *conn) queue(parts ...string) {
 	for _, part := range parts {
 		c.out = append(c.out, part...)
 	}
 	c.out = append(c.out, '\r', '\n')
 }
 
-// flush writes what was said.
+// flush writes the queued commands.
 func (c *conn) flush() error {
-	_, err := c.line.Write(c.out)
+	_, err := c.stream.Write(c.out)
 	c.out = c.out[:0]
 	return err
 }
 
-// hear reads the reply to the last command that was said.
-func (c *conn) hear() (email.Reply, error) { return c.hearLines(nil) }
+// readReply reads the reply to the last command.
+func (c *conn) readReply() (email.Reply, error) { return c.readReplyLines(nil) }
 
-// hearLines does so, and each sees its lines.
-func (c *conn) hearLines(each func(text []byte)) (email.Reply, error) {
-	limit, strange := c.limit, false
-	r, err := readReply(c.in, func() error {
-		// Some servers print a line of their own before a reply. What does not
-		// speak SMTP at all is not waited for until the limit.
+// readReplyLines is readReply, and calls each with the text of every line.
+func (c *conn) readReplyLines(each func(text []byte)) (email.Reply, error) {
+	limit, strange := c.deadlineAt, false
+	r, err := parseReply(c.in, func() error {
+		// Some servers print a line of their own before a reply. A peer that
+		// does not speak SMTP at all must not cost the whole time limit.
 		strange = true
 		if short := time.Now().Add(strangeWait); short.Before(limit) {
-			c.deadline(short)
+			c.applyDeadline(short)
 		}
 		return nil
 	}, each)
 	if came, ok := errors.AsType[*unreadable](err); ok && strange && (isTimeout(err) || errors.Is(err, io.EOF)) {
-		came.err = errProtocol // that was all it had to say
+		came.err = errProtocol // nothing followed that line
 	}
 	if strange {
-		c.deadline(limit)
+		c.applyDeadline(limit)
 	}
 	return r, err
 }
 
-// hearNext reads a reply behind which so many more are to come. Where there are
-// any, a line without a code may be a reply too: reading over it would take the
-// reply to one command for that to another.
-func (c *conn) hearNext(more int) (email.Reply, error) {
+// readPipelined reads a reply that is followed by so many more. Where there are
+// any, a line without a code may be a reply too: skipping it would assign the
+// reply to one command to another.
+func (c *conn) readPipelined(more int) (email.Reply, error) {
 	if more == 0 {
-		return c.hear()
+		return c.readReply()
 	}
-	return readReply(c.in, func() error { return errProtocol }, nil)
+	return parseReply(c.in, func() error { return errProtocol }, nil)
 }
 
-// ask says one command and hears the reply to it.
-func (c *conn) ask(parts ...string) (email.Reply, error) {
-	c.say(parts...)
+// command sends one command and reads the reply to it.
+func (c *conn) command(parts ...string) (email.Reply, error) {
+	c.queue(parts...)
 	if err := c.flush(); err != nil {
 		return email.Reply{}, err
 	}
-	return c.hear()
+	return c.readReply()
 }
 
-// lost gives an error of the line its type, and the line up. Behind the last
-// line of a message it matters what came: no answer, or the beginning of one
-// that refuses, leaves open whether the message was accepted; any other answer
-// that cannot be read may be an acceptance.
-func (c *conn) lost(ctx context.Context, stage string, limit time.Duration, err error) error {
+// connectionError marks the connection broken and returns err with its type.
+// After the last line of a message it matters what came: no reply, or the
+// beginning of a refusal, leaves open whether the message was accepted; any
+// other reply that cannot be read may be an acceptance.
+func (c *conn) connectionError(ctx context.Context, stage string, limit time.Duration, err error) error {
 	c.broken = true
 	last, text := stage == lastStage, ""
 	came, part := errors.AsType[*unreadable](err)
@@ -152,39 +153,39 @@ func (c *conn) lost(ctx context.Context, stage string, limit time.Duration, err 
 	case errors.Is(err, errProtocol), last && part && !came.refuses && !errors.Is(ctx.Err(), context.Canceled):
 		return &email.ProtocolError{Stage: stage, Accepted: last, Text: text}
 	case ctx.Err() != nil:
-		err = ctx.Err() // what the network says of a cut line is beside the point
+		err = ctx.Err() // the network error of a connection that we cut means nothing
 	}
 	return &email.ConnectionError{Stage: stage, Limit: limit, Ambiguous: last, Err: err}
 }
 
-// usable reports whether another message may go this way. What a server says
-// unasked would be taken for the reply to the next command.
+// usable reports whether another message may be sent on the connection. A line
+// that the server sent unasked would be read as the reply to the next command.
 func (c *conn) usable() bool { return !c.broken && c.in.Buffered() == 0 }
 
-// quiet reports whether the server waits for the next command: it has neither
-// said anything unasked nor hung up, as far as anything of it has come.
-func (c *conn) quiet() bool {
+// silent reports whether the server waits for the next command: as far as can
+// be seen it has neither sent anything unasked nor closed the connection.
+func (c *conn) silent() bool {
 	if !c.usable() {
 		return false
 	}
-	if c.secure { // what TLS has read and not given out yet comes in spite of the deadline
+	if c.secure { // data that TLS has read and buffered is returned in spite of the deadline
 		_ = c.raw.SetDeadline(time.Unix(1, 0))
 		if _, err := c.in.Peek(1); !isTimeout(err) {
 			return false
 		}
 	}
-	_ = c.raw.SetDeadline(time.Time{}) // one that is over would fail the look at the socket too
+	_ = c.raw.SetDeadline(time.Time{}) // an expired deadline would fail the look at the socket too
 	return !unread(c.raw)
 }
 
-// close ends the connection without a word. TLS would first write an alert,
+// close closes the connection without QUIT. TLS would first write an alert,
 // which may block on a server that stalls.
 func (c *conn) close() { _ = c.raw.Close() }
 
-// quit says goodbye and closes. It takes at most quitTimeout.
+// quit sends QUIT and closes. It takes at most quitTimeout.
 func (c *conn) quit() {
 	_ = c.raw.SetDeadline(time.Now().Add(quitTimeout))
-	if _, err := c.ask("QUIT"); err == nil {
+	if _, err := c.command("QUIT"); err == nil {
 		// The server closes first (RFC 5321, 4.1.1.10). Until it has, the
 		// connection counts against what it grants.
 		_, _ = c.in.ReadByte()

@@ -34,8 +34,8 @@ func TestLineWithoutCode(t *testing.T) {
 				rest := time.AfterFunc(tt.silent, func() { _, _ = far.Write([]byte("220 relay\r\n")) })
 				defer rest.Stop()
 				c, start := newConn(near), time.Now()
-				c.until(t.Context(), start.Add(tt.limit))
-				r, err := c.hear()
+				c.setDeadline(t.Context(), start.Add(tt.limit))
+				r, err := c.readReply()
 				if took := time.Since(start); !errors.Is(err, tt.want) || err == nil && r.Code != 220 || took != tt.took {
 					t.Errorf("hear() = %+v, %v after %v, want %v after %v", r, err, took, tt.want, tt.took)
 				}
@@ -54,15 +54,15 @@ func TestCutOutlastsDeadlines(t *testing.T) {
 		defer far.Close()
 		c, start := newConn(near), time.Now()
 		c.cut()
-		c.deadline(start.Add(time.Hour))
-		if _, err := c.hear(); !isTimeout(err) || time.Since(start) != 0 {
+		c.applyDeadline(start.Add(time.Hour))
+		if _, err := c.readReply(); !isTimeout(err) || time.Since(start) != 0 {
 			t.Errorf("hear() = %v after %v, want a time-out at once", err, time.Since(start))
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		c = newConn(near)
-		c.until(ctx, start.Add(time.Hour))
-		if _, err := c.hear(); !isTimeout(err) || time.Since(start) != 0 {
+		c.setDeadline(ctx, start.Add(time.Hour))
+		if _, err := c.readReply(); !isTimeout(err) || time.Since(start) != 0 {
 			t.Errorf("hear() = %v after %v, want a time-out at once", err, time.Since(start))
 		}
 		c.close()

@@ -28,14 +28,14 @@ func (p *Provider) connect(ctx context.Context, deadline time.Time) (*conn, erro
 	}
 	c := newConn(raw)
 	stop := context.AfterFunc(ctx, c.cut)
-	c.until(ctx, deadline)
+	c.setDeadline(ctx, deadline)
 	err = p.open(dialing, c)
 	if !stop() && err == nil {
 		err = &email.ConnectionError{Stage: "connect", Err: ctx.Err()}
 	}
 	if err != nil {
 		c.close()
-		if c.again {
+		if c.retryConnect {
 			return p.connect(ctx, deadline)
 		}
 		return nil, err
@@ -43,7 +43,8 @@ func (p *Provider) connect(ctx context.Context, deadline time.Time) (*conn, erro
 	return c, nil
 }
 
-// dialError prefers the context's word: the dialer has its own for a deadline.
+// dialError prefers the context's error: the dialer has one of its own for a
+// deadline.
 func dialError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -51,7 +52,7 @@ func dialError(ctx context.Context, err error) error {
 	return err
 }
 
-// open brings a fresh connection to where messages can be sent.
+// open takes a new connection through greeting, EHLO, TLS and AUTH.
 func (p *Provider) open(ctx context.Context, c *conn) error {
 	if p.opts.TLS == TLSImplicit {
 		if err := p.handshake(ctx, c, "TLS"); err != nil {
@@ -72,33 +73,33 @@ func (p *Provider) open(ctx context.Context, c *conn) error {
 	return p.authenticate(ctx, c)
 }
 
-// granted turns what came in answer to a step of the set-up into its error:
-// nil for a positive reply.
-func (p *Provider) granted(ctx context.Context, c *conn, stage string, r email.Reply, err error) error {
+// checkReply returns nil for a positive reply to a step of the set-up, else the
+// step's error.
+func (p *Provider) checkReply(ctx context.Context, c *conn, stage string, r email.Reply, err error) error {
 	switch {
 	case errors.Is(err, errProtocol) && ctx.Err() == nil:
-		if came, ok := errors.AsType[*unreadable](err); ok && stage == "greeting" { // tells what listens there
+		if came, ok := errors.AsType[*unreadable](err); ok && stage == "greeting" { // shows what listens there
 			err = fmt.Errorf("%w: %q", errProtocol, came.text)
 		}
 		return &email.SetupError{Stage: stage, Err: err}
 	case err != nil:
-		return c.lost(ctx, stage, p.timeout, err)
+		return c.connectionError(ctx, stage, p.timeout, err)
 	case !positive(r):
 		return &email.SetupError{Stage: stage, Reply: r}
 	}
 	return nil
 }
 
-// hello says EHLO, and HELO to a server that does not know it (RFC 5321,
+// hello sends EHLO, and HELO to a server that does not know it (RFC 5321,
 // 4.1.4: 500 or 502).
 func (p *Provider) hello(ctx context.Context, c *conn) error {
 	c.offers = offers{}
-	c.say("EHLO ", p.heloName(c.raw.LocalAddr()))
+	c.queue("EHLO ", p.heloName(c.raw.LocalAddr()))
 	err := c.flush()
 	var r email.Reply
 	if err == nil {
 		first := true
-		r, err = c.hearLines(func(text []byte) {
+		r, err = c.readReplyLines(func(text []byte) {
 			if !first { // the first line is the server's name
 				c.offers.add(string(text))
 			}
@@ -107,12 +108,12 @@ func (p *Provider) hello(ctx context.Context, c *conn) error {
 	}
 	if err == nil && (r.Code == 500 || r.Code == 502) {
 		c.offers = offers{}
-		r, err = c.ask("HELO ", p.heloName(c.raw.LocalAddr()))
+		r, err = c.command("HELO ", p.heloName(c.raw.LocalAddr()))
 	}
-	return p.granted(ctx, c, "EHLO", r, err)
+	return p.checkReply(ctx, c, "EHLO", r, err)
 }
 
-// add notes one EHLO keyword with its parameters.
+// add records one EHLO keyword with its parameters.
 func (o *offers) add(text string) {
 	words := strings.Fields(strings.ToUpper(text))
 	if len(words) == 0 {
@@ -143,40 +144,40 @@ func (o *offers) add(text string) {
 	}
 }
 
-// startTLS puts the connection under TLS or fails: there is no going on in
+// startTLS puts the connection under TLS or fails: nothing else is sent in
 // clear text.
 func (p *Provider) startTLS(ctx context.Context, c *conn) error {
 	const stage = "STARTTLS"
 	if !c.offers.startTLS {
 		return &email.SetupError{Stage: stage, Err: errors.New("the server does not offer STARTTLS")}
 	}
-	r, err := c.ask(stage)
-	if err := p.granted(ctx, c, stage, r, err); err != nil {
+	r, err := c.command(stage)
+	if err := p.checkReply(ctx, c, stage, r, err); err != nil {
 		return err
 	}
 	if c.in.Buffered() > 0 {
-		// Somebody between us put replies in, to be taken for what the server
-		// says under TLS.
+		// Somebody on the path injected replies, to be read as the server's
+		// under TLS.
 		return &email.SetupError{Stage: stage, Err: errors.New("clear text behind the reply to STARTTLS")}
 	}
 	if err := p.handshake(ctx, c, stage); err != nil {
 		return err
 	}
-	return p.hello(ctx, c) // what was offered in clear text is forgotten (RFC 3207, 4.2)
+	return p.hello(ctx, c) // what was offered in clear text must be discarded (RFC 3207, 4.2)
 }
 
 func (p *Provider) handshake(ctx context.Context, c *conn, stage string) error {
 	secured := tls.Client(c.raw, p.tls)
 	if err := secured.HandshakeContext(ctx); err != nil {
 		if ctx.Err() != nil || brokeOff(err) {
-			return c.lost(ctx, stage, p.timeout, err)
+			return c.connectionError(ctx, stage, p.timeout, err)
 		}
 		if p.opts.TLS == TLSImplicit && inClearText(err) {
 			err = errors.New(wantsStartTLS)
 		}
 		return &email.SetupError{Stage: stage, Err: err}
 	}
-	c.line, c.secure = secured, true
+	c.stream, c.secure = secured, true
 	c.in = bufio.NewReaderSize(secured, maxLine)
 	return nil
 }
@@ -184,7 +185,7 @@ func (p *Provider) handshake(ctx context.Context, c *conn, stage string) error {
 // brokeOff reports an error of the network and not of TLS.
 func brokeOff(err error) bool { return isTimeout(err) || hungUp(err) }
 
-// hungUp reports that the other side, or what stands before it, has ended the
+// hungUp reports that the server, or a device before it, has closed the
 // connection.
 func hungUp(err error) bool {
 	return slices.ContainsFunc([]error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE}, func(end error) bool {

@@ -8,50 +8,50 @@ import (
 	"messaging-worker/internal/providers/email"
 )
 
-// dial is a connection that is being set up. It is not the call's that began
-// it: that goes on with any connection that becomes idle first, for a server
-// that is slow to greet one more may serve those it has well.
+// dial is a connection that is being set up. The call that began it does not
+// own it: it takes whatever connection becomes idle first, because a server
+// that is slow to greet a new connection may serve the existing ones well.
 type dial struct {
 	cancel context.CancelFunc
-	before uint64 // what pool.answers was when it began
+	before uint64 // pool.successes when it began
 
-	// Below pool.mu.
-	alone bool  // its call has gone on without it, or it is a trial
-	trial bool  // one connection more than the server has granted
-	over  bool  // the following are final
-	c     *conn // nil where there is an error, or alone
-	err   error
-	panic any
+	// Guarded by pool.mu.
+	abandoned bool  // no call waits for it: its call has another connection, or it is a trial
+	trial     bool  // one connection more than the server has granted
+	done      bool  // the following are final
+	c         *conn // nil where there is an error, or alone
+	err       error
+	panic     any
 }
 
 // dial begins to set up a connection. It is called with p.mu held.
 func (p *pool) dial(ctx context.Context, deadline time.Time) *dial {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	d := &dial{cancel: cancel, before: p.answers}
+	d := &dial{cancel: cancel, before: p.successes}
 	p.dials[d] = struct{}{}
 	p.wg.Go(func() {
 		defer cancel()
-		p.run(ctx, d, deadline)
+		p.runDial(ctx, d, deadline)
 	})
 	return d
 }
 
-func (p *pool) run(ctx context.Context, d *dial, deadline time.Time) {
+func (p *pool) runDial(ctx context.Context, d *dial, deadline time.Time) {
 	defer func() {
-		caught := recover() // it is the call's: there it ends one attempt, here the process
+		caught := recover() // raised again in the call, where it ends one attempt and not the process
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		d.over, d.panic = true, caught
+		d.done, d.panic = true, caught
 		delete(p.dials, d)
-		p.settle(d)
-		p.wake()
+		p.finishDial(d)
+		p.broadcast()
 	}()
 	d.c, d.err = p.connect(ctx, deadline)
 }
 
-// settle says whose the connection is that a dial has made, where it has. It is
-// called with p.mu held.
-func (p *pool) settle(d *dial) {
+// finishDial gives the new connection, if there is one, to its call or to the
+// idle ones. It is called with p.mu held.
+func (p *pool) finishDial(d *dial) {
 	c := d.c
 	switch {
 	case c == nil:
@@ -59,14 +59,14 @@ func (p *pool) settle(d *dial) {
 		c.close()
 		d.c, d.err = nil, &email.ConnectionError{Stage: "connect", Err: net.ErrClosed}
 	default:
-		p.granted()
-		if d.alone {
+		p.countOpened()
+		if d.abandoned {
 			d.c = nil
-			p.push(c, time.Now())
+			p.putIdleLocked(c, time.Now())
 		}
 	}
 	if d.trial {
-		p.triedOne(c != nil)
+		p.endTrial(c != nil)
 	}
 }
 
@@ -81,12 +81,12 @@ func (p *pool) dialing() (n int) {
 	return n
 }
 
-// first returns the first connection that a call can have: one that becomes
-// idle, or a new one, where the limit leaves room for that. The dial is not nil
-// where it has failed. Both are nil when ctx ends, or when there was room for
-// no dial for a while.
-func (p *pool) first(ctx context.Context, deadline time.Time) (*conn, *dial) {
-	end := time.Now().Add(min(soon, time.Until(deadline)/2))
+// firstConn returns the first connection that a call can have: one that becomes
+// idle, or a new one if the limit allows it. The dial is not nil if it has
+// failed. Both are nil when ctx ends, or when the limit has allowed no dial for
+// a while.
+func (p *pool) firstConn(ctx context.Context, deadline time.Time) (*conn, *dial) {
+	end := time.Now().Add(min(idleWait, time.Until(deadline)/2))
 	var d *dial
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -94,21 +94,21 @@ func (p *pool) first(ctx context.Context, deadline time.Time) (*conn, *dial) {
 		switch {
 		case d != nil && d.panic != nil:
 			panic(d.panic)
-		case d != nil && d.over:
+		case d != nil && d.done:
 			return d.c, d
 		case len(p.idle) > 0:
 			if d != nil {
-				d.alone = true
+				d.abandoned = true
 			}
-			return p.pop(false), nil
+			return p.takeIdleLocked(false), nil
 		case d == nil && !p.closed && p.open+p.dialing() < p.limit:
 			d = p.dial(ctx, deadline)
 			end = deadline.Add(time.Minute) // it ends by deadline
 		}
 		switch {
-		case p.waitChange(ctx, time.Until(end)), d != nil && d.over: // it may be over at the same moment
+		case p.waitChange(ctx, time.Until(end)), d != nil && d.done: // it may be over at the same moment
 		case d != nil:
-			d.alone = true
+			d.abandoned = true
 			d.cancel()
 			return nil, nil
 		default:
@@ -117,14 +117,14 @@ func (p *pool) first(ctx context.Context, deadline time.Time) (*conn, *dial) {
 	}
 }
 
-// idleWithin waits that long for an idle connection, or for one that has served
+// waitIdle waits that long for an idle connection, or for one that has served
 // a message, and returns nil where none comes.
-func (p *pool) idleWithin(ctx context.Context, d time.Duration, proven bool) *conn {
+func (p *pool) waitIdle(ctx context.Context, d time.Duration, proven bool) *conn {
 	end := time.Now().Add(d)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for {
-		if c := p.pop(proven); c != nil {
+		if c := p.takeIdleLocked(proven); c != nil {
 			return c
 		}
 		if !p.waitChange(ctx, time.Until(end)) {
@@ -133,9 +133,8 @@ func (p *pool) idleWithin(ctx context.Context, d time.Duration, proven bool) *co
 	}
 }
 
-// wake tells those who wait that something has changed. It is called with p.mu
-// held.
-func (p *pool) wake() {
+// broadcast wakes everybody in waitChange. It is called with p.mu held.
+func (p *pool) broadcast() {
 	if p.changed != nil {
 		close(p.changed)
 		p.changed = nil
@@ -143,7 +142,7 @@ func (p *pool) wake() {
 }
 
 // waitChange waits for the next change of the connections, and returns false
-// when none comes in that time. It is called with p.mu held, and gives it up
+// when none comes in that time. It is called with p.mu held, and unlocks it
 // meanwhile.
 func (p *pool) waitChange(ctx context.Context, d time.Duration) bool {
 	if d <= 0 || ctx.Err() != nil {

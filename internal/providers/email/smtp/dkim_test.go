@@ -57,7 +57,7 @@ func TestSignatureIsVerified(t *testing.T) {
 			}
 			m := sample()
 			m.ListUnsubscribe = "https://example.com/u"
-			l, err := (&letters{dkim: d}).write(&m, false)
+			l, err := (&messageWriter{dkim: d}).write(&m, false)
 			if err != nil {
 				t.Fatal(err)
 			}

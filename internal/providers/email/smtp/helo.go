@@ -18,7 +18,7 @@ func hostName(name string, err error) string {
 	return name
 }
 
-// heloName is what a connection from local says in EHLO and HELO. Without a
+// heloName is the name in EHLO and HELO on a connection from local. Without a
 // fully qualified name it is the address literal (RFC 5321, 4.1.4).
 func (p *Provider) heloName(local net.Addr) string {
 	if p.helo != "" {

@@ -9,85 +9,85 @@ import (
 	"messaging-worker/internal/providers/email"
 )
 
-// A server may grant one client few connections: it answers 421 to a further
+// A server may limit the connections of one client: it answers 421 to a further
 // one (Postfix: smtpd_client_connection_count_limit; Exim:
-// smtp_accept_max_per_host), or a firewall refuses it. While others of ours
-// work that is no outage but a limit, and the pool goes by it: it shrinks at
-// once to what is open, and from time to time, while all of that is in use,
-// tries one more, as Postfix's queue manager does with a destination's
-// concurrency. The trial is no call's, so that no message waits for it.
+// smtp_accept_max_per_host), or a firewall refuses it. While other
+// connections work that is no outage but a limit, and the pool follows it: it
+// shrinks at once to what is open, and from time to time, while all of that is
+// in use, tries one more, as Postfix's queue manager does with a destination's
+// concurrency. No message waits for a trial.
 const (
 	trialGranted = 100 * time.Millisecond // to the next trial, after one that was granted
 	trialRefused = time.Second            // after the first that was refused; twice that after the next
 	trialLongest = time.Minute
 )
 
-// A server may be slow to see that a connection has ended. Where one of ours
-// has recently, a call asks again for its place, and only so many refusals in a
-// row mean that it is gone.
+// A server may be slow to notice that a connection has ended. After one of ours
+// has, a call tries again to replace it, and only so many refusals in a row mean
+// that the limit is lower.
 const (
-	recently     = time.Second
-	firstPause   = 20 * time.Millisecond // doubles with each try
-	longestPause = 320 * time.Millisecond
-	mostRefusals = 5
+	closedRecently = time.Second
+	firstPause     = 20 * time.Millisecond // doubles with each try
+	longestPause   = 320 * time.Millisecond
+	mostRefusals   = 5
 )
 
-// soon is how long a call that is refused a connection waits for one to become
+// idleWait is how long a call that is refused a connection waits for one to become
 // idle.
-const soon = time.Second
+const idleWait = time.Second
 
 // get makes a connection for a call that found none idle, or returns one that
-// becomes idle sooner. Where the server grants no further one, and none becomes
+// becomes idle sooner. If the server grants no further one and none becomes
 // idle, the error is *email.BusyError.
 func (p *pool) get(ctx context.Context, deadline time.Time) (*conn, error) {
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		c, d := p.first(ctx, deadline)
+		c, d := p.firstConn(ctx, deadline)
 		switch {
 		case c != nil:
 			return c, nil
 		case d == nil:
-			return nil, p.without(ctx)
+			return nil, p.noConnError(ctx)
 		}
-		atLimit, silent := refusedOne(d.err)
+		atLimit, silent := overLimit(d.err)
 		if !atLimit {
 			return nil, d.err
 		}
-		switch p.judge(ctx, deadline, d.before, silent) {
+		switch p.assess(ctx, deadline, d.before, silent) {
 		case outage:
 			return nil, d.err
 		case limited:
-			return p.idleSoon(ctx, deadline, false)
+			return p.waitIdleSoon(ctx, deadline, false)
 		case tooSoon:
-			if c := p.idleWithin(ctx, pause, false); c != nil {
+			if c := p.waitIdle(ctx, pause, false); c != nil {
 				return c, nil
 			}
 		}
 	}
 }
 
-// idleSoon waits for a connection to become idle, not for long. Proven asks for
-// one that has served a message.
-func (p *pool) idleSoon(ctx context.Context, deadline time.Time, proven bool) (*conn, error) {
-	if c := p.idleWithin(ctx, min(soon, time.Until(deadline)/2), proven); c != nil {
+// waitIdleSoon waits at most idleWait for a connection to become idle. With
+// proven it takes only one that has served a message.
+func (p *pool) waitIdleSoon(ctx context.Context, deadline time.Time, proven bool) (*conn, error) {
+	if c := p.waitIdle(ctx, min(idleWait, time.Until(deadline)/2), proven); c != nil {
 		return c, nil
 	}
-	return nil, p.without(ctx)
+	return nil, p.noConnError(ctx)
 }
 
-// without is the error of a call that got no connection.
-func (p *pool) without(ctx context.Context) error {
+// noConnError is the error of a call that got no connection.
+func (p *pool) noConnError(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return &email.ConnectionError{Stage: "connect", Limit: p.timeout, Err: ctx.Err()}
 	}
 	return &email.BusyError{}
 }
 
-// refusedOne reports an error of a set-up by which a server, or what stands
-// before it, may mean that this is one connection too many: 421 (RFC 5321,
+// overLimit reports an error of a set-up by which a server, or a device before
+// it, may mean that this is one connection too many: 421 (RFC 5321,
 // 3.8; RFC 3463, 3.4.2), a greeting of 4yz, or a connection that is refused or
 // closed before the server said anything. Silent says that there was no answer
 // at all, which a limit may mean less often than an outage.
-func refusedOne(err error) (atLimit, silent bool) {
+func overLimit(err error) (atLimit, silent bool) {
 	if setUp, ok := errors.AsType[*email.SetupError](err); ok {
 		code := setUp.Reply.Code
 		return code == 421 || setUp.Stage == "greeting" && code >= 400 && code < 500, false
@@ -112,28 +112,28 @@ const (
 	tooSoon                // the server may not have seen yet that one has ended
 )
 
-// judge says what a refusal means, and shrinks the pool where it is a limit.
-// Before is what p.answers was when the dial began.
-func (p *pool) judge(ctx context.Context, deadline time.Time, before uint64, silent bool) verdict {
+// assess returns what a refusal means, and shrinks the pool if it is a limit.
+// Before is p.successes when the dial began.
+func (p *pool) assess(ctx context.Context, deadline time.Time, before uint64, silent bool) verdict {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.refusals++
-	// A refusal is quicker than a welcome: those whose set-up is under way may
-	// be all that the server grants.
+	// A refusal comes sooner than a success: the connections that are being set
+	// up may be all that the server grants.
 	for p.open == 0 && p.dialing() > 0 {
 		if !p.waitChange(ctx, time.Until(deadline)) {
 			return outage
 		}
 	}
 	switch {
-	case silent && (p.open == 0 || p.answers == before):
+	case silent && (p.open == 0 || p.successes == before):
 		return outage // what is open is silent too
-	case time.Since(p.ended) < recently && (p.open == 0 || p.refusals <= mostRefusals) && time.Until(deadline) > longestPause:
+	case time.Since(p.lastClosed) < closedRecently && (p.open == 0 || p.refusals <= mostRefusals) && time.Until(deadline) > longestPause:
 		return tooSoon
 	case p.open == 0:
 		return outage
 	}
-	p.refused()
+	p.lowerLimit()
 	return limited
 }
 
@@ -144,15 +144,15 @@ func (p *pool) connections() (limit, open int) {
 	return p.limit, p.open
 }
 
-// shrink has the pool do with the connections that are open, and returns false
-// where there are none.
+// shrink lowers the limit to the connections that are open, and returns false
+// if there are none.
 func (p *pool) shrink() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.open == 0 {
 		return false
 	}
-	p.refused()
+	p.lowerLimit()
 	return true
 }
 
@@ -162,24 +162,24 @@ func (p *pool) setLimit(n int) {
 		return
 	}
 	p.limit = n
-	p.grant()
+	p.grantWaiting()
 	if p.onLimit != nil {
 		p.onLimit(n)
 	}
 }
 
-// granted counts a connection that was set up. It is called with p.mu held.
-func (p *pool) granted() {
+// countOpened counts a connection that was set up. It is called with p.mu held.
+func (p *pool) countOpened() {
 	p.open++
-	p.answers++
+	p.successes++
 	p.refusals = 0
 	p.setLimit(max(p.limit, min(p.open, p.size)))
 }
 
-// refused has the pool do with the connections that are open, and puts the next
-// trial off. It is called with p.mu held.
-func (p *pool) refused() {
-	p.tried = time.Now()
+// lowerLimit lowers the limit to the connections that are open, and puts the
+// next trial off. It is called with p.mu held.
+func (p *pool) lowerLimit() {
+	p.lastTrial = time.Now()
 	if p.open < p.limit { // a lower limit than before may be a mistake
 		p.interval = trialRefused
 	}
@@ -187,17 +187,17 @@ func (p *pool) refused() {
 	p.setLimit(min(p.limit, p.open))
 }
 
-// plan has one connection more tried when the last refusal is long enough ago.
-// It is called with p.mu held, when all slots are taken.
-func (p *pool) plan() {
+// scheduleTrial has one connection more tried when the last refusal is long
+// enough ago. It is called with p.mu held, when all slots are taken.
+func (p *pool) scheduleTrial() {
 	if p.limit >= p.size || p.trial != nil || p.closed {
 		return
 	}
-	p.trial = time.AfterFunc(max(0, time.Until(p.tried.Add(p.interval))), p.try)
+	p.trial = time.AfterFunc(max(0, time.Until(p.lastTrial.Add(p.interval))), p.runTrial)
 }
 
-// try makes one connection more than the server has granted.
-func (p *pool) try() {
+// runTrial makes one connection more than the server has granted.
+func (p *pool) runTrial() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || p.limit >= p.size || p.open < p.limit { // calls make what is left of the limit
@@ -205,17 +205,17 @@ func (p *pool) try() {
 		return
 	}
 	d := p.dial(context.Background(), time.Now().Add(p.timeout))
-	d.alone, d.trial = true, true
+	d.abandoned, d.trial = true, true
 }
 
-// triedOne ends a trial. It is called with p.mu held.
-func (p *pool) triedOne(granted bool) {
-	p.trial, p.tried = nil, time.Now()
+// endTrial is called with p.mu held.
+func (p *pool) endTrial(granted bool) {
+	p.trial, p.lastTrial = nil, time.Now()
 	p.interval = min(max(2*p.interval, trialRefused), trialLongest)
 	if granted {
 		p.interval = trialGranted
 	}
 	if p.used >= p.limit {
-		p.plan()
+		p.scheduleTrial()
 	}
 }

@@ -104,14 +104,14 @@ func (c *callers) run(ctx context.Context, n int) {
 }
 
 func (c *callers) once(ctx context.Context) {
-	if c.pool.enter(ctx) != nil {
+	if c.pool.acquire(ctx) != nil {
 		return
 	}
-	k := c.pool.take()
+	k := c.pool.takeIdle()
 	if k == nil {
 		var err error
 		if k, err = c.pool.get(ctx, time.Now().Add(30*time.Second)); err != nil {
-			c.pool.leave()
+			c.pool.release()
 			if _, busy := errors.AsType[*email.BusyError](err); !busy && ctx.Err() == nil {
 				c.mu.Lock()
 				c.failures++
@@ -126,7 +126,7 @@ func (c *callers) once(ctx context.Context) {
 	c.mu.Lock()
 	c.calls++
 	c.mu.Unlock()
-	c.pool.give(k)
+	c.pool.put(k)
 }
 
 func (c *callers) counts() (calls, failures int) {
@@ -265,7 +265,7 @@ func TestRefusedOne(t *testing.T) {
 		{"host not found", line("connect", &net.DNSError{}), false, false},
 	}
 	for _, tt := range tests {
-		if atLimit, silent := refusedOne(tt.err); atLimit != tt.atLimit || silent != tt.silent {
+		if atLimit, silent := overLimit(tt.err); atLimit != tt.atLimit || silent != tt.silent {
 			t.Errorf("%s: refusedOne = %v, %v, want %v, %v", tt.name, atLimit, silent, tt.atLimit, tt.silent)
 		}
 	}

@@ -17,27 +17,28 @@ import (
 // keepBuffer is the largest message whose buffers are kept for the next one.
 const keepBuffer = 256 << 10
 
-// letters writes messages, in buffers that it lends out. The zero letters
+// messageWriter writes messages, into buffers that it reuses. Its zero value
 // works and signs nothing.
-type letters struct {
+type messageWriter struct {
 	dkim *DKIM // nil for none
 	pool sync.Pool
 }
 
-// draft is a letter and the buffers that it lies in.
-type draft struct {
-	letter
+// messageBuffer is a wireMessage and the buffers that it lies in.
+type messageBuffer struct {
+	wireMessage
 
 	plain  bytes.Buffer // as written
 	signed bytes.Buffer // the same behind its signature
 }
 
-// write makes the letter of m. It must be given back with free. With ascii,
-// what of To and CC is beyond ASCII is written otherwise; the rest must not be.
-func (ls *letters) write(m *email.Message, ascii bool) (*draft, error) {
-	d, ok := ls.pool.Get().(*draft)
+// write renders m. The result must be given back with free. With ascii,
+// mailboxes in To and CC that are not ASCII become empty groups (asGroup); all
+// other mailboxes must be ASCII.
+func (w *messageWriter) write(m *email.Message, ascii bool) (*messageBuffer, error) {
+	d, ok := w.pool.Get().(*messageBuffer)
 	if !ok {
-		d = &draft{}
+		d = &messageBuffer{}
 	}
 	d.plain.Reset()
 	if err := writeMessage(&d.plain, m, ascii); err != nil {
@@ -45,15 +46,15 @@ func (ls *letters) write(m *email.Message, ascii bool) (*draft, error) {
 		return nil, &email.UnsendableError{Reason: "the message cannot be written"}
 	}
 	text := d.plain.Bytes()
-	if ls.dkim != nil {
+	if w.dkim != nil {
 		d.signed.Reset()
-		if err := ls.dkim.sign(&d.signed, text); err != nil {
+		if err := w.dkim.sign(&d.signed, text); err != nil {
 			return nil, &email.SetupError{Stage: "DKIM", Err: errors.New("the message cannot be signed")}
 		}
 		text = d.signed.Bytes()
 	}
-	d.letter = letter{
-		from: m.From, to: m.Recipients, wire: stuff(d.wire[:0], text), size: int64(len(text)),
+	d.wireMessage = wireMessage{
+		from: m.From, to: m.Recipients, wire: dotStuff(d.wire[:0], text), size: int64(len(text)),
 	}
 	if !ascii {
 		d.eightBit = anyBeyondASCII(m.To) || anyBeyondASCII(m.CC) || anyBeyondASCII([]string{m.From, m.ReplyTo})
@@ -62,11 +63,11 @@ func (ls *letters) write(m *email.Message, ascii bool) (*draft, error) {
 	return d, nil
 }
 
-// free takes a letter back.
-func (ls *letters) free(d *draft) {
+// free takes a buffer back.
+func (w *messageWriter) free(d *messageBuffer) {
 	if cap(d.wire) <= keepBuffer {
 		d.from, d.to = "", nil
-		ls.pool.Put(d)
+		w.pool.Put(d)
 	}
 }
 

@@ -51,9 +51,9 @@ func read(t *testing.T, text []byte) (mail.Header, string) {
 	return msg.Header, string(body)
 }
 
-func written(t *testing.T, m email.Message) *draft {
+func written(t *testing.T, m email.Message) *messageBuffer {
 	t.Helper()
-	d, err := (&letters{}).write(&m, false)
+	d, err := (&messageWriter{}).write(&m, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,12 +17,13 @@ const (
 	maxWait     = 2 * time.Second // for a slot: longer than a QUIT takes
 )
 
-// pool keeps connections for reuse, the one last used first, so that few are
-// kept when there is little to do.
+// pool keeps connections for reuse. The one used last is taken first, so that
+// few stay open when there is little to do.
 //
 // A call holds a slot from before it has a connection until after it has given
 // it back, and makes a new connection only when none is idle; so there are
-// never more connections than slots. One that is quit keeps its call's slot.
+// never more connections than slots. A connection that is being quit keeps its
+// call's slot.
 //
 // There are as many slots as Options.Connections, or as the server grants
 // connections where those are fewer (limit.go).
@@ -31,7 +32,7 @@ type pool struct {
 	messages int                   // on one connection
 	idleFor  time.Duration         // until an idle connection is quit
 	timeout  time.Duration         // of a trial
-	onLimit  func(connections int) // nil for nobody who would listen
+	onLimit  func(connections int) // nil for none
 
 	// connect makes a connection that is ready for MAIL, or fails by deadline.
 	connect func(ctx context.Context, deadline time.Time) (*conn, error)
@@ -39,21 +40,21 @@ type pool struct {
 	mu      sync.Mutex
 	used    int             // slots that are taken
 	queue   []chan struct{} // calls that wait for a slot, in the order of asking
-	idle    []*conn         // the last one was used last
+	idle    []*conn         // ascending by last use
 	timer   *time.Timer     // quits idle connections
 	changed chan struct{}   // closed at the next change of the connections; nil while nobody waits
 	closed  bool
 	wg      sync.WaitGroup // of connections that are being quit or set up
 
-	limit    int                // slots that may be taken
-	open     int                // connections that are set up and not given up
-	dials    map[*dial]struct{} // connections that are being set up
-	answers  uint64             // how often a connection was set up, or came back from a call in order
-	refusals int                // of connections, since one was set up
-	ended    time.Time          // when the last connection was given up
-	trial    *time.Timer        // tries one connection more; nil while none is due
-	tried    time.Time          // when the server last had the chance to refuse one
-	interval time.Duration      // from then to the next trial
+	limit      int                // slots that may be taken
+	open       int                // connections that are set up and not given up
+	dials      map[*dial]struct{} // connections that are being set up
+	successes  uint64             // connections set up, or returned usable by a call, so far
+	refusals   int                // of connections, since one was set up
+	lastClosed time.Time          // when the last connection was given up
+	trial      *time.Timer        // tries one connection more; nil while none is due
+	lastTrial  time.Time          // when the server last had the chance to refuse one
+	interval   time.Duration      // from then to the next trial
 }
 
 func newPool(size int, connect func(context.Context, time.Time) (*conn, error)) *pool {
@@ -63,12 +64,12 @@ func newPool(size int, connect func(context.Context, time.Time) (*conn, error)) 
 	}
 }
 
-// enter waits for a slot, but not for long: whoever has it may need all the
-// time of a call. The error is then *email.BusyError.
-func (p *pool) enter(ctx context.Context) error {
+// acquire takes a slot, or waits up to maxWait for one: a call may hold its slot
+// much longer. The error is then *email.BusyError.
+func (p *pool) acquire(ctx context.Context) error {
 	p.mu.Lock()
 	if p.used < p.limit && len(p.queue) == 0 {
-		p.hold()
+		p.takeSlot()
 		p.mu.Unlock()
 		return nil
 	}
@@ -86,7 +87,7 @@ func (p *pool) enter(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	i := slices.Index(p.queue, granted)
-	if i < 0 { // the slot came at the same moment: it is ours
+	if i < 0 { // it was granted at the same moment
 		return nil
 	}
 	p.queue = slices.Delete(p.queue, i, i+1)
@@ -96,40 +97,42 @@ func (p *pool) enter(ctx context.Context) error {
 	return &email.BusyError{}
 }
 
-// hold takes a slot. It is called with p.mu held.
-func (p *pool) hold() {
+// takeSlot is called with p.mu held.
+func (p *pool) takeSlot() {
 	p.used++
 	if p.used >= p.limit {
-		p.plan()
+		p.scheduleTrial()
 	}
 }
 
-// leave gives a slot back.
-func (p *pool) leave() {
+// release gives a slot back.
+func (p *pool) release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.used--
-	p.grant()
+	p.grantWaiting()
 }
 
-// grant hands free slots on. It is called with p.mu held.
-func (p *pool) grant() {
+// grantWaiting gives free slots to the calls that wait. It is called with p.mu
+// held.
+func (p *pool) grantWaiting() {
 	for p.used < p.limit && len(p.queue) > 0 {
 		close(p.queue[0])
 		p.queue = slices.Delete(p.queue, 0, 1)
-		p.hold()
+		p.takeSlot()
 	}
 }
 
-// take returns an idle connection, nil where there is none.
-func (p *pool) take() *conn {
+// takeIdle returns an idle connection, or nil.
+func (p *pool) takeIdle() *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.pop(false)
+	return p.takeIdleLocked(false)
 }
 
-// pop is take with p.mu held. Proven asks for one that has served a message.
-func (p *pool) pop(proven bool) *conn {
+// takeIdleLocked is takeIdle with p.mu held. With proven it takes only a
+// connection that has served a message.
+func (p *pool) takeIdleLocked(proven bool) *conn {
 	for i, c := range slices.Backward(p.idle) {
 		if c.served > 0 || !proven {
 			p.idle = slices.Delete(p.idle, i, i+1)
@@ -140,70 +143,70 @@ func (p *pool) pop(proven bool) *conn {
 	return nil
 }
 
-// give takes a connection back, and leaves the slot of its call.
-func (p *pool) give(c *conn) {
+// put takes a connection back and releases the slot of its call.
+func (p *pool) put(c *conn) {
 	switch {
 	case !c.usable():
 		p.drop(c)
-		p.leave()
-	case c.served >= p.messages || !p.keep(c, time.Now()):
+		p.release()
+	case c.served >= p.messages || !p.putIdle(c, time.Now()):
 		p.retire(c)
 	default:
-		p.leave()
+		p.release()
 	}
 }
 
-// keep makes c idle since then, and returns false when the pool is closed.
-func (p *pool) keep(c *conn, since time.Time) bool {
+// putIdle makes c idle since then, and returns false when the pool is closed.
+func (p *pool) putIdle(c *conn, since time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return false
 	}
-	p.answers++
-	p.push(c, since)
+	p.successes++
+	p.putIdleLocked(c, since)
 	return true
 }
 
-// push is keep with p.mu held.
-func (p *pool) push(c *conn, since time.Time) {
+// putIdleLocked is putIdle with p.mu held.
+func (p *pool) putIdleLocked(c *conn, since time.Time) {
 	c.idle = since
 	p.idle = append(p.idle, c)
 	if p.timer == nil {
 		p.timer = time.AfterFunc(p.idleFor, p.sweep)
 	}
-	p.wake()
+	p.broadcast()
 }
 
-// drop closes a connection without a word.
+// drop closes a connection without QUIT.
 func (p *pool) drop(c *conn) {
 	c.close()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.gone()
+	p.countClosed()
 }
 
-// gone counts a connection that is given up. It is called with p.mu held.
-func (p *pool) gone() {
+// countClosed counts a connection that is given up. It is called with p.mu held.
+func (p *pool) countClosed() {
 	p.open--
-	p.ended = time.Now()
-	p.wake()
+	p.lastClosed = time.Now()
+	p.broadcast()
 }
 
-// retire quits c without keeping its call waiting, then leaves the slot.
+// retire quits c in the background, then releases the slot of its call.
 func (p *pool) retire(c *conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.gone()
-	if p.closed { // nobody would wait for it
+	p.countClosed()
+	if p.closed { // close would not wait for it
 		c.close()
 		p.used--
-		p.grant()
+		p.grantWaiting()
 		return
 	}
 	p.wg.Go(func() {
 		c.quit()
-		p.leave()
+		p.release()
 	})
 }
 
@@ -226,15 +229,15 @@ func (p *pool) sweep() {
 	}
 }
 
-// quit says goodbye to an idle connection, in a slot where one is free: there
-// is, unless a call that found it idle a moment ago has just taken the last. It
-// is called with p.mu held.
+// quit quits an idle connection, in a slot if one is free: there is one, unless
+// a call that found the connection idle a moment ago has just taken the last.
+// It is called with p.mu held.
 func (p *pool) quit(c *conn) {
-	p.gone()
+	p.countClosed()
 	free := func() {}
 	if p.used < p.limit {
 		p.used++
-		free = p.leave
+		free = p.release
 	}
 	p.wg.Go(func() {
 		c.quit()
@@ -256,7 +259,7 @@ func (p *pool) close() {
 		d.cancel()
 	}
 	for _, c := range p.idle {
-		p.gone()
+		p.countClosed()
 		p.wg.Go(func() { c.quit() })
 	}
 	p.idle = nil

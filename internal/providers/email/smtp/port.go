@@ -11,15 +11,15 @@ import (
 	"messaging-worker/internal/providers/email"
 )
 
-// What a port is used for that expects the other way to begin with TLS.
+// What is wrong where the server begins TLS in the other way.
 const (
 	wantsTLS      = "the server speaks TLS from the first byte: set SMTP_TLS=tls, or SMTP_PORT to a port with STARTTLS (587)"
 	wantsStartTLS = "the server greets in clear text: set SMTP_TLS=starttls, or SMTP_PORT to a port with TLS from the first byte (465)"
 )
 
-// askForTLS is how long a greeting is waited for before a second connection
-// asks whether the port speaks TLS from the first byte: such a server is silent
-// until the client begins. Half the time limit where that is less.
+// askForTLS is how long to wait for a greeting before a second connection tests
+// whether the port speaks TLS from the first byte: such a server is silent until
+// the client begins. Half the time limit where that is less.
 const askForTLS = 2 * time.Second
 
 // Types of TLS records that a server begins with (RFC 8446, 5.1).
@@ -28,25 +28,25 @@ const (
 	recordHandshake = 0x16
 )
 
-// port is what is known of how the server's port begins.
+// port is what is known of how conversations on the server's port begin.
 type port struct {
-	greeted atomic.Bool // as it should, once
+	greeted atomic.Bool // the server has greeted once
 
-	asking chan struct{} // holds one while a connection asks, who owns the rest
-	tls    bool          // it answered TLS when it was asked last
-	asked  time.Time     // when that was
+	asking chan struct{} // a lock: its holder tests the port and owns the fields below
+	tls    bool          // result of the last test
+	asked  time.Time     // time of the last test
 }
 
 func newPort() *port { return &port{asking: make(chan struct{}, 1)} }
 
-// greeting hears the server's first words. Where nothing comes for a while on
-// a port that has never greeted, it finds out whether TLS is what is missing.
+// greeting reads the server's greeting. If none comes for a while on a port that
+// has never greeted, it tests whether the port wants TLS first.
 func (p *Provider) greeting(ctx context.Context, c *conn) error {
 	const stage = "greeting"
 	asking, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if !c.secure && !p.port.greeted.Load() {
-		silence := min(askForTLS, time.Until(c.limit)/2)
+		silence := min(askForTLS, time.Until(c.deadlineAt)/2)
 		found := make(chan bool, 1)
 		timer := time.AfterFunc(silence, func() {
 			yes := p.speaksTLS(asking)
@@ -62,16 +62,16 @@ func (p *Provider) greeting(ctx context.Context, c *conn) error {
 			return &email.SetupError{Stage: stage, Err: errors.New(wantsTLS)}
 		}
 	}
-	r, err := c.hear()
+	r, err := c.readReply()
 	if err == nil {
 		p.port.greeted.Store(true)
 	}
-	return p.granted(ctx, c, stage, r, err)
+	return p.checkReply(ctx, c, stage, r, err)
 }
 
-// speaksTLS asks the port on a connection of its own, or takes the answer that
-// another call has just had. Nothing but a ClientHello is said, so the
-// certificate does not matter.
+// speaksTLS tests the port on a connection of its own, or returns the result
+// that another call has just had. Only a ClientHello is sent, so the certificate
+// does not matter.
 func (p *Provider) speaksTLS(ctx context.Context) bool {
 	select {
 	case p.port.asking <- struct{}{}:

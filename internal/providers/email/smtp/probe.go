@@ -9,18 +9,18 @@ import (
 	"messaging-worker/internal/providers/email"
 )
 
-// Probe asks whether the server serves us: on an idle connection where there is
-// one, since one more may be more than the server grants, else on a new one,
-// which greets, authenticates and quits. While the server refuses us, as with
-// credentials that it does not take, an idle connection that was let in earlier
-// proves nothing, and makes room for a new one.
+// Probe asks whether the server serves us. It uses an idle connection if there
+// is one, because another may be more than the server grants, else a new one,
+// which it sets up and quits. While the server refuses new connections, as with
+// wrong credentials, an idle one that was set up earlier proves nothing: it is
+// quit, and a new one is tried.
 //
-// A new one that is refused while others of ours work is no error. Its errors
+// A new one that is refused while others work is no error. Its errors
 // are *email.SetupError and *email.ConnectionError.
 func (p *Provider) Probe(ctx context.Context) error {
-	for c := p.pool.take(); c != nil; c = p.pool.take() {
+	for c := p.pool.takeIdle(); c != nil; c = p.pool.takeIdle() {
 		if p.setUpFails.Load() {
-			p.pool.discard(c)
+			p.pool.quitTaken(c)
 			break
 		}
 		switch err := p.noop(ctx, c); {
@@ -30,9 +30,9 @@ func (p *Provider) Probe(ctx context.Context) error {
 			return err
 		}
 	}
-	c, err := p.fresh(ctx, time.Now().Add(p.timeout))
+	c, err := p.newConnection(ctx, time.Now().Add(p.timeout))
 	if err != nil {
-		if atLimit, silent := refusedOne(err); atLimit && !silent && p.pool.works() {
+		if atLimit, silent := overLimit(err); atLimit && !silent && p.pool.anyOpen() {
 			return nil
 		}
 		return err
@@ -42,25 +42,25 @@ func (p *Provider) Probe(ctx context.Context) error {
 	return nil
 }
 
-// noop asks for a sign of life on an idle connection, and makes it idle again
-// as it was, so that probes do not keep it open.
+// noop sends NOOP on an idle connection, and makes it idle again as it was, so
+// that probes do not keep it open.
 func (p *Provider) noop(ctx context.Context, c *conn) error {
 	const stage = "NOOP"
-	if !c.quiet() { // it hung up, or what it said would be taken for the reply
+	if !c.silent() { // the server closed it, or sent what would be read as the reply
 		p.pool.drop(c)
 		return &email.ConnectionError{Stage: stage, Err: io.EOF}
 	}
 	stop := context.AfterFunc(ctx, c.cut)
-	c.until(ctx, time.Now().Add(p.timeout))
-	r, err := c.ask(stage)
-	if err == nil && positive(r) && stop() && c.usable() && p.pool.keep(c, c.idle) {
+	c.setDeadline(ctx, time.Now().Add(p.timeout))
+	r, err := c.command(stage)
+	if err == nil && positive(r) && stop() && c.usable() && p.pool.putIdle(c, c.idle) {
 		return nil
 	}
 	stop()
 	p.pool.drop(c)
 	switch {
 	case err != nil:
-		return c.lost(ctx, stage, p.timeout, err)
+		return c.connectionError(ctx, stage, p.timeout, err)
 	case !positive(r):
 		return &email.SetupError{Stage: stage, Reply: r}
 	}
@@ -76,17 +76,17 @@ func closed(err error) bool {
 	return hungUp(err)
 }
 
-// works reports whether a connection is open.
-func (p *pool) works() bool {
+// anyOpen reports whether a connection is open.
+func (p *pool) anyOpen() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.open > 0
 }
 
-// discard quits a connection that was taken.
-func (p *pool) discard(c *conn) {
+// quitTaken quits a connection that takeIdle returned.
+func (p *pool) quitTaken(c *conn) {
 	p.mu.Lock()
-	p.gone()
+	p.countClosed()
 	p.mu.Unlock()
 	c.quit()
 }

@@ -4,8 +4,8 @@ import "strings"
 
 // queuedForLater reports the words of a positive reply by which a server says
 // that it does not try to deliver now: Sendmail's "Recipient ok (will queue)",
-// and what others may say. There is no code for it (RFC 3463), so nothing but a
-// warning goes by it. Most servers do not tell: Exim answers "250 OK id=X" to
+// and what others may say. There is no code for it (RFC 3463), so only a
+// warning follows from it. Most servers do not say it: Exim answers "250 OK id=X" to
 // what it leaves to its next queue run as well.
 func queuedForLater(text string) bool {
 	text = strings.ToLower(text)

@@ -30,7 +30,7 @@ type unreadable struct {
 func (e *unreadable) Error() string { return e.err.Error() }
 func (e *unreadable) Unwrap() error { return e.err }
 
-// readReply reads one reply (RFC 5321, 4.2.1). It takes more than the RFC's
+// parseReply reads one reply (RFC 5321, 4.2.1). It takes more than the RFC's
 // grammar, as other clients do (Go's net/textproto, Postfix):
 //
 //	reply = *( more / other ) last
@@ -53,7 +53,7 @@ func (e *unreadable) Unwrap() error { return e.err }
 //
 // The error is errProtocol or the reader's, in an *unreadable where a line or
 // a part of one came that is not empty.
-func readReply(in *bufio.Reader, strange func() error, each func(text []byte)) (email.Reply, error) {
+func parseReply(in *bufio.Reader, strange func() error, each func(text []byte)) (email.Reply, error) {
 	var reply email.Reply
 	var came unreadable
 	for left := maxReply; left > 0; {
@@ -117,7 +117,7 @@ func (e *unreadable) add(line []byte, code int) (first bool) {
 	return first
 }
 
-// maxUnreadable is how much of an unreadable reply is told.
+// maxUnreadable is how much of an unreadable reply is shown.
 const maxUnreadable = 512
 
 // with returns err, and what came before it where anything did.

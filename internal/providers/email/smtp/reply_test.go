@@ -54,7 +54,7 @@ func TestReadReply(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := readReply(bufio.NewReaderSize(strings.NewReader(tt.in), maxLine), nil, nil)
+			got, err := parseReply(bufio.NewReaderSize(strings.NewReader(tt.in), maxLine), nil, nil)
 			if got != tt.want || !errors.Is(err, tt.wantErr) {
 				t.Errorf("readReply(%.40q) = %+v, %v, want %+v, %v", tt.in, got, err, tt.want, tt.wantErr)
 			}
@@ -85,14 +85,14 @@ func TestWhatCameOfAReply(t *testing.T) {
 		{"5000 people read this", "5000 people read this", false},
 	}
 	for _, tt := range tests {
-		_, err := readReply(bufio.NewReaderSize(strings.NewReader(tt.in), maxLine), nil, nil)
+		_, err := parseReply(bufio.NewReaderSize(strings.NewReader(tt.in), maxLine), nil, nil)
 		got, ok := errors.AsType[*unreadable](err)
 		if !ok || got.text != tt.text || got.refuses != tt.refuses {
 			t.Errorf("readReply(%q): %+v, want %q, refuses %v", tt.in, got, tt.text, tt.refuses)
 		}
 	}
 	for _, in := range []string{"", "\r\n", " \t\r\n"} {
-		_, err := readReply(bufio.NewReader(strings.NewReader(in)), nil, nil)
+		_, err := parseReply(bufio.NewReader(strings.NewReader(in)), nil, nil)
 		if _, ok := errors.AsType[*unreadable](err); ok || !errors.Is(err, io.EOF) {
 			t.Errorf("readReply(%q): %v, want nothing but the end", in, err)
 		}
@@ -129,7 +129,7 @@ func FuzzReadReply(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in string) {
 		src := strings.NewReader(in)
 		buffered := bufio.NewReaderSize(src, maxLine)
-		r, err := readReply(buffered, nil, func(text []byte) { (&offers{}).add(string(text)) })
+		r, err := parseReply(buffered, nil, func(text []byte) { (&offers{}).add(string(text)) })
 		if err == nil && (!utf8.ValidString(r.Message) || strings.ContainsFunc(r.Message, func(c rune) bool { return c < ' ' || c == 0x7f })) {
 			t.Errorf("readReply(%q) = %+v", in, r)
 		}

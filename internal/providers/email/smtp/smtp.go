@@ -1,5 +1,5 @@
-// Package smtp delivers mail through a relay. It speaks SMTP (RFC 5321) with
-// pipelining (RFC 2920) over connections that it keeps.
+// Package smtp delivers mail through an SMTP server. It speaks SMTP (RFC 5321)
+// with pipelining (RFC 2920) over connections that it keeps.
 package smtp
 
 import (
@@ -36,7 +36,7 @@ const (
 	AuthNone    = "none"
 )
 
-// Options tell how to reach the relay. Host, Port, TLS, Auth, Connections and
+// Options tell how to reach the server. Host, Port, TLS, Auth, Connections and
 // Timeout are required.
 type Options struct {
 	Host     string // also the name that the server's certificate must have
@@ -58,21 +58,21 @@ type Options struct {
 	DKIM *DKIM // nil means that mail is not signed
 }
 
-// Provider is the relay. It is safe for concurrent use.
+// Provider is one SMTP server. It is safe for concurrent use.
 type Provider struct {
-	opts    Options
-	address string
-	helo    string
-	tls     *tls.Config
-	timeout time.Duration
-	pool    *pool
-	letters letters
-	refused refusals
-	port    *port
+	opts              Options
+	address           string
+	helo              string
+	tls               *tls.Config
+	timeout           time.Duration
+	pool              *pool
+	messages          messageWriter
+	refusedMechanisms mechanismSet
+	port              *port
 
-	queuedForLater func() // nil for nobody who would listen
+	queuedForLater func() // nil for none
 
-	setUpFails atomic.Bool // the last new connection was refused for what we are or have
+	setUpFails atomic.Bool // the last new connection was refused in its set-up
 }
 
 // New makes a provider. It does not connect.
@@ -97,12 +97,12 @@ func New(o Options) (*Provider, error) {
 	if o.Messages == 0 {
 		o.Messages = maxMessages
 	}
-	p.pool = newPool(o.Connections, p.fresh)
+	p.pool = newPool(o.Connections, p.newConnection)
 	p.pool.messages, p.pool.idleFor, p.pool.timeout = o.Messages, idle, o.Timeout
 	if p.helo == "" {
 		p.helo = hostName(os.Hostname())
 	}
-	p.letters.dkim, p.port = o.DKIM, newPort()
+	p.messages.dkim, p.port = o.DKIM, newPort()
 	return p, nil
 }
 
@@ -133,28 +133,28 @@ func (o *Options) validate() error {
 // known to have the mail and that all failed alike. In a receipt the error may also be
 // *email.TimeUpError. Send returns soon after ctx ends.
 func (p *Provider) Send(ctx context.Context, m email.Message) (email.Receipt, error) {
-	l, err := p.letters.write(&m, false)
+	l, err := p.messages.write(&m, false)
 	if err != nil {
 		return email.Receipt{}, err
 	}
-	defer p.letters.free(l)
-	if err := p.pool.enter(ctx); err != nil {
+	defer p.messages.free(l)
+	if err := p.pool.acquire(ctx); err != nil {
 		return email.Receipt{}, err
 	}
-	s := session{
-		p: p, m: &m, l: &l.letter,
+	s := call{
+		p: p, m: &m, msg: &l.wireMessage,
 		limit: limits{envelope: time.Now().Add(p.timeout), timeout: p.timeout, data: p.opts.DataTimeout},
 	}
 	defer s.freeASCII()
 	s.send(ctx)
-	return s.end(len(m.Recipients))
+	return s.result(len(m.Recipients))
 }
 
-// fresh makes a connection, and notes whether the server refuses us.
-func (p *Provider) fresh(ctx context.Context, deadline time.Time) (*conn, error) {
+// newConnection makes a connection, and records whether the server refuses us.
+func (p *Provider) newConnection(ctx context.Context, deadline time.Time) (*conn, error) {
 	c, err := p.connect(ctx, deadline)
 	_, refused := errors.AsType[*email.SetupError](err)
-	if atLimit, _ := refusedOne(err); err == nil || refused && !atLimit {
+	if atLimit, _ := overLimit(err); err == nil || refused && !atLimit {
 		p.setUpFails.Store(err != nil)
 	}
 	return c, err
@@ -164,8 +164,8 @@ func (p *Provider) fresh(ctx context.Context, deadline time.Time) (*conn, error)
 // Options.Connections or as many as the server grants, and how many are open.
 func (p *Provider) Connections() (limit, open int) { return p.pool.connections() }
 
-// OnLimit has listen called with each change of how many connections there may
-// be, and so of how many calls of Send can be under way without waiting. It is
+// OnLimit has listen called whenever the number of connections that there may
+// be changes, and so how many calls of Send run without waiting. OnLimit is
 // called before the first Send. Listen must not call the provider.
 func (p *Provider) OnLimit(listen func(connections int)) { p.pool.onLimit = listen }
 

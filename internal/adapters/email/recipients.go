@@ -1,0 +1,181 @@
+package email
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/models"
+	"messaging-worker/internal/providers/email"
+	"messaging-worker/internal/util"
+)
+
+// conversation is what a call asked the server for.
+type conversation struct {
+	recipients []int         // their numbers in the request
+	whole      bool          // no other recipient of the message was accepted or refused before
+	limit      time.Duration // of the call, for error texts
+	own        []string      // texts of the request that a reply may repeat
+}
+
+// withRecipients classifies a conversation in which recipients had replies of
+// their own.
+func withRecipients(receipt email.Receipt, c *conversation) (models.ProviderResponse, error) {
+	if len(receipt.Refusals) == 0 && len(receipt.Failed) == 0 {
+		resp := accepted(receipt, models.StatusOK, c.own)
+		addCounts(&resp, len(c.recipients), 0)
+		return resp, nil
+	}
+	resp, f := recipientAnswers(receipt, c)
+	if len(receipt.Failed) > 0 {
+		resp, f = addFailed(receipt, c, resp, f)
+	}
+	if len(receipt.Refusals)+len(receipt.Failed) < len(c.recipients) {
+		raw := resp.Raw
+		resp = accepted(receipt, models.StatusPartial, c.own)
+		resp.Raw = raw
+	}
+	addMeta(&resp, receipt, c, f)
+	return resp, f
+}
+
+// recipientAnswers classifies the replies to single recipients.
+func recipientAnswers(receipt email.Receipt, c *conversation) (models.ProviderResponse, *common.Failure) {
+	f := &common.Failure{Class: models.FailurePermanent, Refused: []int{}, Open: []int{}, Answers: map[int]common.Answer{}}
+	if len(receipt.Refusals) == 0 {
+		return models.ProviderResponse{}, f
+	}
+	worst := receipt.Refusals[0].Reply
+	relays := func(r email.Refusal) bool { return !deniesRelaying(r.Reply, c) }
+	nobody := len(receipt.Refusals) == len(c.recipients)
+	if nobody && !slices.ContainsFunc(receipt.Refusals, relays) {
+		return response(worst, models.StatusUnavailable, c.own), setupFailure(shortText(worst, c.own))
+	}
+	for _, refusal := range receipt.Refusals {
+		class, status := classOf(refusal.Reply)
+		// A server that took others, or may have, does not refuse us.
+		ofUs := nobody && refusesUs(rcpt, refusal.Reply, c.own)
+		if ofUs {
+			class, status = models.FailureTransient, models.StatusUnavailable
+		}
+		f.Answers[c.recipients[refusal.Recipient]] = common.Answer{
+			Class: class, Err: shortText(refusal.Reply, c.own), Response: response(refusal.Reply, status, c.own),
+		}
+		if class == models.FailurePermanent {
+			f.Refused = append(f.Refused, c.recipients[refusal.Recipient])
+			continue
+		}
+		// Open recipients decide what happens next, so theirs is the class.
+		f.Open, worst, f.Class = append(f.Open, c.recipients[refusal.Recipient]), refusal.Reply, class
+		f.Unreachable = f.Unreachable || ofUs
+	}
+	_, status := classOf(worst)
+	if f.Unreachable {
+		status = models.StatusUnavailable
+	}
+	f.Err = shortText(worst, c.own)
+	if nobody && !slices.ContainsFunc(receipt.Refusals, c.explained) {
+		f.Unexplained = unexplained(receipt.Refusals, c)
+	}
+	return response(worst, status, c.own), f
+}
+
+// rcpt is the stage at which recipients are refused.
+const rcpt = "RCPT"
+
+// explained reports a recipient that was refused for its own sake: a server
+// that looks at recipients has let us in.
+func (c *conversation) explained(r email.Refusal) bool {
+	return refusesMessage(rcpt, r.Reply, c.own)
+}
+
+// unexplained names the first refusal that may be about us, or "".
+func unexplained(refusals []email.Refusal, c *conversation) string {
+	for _, r := range refusals {
+		if _, f := classify(rcpt, r.Reply, c.own); f.Unexplained != "" {
+			return f.Unexplained
+		}
+	}
+	return ""
+}
+
+// addFailed adds to the failure f, whose response was deferral, the recipients
+// that had no reply of their own.
+func addFailed(receipt email.Receipt, c *conversation, deferral models.ProviderResponse, f *common.Failure) (models.ProviderResponse, *common.Failure) {
+	resp, rest := failed(receipt.Err, c.limit, c.own)
+	deferred := len(f.Open) > 0
+	rest.Answers = f.Answers
+	rest.NotCalled, rest.AboutUs = false, false // the others were called
+	for _, i := range receipt.Failed {
+		rest.Answers[c.recipients[i]] = common.Answer{Class: rest.Class, Err: rest.Err, Response: resp}
+		switch {
+		case rest.Accepted: // neither: they are in Doubtful
+		case rest.Class == models.FailurePermanent:
+			f.Refused = append(f.Refused, c.recipients[i])
+		default:
+			f.Open = append(f.Open, c.recipients[i])
+		}
+	}
+	if rest.Ambiguous || rest.Accepted { // deferred recipients certainly do not have it
+		rest.Doubtful = make([]int, 0, len(receipt.Failed))
+		for _, i := range receipt.Failed {
+			rest.Doubtful = append(rest.Doubtful, c.recipients[i])
+		}
+	}
+	slices.Sort(f.Refused)
+	slices.Sort(f.Open)
+	if (rest.Class == models.FailurePermanent || rest.Accepted) && deferred { // the deferred recipients decide what happens next
+		rest.Class, rest.Err, resp = f.Class, f.Err, deferral
+	}
+	rest.Refused, rest.Open = f.Refused, f.Open
+	if len(receipt.Failed)+len(receipt.Refusals) < len(c.recipients) || slices.ContainsFunc(receipt.Refusals, c.explained) {
+		rest.Unexplained = "" // one was accepted, or refused for its own sake
+	}
+	return resp, rest
+}
+
+// addMeta adds the reply to each recipient to meta, by number: addresses must
+// not appear there. A deferred recipient may be accepted by a later attempt.
+func addMeta(resp *models.ProviderResponse, receipt email.Receipt, c *conversation, f *common.Failure) {
+	addCounts(resp, len(c.recipients)-len(receipt.Refusals)-len(receipt.Failed), len(f.Refused))
+	for _, refusal := range receipt.Refusals {
+		key, i := "deferred.", c.recipients[refusal.Recipient]
+		if slices.Contains(f.Refused, i) {
+			key = "refused."
+		}
+		text := refusal.Reply.String() + " " + clean(refusal.Reply.Message, c.own)
+		resp.Meta[key+strconv.Itoa(i)] = models.CutRunes(text, 200)
+	}
+}
+
+// addCounts adds to meta how many recipients of the call have the mail, and how
+// many are refused for good.
+func addCounts(resp *models.ProviderResponse, accepted, rejected int) {
+	if resp.Meta == nil {
+		resp.Meta = map[string]string{}
+	}
+	resp.Meta["accepted"], resp.Meta["rejected"] = strconv.Itoa(accepted), strconv.Itoa(rejected)
+}
+
+func accepted(receipt email.Receipt, status string, own []string) models.ProviderResponse {
+	resp := response(receipt.Reply, status, own)
+	resp.Raw, resp.Meta = "", map[string]string{}
+	if receipt.QueueID != "" && !containsMailbox(receipt.QueueID, own) {
+		resp.Meta["queue_id"] = receipt.QueueID
+	}
+	return resp
+}
+
+// containsMailbox reports whether a queue id, which is passed on as it is,
+// contains one of the message's mailboxes.
+func containsMailbox(queueID string, own []string) bool {
+	if !strings.Contains(queueID, "@") {
+		return false // as nearly all
+	}
+	queueID = strings.ToLower(queueID)
+	return slices.ContainsFunc(own, func(s string) bool {
+		return util.IsMailbox(s) && strings.Contains(queueID, strings.ToLower(s))
+	})
+}
