@@ -1,7 +1,6 @@
 package models
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -69,13 +68,6 @@ type StatusEvent struct {
 	// FailureType is why a message has failed, for those who count. Its dead
 	// letter says it; the event does not.
 	FailureType FailureType `json:"-"`
-}
-
-// Ack is the promise that a published event will be in Kafka.
-type Ack interface {
-	// Wait returns nil once all in-sync replicas have the event. Its error
-	// means only that ctx or the publisher has ended.
-	Wait(ctx context.Context) error
 }
 
 // Encode returns the event's wire form with its texts cut to their limits.

@@ -169,9 +169,9 @@ type countedPublisher struct {
 	metrics *Metrics
 }
 
-func (p countedPublisher) Status(src *models.Record, ev *models.StatusEvent) worker.Ack {
+func (p countedPublisher) Status(ctx context.Context, src *models.Record, ev *models.StatusEvent) worker.Ack {
 	return &countedAck{
-		Ack: p.inner.Status(src, ev), metrics: p.metrics, event: ev.EventType, failure: ev.FailureType, at: src.Timestamp,
+		Ack: p.inner.Status(ctx, src, ev), metrics: p.metrics, event: ev.EventType, failure: ev.FailureType, at: src.Timestamp,
 	}
 }
 

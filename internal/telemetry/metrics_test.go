@@ -18,7 +18,9 @@ import (
 // acknowledged takes every event at once.
 type acknowledged struct{}
 
-func (acknowledged) Status(*models.Record, *models.StatusEvent) worker.Ack        { return acknowledged{} }
+func (acknowledged) Status(context.Context, *models.Record, *models.StatusEvent) worker.Ack {
+	return acknowledged{}
+}
 func (acknowledged) DLQ(context.Context, *models.Record, *models.DLQRecord) error { return nil }
 func (acknowledged) Wait(context.Context) error                                   { return nil }
 
@@ -29,7 +31,7 @@ func TestDurationOfMessagesOfAnyTime(t *testing.T) {
 	m := telemetry.NewMetrics(models.SMS, "test")
 	times := []int64{math.MinInt64, -1, 0, 599_999, time.Now().Unix(), time.Now().UnixMicro(), math.MaxInt64, time.Now().Add(-time.Minute).UnixMilli()}
 	for _, ms := range times {
-		ack := m.Publisher(acknowledged{}).Status(&models.Record{Timestamp: time.UnixMilli(ms)}, &models.StatusEvent{EventType: models.EventSent})
+		ack := m.Publisher(acknowledged{}).Status(t.Context(), &models.Record{Timestamp: time.UnixMilli(ms)}, &models.StatusEvent{EventType: models.EventSent})
 		if err := ack.Wait(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"sync"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
@@ -50,8 +49,6 @@ type Traces struct {
 	provider *sdktrace.TracerProvider
 	tracer   trace.Tracer
 	context  propagation.TraceContext
-
-	spans sync.Map // *models.Record → context.Context with the message's span
 }
 
 // NewTraces begins to export. It does not connect; a collector that is away
@@ -115,8 +112,6 @@ func (t *Traces) Handle(inner Handle) Handle {
 		)
 		defer span.End()
 		own := t.within(parent, rec)
-		t.spans.Store(own, parent)
-		defer t.spans.Delete(own)
 		err := inner(life.With(func(ctx context.Context) context.Context { return trace.ContextWithSpan(ctx, span) }), own, p, c)
 		if err != nil { // not an outcome: the record will be read again
 			span.SetStatus(codes.Error, "left unfinished")
@@ -134,14 +129,6 @@ func (t *Traces) within(ctx context.Context, rec *models.Record) *models.Record 
 	return &own
 }
 
-// parent returns the context with the span of a record that Handle passed on.
-func (t *Traces) parent(ctx context.Context, rec *models.Record) context.Context {
-	if parent, ok := t.spans.Load(rec); ok {
-		return parent.(context.Context) //nolint:forcetypeassert // Handle stores nothing else
-	}
-	return ctx
-}
-
 // Channel gives each provider call of inner's deliveries a span.
 func (t *Traces) Channel(inner worker.Channel) worker.Channel { return tracedChannel{inner, t} }
 
@@ -156,7 +143,6 @@ func (c tracedChannel) Decode(rec *models.Record) (worker.Delivery, error) {
 	if err != nil {
 		return nil, err //nolint:wrapcheck // only *common.Violations
 	}
-	trace.SpanFromContext(c.traces.parent(context.Background(), rec)).SetAttributes(semconv.MessagingMessageID(d.Envelope().MessageID))
 	return tracedDelivery{d, c.traces}, nil
 }
 
@@ -203,20 +189,22 @@ type tracedPublisher struct {
 	traces *Traces
 }
 
-func (p tracedPublisher) Status(src *models.Record, ev *models.StatusEvent) worker.Ack {
-	parent := p.traces.parent(context.Background(), src)
-	ctx, span := p.traces.publish(parent, p.traces.opts.StatusTopic, src)
-	span.SetAttributes(attribute.String("messaging_worker.event_type", string(ev.EventType)))
-	if ev.FailureType != "" {
-		of := trace.SpanFromContext(parent)
-		of.SetAttributes(semconv.ErrorTypeKey.String(string(ev.FailureType)))
-		of.SetStatus(codes.Error, "message failed: "+string(ev.FailureType))
+func (p tracedPublisher) Status(ctx context.Context, src *models.Record, ev *models.StatusEvent) worker.Ack {
+	process := trace.SpanFromContext(ctx)
+	if ev.FailureType != models.FailureValidation { // the id of an invalid request may be anything
+		process.SetAttributes(semconv.MessagingMessageID(ev.MessageID))
 	}
-	return tracedAck{p.inner.Status(p.traces.within(ctx, src), ev), span}
+	if ev.FailureType != "" {
+		process.SetAttributes(semconv.ErrorTypeKey.String(string(ev.FailureType)))
+		process.SetStatus(codes.Error, "message failed: "+string(ev.FailureType))
+	}
+	ctx, span := p.traces.publish(ctx, p.traces.opts.StatusTopic, src)
+	span.SetAttributes(attribute.String("messaging_worker.event_type", string(ev.EventType)))
+	return tracedAck{p.inner.Status(ctx, p.traces.within(ctx, src), ev), span}
 }
 
 func (p tracedPublisher) DLQ(ctx context.Context, src *models.Record, rec *models.DLQRecord) error {
-	at, span := p.traces.publish(p.traces.parent(ctx, src), p.traces.opts.DLQTopic, src)
+	at, span := p.traces.publish(ctx, p.traces.opts.DLQTopic, src)
 	defer span.End()
 	err := p.inner.DLQ(ctx, p.traces.within(at, src), rec)
 	if err != nil {

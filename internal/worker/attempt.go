@@ -141,7 +141,7 @@ func (e *Engine) announce(life *lifetime.Lifetime, m *job) error {
 	}
 	m.attempt++
 	m.run, m.unmade = m.unmade+1, 0
-	m.publish(models.EventAttempt, nil, "")
+	m.publish(life.Calls(), models.EventAttempt, nil, "")
 	if err := lastChance(life.Waiting(), life.Calls(), m.flush); err != nil {
 		return err
 	}

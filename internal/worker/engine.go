@@ -18,16 +18,21 @@ import (
 	"messaging-worker/internal/models"
 )
 
-// Ack is the promise that an event will be in Kafka.
-type Ack = models.Ack
+// Ack is the promise that an event will be in Kafka. Wait returns nil once it is,
+// or the cause of ctx's end. Any number may wait. It is an alias, so that a
+// publisher need not import this package to return it.
+type Ack = interface {
+	Wait(ctx context.Context) error
+}
 
 // Publisher writes what happened. It tries until its context or itself ends,
 // so an error from it means only that the worker is stopping or the partition
 // is gone.
 type Publisher interface {
 	// Status hands ev over without waiting and keeps the order of the calls
-	// for one message.
-	Status(src *models.Record, ev *models.StatusEvent) Ack
+	// for one message. Ctx tells which span the event belongs to; its end
+	// changes nothing.
+	Status(ctx context.Context, src *models.Record, ev *models.StatusEvent) Ack
 
 	// DLQ returns once the dead letter is acknowledged.
 	DLQ(ctx context.Context, src *models.Record, rec *models.DLQRecord) error
@@ -135,7 +140,7 @@ func (e *Engine) Handle(life *lifetime.Lifetime, rec *models.Record, progress me
 	// Queued goes out before the first attempt, so that a crash in between
 	// leaves a trace. Kafka keeps the order, so nobody waits for it yet.
 	if !progress.Queued {
-		m.publish(models.EventQueued, nil, "")
+		m.publish(ctx, models.EventQueued, nil, "")
 	}
 	if ended, err := e.resume(life, m, progress); ended || err != nil {
 		return err
@@ -206,7 +211,7 @@ func (e *Engine) refuse(ctx context.Context, rec *models.Record, v *common.Viola
 	// names the record by its place.
 	e.failures.line(e.opts.Log, zerolog.WarnLevel).Str("message_id", v.MessageID).Str("source", rec.Place()).
 		Func(traced(trace, v.TenantID)).Str("failure_type", string(letter.FailureType)).Str("error", unquoted(letter.LastError)).Msg("failed")
-	return e.publisher.Status(rec, &models.StatusEvent{
+	return e.publisher.Status(ctx, rec, &models.StatusEvent{
 		MessageID: id, Channel: e.opts.Channel, EventType: models.EventFailed,
 		Error: letter.LastError, TraceID: trace, TenantID: v.TenantID, Timestamp: time.Now().UTC(),
 		FailureType: letter.FailureType,
@@ -225,7 +230,7 @@ func (e *Engine) backOff(ctx context.Context, m *job) error {
 	if e.tooOld(m, next) {
 		return errExpired
 	}
-	m.retry(next)
+	m.retry(ctx, next)
 	e.debug(m).Str("error", m.failureText()).Dur("wait", wait).Msg("retry")
 	return e.waitAside(ctx, m, next)
 }
@@ -261,7 +266,7 @@ func (e *Engine) expired(ctx context.Context, m *job) error {
 }
 
 func (e *Engine) sent(ctx context.Context, m *job) error {
-	m.publish(models.EventSent, m.response(), "")
+	m.publish(ctx, models.EventSent, m.response(), "")
 	m.say(ending, time.Time{})
 	e.debug(m).Msg("sent")
 	return m.flush(ctx)
@@ -279,7 +284,7 @@ func (e *Engine) failed(ctx context.Context, m *job) error {
 		return fmt.Errorf("publish dead letter: %w", err)
 	}
 	m.givenUp = letter.FailureType
-	m.publish(models.EventFailed, m.response(), letter.LastError)
+	m.publish(ctx, models.EventFailed, m.response(), letter.LastError)
 	m.log(e.failures.line(e.opts.Log, zerolog.WarnLevel)).Str("failure_type", string(letter.FailureType)).Str("error", letter.LastError).Msg("failed")
 	return m.flush(ctx)
 }

@@ -112,8 +112,8 @@ func (m *job) certain(ctx context.Context) bool {
 	return m.lease.Await(now) == nil
 }
 
-func (m *job) publish(event models.EventType, resp *models.ProviderResponse, errText string) {
-	m.unacked = append(m.unacked, m.publisher.Status(m.record, &models.StatusEvent{
+func (m *job) publish(ctx context.Context, event models.EventType, resp *models.ProviderResponse, errText string) {
+	m.unacked = append(m.unacked, m.publisher.Status(ctx, m.record, &models.StatusEvent{
 		MessageID: m.envelope.MessageID, Channel: m.envelope.Channel, EventType: event,
 		Attempt: m.attempt, ProviderResponse: resp, Error: errText,
 		TraceID: m.traceID, TenantID: m.envelope.TenantID, Timestamp: time.Now().UTC(),

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strconv"
@@ -91,7 +92,7 @@ func (m *job) addMeta(resp *models.ProviderResponse, key, value string) {
 
 // retry publishes that the attempt failed and when the next one is due. An
 // attempt that was not made, or not to all, is taken back: it is not spent.
-func (m *job) retry(next time.Time) {
+func (m *job) retry(ctx context.Context, next time.Time) {
 	resp := m.response()
 	resp.Meta = maps.Clone(resp.Meta)
 	m.addMeta(resp, models.MetaNextAttemptAt, next.UTC().Format(time.RFC3339Nano))
@@ -113,7 +114,7 @@ func (m *job) retry(next time.Time) {
 	if taken {
 		m.addMeta(resp, models.MetaNotCalled, strconv.Itoa(m.run))
 	}
-	m.publish(models.EventRetry, resp, m.failureText())
+	m.publish(ctx, models.EventRetry, resp, m.failureText())
 	m.retried = true
 	if taken {
 		m.attempt, m.unmade = m.attempt-1, m.run

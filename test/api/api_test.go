@@ -85,7 +85,7 @@ type kafka struct {
 	letters []models.DLQRecord
 }
 
-func (k *kafka) Status(_ *models.Record, ev *models.StatusEvent) worker.Ack {
+func (k *kafka) Status(_ context.Context, _ *models.Record, ev *models.StatusEvent) worker.Ack {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.events = append(k.events, *ev)

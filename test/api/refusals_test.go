@@ -24,7 +24,9 @@ type counted struct {
 	letters int
 }
 
-func (*counted) Status(*models.Record, *models.StatusEvent) worker.Ack { return acked{} }
+func (*counted) Status(context.Context, *models.Record, *models.StatusEvent) worker.Ack {
+	return acked{}
+}
 
 func (c *counted) DLQ(context.Context, *models.Record, *models.DLQRecord) error {
 	c.mu.Lock()

@@ -30,7 +30,7 @@ type ledger struct {
 	delay   time.Duration // until an acknowledgement
 }
 
-func (l *ledger) Status(_ *models.Record, ev *models.StatusEvent) worker.Ack {
+func (l *ledger) Status(_ context.Context, _ *models.Record, ev *models.StatusEvent) worker.Ack {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.entries = append(l.entries, fmt.Sprintf("%s %d", ev.EventType, ev.Attempt))

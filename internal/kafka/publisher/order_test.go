@@ -66,9 +66,9 @@ func TestBatchesFitTheirTopic(t *testing.T) {
 	p := uncompressed(t, b)
 	for burst := range bursts {
 		for n := range size {
-			p.Status(source(1), incompressible(burst*size+n, models.EventQueued))
+			p.Status(t.Context(), source(1), incompressible(burst*size+n, models.EventQueued))
 		}
-		last := p.Status(source(1), incompressible(burst*size+size-1, models.EventAttempt))
+		last := p.Status(t.Context(), source(1), incompressible(burst*size+size-1, models.EventAttempt))
 		if err := last.Wait(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -107,13 +107,13 @@ func TestWhatFollowsARefusedEventWaits(t *testing.T) {
 	p := uncompressed(t, b)
 	const messages = 10
 	for n := range messages {
-		p.Status(source(1), incompressible(n, models.EventQueued))
+		p.Status(t.Context(), source(1), incompressible(n, models.EventQueued))
 	}
 	until(t, func() bool { return p.Refused() != nil }) // the retry queue waits now before it tries again
 	b.code.Store(0)
-	var acks []models.Ack
+	var acks []publisher.Ack
 	for n := range messages {
-		acks = append(acks, p.Status(source(1), incompressible(n, models.EventAttempt)))
+		acks = append(acks, p.Status(t.Context(), source(1), incompressible(n, models.EventAttempt)))
 	}
 	if err := p.Flush(t.Context()); err != nil {
 		t.Fatal(err)
@@ -135,9 +135,9 @@ func TestAnEventThatNeverFitsDelaysNobodyElse(t *testing.T) {
 	p := uncompressed(t, b)
 	fat := event(models.EventRetry, 1)
 	fat.MessageID = random(5000)
-	stuck := p.Status(source(1), fat)
+	stuck := p.Status(t.Context(), source(1), fat)
 	until(t, func() bool { return p.Refused() != nil })
-	if err := p.Status(source(1), incompressible(1, models.EventQueued)).Wait(t.Context()); err != nil {
+	if err := p.Status(t.Context(), source(1), incompressible(1, models.EventQueued)).Wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	p.Close()

@@ -94,10 +94,17 @@ func (p *Publisher) Flush(ctx context.Context) error { return p.producer.Flush(c
 // Close stops at once; Flush first.
 func (p *Publisher) Close() { p.producer.Close() }
 
+// Ack is the promise that a record will be in Kafka. Wait returns nil once all
+// in-sync replicas have it; its error means only that ctx or the publisher has
+// ended.
+type Ack = interface {
+	Wait(ctx context.Context) error
+}
+
 // Status hands ev over to Kafka without waiting, to the partition with the
 // number of src's own (modulo), so that the events of one message stay in the
 // order of the calls.
-func (p *Publisher) Status(src *models.Record, ev *models.StatusEvent) models.Ack {
+func (p *Publisher) Status(_ context.Context, src *models.Record, ev *models.StatusEvent) Ack {
 	value, err := ev.Encode()
 	if err != nil { // only a time beyond year 9999 could do this
 		return unwritable{err}

@@ -122,7 +122,7 @@ func TestStatusRecord(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t)
 	p := newPublisher(t, b.ListenAddrs())
-	if err := p.Status(source(7), event(models.EventSent, 1)).Wait(t.Context()); err != nil {
+	if err := p.Status(t.Context(), source(7), event(models.EventSent, 1)).Wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	r := read(t, b.ListenAddrs(), "status", 1)[0]
@@ -183,9 +183,9 @@ func TestRefusedRecordsAreWrittenInOrder(t *testing.T) {
 			b := newBroker(t)
 			b.code.Store(int32(code.Code))
 			p := newPublisher(t, b.ListenAddrs())
-			var acks []models.Ack
+			var acks []publisher.Ack
 			for n := range 5 {
-				acks = append(acks, p.Status(source(1), event(models.EventAttempt, n)))
+				acks = append(acks, p.Status(t.Context(), source(1), event(models.EventAttempt, n)))
 			}
 			for b.hits.Load() < 3 {
 				select {
@@ -221,7 +221,7 @@ func TestWaitsEndWithTheirContext(t *testing.T) {
 	b.code.Store(int32(kerr.TopicAuthorizationFailed.Code))
 	p := newPublisher(t, b.ListenAddrs())
 	ctx, cancel := context.WithCancel(t.Context())
-	wait := p.Status(source(1), event(models.EventSent, 1))
+	wait := p.Status(t.Context(), source(1), event(models.EventSent, 1))
 	cancel()
 	if err := wait.Wait(ctx); err == nil {
 		t.Error("wait = nil though nothing was written")
