@@ -50,16 +50,18 @@ func rules() []rule {
 		{path: "internal/message", may: []string{"internal/models"}},
 		{path: "internal/health", may: leaf},
 		{path: "internal/lifetime", may: leaf},
+		{path: "internal/broadcast", may: leaf},
+		{path: "internal/fifo", may: leaf},
 
 		{path: "internal/kafka", may: []string{"internal/config"}, client: true},
 		{path: "internal/kafka/embedded", may: leaf, client: true},
-		{path: "internal/kafka/consumer", may: []string{"internal/kafka", "internal/kafka/journal", "internal/lifetime", "internal/message", "internal/models"}, client: true},
+		{path: "internal/kafka/consumer", may: []string{"internal/broadcast", "internal/kafka", "internal/kafka/journal", "internal/kafka/pool", "internal/lifetime", "internal/message", "internal/models"}, client: true},
 		{path: "internal/kafka/journal", may: []string{"internal/kafka", "internal/message", "internal/models"}, client: true},
 		{path: "internal/kafka/producer", may: []string{"internal/kafka"}, client: true},
 		{path: "internal/kafka/publisher", may: []string{"internal/kafka", "internal/kafka/producer", "internal/models"}, client: true},
 
 		{path: "internal/telemetry", may: []string{"internal/adapters/common", "internal/lifetime", "internal/message", "internal/models", "internal/worker"}},
-		{path: "internal/worker", may: []string{"internal/adapters/common", "internal/lifetime", "internal/message", "internal/models"}},
+		{path: "internal/worker", may: []string{"internal/adapters/common", "internal/broadcast", "internal/fifo", "internal/lifetime", "internal/message", "internal/models"}},
 
 		{path: "internal/adapters/common", may: []string{"internal/models", "internal/util"}},
 		{path: "internal/adapters/httpapi", may: []string{"internal/adapters/common", "internal/models", "internal/providers/api"}},

@@ -1,5 +1,5 @@
-// Package kafka holds the client options that all Kafka clients of a process
-// share: where the brokers are, how to be let in, and who we are.
+// Package kafka holds what all Kafka clients of a process share: how they
+// connect, and what they ask the brokers about topics.
 package kafka
 
 import (
@@ -104,8 +104,8 @@ func (o Options) Codec() (kgo.CompressionCodec, error) {
 	return kgo.NoCompression(), fmt.Errorf("compression %q: want none, gzip, snappy, lz4 or zstd", o.Compression)
 }
 
-// backoff waits at most two seconds between tries: a broker that is back
-// should be found soon.
+// backoff waits at most two seconds between tries, so that a broker that is
+// back is found soon.
 func backoff(fails int) time.Duration {
 	return min(100*time.Millisecond<<min(fails, 5), 2*time.Second)
 }

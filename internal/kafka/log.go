@@ -10,28 +10,28 @@ import (
 )
 
 // bridge writes the client's own log lines one level lower than the client
-// would: what it calls an info is our debug, so that the log tells of
-// messages and not of metadata.
+// would: its info lines are about metadata and not about messages, so they are
+// our debug lines.
 type bridge struct {
 	log zerolog.Logger
 
-	mu   sync.Mutex
-	said map[string]time.Time // when each complaint came last, by its text
+	mu     sync.Mutex
+	logged map[string]time.Time // when each line came last, by its text
 }
 
 // Logger returns a logger for a client that writes to log.
 func Logger(log zerolog.Logger) kgo.Logger { return &bridge{log: log} }
 
-// silence is how long a complaint must not have come to be said again: a client
-// that cannot connect complains several times a second, for as long as that
+// silence is how long a line must not have come to be written again: a client
+// that cannot connect logs that several times a second for as long as it
 // lasts.
 const silence = time.Minute
 
-// maxSaid bounds the complaints that are remembered.
-const maxSaid = 100
+// maxLogged bounds the lines that are remembered.
+const maxLogged = 100
 
-// news reports whether a complaint did not come lately.
-func (b *bridge) news(msg string, keyvals []any) bool {
+// isNew reports whether a line has not come lately.
+func (b *bridge) isNew(msg string, keyvals []any) bool {
 	words := []string{msg}
 	for i := 0; i+1 < len(keyvals); i += 2 {
 		if err, ok := keyvals[i+1].(error); ok {
@@ -41,11 +41,11 @@ func (b *bridge) news(msg string, keyvals []any) bool {
 	text := strings.Join(withoutAddresses(strings.Join(words, " ")), " ")
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	last, known := b.said[text]
-	if !known && (b.said == nil || len(b.said) >= maxSaid) {
-		b.said = map[string]time.Time{}
+	last, known := b.logged[text]
+	if !known && (b.logged == nil || len(b.logged) >= maxLogged) {
+		b.logged = map[string]time.Time{}
 	}
-	b.said[text] = time.Now()
+	b.logged[text] = time.Now()
 	return !known || time.Since(last) >= silence
 }
 
@@ -73,7 +73,7 @@ func (b *bridge) Log(level kgo.LogLevel, msg string, keyvals ...any) {
 		to = zerolog.InfoLevel
 	case kgo.LogLevelError, kgo.LogLevelNone:
 	}
-	if to >= zerolog.InfoLevel && !b.news(msg, keyvals) {
+	if to >= zerolog.InfoLevel && !b.isNew(msg, keyvals) {
 		to = zerolog.DebugLevel
 	}
 	if to < b.log.GetLevel() {

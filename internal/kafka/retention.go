@@ -11,10 +11,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// JournalFaults says what keeps the status topic from being the journal of
-// the requests for as long as they lie there. With such a fault a crash may
-// repeat messages; nothing is lost. The error means that the brokers do not
-// tell.
+// JournalFaults lists the topic settings with which the status topic may lose
+// events of requests that are still in the request topic. With such a fault a
+// crash may repeat messages; nothing is lost. The error means that the brokers
+// did not answer.
 func JournalFaults(ctx context.Context, cl *kgo.Client, requests, status string) ([]string, error) {
 	configs, err := kadm.NewClient(cl).DescribeTopicConfigs(ctx, requests, status)
 	if err != nil {

@@ -58,7 +58,7 @@ func MissingTopics(ctx context.Context, cl *kgo.Client, needs ...Need) ([]error,
 }
 
 // forbidden returns what is needed and not allowed. Allowed has a bit for each
-// operation, or is the least number where the broker does not tell.
+// operation, or is math.MinInt32 where the broker does not know.
 func forbidden(n Need, allowed int32) []error {
 	if allowed == math.MinInt32 {
 		return nil
@@ -97,7 +97,7 @@ func Partitions(ctx context.Context, cl *kgo.Client, topic string) (int, error) 
 }
 
 // MaxMessageBytes asks the brokers for a topic's max.message.bytes. The error
-// means that they do not tell.
+// means that they did not answer.
 func MaxMessageBytes(ctx context.Context, cl *kgo.Client, topic string) (int, error) {
 	configs, err := kadm.NewClient(cl).DescribeTopicConfigs(ctx, topic)
 	if err != nil {

@@ -85,12 +85,12 @@ func (c *Consumer) commit(ctx context.Context, assignments []*assignment) {
 	refused, err := c.sendCommit(ctx, offsets, metadata)
 	if err != nil {
 		c.tally.commitFailures.Add(1)
-		if (ctx.Err() == nil || errors.Is(err, context.DeadlineExceeded)) && c.told.News("commit", err) {
+		if (ctx.Err() == nil || errors.Is(err, context.DeadlineExceeded)) && c.told.Changed("commit", err) {
 			c.log.Warn().Err(err).Msg("commit offsets: will be tried again until it succeeds")
 		}
 		return
 	}
-	c.told.News("commit", nil)
+	c.told.Changed("commit", nil)
 	failed := map[int32]error{}
 	for _, a := range assignments {
 		pos, sent := offsets[a.partition]

@@ -85,8 +85,8 @@ type Consumer struct {
 	membership *membership
 	crew       *crew
 	tally      tally
-	faults     faults     // of reading requests
-	told       kafka.Told // errors that stand and were logged
+	faults     faults         // of reading requests
+	told       kafka.ErrorLog // errors that stand and were logged
 
 	kick, kickLate chan struct{} // see askForCommit; they hold one token
 
@@ -109,7 +109,7 @@ type Consumer struct {
 	lately   map[int32]*assignment // the latest that was forgotten of a partition
 	groupErr error                 // what ended the last group session; nil once partitions were assigned
 
-	journalErrs map[*kafka.Told]error // of readings of the journal that have failed and are tried again
+	journalErrs map[*kafka.ErrorLog]error // of readings of the journal that have failed and are tried again
 }
 
 // New makes a consumer. Errors are those of the options; it does not connect.
@@ -135,7 +135,7 @@ func New(o Options, handler Handler) (*Consumer, error) {
 		owned:   map[int32]*assignment{},
 		lately:  map[int32]*assignment{},
 
-		journalErrs: map[*kafka.Told]error{},
+		journalErrs: map[*kafka.ErrorLog]error{},
 	}
 	c.membership = newMembership(o.SessionTimeout-membershipSlack, c.isMember)
 	return c, nil

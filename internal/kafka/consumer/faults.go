@@ -24,7 +24,7 @@ import (
 // being taken and being noted, one more. A third proves that one of them had no
 // error.
 type faults struct {
-	told kafka.Told
+	told kafka.ErrorLog
 
 	mu sync.Mutex
 	of map[int32]*fault // by partition; those below zero are the topic's as a whole
@@ -45,7 +45,7 @@ func (f *faults) note(partition int32, err error) (news bool) {
 		f.of = map[int32]*fault{}
 	}
 	f.of[partition] = &fault{err: err}
-	return f.told.News(matter(partition), err)
+	return f.told.Changed(matter(partition), err)
 }
 
 // over ends the error of a partition, and that of the topic as a whole.
@@ -62,7 +62,7 @@ func (f *faults) over(partition int32) {
 // end is called with f.mu held.
 func (f *faults) end(partition int32) {
 	delete(f.of, partition)
-	f.told.News(matter(partition), nil)
+	f.told.Changed(matter(partition), nil)
 }
 
 // answered counts an answered fetch of a broker.

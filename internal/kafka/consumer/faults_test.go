@@ -215,8 +215,8 @@ func TestStandingCommitErrorIsToldOnce(t *testing.T) {
 // that the other fails.
 func TestJournalErrorIsOfItsReading(t *testing.T) {
 	t.Parallel()
-	c := &Consumer{journalErrs: map[*kafka.Told]error{}, started: make(chan struct{})}
-	var one, other kafka.Told
+	c := &Consumer{journalErrs: map[*kafka.ErrorLog]error{}, started: make(chan struct{})}
+	var one, other kafka.ErrorLog
 	c.setJournalErr(&one, kerr.TopicAuthorizationFailed)
 	c.setJournalErr(&other, nil)
 	if err := c.State().Err; !errors.Is(err, kerr.TopicAuthorizationFailed) {

@@ -63,14 +63,14 @@ func (c *Consumer) recover(ctx context.Context, list []journal.Want) {
 		return
 	}
 	c.recoveries.Go(func() {
-		var told kafka.Told
+		var told kafka.ErrorLog
 		for {
 			err := c.readJournal(ctx, list, byPartition)
 			c.setJournalErr(&told, err)
 			if err == nil || ctx.Err() != nil {
 				return
 			}
-			if told.News("journal", err) {
+			if told.Changed("journal", err) {
 				c.log.Warn().Err(err).Msg("read the journal of assigned partitions: will be tried again; they wait")
 			}
 			select {
@@ -85,7 +85,7 @@ func (c *Consumer) recover(ctx context.Context, list []journal.Want) {
 // setJournalErr keeps what readiness says of one of the readings of journals
 // that are under way. Each is tried again until it succeeds, and ends no other's
 // error.
-func (c *Consumer) setJournalErr(reading *kafka.Told, err error) {
+func (c *Consumer) setJournalErr(reading *kafka.ErrorLog, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err == nil {

@@ -50,7 +50,7 @@ func (c *Consumer) reset(life *lifetime.Lifetime, old *assignment) {
 	if err == nil && !ok {
 		err = errNoStart
 	}
-	if matter := fmt.Sprint("reset ", partition); c.told.News(matter, err) && err != nil {
+	if matter := fmt.Sprint("reset ", partition); c.told.Changed(matter, err) && err != nil {
 		c.log.Warn().Err(err).Int32("partition", partition).Msg("position out of range: cannot ask for the earliest record yet")
 	}
 	if err != nil {

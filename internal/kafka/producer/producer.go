@@ -65,7 +65,7 @@ type Producer struct {
 	guards  orderGuards
 	unacked unacked
 	why     *refusalReasons
-	logged  kafka.Told // of refusals, by topic
+	logged  kafka.ErrorLog // of refusals, by topic
 
 	mu          sync.Mutex
 	retryQueues map[string]*retryQueue // by topic, made at the first refusal

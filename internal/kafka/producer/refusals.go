@@ -40,7 +40,7 @@ func (p *Producer) setRefusal(topic string, err error) {
 		delete(p.refusals, topic)
 	}
 	p.mu.Unlock()
-	switch news := p.logged.News(topic, err); {
+	switch news := p.logged.Changed(topic, err); {
 	case !news:
 	case err == nil:
 		p.log.Info().Str("topic", topic).Msg("Kafka takes the records that it refused")

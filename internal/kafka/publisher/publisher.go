@@ -37,7 +37,7 @@ type Publisher struct {
 	worker      []byte
 	acked       acked
 	handOvers   table[handOver] // by request partition
-	logged      kafka.Told
+	logged      kafka.ErrorLog
 	log         zerolog.Logger
 }
 
@@ -145,10 +145,10 @@ func (p *Publisher) DLQ(ctx context.Context, src *models.Record, rec *models.DLQ
 	for {
 		err := p.write(ctx, src, rec, p.bare)
 		if !errors.Is(err, producer.ErrTooLarge) {
-			p.logged.News(p.dlqTopic, nil)
+			p.logged.Changed(p.dlqTopic, nil)
 			return err
 		}
-		if p.logged.News(p.dlqTopic, err) {
+		if p.logged.Changed(p.dlqTopic, err) {
 			p.log.Error().Err(err).Str("topic", p.dlqTopic).Str("source", src.Place()).
 				Msg("max.message.bytes is too small for any dead letter; raise it, the message waits")
 		}

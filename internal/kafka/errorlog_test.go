@@ -14,12 +14,12 @@ import (
 	"messaging-worker/internal/kafka"
 )
 
-func TestTold(t *testing.T) {
+func TestErrorLog(t *testing.T) {
 	t.Parallel()
-	var told kafka.Told
+	var log kafka.ErrorLog
 	for i, tt := range []struct {
-		matter, err string
-		want        bool
+		subject, err string
+		want         bool
 	}{
 		{"a", "", false},
 		{"a", "dial tcp 127.0.0.1:9092: connection refused", true},
@@ -39,14 +39,14 @@ func TestTold(t *testing.T) {
 		if tt.err != "" {
 			err = errors.New(tt.err)
 		}
-		if got := told.News(tt.matter, err); got != tt.want {
-			t.Errorf("%d: News(%s, %q) = %v, want %v", i, tt.matter, tt.err, got, tt.want)
+		if got := log.Changed(tt.subject, err); got != tt.want {
+			t.Errorf("%d: Changed(%s, %q) = %v, want %v", i, tt.subject, tt.err, got, tt.want)
 		}
 	}
 }
 
-// What the client says again and again is told once, however long it goes on,
-// and again when it comes back after a while.
+// What the client logs again and again is written once, however long it goes
+// on, and again when it comes back after a while.
 func TestClientRepeatsItself(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -57,12 +57,12 @@ func TestClientRepeatsItself(t *testing.T) {
 			time.Sleep(10 * time.Second)
 		}
 		if n := strings.Count(log.String(), "group manage loop errored"); n != 1 {
-			t.Errorf("told %d times, want once", n)
+			t.Errorf("logged %d times, want once", n)
 		}
 		time.Sleep(time.Hour)
 		l.Log(kgo.LogLevelError, "group manage loop errored", "err", errors.New("topic is gone"))
 		if n := strings.Count(log.String(), "group manage loop errored"); n != 2 {
-			t.Errorf("told %d times, want once more after an hour of silence", n)
+			t.Errorf("logged %d times, want once more after an hour of silence", n)
 		}
 	})
 }
