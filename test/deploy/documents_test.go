@@ -16,7 +16,7 @@ import (
 func checkDocuments(t *testing.T, f *faults, r tree, images map[string]image, projects map[string]*types.Project, secrets secretKeys) {
 	t.Helper()
 	commands, created := 0, secretKeys{}
-	for _, file := range []string{"README.md", "docs/deploy.md", "docs/scaling.md", "Dockerfile", "docker-compose.yml", "test/docker-compose.yml", "deploy/kubernetes/example/kustomization.yaml"} {
+	for _, file := range []string{"README.md", "docs/deploy.md", "docs/operations.md", "docs/scaling.md", "Dockerfile", "docker-compose.yml", "test/docker-compose.yml", "deploy/kubernetes/example/kustomization.yaml"} {
 		text := strings.ReplaceAll(r.read(t, file), "\\\n", " ")
 		for line := range strings.SplitSeq(text, "\n") {
 			line, _, _ = strings.Cut(strings.TrimLeft(line, "# "), " #")

@@ -12,7 +12,7 @@ import (
 	"messaging-worker/test/stage"
 )
 
-// Where commands of the README are run that this test cannot run.
+// Where commands of the documents are run that this test cannot run.
 const (
 	asUsers  = "by users: it is how this test was started"
 	byDev    = "cmd/msgctl/testdata/dev.txtar"
@@ -21,7 +21,7 @@ const (
 	byRelay  = "internal/app: TestEmailGoesFromKafkaToSMTP"
 )
 
-// notHere lists the README's commands that are not run here.
+// notHere lists the documents' commands that are not run here.
 var notHere = map[string]string{
 	"make run":   byDev,
 	"make test":  asUsers,
@@ -40,8 +40,8 @@ var notHere = map[string]string{
 	"go run ./cmd/msgctl fake-provider meta --fault throttle --every 10": byFakes,
 }
 
-// The README's commands, in its order, in a folder like a checkout's: each
-// ends as it should. One that is new to the README is run too, or has to be
+// The commands of README.md and docs/providers.md, in their order, in a folder
+// like a checkout's: each ends as it should. A new one is run too, or has to be
 // named above.
 func TestReadmeCommands(t *testing.T) {
 	t.Parallel()
@@ -66,7 +66,7 @@ func TestReadmeCommands(t *testing.T) {
 		"bin/msgctl dlq show 49787c3d-5ef1-4b31-88a1-0a42e53e1fb3":    1,
 		"bin/msgctl status follow --channel sms":                      130,
 	}
-	commands := readmeCommands(t)
+	commands := slices.Concat(commandsOf(t, "README.md"), commandsOf(t, "docs/providers.md"))
 	for _, line := range commands {
 		if _, told := notHere[line]; told {
 			continue
@@ -92,7 +92,7 @@ func TestReadmeCommands(t *testing.T) {
 	}
 	for line := range notHere {
 		if !slices.Contains(commands, line) {
-			t.Errorf("the README has no command %q any more", line)
+			t.Errorf("no document has the command %q any more", line)
 		}
 	}
 }
@@ -124,11 +124,11 @@ func folderLikeACheckout(t *testing.T) string {
 	return dir
 }
 
-// readmeCommands returns the lines of the README's bash blocks without their
+// commandsOf returns the lines of a document's bash blocks without their
 // comments.
-func readmeCommands(t *testing.T) []string {
+func commandsOf(t *testing.T, document string) []string {
 	t.Helper()
-	data, err := os.ReadFile("../../README.md")
+	data, err := os.ReadFile(filepath.Join("../..", document))
 	if err != nil {
 		t.Fatal(err)
 	}

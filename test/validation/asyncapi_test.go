@@ -152,7 +152,7 @@ func TestAsyncAPIKnowsTheHeaders(t *testing.T) {
 	}
 }
 
-// Every example, in the schemas and in the README, is one.
+// Every example, in the schemas and in the documents, is one.
 func TestExamplesAreValid(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob(schemas + "*.json")
@@ -168,9 +168,11 @@ func TestExamplesAreValid(t *testing.T) {
 		}
 		n += valid(t, name, doc["examples"])
 	}
-	for _, block := range readmeBlocks(t) {
-		n++
-		checkPayload(t, "README.md", block)
+	for _, name := range []string{"README.md", "docs/messages.md", "docs/providers.md"} {
+		for _, block := range jsonBlocks(t, name) {
+			n++
+			checkPayload(t, name, block)
+		}
 	}
 	t.Logf("%d examples", n)
 }
@@ -216,10 +218,10 @@ func checkPayload(t *testing.T, where string, data []byte) {
 	}
 }
 
-// readmeBlocks returns the README's blocks of JSON.
-func readmeBlocks(t *testing.T) [][]byte {
+// jsonBlocks returns a document's blocks of JSON, at least one.
+func jsonBlocks(t *testing.T, name string) [][]byte {
 	t.Helper()
-	text, err := os.ReadFile("../../README.md")
+	text, err := os.ReadFile("../../" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +231,7 @@ func readmeBlocks(t *testing.T) [][]byte {
 		blocks = append(blocks, []byte(block))
 	}
 	if len(blocks) == 0 {
-		t.Error("the README has no example")
+		t.Errorf("%s has no example", name)
 	}
 	return blocks
 }
