@@ -50,11 +50,7 @@ message is printed as it happens, and a summary per channel at the end.`,
 				return &config.Error{Problems: []string{"--log-level: " + err.Error()}}
 			}
 			o.Out, o.Colour = cmd.OutOrStdout(), colour(os.Stdout)
-			err = dev.Run(cmd.Context(), o)
-			if _, ok := errors.AsType[dev.BrokerError](err); ok {
-				return fmt.Errorf("%w; is another stack running? choose another --port", err)
-			}
-			return err
+			return dev.Run(cmd.Context(), o)
 		},
 	}
 	flags := cmd.Flags()

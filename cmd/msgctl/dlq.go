@@ -198,7 +198,7 @@ func writeStats(w io.Writer, v *dlq.StatsView) {
 }
 
 // writeReasons writes a line for each reason and its count, after the word.
-func writeReasons(w io.Writer, word string, counts map[string]int) {
+func writeReasons(w io.Writer, word string, counts map[dlq.Reason]int) {
 	for _, reason := range slices.Sorted(maps.Keys(counts)) {
 		fmt.Fprintf(w, "%s\t%d\t%s\n", word, counts[reason], reason)
 	}

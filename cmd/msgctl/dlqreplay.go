@@ -2,6 +2,8 @@ package main
 
 import (
 	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -109,9 +111,16 @@ func (f *replayFlags) read() error {
 		if f.options.Force { // a batch of its own: the one without it has passed what it refused
 			words = append(words, "--force")
 		}
-		f.options.Group = dlq.GroupName(f.channel, words...)
+		f.options.Group = groupName(f.channel, words...)
 	}
 	return nil
+}
+
+// groupName makes the name of a batch of what chooses and changes its letters,
+// so that the same command goes on where it stopped.
+func groupName(channel string, words ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(words, "\x00")))
+	return "msgctl-replay-" + channel + "-" + hex.EncodeToString(sum[:4])
 }
 
 // mark begins a list of words, so that no two lists look alike.
@@ -184,28 +193,12 @@ func confirm(cmd *cobra.Command, question string) error {
 	}
 }
 
-type verdictJSON struct {
-	MessageID   string      `json:"message_id"`
-	Record      string      `json:"record"`
-	Outcome     dlq.Outcome `json:"outcome"`
-	Reason      string      `json:"reason,omitzero"`
-	Details     []string    `json:"details,omitzero"`
-	Recipients  int         `json:"narrowed_to,omitzero"`
-	ReplayCount int         `json:"replay_count,omitzero"`
-	Expiring    bool        `json:"expiring,omitzero"`
-}
-
 // printDecision prints a verdict: each one as JSON, in a table every one of a dry
 // run and else only what was refused.
 func (s *session) printDecision(cmd *cobra.Command, v *dlq.Verdict, dryRun bool) error {
 	if s.output == "json" {
-		one := verdictJSON{
-			MessageID: v.Letter.MessageID, Record: v.Letter.At.String(), Outcome: v.Outcome, Reason: v.Reason,
-			Details: v.Details, Recipients: v.Narrowed, Expiring: v.Expiring,
-		}
-		if v.Outcome == dlq.Replayed {
-			one.ReplayCount = v.Count
-		}
+		one := v.View()
+		one.Reason = reasonText(v.Reason)
 		return printLine(cmd.OutOrStdout(), one)
 	}
 	if !dryRun && v.Outcome != dlq.Refused {
@@ -214,7 +207,7 @@ func (s *session) printDecision(cmd *cobra.Command, v *dlq.Verdict, dryRun bool)
 	text := string(v.Outcome)
 	switch {
 	case v.Outcome != dlq.Replayed:
-		text += ": " + v.Reason
+		text += ": " + string(reasonText(v.Reason))
 	case v.Narrowed > 0:
 		text = fmt.Sprintf("would be replayed as number %d, narrowed to %s", v.Count, counted(v.Narrowed, "recipient"))
 	default:
@@ -232,9 +225,9 @@ func (s *session) printDecision(cmd *cobra.Command, v *dlq.Verdict, dryRun bool)
 
 func (s *session) printSummary(cmd *cobra.Command, sum *dlq.Summary, dryRun bool) error {
 	if s.output == "json" {
-		return printLine(cmd.OutOrStdout(), struct {
-			Summary *dlq.Summary `json:"summary"`
-		}{sum})
+		all := *sum
+		all.Skipped, all.Refused = reasonTexts(sum.Skipped), reasonTexts(sum.Refused)
+		return printLine(cmd.OutOrStdout(), map[string]*dlq.Summary{"summary": &all})
 	}
 	word := "replayed"
 	if dryRun {
@@ -244,8 +237,8 @@ func (s *session) printSummary(cmd *cobra.Command, sum *dlq.Summary, dryRun bool
 		fmt.Fprintf(w, "batch\t\t%s\n", sum.Group)
 		fmt.Fprintf(w, "letters\t%d\t\n%s\t%d\t\n", sum.Letters, word, sum.Replayed)
 		fmt.Fprintf(w, "narrowed\t%d\tof these, to the recipients that did not get it\n", sum.Narrowed)
-		writeReasons(w, "skipped", sum.Skipped)
-		writeReasons(w, "refused", sum.Refused)
+		writeReasons(w, "skipped", reasonTexts(sum.Skipped))
+		writeReasons(w, "refused", reasonTexts(sum.Refused))
 	})
 	if sum.Expiring > 0 {
 		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %d are older than MESSAGE_MAX_AGE_SECONDS and expire at once; --set created_at=… makes them young\n", sum.Expiring)

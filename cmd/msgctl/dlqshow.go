@@ -48,31 +48,10 @@ func dlqShow(s *session) *cobra.Command {
 	return cmd
 }
 
-// fullJSON is a dead letter with everything.
-type fullJSON struct {
-	dlq.View `json:",inline"`
-
-	Headers  []headerJSON   `json:"headers"`
-	Original jsontext.Value `json:"original_message"`
-}
-
-type headerJSON struct {
-	Key   string `json:"key"`
-	Value string `json:"value"`
-}
-
-func fullView(l *dlq.Letter) fullJSON {
-	v := fullJSON{View: l.View(), Headers: []headerJSON{}, Original: l.Original()}
-	for _, h := range l.Headers {
-		v.Headers = append(v.Headers, headerJSON{h.Key, string(h.Value)})
-	}
-	return v
-}
-
 // printFull prints one letter after the other: as JSON a line each.
 func (s *session) printFull(cmd *cobra.Command, letters []*dlq.Letter) error {
 	for i, l := range letters {
-		v := fullView(l)
+		v := l.FullView()
 		if s.output == "json" {
 			if err := printLine(cmd.OutOrStdout(), v); err != nil {
 				return err
@@ -97,7 +76,7 @@ func written(at time.Time) string {
 	return at.Format(timeForm)
 }
 
-func writeFull(w io.Writer, v *fullJSON) {
+func writeFull(w io.Writer, v *dlq.FullView) {
 	fmt.Fprintf(w, "dead letter\t%s\nwritten\t%s\nrequest\t%s\n", v.Record, written(v.Time), orDash(v.Source))
 	fmt.Fprintf(w, "message\t%s, %s\ntenant\t%s\ntrace\t%s\n", v.MessageID, v.Channel, orDash(v.TenantID), orDash(v.TraceID))
 	fmt.Fprintf(w, "failure\t%s after %s\nerror\t%s\n", v.FailureType, counted(v.Attempts, "attempt"), v.LastError)

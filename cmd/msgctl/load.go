@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -102,12 +103,38 @@ func (f *loadFlags) options(cmd *cobra.Command, c *config.Config) (load.Options,
 		return o, usageError{fmt.Errorf("--scenario %s makes no valid request; msgctl produce makes them", f.scenario)}
 	}
 	if !cmd.Flags().Changed("size") {
-		o.Size = max(o.Size, o.Least())
+		least, err := o.Least()
+		if err != nil {
+			return o, usageError{err}
+		}
+		o.Size = max(o.Size, least)
 	}
-	if err := o.Validate(); err != nil {
+	if err := checkLoad(&o); err != nil {
 		return o, usageError{err}
 	}
 	return o, nil
+}
+
+// checkLoad returns all that is wrong with the flags' numbers.
+func checkLoad(o *load.Options) error {
+	var wrong []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			wrong = append(wrong, fmt.Errorf(format, args...))
+		}
+	}
+	check(o.Messages > 0 || o.Duration > 0, "give --messages, --duration or both")
+	check(o.Messages <= load.MaxMessages, "--messages is at most %d", uint64(load.MaxMessages))
+	check(o.Rate >= 0, "--rate must not be negative")
+	check(o.Acks == "all" || o.Acks == "1" || o.Acks == "0", "--acks is all, 1 or 0, not %q", o.Acks)
+	check(o.BatchBytes >= 512 && o.BatchBytes <= 1<<30, "--batch-bytes is 512 to %d", 1<<30)
+	check(o.Linger >= 0 && o.Linger <= time.Minute, "--linger is 0 to 1m")
+	check(!o.Await || o.Timeout > 0, "--timeout must be above 0")
+	if err := o.Check(); err != nil {
+		wrong = append(wrong, fmt.Errorf("--size: %w", err))
+	}
+	check(o.Size < o.BatchBytes-128, "--size %d does not fit into --batch-bytes %d", o.Size, o.BatchBytes)
+	return errors.Join(wrong...)
 }
 
 // bodyLimit is the most that body.content of a channel's requests may have.
@@ -156,7 +183,7 @@ func (f *loadFlags) run(cmd *cobra.Command, s *session) error {
 func loadProgress(cmd *cobra.Command, o load.Options) func(load.Progress) {
 	total := int64(-1)
 	if o.Messages > 0 {
-		total = int64(o.Messages) //nolint:gosec // Validate bounds it
+		total = int64(o.Messages) //nolint:gosec // checkLoad bounds it
 	}
 	bar, awaiting := newProgress(cmd, "produce", total), false
 	if bar.bar == nil {

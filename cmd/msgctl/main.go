@@ -27,7 +27,7 @@ func main() {
 	case interrupted && errors.Is(err, context.Canceled):
 		fmt.Fprintln(os.Stderr, "msgctl: interrupted")
 	default:
-		fmt.Fprintln(os.Stderr, "msgctl:", err)
+		fmt.Fprintln(os.Stderr, "msgctl:", inWords(err))
 	}
 	os.Exit(exitCode(err, interrupted))
 }

@@ -45,7 +45,7 @@ func TestDevSaysThatItsPortIsTaken(t *testing.T) {
 	defer l.Close()
 	cmd := root()
 	cmd.SetArgs([]string{"dev", "--port", strconv.Itoa(l.Addr().(*net.TCPAddr).Port)})
-	if err := cmd.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), "--port") {
+	if err := cmd.ExecuteContext(t.Context()); err == nil || !strings.Contains(inWords(err), "--port") {
 		t.Errorf("dev on a port that is taken: %v, want an error that names --port", err)
 	}
 }

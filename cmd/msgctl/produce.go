@@ -22,13 +22,6 @@ type produceFlags struct {
 	dryRun            bool
 }
 
-// made is a sample request as it is printed.
-type made struct {
-	Channel   models.Channel `json:"channel"`
-	Scenario  string         `json:"scenario"`
-	MessageID string         `json:"message_id"`
-}
-
 func produce(s *session) *cobra.Command {
 	f := produceFlags{}
 	cmd := &cobra.Command{
@@ -110,7 +103,7 @@ func (f *produceFlags) run(cmd *cobra.Command, s *session) error {
 	defer bar.end()
 	err = p.Produce(cmd.Context(), c, func(r *ops.Request) {
 		bar.clear()
-		s.printMade(out, made{r.Channel, r.Scenario, r.MessageID})
+		s.printMade(out, r)
 		done++
 		bar.at(int64(done))
 	})
@@ -125,12 +118,12 @@ func (f *produceFlags) run(cmd *cobra.Command, s *session) error {
 }
 
 // printMade prints a line; w keeps what goes wrong.
-func (s *session) printMade(w *printer, m made) {
+func (s *session) printMade(w *printer, r *ops.Request) {
 	if s.output != "json" {
-		fmt.Fprintf(w, "%-8s  %-14s  %s\n", m.Channel, m.Scenario, m.MessageID)
+		fmt.Fprintf(w, "%-8s  %-14s  %s\n", r.Channel, r.Scenario, r.MessageID)
 		return
 	}
-	line, _ := json.Marshal(m) // three texts
+	line, _ := json.Marshal(r) // three texts
 	fmt.Fprintf(w, "%s\n", line)
 }
 

@@ -55,7 +55,7 @@ func fileInputs(cmd *cobra.Command, file string) ([]ops.Input, string, error) {
 		list = append(list, input)
 	}
 	if len(list) == 0 {
-		return nil, "", fmt.Errorf("%s holds no request: want JSON objects", name)
+		return nil, "", ops.NoRequestError(name)
 	}
 	return list, name, nil
 }

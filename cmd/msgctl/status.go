@@ -74,7 +74,7 @@ func statusFollow(s *session) *cobra.Command {
 
 func (s *session) printEvent(w io.Writer, e *timeline.Event) error {
 	if s.output == "json" {
-		return printLine(w, eventView(e, time.Time{}))
+		return printLine(w, e.View(time.Time{}))
 	}
 	_, err := fmt.Fprintf(w, "%s  %-8s  %-36s  %-7s %d  %s\n",
 		e.Timestamp.Format(timeForm), e.Channel, e.MessageID, e.EventType, e.Attempt, details(e))
@@ -185,14 +185,14 @@ func (s *session) search(ctx context.Context, channels []string, id string, sinc
 }
 
 func (s *session) printStory(cmd *cobra.Command, story *timeline.Story) error {
-	if len(story.Deliveries) == 0 {
-		text := story.MessageID + " is unknown; looked in\n  " + strings.Join(story.Looked, "\n  ")
-		if s.output == "json" {
-			if err := s.print(cmd, storyView(story), nil); err != nil {
-				return err
-			}
-		}
-		return errors.New(text)
+	v := story.View(time.Now(), inWords)
+	if len(story.Deliveries) > 0 {
+		return s.print(cmd, v, func(w io.Writer) { writeStory(w, story) })
 	}
-	return s.print(cmd, storyView(story), func(w io.Writer) { writeStory(w, story) })
+	if s.output == "json" {
+		if err := s.print(cmd, v, nil); err != nil {
+			return err
+		}
+	}
+	return errors.New(story.MessageID + " is unknown; looked in\n  " + strings.Join(v.Looked, "\n  "))
 }

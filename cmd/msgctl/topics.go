@@ -60,6 +60,11 @@ old ones, so that the records of a key no longer lie in one partition in order.`
 			if err != nil {
 				return err
 			}
+			for i := range changes {
+				if changes[i].NeedsAddPartitions() {
+					changes[i].Note += "; --add-partitions adds them"
+				}
+			}
 			if err := s.print(cmd, changes, func(w io.Writer) { writeChanges(w, changes) }); err != nil {
 				return err
 			}

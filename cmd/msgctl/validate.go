@@ -12,13 +12,6 @@ import (
 	"messaging-worker/internal/ops"
 )
 
-// verdict is the answer of validate.
-type verdict struct {
-	Requests   int             `json:"requests"`
-	Invalid    int             `json:"invalid"`
-	Violations []ops.Violation `json:"violations"`
-}
-
 func validate(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use:   "validate CHANNEL FILE|-",
@@ -43,11 +36,11 @@ not valid.`,
 			if err != nil {
 				return err
 			}
-			v, err := checkFile(cmd, c, args[1])
+			v, err := validateFile(cmd, c, args[1])
 			if err != nil {
 				return err
 			}
-			return s.printVerdict(cmd, v)
+			return s.printValidation(cmd, v)
 		},
 	}
 }
@@ -64,31 +57,16 @@ func (s *session) limits(channel string) (*config.Config, error) {
 	return config.LoadLimits(lookup, channel)
 }
 
-func checkFile(cmd *cobra.Command, c *config.Config, file string) (*verdict, error) {
+func validateFile(cmd *cobra.Command, c *config.Config, file string) (*ops.Validation, error) {
 	in, name, err := open(cmd, file)
 	if err != nil {
 		return nil, err
 	}
 	defer in.Close()
-	check := ops.Checker(c)
-	v := &verdict{Violations: []ops.Violation{}}
-	for input, err := range ops.Inputs(in) {
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		found := ops.Inspect(check, name, input)
-		if v.Requests++; len(found) > 0 {
-			v.Invalid++
-		}
-		v.Violations = append(v.Violations, found...)
-	}
-	if v.Requests == 0 {
-		return nil, fmt.Errorf("%s holds no request: want JSON objects", name)
-	}
-	return v, nil
+	return ops.Validate(c, name, in)
 }
 
-func (s *session) printVerdict(cmd *cobra.Command, v *verdict) error {
+func (s *session) printValidation(cmd *cobra.Command, v *ops.Validation) error {
 	err := s.print(cmd, v, func(w io.Writer) {
 		for _, violation := range v.Violations {
 			fmt.Fprintln(w, violation)

@@ -16,9 +16,15 @@ import (
 // its creation was answered.
 const topicTimeout = 5 * time.Second
 
-// NeedTopics returns an error that names what is missing, and what to do,
-// where a topic does not exist or may not be used as needed. It gives a topic
-// that was just created a few seconds to appear.
+// TopicsError lists topics that do not exist or may not be used as needed.
+type TopicsError struct{ error }
+
+// Unwrap returns the problems, joined.
+func (e *TopicsError) Unwrap() error { return e.error }
+
+// NeedTopics returns a *TopicsError where a topic does not exist or may not be
+// used as needed. It gives a topic that was just created a few seconds to
+// appear.
 func NeedTopics(ctx context.Context, client *kgo.Client, needs ...kafka.Need) error {
 	giveUp := time.After(topicTimeout)
 	for {
@@ -34,7 +40,7 @@ func NeedTopics(ctx context.Context, client *kgo.Client, needs ...kafka.Need) er
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-giveUp:
-			return fmt.Errorf("%w; msgctl topics init creates topics, and the settings KAFKA_…_TOPIC name them", errors.Join(missing...))
+			return &TopicsError{errors.Join(missing...)}
 		}
 	}
 }
@@ -60,14 +66,23 @@ func WithGrace(ctx context.Context, grace time.Duration) (context.Context, conte
 	}
 }
 
-// explainProduce adds what to do to an error of producing to a topic.
-func explainProduce(topic string, err error) error {
-	switch {
-	case errors.Is(err, kerr.MessageTooLarge), errors.Is(err, kerr.RecordListTooLarge):
-		return fmt.Errorf("produce to %s: %w; raise the topic's max.message.bytes, or send less", topic, err)
-	case errors.Is(err, kerr.UnknownTopicOrPartition):
-		return fmt.Errorf("produce to %s: %w; msgctl topics init creates topics", topic, err)
-	default:
-		return fmt.Errorf("produce to %s: %w", topic, err)
-	}
+// ProduceError means that a topic did not take a record.
+type ProduceError struct {
+	Topic string
+	Err   error
 }
+
+// Error implements error.
+func (e *ProduceError) Error() string {
+	text := fmt.Sprintf("produce to %s: %v", e.Topic, e.Err)
+	if errors.Is(e.Err, kerr.MessageTooLarge) || errors.Is(e.Err, kerr.RecordListTooLarge) {
+		text += "; raise the topic's max.message.bytes, or send less"
+	}
+	return text
+}
+
+// Unwrap returns the cause.
+func (e *ProduceError) Unwrap() error { return e.Err }
+
+// NoTopic reports whether the topic does not exist.
+func (e *ProduceError) NoTopic() bool { return errors.Is(e.Err, kerr.UnknownTopicOrPartition) }

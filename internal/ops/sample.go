@@ -88,13 +88,13 @@ func (s Scenario) with(meta map[string]string) Scenario {
 	return s
 }
 
-// Request is one sample request, ready to be produced.
+// Request is one sample request, ready to be produced. Its JSON names it.
 type Request struct {
-	Channel   models.Channel
-	Scenario  string
-	MessageID string
-	Value     []byte
-	Trace     string // traceparent header
+	Channel   models.Channel `json:"channel"`
+	Scenario  string         `json:"scenario"`
+	MessageID string         `json:"message_id"`
+	Value     []byte         `json:"-"`
+	Trace     string         `json:"-"` // traceparent header
 }
 
 // Record returns the request as a record of a topic.

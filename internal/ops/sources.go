@@ -32,7 +32,7 @@ func OpenSources(ctx context.Context, settings []*config.Config, anyOf bool, top
 		switch {
 		case err == nil:
 			s.Settings, s.Topics = append(s.Settings, c), append(s.Topics, t)
-		case errors.Is(err, scan.ErrNoTopic):
+		case scan.IsNoTopic(err):
 			missing = append(missing, err)
 		default:
 			s.Close()

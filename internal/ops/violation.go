@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"messaging-worker/internal/config"
 	"messaging-worker/internal/models"
 )
 
@@ -44,6 +45,39 @@ func Inspect(check func(*models.Record) Check, file string, in Input) []Violatio
 		list = append(list, Violation{file, in.Line, path, what})
 	}
 	return list
+}
+
+// Validation is what the workers' check says of the requests of a text.
+type Validation struct {
+	Requests   int         `json:"requests"`
+	Invalid    int         `json:"invalid"`
+	Violations []Violation `json:"violations"`
+}
+
+// Validate checks all requests that r holds by the rules of the settings'
+// channel. Name is what violations and errors call r.
+func Validate(c *config.Config, name string, r io.Reader) (*Validation, error) {
+	check := Checker(c)
+	v := &Validation{Violations: []Violation{}}
+	for input, err := range Inputs(r) {
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		found := Inspect(check, name, input)
+		if v.Requests++; len(found) > 0 {
+			v.Invalid++
+		}
+		v.Violations = append(v.Violations, found...)
+	}
+	if v.Requests == 0 {
+		return nil, NoRequestError(name)
+	}
+	return v, nil
+}
+
+// NoRequestError is the error of an input, which it names, without a request.
+func NoRequestError(name string) error {
+	return fmt.Errorf("%s holds no request: want JSON objects", name)
 }
 
 // splitViolation parts a violation into path and text. A key of meta stands

@@ -46,6 +46,9 @@ func Problems(lookup config.Lookup, channel models.Channel) (*config.Config, []s
 // would truncate its ledger, and it has no probe.
 func hasMock(c *config.Config) bool { return c.Provider.Name == "mock" }
 
+// SetSettings is the advice to correct the settings of a channel.
+const SetSettings cluster.Action = "set settings"
+
 // Run checks everything that workers of the channels need: their settings,
 // Kafka, and the provider. Channels are the settings as LoadTool reads them.
 func Run(ctx context.Context, lookup config.Lookup, channels []*config.Config) []cluster.Finding {
@@ -69,10 +72,13 @@ func checkWorker(ctx context.Context, lookup config.Lookup, channel models.Chann
 	c, problems := Problems(lookup, channel)
 	if len(problems) > 0 {
 		settings.Verdict, settings.Seen = cluster.Fail, strings.Join(problems, "; ")
-		settings.Advice = "set them right in the environment or in .env; msgctl config print " + string(channel) + " shows where each one comes from"
+		settings.Advice = []cluster.Advice{{Action: SetSettings, Channel: string(channel)}}
 		return settings, provider
 	}
-	provider.Verdict, provider.Seen, provider.Advice = probeProvider(ctx, c)
+	var advice string
+	if provider.Verdict, provider.Seen, advice = probeProvider(ctx, c); advice != "" {
+		provider.Advice = []cluster.Advice{{Text: advice}}
+	}
 	return settings, provider
 }
 

@@ -76,7 +76,7 @@ func (c *checker) run(ctx context.Context, channels []*config.Config) {
 	for _, channel := range channels {
 		o, err := c.describeChannel(ctx, channel)
 		for _, check := range c.channelChecks() {
-			f := Finding{Verdict: Fail, Advice: seeLogs}
+			f := Finding{Verdict: Fail, Advice: advise(seeLogs)}
 			if err == nil {
 				f = check.run(ctx, o)
 			} else {
@@ -126,12 +126,12 @@ func (c *checker) connect(ctx context.Context) Finding {
 	client, err := ops.Connect(ctx, c.cluster)
 	brokers := strings.Join(c.cluster.Kafka.Brokers, ",")
 	if err != nil {
-		if inner := errors.Unwrap(err); inner != nil {
-			err = inner // without the advice for those who asked for no check
+		if unreached, ok := errors.AsType[*ops.NoBrokerError](err); ok {
+			err = unreached.Err
 		}
 		return Finding{
 			Verdict: Fail, Seen: fmt.Sprintf("no broker of %s answers: %v", brokers, err),
-			Advice: connectAdvice(err, &c.cluster.Kafka),
+			Advice: []Advice{connectAdvice(err, &c.cluster.Kafka)},
 		}
 	}
 	c.client, c.admin = client, kadm.NewClient(client)

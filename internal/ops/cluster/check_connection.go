@@ -21,27 +21,27 @@ import (
 )
 
 // connectAdvice says what to do about a connection that cannot be made.
-func connectAdvice(err error, k *config.Kafka) string {
+func connectAdvice(err error, k *config.Kafka) Advice {
 	_, badCertificate := errors.AsType[*tls.CertificateVerificationError](err)
 	_, noTLS := errors.AsType[tls.RecordHeaderError](err)
 	_, alert := errors.AsType[tls.AlertError](err)
 	switch {
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
-		return "check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD (or its file) and KAFKA_SASL_MECHANISM with who runs the brokers"
+		return Advice{Text: "check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD (or its file) and KAFKA_SASL_MECHANISM with who runs the brokers"}
 	case errors.Is(err, kerr.UnsupportedSaslMechanism):
-		return "the brokers do not offer KAFKA_SASL_MECHANISM=" + k.SASLMechanism + ": take one that they do"
+		return Advice{Text: "the brokers do not offer KAFKA_SASL_MECHANISM=" + k.SASLMechanism + ": take one that they do"}
 	case errors.Is(err, kerr.IllegalSaslState):
-		return "the port wants no credentials, or other ones: check KAFKA_SECURITY_PROTOCOL"
+		return Advice{Text: "the port wants no credentials, or other ones: check KAFKA_SECURITY_PROTOCOL"}
 	case badCertificate:
-		return "set KAFKA_TLS_CA_FILE to the CA that signed the brokers' certificates, and use the host names that are in them"
+		return Advice{Text: "set KAFKA_TLS_CA_FILE to the CA that signed the brokers' certificates, and use the host names that are in them"}
 	case noTLS:
-		return "the port does not speak TLS: check KAFKA_SECURITY_PROTOCOL and the port"
+		return Advice{Text: "the port does not speak TLS: check KAFKA_SECURITY_PROTOCOL and the port"}
 	case alert:
-		return "the brokers refuse the client's certificate: check KAFKA_TLS_CERT_FILE and KAFKA_TLS_KEY_FILE"
+		return Advice{Text: "the brokers refuse the client's certificate: check KAFKA_TLS_CERT_FILE and KAFKA_TLS_KEY_FILE"}
 	case errors.Is(err, io.EOF), errors.Is(err, context.DeadlineExceeded):
-		return "something listens there and does not speak Kafka as expected: check the port, and whether it wants TLS or SASL (KAFKA_SECURITY_PROTOCOL)"
+		return Advice{Text: "something listens there and does not speak Kafka as expected: check the port, and whether it wants TLS or SASL (KAFKA_SECURITY_PROTOCOL)"}
 	}
-	return "is Kafka running there? set KAFKA_BROKERS or --brokers"
+	return Advice{Action: SetBrokers, Text: "is Kafka running there?"}
 }
 
 // everyBroker asks each broker under the address that it gives out: workers
@@ -51,7 +51,7 @@ func (c *checker) everyBroker(ctx context.Context) Finding {
 	defer cancel()
 	meta, err := c.admin.BrokerMetadata(ctx)
 	if err != nil {
-		return Finding{Verdict: Fail, Seen: "the list of brokers cannot be read: " + err.Error(), Advice: seeLogs}
+		return Finding{Verdict: Fail, Seen: "the list of brokers cannot be read: " + err.Error(), Advice: advise(seeLogs)}
 	}
 	c.brokers = len(meta.Brokers)
 	answers := make([]error, len(meta.Brokers))
@@ -79,19 +79,19 @@ func (c *checker) roundTrip(ctx context.Context) Finding {
 	defer cancel()
 	found, err := describeTopics(ctx, c.client, name)
 	if err != nil {
-		return Finding{Verdict: Fail, Seen: err.Error(), Advice: seeLogs}
+		return Finding{Verdict: Fail, Seen: err.Error(), Advice: advise(seeLogs)}
 	}
 	if t := found[name]; t.missing() {
 		return Finding{
 			Verdict: Fail, Seen: fmt.Sprintf("topic %s (KAFKA_TEMP_TOPIC) does not exist", name),
-			Advice: "msgctl topics init creates it",
+			Advice: []Advice{{Action: InitTopics, Text: "creates it"}},
 		}
 	}
 	denied, err := kafka.MissingTopics(ctx, c.client, kafka.Need{Topic: name, Read: true, Write: true})
 	if err == nil && len(denied) > 0 {
 		return Finding{
 			Verdict: Warn, Seen: fmt.Sprintf("not tried: no permission to Read or Write topic %s (ACL)", name),
-			Advice: fmt.Sprintf("workers need no permission there; to try it, grant Read and Write on %s to who runs this check", name),
+			Advice: advise(fmt.Sprintf("workers need no permission there; to try it, grant Read and Write on %s to who runs this check", name)),
 		}
 	}
 	return c.exchange(ctx, name)
@@ -101,18 +101,18 @@ func (c *checker) exchange(ctx context.Context, name string) Finding {
 	begin := time.Now()
 	sent := &kgo.Record{Topic: name, Key: []byte("msgctl check"), Value: []byte(rand.Text())}
 	if err := c.produce(ctx, sent); err != nil {
-		advice := seeLogs
+		advice := Advice{Text: seeLogs}
 		switch {
 		case errors.Is(err, kerr.NotEnoughReplicas):
-			advice = "fewer replicas are in sync than min.insync.replicas: bring the brokers back that are away"
+			advice.Text = "fewer replicas are in sync than min.insync.replicas: bring the brokers back that are away"
 		case errors.Is(err, kerr.MessageTooLarge):
-			advice = "msgctl topics init raises max.message.bytes"
+			advice = Advice{Action: InitTopics, Text: raisesBytes}
 		}
-		return Finding{Verdict: Fail, Seen: fmt.Sprintf("topic %s takes no record: %v", name, err), Advice: advice}
+		return Finding{Verdict: Fail, Seen: fmt.Sprintf("topic %s takes no record: %v", name, err), Advice: []Advice{advice}}
 	}
 	written := took(begin)
 	if err := c.readBack(ctx, sent); err != nil {
-		return Finding{Verdict: Fail, Seen: fmt.Sprintf("a record written to %s does not come back: %v", name, err), Advice: seeLogs}
+		return Finding{Verdict: Fail, Seen: fmt.Sprintf("a record written to %s does not come back: %v", name, err), Advice: advise(seeLogs)}
 	}
 	return Finding{Verdict: OK, Seen: fmt.Sprintf("a record written to %s in %s came back %s after it was sent", name, written, took(begin))}
 }

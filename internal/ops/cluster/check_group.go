@@ -87,10 +87,10 @@ func (c *checker) group(ctx context.Context, o *ofChannel) Finding {
 	case errors.Is(err, kerr.GroupAuthorizationFailed):
 		return Finding{Verdict: Skipped, Seen: "may not be seen, see permissions"}
 	case err != nil:
-		return Finding{Verdict: Fail, Seen: "group " + name + ": " + err.Error(), Advice: seeLogs}
+		return Finding{Verdict: Fail, Seen: "group " + name + ": " + err.Error(), Advice: advise(seeLogs)}
 	case g.ProtocolType != "" && g.ProtocolType != "consumer":
 		return Finding{
-			Verdict: Fail, Seen: fmt.Sprintf("group %s is used by something else (%s)", name, g.ProtocolType), Advice: "set another " + groupSetting(o),
+			Verdict: Fail, Seen: fmt.Sprintf("group %s is used by something else (%s)", name, g.ProtocolType), Advice: advise("set another " + groupSetting(o)),
 		}
 	}
 	if !o.request.exists() {
@@ -98,7 +98,7 @@ func (c *checker) group(ctx context.Context, o *ofChannel) Finding {
 	}
 	l, err := c.lag(ctx, o)
 	if err != nil {
-		return Finding{Verdict: Warn, Seen: fmt.Sprintf("%s is %s; how much waits is not known: %v", name, g.State, err), Advice: "see permissions"}
+		return Finding{Verdict: Warn, Seen: fmt.Sprintf("%s is %s; how much waits is not known: %v", name, g.State, err), Advice: advise("see permissions")}
 	}
 	return groupFinding(name, g, l)
 }
@@ -136,10 +136,10 @@ func groupFinding(name string, g kadm.DescribedGroup, l lag) Finding {
 	case l.lost > 0:
 		return Finding{
 			Verdict: Fail, Seen: fmt.Sprintf("%s; %s gone before they were read", seen, plural(int(l.lost), "request")),
-			Advice: "start workers sooner, or raise the request topic's retention",
+			Advice: advise("start workers sooner, or raise the request topic's retention"),
 		}
 	case len(g.Members) == 0 && l.waiting > 0:
-		return Finding{Verdict: Warn, Seen: seen, Advice: "start workers"}
+		return Finding{Verdict: Warn, Seen: seen, Advice: advise("start workers")}
 	}
 	return Finding{Verdict: OK, Seen: seen}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,13 +14,17 @@ import (
 	"messaging-worker/internal/kafka"
 )
 
-// initAdvice is what mends most that can be wrong with topics.
-func initAdvice(o *ofChannel) string { return "msgctl topics init --channel " + o.Channel }
+// initTopics advises Init for the channel. Does says what Init does about it.
+func (o *ofChannel) initTopics(does string) Advice {
+	return Advice{Action: InitTopics, Channel: o.Channel, Text: does}
+}
 
 // Texts that several checks share.
 const (
 	seeLogs   = "see the brokers' logs"
 	seeTopics = "a topic is missing or may not be seen"
+
+	raisesBytes = "raises max.message.bytes"
 )
 
 func (c *checker) existence(_ context.Context, o *ofChannel) Finding {
@@ -37,7 +42,8 @@ func (c *checker) existence(_ context.Context, o *ofChannel) Finding {
 		}
 	}
 	if len(names) > 0 {
-		w.Advice = join(initAdvice(o)+" creates what is missing; if another name is meant, set "+strings.Join(names, ", "), w.Advice)
+		create := o.initTopics("creates what is missing; if another name is meant, set " + strings.Join(names, ", "))
+		w.Advice = slices.Insert(w.Advice, 0, create)
 	}
 	return w.orOK(fmt.Sprintf("%s, %s and %s exist", o.request.name, o.status.name, o.dlq.name))
 }
@@ -64,7 +70,7 @@ func (c *checker) permissions(ctx context.Context, o *ofChannel) Finding {
 	if len(needs) > 0 {
 		denied, err := kafka.MissingTopics(ctx, c.client, needs...)
 		if err != nil {
-			return Finding{Verdict: Fail, Seen: err.Error(), Advice: seeLogs}
+			return Finding{Verdict: Fail, Seen: err.Error(), Advice: advise(seeLogs)}
 		}
 		for _, why := range denied {
 			w.add(Fail, why.Error(), grant)
@@ -106,31 +112,31 @@ func (c *checker) partitions(_ context.Context, o *ofChannel) Finding {
 	case s > r:
 		return Finding{
 			Verdict: Warn, Seen: fmt.Sprintf("%d of requests, %d of events: the last %d of events stay empty", r, s, s-r),
-			Advice: "give both topics the same number: " + initAdvice(o) + " --add-partitions",
+			Advice: []Advice{{Action: AddPartitions, Channel: o.Channel, Text: "give both topics the same number"}},
 		}
 	}
 	return Finding{
 		Verdict: Fail, Seen: fmt.Sprintf("%d of requests, but %d of events: partitions of requests share one of events", r, s),
-		Advice: fmt.Sprintf("KAFKA_TOPIC_PARTITIONS=%d %s --add-partitions", r, initAdvice(o)),
+		Advice: []Advice{{Action: AddPartitions, Channel: o.Channel, Partitions: r}},
 	}
 }
 
 // sizes compares the topics' limits to the largest legal records. Where the
 // request topic is smaller than that, no larger request can lie there.
 func (c *checker) sizes(_ context.Context, o *ofChannel) Finding {
-	want, advice := sizesOf(&o.Limits), initAdvice(o)+" raises max.message.bytes"
+	want, advice := sizesOf(&o.Limits), o.initTopics(raisesBytes)
 	var w worst
 	if n, ok := o.request.amount(maxBytes); ok {
 		if n < want.request {
-			w.add(Warn, fmt.Sprintf("%s takes %d bytes, MSG_MAX_BYTES needs %d: larger requests are refused to their producers", o.request.name, n, want.request), advice)
+			w.addAdvice(Warn, fmt.Sprintf("%s takes %d bytes, MSG_MAX_BYTES needs %d: larger requests are refused to their producers", o.request.name, n, want.request), advice)
 		}
 		want.dlq = max(usualMax, letterBytes(min(n, want.request), &o.Limits))
 	}
 	if n, ok := o.status.amount(maxBytes); ok && n < statusBytes(&o.Limits) {
-		w.add(Fail, fmt.Sprintf("%s takes %d bytes, an event may have %d: one that does not fit holds its message up", o.status.name, n, statusBytes(&o.Limits)), advice)
+		w.addAdvice(Fail, fmt.Sprintf("%s takes %d bytes, an event may have %d: one that does not fit holds its message up", o.status.name, n, statusBytes(&o.Limits)), advice)
 	}
 	if n, ok := o.dlq.amount(maxBytes); ok && n < want.dlq {
-		w.add(Fail, fmt.Sprintf("%s takes %d bytes, the dead letter of the largest request has %d: larger ones are written without their original", o.dlq.name, n, want.dlq), advice)
+		w.addAdvice(Fail, fmt.Sprintf("%s takes %d bytes, the dead letter of the largest request has %d: larger ones are written without their original", o.dlq.name, n, want.dlq), advice)
 	}
 	if w.Verdict != "" {
 		return w.Finding
@@ -167,13 +173,13 @@ func (c *checker) journal(ctx context.Context, o *ofChannel) Finding {
 	case o.request.settingsErr != nil || o.status.settingsErr != nil:
 		return Finding{Verdict: Skipped, Seen: "not known without DescribeConfigs on both topics"}
 	case err != nil:
-		return Finding{Verdict: Fail, Seen: err.Error(), Advice: seeLogs}
+		return Finding{Verdict: Fail, Seen: err.Error(), Advice: advise(seeLogs)}
 	case len(faults) == 0:
 		return Finding{Verdict: OK, Seen: o.status.name + " keeps its events as long as their requests are there"}
 	}
-	advice := initAdvice(o) + " raises its retention"
+	advice := []Advice{o.initTopics("raises its retention")}
 	if strings.Contains(o.status.settings[cleanupPolicy], "compact") {
-		advice += "; " + deletes(o.status.name)
+		advice = append(advice, Advice{Text: deletes(o.status.name)})
 	}
 	return Finding{
 		Verdict: Fail, Seen: o.status.name + ": " + strings.Join(faults, "; ") + ": a crash may send messages again", Advice: advice,

@@ -29,6 +29,12 @@ type Change struct {
 	Note    string `json:"note,omitzero"` // what to do about it
 }
 
+// NeedsAddPartitions reports whether the topic keeps too few partitions because
+// AddPartitions was not set.
+func (c *Change) NeedsAddPartitions() bool {
+	return c.Setting == partitionSetting && c.Result == Kept && c.Note != ""
+}
+
 const partitionSetting = "partitions"
 
 // diff returns what is to be done about a topic. Results are what is intended; nothing is
@@ -65,7 +71,7 @@ func diffShape(w wanted, is *topic, addPartitions bool) []Change {
 		case n < w.partitions && addPartitions:
 			c.Result = Raised
 		case n < w.partitions:
-			c.Note = "new partitions take over keys of the old ones, so the records of a key no longer lie in one partition in order; --add-partitions adds them"
+			c.Note = "new partitions take over keys of the old ones, so the records of a key no longer lie in one partition in order"
 		}
 		list = append(list, c)
 	}

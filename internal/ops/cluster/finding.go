@@ -1,6 +1,9 @@
 package cluster
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Verdict is what a check came to.
 type Verdict string
@@ -15,24 +18,54 @@ const (
 
 // Finding is the answer of one check.
 type Finding struct {
-	Channel string  `json:"channel,omitzero"` // empty: about all of them
-	Check   string  `json:"check"`
-	Verdict Verdict `json:"verdict"`
-	Seen    string  `json:"seen"`
-	Advice  string  `json:"advice,omitzero"` // what to do, where something is to be done
+	Channel string   `json:"channel,omitzero"` // empty: about all of them
+	Check   string   `json:"check"`
+	Verdict Verdict  `json:"verdict"`
+	Seen    string   `json:"seen"`
+	Advice  []Advice `json:"advice,omitzero"` // what to do, where something is to be done
 }
+
+// Action is something that an Advice wants done with this package.
+type Action string
+
+// The actions. Text alone is an advice without one.
+const (
+	InitTopics    Action = "init topics"    // Init; Text says what that does
+	AddPartitions Action = "add partitions" // Init with AddPartitions
+	SetBrokers    Action = "set brokers"    // the addresses of the brokers
+)
+
+// Advice is one thing to do about a finding.
+type Advice struct {
+	Action     Action `json:"action,omitzero"`
+	Channel    string `json:"channel,omitzero"`    // whose topics; empty means all
+	Partitions int    `json:"partitions,omitzero"` // the number to set for AddPartitions; zero means that of the settings
+	Text       string `json:"text,omitzero"`
+}
+
+// advise returns an advice in words alone.
+func advise(text string) []Advice { return []Advice{{Text: text}} }
 
 // worst gathers what a check sees of several things into one finding, by the
 // worst verdict, with all that was not ok.
 type worst struct{ Finding }
 
-func (w *worst) add(v Verdict, seen, advice string) {
+// add takes in what was seen, and an advice in words; empty for none.
+func (w *worst) add(v Verdict, seen, advice string) { w.addAdvice(v, seen, Advice{Text: advice}) }
+
+func (w *worst) addAdvice(v Verdict, seen string, advice Advice) {
 	if w.Verdict != Fail {
 		w.Verdict = v
 	}
-	w.Seen = join(w.Seen, seen)
-	if !strings.Contains(w.Advice, advice) {
-		w.Advice = join(w.Advice, advice)
+	if w.Seen != "" {
+		w.Seen += "; "
+	}
+	w.Seen += seen
+	known := func(a Advice) bool {
+		return a.Action == advice.Action && a.Channel == advice.Channel && strings.Contains(a.Text, advice.Text)
+	}
+	if advice != (Advice{}) && !slices.ContainsFunc(w.Advice, known) {
+		w.Advice = append(w.Advice, advice)
 	}
 }
 
@@ -42,11 +75,4 @@ func (w *worst) orOK(well string) Finding {
 		return Finding{Verdict: OK, Seen: well}
 	}
 	return w.Finding
-}
-
-func join(a, b string) string {
-	if a == "" || b == "" {
-		return a + b
-	}
-	return a + "; " + b
 }

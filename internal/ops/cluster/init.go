@@ -76,6 +76,14 @@ func initCluster(ctx context.Context, channels []*config.Config, o InitOptions) 
 	return append(list, a.quota(ctx, channels)...), nil
 }
 
+// NotShownError means that the brokers accepted changes and do not show them yet.
+type NotShownError struct{ Topics []string }
+
+// Error implements error.
+func (e *NotShownError) Error() string {
+	return fmt.Sprintf("the brokers have taken on changes of %s, but do not show them yet", strings.Join(e.Topics, ", "))
+}
+
 // awaitShown returns once every broker shows the changes: brokers answer before
 // the change has reached the others.
 func awaitShown(ctx context.Context, client *kgo.Client, all []wanted, list []Change) error {
@@ -104,8 +112,7 @@ func awaitShown(ctx context.Context, client *kgo.Client, all []wanted, list []Ch
 		select {
 		case <-time.After(50 * time.Millisecond):
 		case <-ctx.Done():
-			return fmt.Errorf("the brokers have taken on changes of %s, but do not show them yet: see msgctl topics list",
-				strings.Join(slices.Sorted(maps.Keys(names)), ", "))
+			return &NotShownError{slices.Sorted(maps.Keys(names))}
 		}
 	}
 	return nil

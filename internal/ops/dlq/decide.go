@@ -28,11 +28,20 @@ const (
 	Refused  Outcome = "refused"  // could not be replayed
 )
 
+// Reason says why a letter was skipped or refused.
+type Reason string
+
+// The reasons that an option of the replay lifts.
+const (
+	TooManyReplays Reason = "replayed 3 times already" // MaxReplays; Force lifts it
+	Invalid        Reason = "did not validate"         // Edits may lift it
+)
+
 // Verdict is what a replay makes of one letter.
 type Verdict struct {
 	Letter   *Letter
 	Outcome  Outcome
-	Reason   string   // of skipped and refused
+	Reason   Reason   // of skipped and refused
 	Details  []string // what is wrong in particular, for example the violations
 	Narrowed int      // how many recipients are left; zero means all
 	Expiring bool     // older than MESSAGE_MAX_AGE_SECONDS: the workers will not send it
@@ -41,12 +50,12 @@ type Verdict struct {
 	record *kgo.Record
 }
 
-func (v *Verdict) refuse(reason string, details ...string) *Verdict {
+func (v *Verdict) refuse(reason Reason, details ...string) *Verdict {
 	v.Outcome, v.Reason, v.Details, v.record = Refused, reason, details, nil
 	return v
 }
 
-func (v *Verdict) skip(reason string) *Verdict {
+func (v *Verdict) skip(reason Reason) *Verdict {
 	v.Outcome, v.Reason = Skipped, reason
 	return v
 }
@@ -66,13 +75,13 @@ func (r *replay) decide(ctx context.Context, l *Letter) (*Verdict, error) {
 	case underWay && !r.Force:
 		return v.skip("under way: a later delivery of it has not ended"), nil
 	case v.Count > MaxReplays && !r.Force:
-		return v.refuse(fmt.Sprintf("replayed %d times already, needs --force", MaxReplays)), nil
+		return v.refuse(TooManyReplays), nil
 	case l.FailureType == models.FailureValidation && len(r.Edits) == 0:
-		return v.refuse("did not validate, needs --set", strings.TrimPrefix(l.LastError, "validation error: ")), nil
+		return v.refuse(Invalid, strings.TrimPrefix(l.LastError, "validation error: ")), nil
 	}
 	value, headers, err := r.original(ctx, l)
 	if _, ok := errors.AsType[unavailableError](err); ok {
-		return v.refuse(err.Error()), nil
+		return v.refuse(Reason(err.Error())), nil
 	} else if err != nil {
 		return nil, err
 	}
@@ -83,7 +92,7 @@ func (r *replay) decide(ctx context.Context, l *Letter) (*Verdict, error) {
 func (r *replay) prepare(v *Verdict, value []byte, headers []kgo.RecordHeader) *Verdict {
 	var err error
 	if value, v.Narrowed, err = narrow(value, models.Channel(r.config.Channel), v.Letter.Meta); err != nil {
-		return v.refuse(err.Error())
+		return v.refuse(Reason(err.Error()))
 	}
 	for _, edit := range r.Edits {
 		if value, err = edit.Apply(value); err != nil {

@@ -23,6 +23,20 @@ type progress struct {
 	last  map[int32]int64 // what Kafka has of it
 }
 
+// PassedEndError means that a batch has come further than its topic goes, which
+// cannot be the topic that it began with.
+type PassedEndError struct {
+	Group string
+	At    Position // how far the batch has come
+	End   int64    // of the partition
+}
+
+// Error implements error.
+func (e *PassedEndError) Error() string {
+	return fmt.Sprintf("batch %s has passed offset %d of %s/%d, which ends at %d: was the topic made anew?",
+		e.Group, e.At.Offset, e.At.Topic, e.At.Partition, e.End)
+}
+
 // spans returns what the batch has not passed yet.
 func (p *progress) spans(ctx context.Context, since time.Time) ([]scan.Span, error) {
 	committed, err := p.committed(ctx)
@@ -38,8 +52,7 @@ func (p *progress) spans(ctx context.Context, since time.Time) ([]scan.Span, err
 	var left []scan.Span
 	for _, s := range spans {
 		if at := committed[s.Partition]; at > s.To {
-			return nil, fmt.Errorf("batch %s has passed offset %d of %s/%d, which ends at %d: was the topic made anew? choose another --group",
-				p.group, at, p.topic.Name, s.Partition, s.To)
+			return nil, &PassedEndError{p.group, Position{p.topic.Name, s.Partition, at}, s.To}
 		} else if at > s.From {
 			s.From = at
 		}

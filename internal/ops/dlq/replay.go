@@ -2,10 +2,7 @@ package dlq
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -40,21 +37,14 @@ type Options struct {
 	OnVerdict func(*Verdict) error
 }
 
-// GroupName makes the name of a batch of what chooses and changes its letters,
-// so that the same command goes on where it stopped.
-func GroupName(channel string, words ...string) string {
-	sum := sha256.Sum256([]byte(strings.Join(words, "\x00")))
-	return "msgctl-replay-" + channel + "-" + hex.EncodeToString(sum[:4])
-}
-
 // Summary is what a replay came to.
 type Summary struct {
 	Group    string         `json:"group"`
 	Letters  int            `json:"letters"`  // that the filter chose
 	Replayed int            `json:"replayed"` // put back and acknowledged
 	Narrowed int            `json:"narrowed"` // of these, to some of their recipients
-	Skipped  map[string]int `json:"skipped"`  // by reason: they need no replay
-	Refused  map[string]int `json:"refused"`  // by reason: they could not be replayed
+	Skipped  map[Reason]int `json:"skipped"`  // they need no replay
+	Refused  map[Reason]int `json:"refused"`  // they could not be replayed
 	Expiring int            `json:"expiring"` // of the replayed, too old by MESSAGE_MAX_AGE_SECONDS
 	Foreign  int            `json:"foreign"`  // records that are no dead letters
 }
@@ -82,7 +72,7 @@ func (s *Summary) count(v *Verdict) {
 // the cause of ctx is returned with the summary so far.
 func Replay(ctx context.Context, c *config.Config, o Options) (Summary, error) {
 	r := &replay{config: c, Options: o, check: ops.Checker(c)}
-	r.summary = Summary{Group: o.Group, Skipped: map[string]int{}, Refused: map[string]int{}}
+	r.summary = Summary{Group: o.Group, Skipped: map[Reason]int{}, Refused: map[Reason]int{}}
 	if err := r.open(ctx); err != nil {
 		r.close()
 		return r.summary, err

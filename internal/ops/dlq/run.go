@@ -22,6 +22,24 @@ const (
 // also after Ctrl-C.
 const flushTimeout = 30 * time.Second
 
+// StoppedError means that Kafka did not take all requests. The same batch, run
+// again, goes on there.
+type StoppedError struct {
+	At  *Letter // whose request was not taken; nil where that is not known
+	Err error
+}
+
+// Error implements error.
+func (e *StoppedError) Error() string {
+	if e.At == nil {
+		return fmt.Sprintf("wait for Kafka to take the requests: %v", e.Err)
+	}
+	return fmt.Sprintf("put %s back: %v", e.At.At, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *StoppedError) Unwrap() error { return e.Err }
+
 // entry is one record of the dead letter topic on its way through the replay.
 type entry struct {
 	partition int32
@@ -98,7 +116,7 @@ func (r *replay) checkpoint(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 	defer cancel()
 	if err := r.writing.Flush(ctx); err != nil {
-		return fmt.Errorf("wait for Kafka to take the requests: %w; run the same command again, it goes on", err)
+		return &StoppedError{nil, err}
 	}
 	done := r.pending
 	r.pending, r.checkpointed = nil, time.Now()
@@ -111,7 +129,7 @@ func (r *replay) checkpoint(ctx context.Context) error {
 		}
 		if e.err != nil {
 			blocked[e.partition] = true
-			failed = fmt.Errorf("put %s back: %w; run the same command again, it goes on there", e.verdict.Letter.At, e.err)
+			failed = &StoppedError{e.verdict.Letter, e.err}
 			continue
 		}
 		if e.verdict != nil {

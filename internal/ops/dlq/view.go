@@ -42,6 +42,53 @@ func (l *Letter) View() View {
 	}
 }
 
+// FullView is a dead letter with everything, as JSON.
+type FullView struct {
+	View `json:",inline"`
+
+	Headers  []Header       `json:"headers"`
+	Original jsontext.Value `json:"original_message"`
+}
+
+// Header is a record header as text.
+type Header struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+// FullView returns everything there is of the letter.
+func (l *Letter) FullView() FullView {
+	v := FullView{View: l.View(), Headers: []Header{}, Original: l.Original()}
+	for _, h := range l.Headers {
+		v.Headers = append(v.Headers, Header{h.Key, string(h.Value)})
+	}
+	return v
+}
+
+// VerdictView is a verdict as JSON.
+type VerdictView struct {
+	MessageID   string   `json:"message_id"`
+	Record      string   `json:"record"`
+	Outcome     Outcome  `json:"outcome"`
+	Reason      Reason   `json:"reason,omitzero"`
+	Details     []string `json:"details,omitzero"`
+	Recipients  int      `json:"narrowed_to,omitzero"`
+	ReplayCount int      `json:"replay_count,omitzero"`
+	Expiring    bool     `json:"expiring,omitzero"`
+}
+
+// View returns the verdict as JSON.
+func (v *Verdict) View() VerdictView {
+	one := VerdictView{
+		MessageID: v.Letter.MessageID, Record: v.Letter.At.String(), Outcome: v.Outcome, Reason: v.Reason,
+		Details: v.Details, Recipients: v.Narrowed, Expiring: v.Expiring,
+	}
+	if v.Outcome == Replayed {
+		one.ReplayCount = v.Count
+	}
+	return one
+}
+
 // writable returns at, or the zero time where it lies outside of the years that
 // RFC 3339 can write: a record may have any timestamp.
 func writable(at time.Time) time.Time {

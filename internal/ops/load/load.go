@@ -7,7 +7,6 @@ package load
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -16,11 +15,15 @@ import (
 	"messaging-worker/internal/ops"
 )
 
-// Options of a run. Payload and one of Messages and Duration are required.
+// MaxMessages is the most that a run may have: a message id has no more digits.
+const MaxMessages = 1 << (4 * idDigits)
+
+// Options of a run. Payload, BatchBytes and one of Messages and Duration are
+// required.
 type Options struct {
 	Payload
 
-	Messages uint64        // 0 means no bound
+	Messages uint64        // at most MaxMessages; 0 means no bound
 	Duration time.Duration // of producing; 0 means no bound
 	Rate     float64       // messages a second; 0 means as fast as it goes
 	NoKeys   bool          // records without a key, instead of the message id
@@ -170,25 +173,4 @@ func watch(progress func(Progress), p *producer, a *await) (end func()) {
 		close(done)
 		wg.Wait()
 	}
-}
-
-// Validate returns what is wrong with the options.
-func (o *Options) Validate() error {
-	var wrong []error
-	check := func(ok bool, format string, args ...any) {
-		if !ok {
-			wrong = append(wrong, fmt.Errorf(format, args...))
-		}
-	}
-	check(o.Messages > 0 || o.Duration > 0, "give --messages, --duration or both")
-	check(o.Messages <= 1<<(4*idDigits), "--messages is at most %d", uint64(1)<<(4*idDigits))
-	check(o.Rate >= 0, "--rate must not be negative")
-	check(o.Acks == "all" || o.Acks == "1" || o.Acks == "0", "--acks is all, 1 or 0, not %q", o.Acks)
-	check(o.BatchBytes >= 512 && o.BatchBytes <= 1<<30, "--batch-bytes is 512 to %d", 1<<30)
-	check(o.Linger >= 0 && o.Linger <= time.Minute, "--linger is 0 to 1m")
-	check(!o.Await || o.Timeout > 0, "--timeout must be above 0")
-	_, err := o.template(newRunID())
-	wrong = append(wrong, err)
-	check(o.Size < o.BatchBytes-128, "--size %d does not fit into --batch-bytes %d", o.Size, o.BatchBytes)
-	return errors.Join(wrong...)
 }

@@ -48,7 +48,7 @@ func newProducer(ctx context.Context, c *config.Config, o Options, run runID, t 
 	conf := *c
 	conf.Kafka.Compression = o.Compression
 	opts := []kgo.Opt{
-		kgo.ProducerBatchMaxBytes(int32(o.BatchBytes)), //nolint:gosec // Validate bounds it
+		kgo.ProducerBatchMaxBytes(int32(o.BatchBytes)), //nolint:gosec // the caller bounds it
 		kgo.ProducerLinger(o.Linger),
 		kgo.AllowIdempotentProduceCancellation(), // of an interrupted run
 		kgo.MaxBufferedRecords(bufferBytes / len(t.value)),

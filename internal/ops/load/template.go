@@ -42,7 +42,7 @@ func (p Payload) template(run runID) (template, error) {
 		return template{}, err
 	}
 	if p.Size != 0 && p.Size < len(value) {
-		return template{}, fmt.Errorf("--size: a request of the %s channel has at least %d bytes, not %d", p.Channel, len(value), p.Size)
+		return template{}, fmt.Errorf("a request of the %s channel has at least %d bytes, not %d", p.Channel, len(value), p.Size)
 	}
 	body, rest := max(p.Size-len(value), 0), 0
 	if most := p.Body - len(content); body > most {
@@ -55,13 +55,17 @@ func (p Payload) template(run runID) (template, error) {
 	return template{value, bytes.Index(value, []byte(run.prefix)), bytes.Index(value, []byte(atTime)) + len(atTime)}, nil
 }
 
-// Least returns the bytes of the smallest request.
-func (p Payload) Least() int {
+// Least returns the bytes of the smallest request. The error means that Meta is
+// not UTF-8.
+func (p Payload) Least() (int, error) {
 	value, err := p.request(newRunID(), 0, 0)
-	if err != nil {
-		return 0 // Validate reports it
-	}
-	return len(value)
+	return len(value), err
+}
+
+// Check returns an error where no request has the wanted size.
+func (p Payload) Check() error {
+	_, err := p.template(newRunID())
+	return err
 }
 
 // content is the shortest body.

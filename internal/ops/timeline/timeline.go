@@ -3,7 +3,6 @@ package timeline
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -45,7 +44,14 @@ type Story struct {
 	Channel    models.Channel
 	Deliveries []Delivery // the oldest first; empty means that it is unknown
 	By         string     // what led to it: murmur2, crc32, or all partitions
-	Looked     []string   // where it was searched, in words
+	Looked     []Looked
+}
+
+// Looked is a place where a message was searched for: in words, or why it could
+// not be searched there.
+type Looked struct {
+	Text string
+	Err  error
 }
 
 // Search looks for one message in one channel's topics.
@@ -62,7 +68,7 @@ type Search struct {
 }
 
 // Open asks for the topics. The error of a status topic that does not exist
-// wraps scan.ErrNoTopic.
+// is a *scan.NoTopicError.
 func (s *Search) Open(ctx context.Context) error {
 	var err error
 	if s.status, err = scan.Open(ctx, s.Client, s.Status); err != nil {
@@ -73,7 +79,7 @@ func (s *Search) Open(ctx context.Context) error {
 	switch {
 	case err == nil:
 		s.keyed = request.Partitions()
-	case !errors.Is(err, scan.ErrNoTopic): // without it the status topic's own number is the best guess
+	case !scan.IsNoTopic(err): // without it the status topic's own number is the best guess
 		return err
 	}
 	return nil
@@ -131,7 +137,7 @@ func (s *Search) look(ctx context.Context, id, where string, partitions ...int32
 	if err != nil {
 		return err
 	}
-	s.story.Looked = append(s.story.Looked, fmt.Sprintf("%s: %d events", where, scan.Total(spans)))
+	s.story.Looked = append(s.story.Looked, Looked{Text: fmt.Sprintf("%s: %d events", where, scan.Total(spans))})
 	want := func(key []byte) bool { return string(key) == id }
 	return s.status.Read(ctx, spans, want, func(rec *kgo.Record) error {
 		if e, ok := ParseEvent(rec); ok {
@@ -196,8 +202,8 @@ func (s *Search) delivery(source dlq.Position) *Delivery {
 
 func (s *Search) letters(ctx context.Context) error {
 	topic, err := scan.Open(ctx, s.Client, s.DLQ)
-	if errors.Is(err, scan.ErrNoTopic) {
-		s.story.Looked = append(s.story.Looked, err.Error())
+	if scan.IsNoTopic(err) {
+		s.story.Looked = append(s.story.Looked, Looked{Err: err})
 		return nil
 	}
 	if err != nil {
@@ -208,7 +214,7 @@ func (s *Search) letters(ctx context.Context) error {
 		return err
 	}
 	if len(letters) == 0 {
-		s.story.Looked = append(s.story.Looked, fmt.Sprintf("%s, all %d partitions", s.DLQ, topic.Partitions()))
+		s.story.Looked = append(s.story.Looked, Looked{Text: fmt.Sprintf("%s, all %d partitions", s.DLQ, topic.Partitions())})
 	}
 	for _, l := range letters {
 		s.delivery(l.Source).Letter = l

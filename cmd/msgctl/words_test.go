@@ -1,0 +1,75 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"messaging-worker/internal/ops"
+	"messaging-worker/internal/ops/cluster"
+	"messaging-worker/internal/ops/dlq"
+	"messaging-worker/internal/ops/scan"
+	"messaging-worker/internal/preflight"
+)
+
+// An error says which command or flag helps, whatever wraps it or stands beside
+// it.
+func TestErrorsInWords(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("cause")
+	noTopic := func(name string) error { return &scan.NoTopicError{Topic: name} }
+	letter := &dlq.Letter{At: dlq.Position{Topic: "d", Partition: 1, Offset: 2}}
+	tests := []struct {
+		err  error
+		want string
+	}{
+		{cause, "cause"},
+		{&ops.NoBrokerError{Brokers: []string{"a:1", "b:2"}, Err: cause}, "no broker of a:1,b:2 answers: cause; is Kafka running there? set KAFKA_BROKERS or --brokers"},
+		{fmt.Errorf("wrapped: %w", noTopic("a")), "wrapped: topic a does not exist; is its setting right? msgctl topics init creates topics"},
+		{
+			fmt.Errorf("nothing to read: %w", errors.Join(noTopic("a"), noTopic("b"))),
+			"nothing to read: topic a does not exist; is its setting right? msgctl topics init creates topics\n" +
+				"topic b does not exist; is its setting right? msgctl topics init creates topics",
+		},
+		{fmt.Errorf("%w, or %w", noTopic("a"), cause), "topic a does not exist, or cause"},
+		{
+			errors.Join(&dlq.StoppedError{At: letter, Err: cause}, errors.New("note the progress")),
+			"put d/1/2 back: cause; run the same command again, it goes on there\nnote the progress",
+		},
+		{&dlq.StoppedError{Err: cause}, "wait for Kafka to take the requests: cause; run the same command again, it goes on"},
+		{
+			&dlq.PassedEndError{Group: "g", At: dlq.Position{Topic: "d", Partition: 1, Offset: 20}, End: 10},
+			"batch g has passed offset 20 of d/1, which ends at 10: was the topic made anew? choose another --group",
+		},
+		{&cluster.NotShownError{Topics: []string{"a", "b"}}, "the brokers have taken on changes of a, b, but do not show them yet: see msgctl topics list"},
+	}
+	for _, tt := range tests {
+		if got := inWords(tt.err); got != tt.want {
+			t.Errorf("inWords(%v) = %q, want %q", tt.err, got, tt.want)
+		}
+	}
+}
+
+func TestAdviceInWords(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		advice cluster.Advice
+		want   string
+	}{
+		{cluster.Advice{Text: "see permissions"}, "see permissions"},
+		{cluster.Advice{Action: cluster.InitTopics, Text: "creates it"}, "msgctl topics init creates it"},
+		{cluster.Advice{Action: cluster.InitTopics, Channel: "sms", Text: "raises its retention"}, "msgctl topics init --channel sms raises its retention"},
+		{cluster.Advice{Action: cluster.AddPartitions, Channel: "sms", Text: "same number"}, "same number: msgctl topics init --channel sms --add-partitions"},
+		{cluster.Advice{Action: cluster.AddPartitions, Channel: "sms", Partitions: 6}, "KAFKA_TOPIC_PARTITIONS=6 msgctl topics init --channel sms --add-partitions"},
+		{cluster.Advice{Action: cluster.SetBrokers, Text: "is Kafka running there?"}, "is Kafka running there? set KAFKA_BROKERS or --brokers"},
+		{
+			cluster.Advice{Action: preflight.SetSettings, Channel: "sms"},
+			"set them right in the environment or in .env; msgctl config print sms shows where each one comes from",
+		},
+	}
+	for _, tt := range tests {
+		if got := adviceText([]cluster.Advice{tt.advice, {Text: "more"}}); got != tt.want+"; more" {
+			t.Errorf("adviceText(%v) = %q, want %q", tt.advice, got, tt.want+"; more")
+		}
+	}
+}
