@@ -60,8 +60,9 @@ func rules() []rule {
 		{path: "internal/kafka/producer", may: []string{"internal/kafka"}, client: true},
 		{path: "internal/kafka/publisher", may: []string{"internal/kafka", "internal/kafka/producer", "internal/models"}, client: true},
 
-		{path: "internal/telemetry", may: []string{"internal/adapters/common", "internal/lifetime", "internal/message", "internal/models", "internal/worker"}},
-		{path: "internal/worker", may: []string{"internal/adapters/common", "internal/broadcast", "internal/fifo", "internal/lifetime", "internal/message", "internal/models"}},
+		{path: "internal/telemetry", may: []string{"internal/adapters/common", "internal/lifetime", "internal/message", "internal/models", "internal/worker", "internal/worker/route"}},
+		{path: "internal/worker", may: []string{"internal/adapters/common", "internal/lifetime", "internal/message", "internal/models", "internal/worker/route"}},
+		{path: "internal/worker/route", may: []string{"internal/adapters/common", "internal/models"}},
 
 		{path: "internal/adapters/common", may: []string{"internal/models", "internal/util"}},
 		{path: "internal/adapters/httpapi", may: []string{"internal/adapters/common", "internal/models", "internal/providers/api"}},

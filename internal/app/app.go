@@ -24,6 +24,7 @@ import (
 	"messaging-worker/internal/providers/email/smtp"
 	"messaging-worker/internal/telemetry"
 	"messaging-worker/internal/worker"
+	"messaging-worker/internal/worker/route"
 )
 
 // stuckAfter is how long one of the process's own loops may be silent. They
@@ -42,11 +43,9 @@ type App struct {
 	smtp      *smtp.Provider                  // nil: none is called
 	metrics   *telemetry.Metrics
 	traces    *telemetry.Traces // nil: off
-	gate      *worker.Gate
 	engine    *worker.Engine
-	breaker   *worker.Breaker
-	logins    *worker.Logins
-	pace      *worker.Pace
+	route     *route.Route
+	logins    *route.CredentialBackoff
 	pending   *worker.Pending // nil: nobody may look
 	debug     net.Listener    // nil: no profiles
 	publisher *publisher.Publisher
@@ -65,7 +64,7 @@ func New(ctx context.Context, c *config.Config, b Builder, name string, log zero
 		return nil, err
 	}
 	a.provider, a.probe, a.smtp = parts.provider, parts.probe, parts.smtp
-	a.logins = worker.NewLogins(c.Breaker.Open, parts.secret)
+	a.logins = route.NewCredentialBackoff(c.Breaker.Open, parts.secret)
 	a.beginUnready()
 	if err := a.follow(ctx, b.Channel, name); err != nil {
 		return nil, errors.Join(err, a.Close())
@@ -100,34 +99,36 @@ func (a *App) connect(channel worker.Channel, b Builder, name string) error {
 		return settingError("KAFKA", err)
 	}
 	options.Hook = kafka.Metrics(a.metrics.Registerer(), "consumer")
-	a.gate = worker.NewGate(c.Worker.Concurrency)
+	a.route = route.New(route.Options{
+		Concurrency: c.Worker.Concurrency,
+		Rates: route.Rates{
+			Provider: c.Provider.RatePerSecond, Sender: c.Provider.SenderRatePerSecond, Group: c.Provider.GroupRatePerSec,
+		},
+		Breaker: route.Breaker{
+			Failures: c.Breaker.Failures, Refusals: c.Breaker.Refusals,
+			OpenFor: c.Breaker.Open, CallTimeout: c.Worker.ProviderTimeout,
+			Probe: a.probe, Credentials: a.logins, OnChange: a.breakerChanged,
+		},
+		Log: a.log,
+	})
 	if a.smtp != nil {
 		a.smtp.OnLimit(a.connectionsLimited())
 		a.smtp.OnQueuedForLater(sync.OnceFunc(a.warnOfQueue))
 	}
-	a.breaker = worker.NewBreaker(worker.BreakerOptions{
-		Gate: a.gate, Failures: c.Breaker.Failures, Refusals: c.Breaker.Refusals,
-		OpenFor: c.Breaker.Open, CallTimeout: c.Worker.ProviderTimeout,
-		Probe: a.probe, Logins: a.logins, OnChange: a.breakerChanged, Log: a.log,
-	})
-	a.pace = worker.NewPace(worker.PaceOptions{
-		Provider: c.Provider.RatePerSecond, Sender: c.Provider.SenderRatePerSecond, Group: c.Provider.GroupRatePerSec,
-	})
 	channel, events, handle := a.observed(channel, a.publisher)
-	a.engine = worker.New(channel, events, a.gate, worker.Options{
+	a.engine = worker.New(channel, events, a.route, worker.Options{
 		Channel:        b.Channel,
 		MaxAttempts:    c.Worker.MaxAttempts,
 		Backoff:        worker.Backoff{Base: c.Worker.BaseBackoff, Max: c.Worker.MaxBackoff},
 		AmbiguousToDLQ: c.Worker.AmbiguousOutcome == "dlq",
 		CallTimeout:    c.LongestCall(), RetryAfterMax: c.Worker.RetryAfterMax, MaxAge: c.Worker.MaxAge,
-		Breaker: a.breaker, Pace: a.pace, Pending: a.pending,
-		Log: a.log,
+		Pending: a.pending, Log: a.log,
 	})
 	run := handle(a.engine.Handle)
 	a.poll, a.commit = a.health.Watch("poll", stuckAfter), a.health.Watch("commit", stuckAfter)
 	a.consumer, err = consumer.New(consumer.Options{
 		Kafka: options, Topic: c.Kafka.RequestTopic, StatusTopic: c.Kafka.StatusTopic,
-		Acked: a.publisher.Acked, Settled: a.publisher.FlushPartition, Share: a.pace.Share,
+		Acked: a.publisher.Acked, Settled: a.publisher.FlushPartition, Share: a.route.Share,
 		Group: c.Kafka.Group, InstanceID: c.Kafka.InstanceID,
 		SessionTimeout: c.Kafka.SessionTimeout, CommitInterval: c.Kafka.CommitInterval, LongestCall: c.LongestCall(),
 		MaxAtWork:          atWork(c),
@@ -186,7 +187,7 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	side.Go(func() { a.summarize(serving) })
 	side.Go(func() { a.monitor(serving) })
-	side.Go(func() { a.breaker.Run(serving) })
+	side.Go(func() { a.route.Run(serving) })
 	side.Go(func() { a.watchProvider(serving) })
 	a.log.Info().Str("http", a.Addr()).Strs("brokers", a.config.Kafka.Brokers).
 		Str("topic", a.config.Kafka.RequestTopic).Str("group", a.config.Kafka.Group).

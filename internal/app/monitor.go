@@ -9,7 +9,7 @@ import (
 
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/kafka"
-	"messaging-worker/internal/worker"
+	"messaging-worker/internal/worker/route"
 )
 
 // How often readiness is looked at. The answers over HTTP are those of the last
@@ -104,7 +104,7 @@ func (a *App) watchProvider(ctx context.Context) {
 // not closed it probes by itself; credentials that were refused wait as they do
 // there.
 func (a *App) askProvider(ctx context.Context) {
-	if s, _, reason := a.breaker.State(); s != worker.Closed {
+	if s, _, reason := a.route.Breaker(); s != route.Closed {
 		a.health.Set("provider", errors.New(reason))
 		return
 	}
@@ -120,21 +120,21 @@ func (a *App) askProvider(ctx context.Context) {
 	case f == nil:
 		a.logins.Accepted()
 	case f.Credentials:
-		err = fmt.Errorf("%w%s", err, worker.NextLogin(a.logins.Refused()))
+		err = fmt.Errorf("%w%s", err, route.NextTry(a.logins.Refused()))
 	}
 	a.health.Set("provider", err)
 }
 
 // breakerChanged keeps the checks of breaker and provider true.
-func (a *App) breakerChanged(s worker.BreakerState, reason string) {
+func (a *App) breakerChanged(s route.BreakerState, reason string) {
 	switch s {
-	case worker.Closed:
+	case route.Closed:
 		a.health.Set("breaker", nil)
 		a.health.Set("provider", nil) // good calls, or a good probe, have closed it
 		return
-	case worker.HalfOpen:
+	case route.HalfOpen:
 		a.health.Set("provider", nil) // a good probe
-	case worker.Open:
+	case route.Open:
 		a.health.Set("provider", errors.New(reason))
 	}
 	a.health.Set("breaker", fmt.Errorf("%s: %s", s, reason))

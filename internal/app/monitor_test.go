@@ -15,7 +15,7 @@ import (
 
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/config"
-	"messaging-worker/internal/worker"
+	"messaging-worker/internal/worker/route"
 )
 
 // Whenever the brokers come back: they are found within a second, though a
@@ -83,9 +83,9 @@ func TestProviderCheckComesFromAnswers(t *testing.T) {
 		want   string
 	}{
 		{func() {}, ""},
-		{func() { a.breakerChanged(worker.Open, "http 503") }, `"provider":{"status":"unavailable","error":"http 503"}`},
-		{func() { a.breakerChanged(worker.HalfOpen, "http 503") }, `"provider":{"status":"ok"}`},
-		{func() { a.breakerChanged(worker.Closed, "") }, `"provider":{"status":"ok"}`},
+		{func() { a.breakerChanged(route.Open, "http 503") }, `"provider":{"status":"unavailable","error":"http 503"}`},
+		{func() { a.breakerChanged(route.HalfOpen, "http 503") }, `"provider":{"status":"ok"}`},
+		{func() { a.breakerChanged(route.Closed, "") }, `"provider":{"status":"ok"}`},
 	} {
 		step.change()
 		w := httptest.NewRecorder()
@@ -114,8 +114,8 @@ func TestReadinessProbeSparesRefusedCredentials(t *testing.T) {
 		c := &config.Config{HealthProbe: true}
 		c.Worker.ProviderTimeout = time.Second
 		a := &App{
-			config: c, logins: worker.NewLogins(5*time.Second, func() string { return version.Load().(string) }),
-			breaker: worker.NewBreaker(worker.BreakerOptions{Gate: worker.NewGate(1)}),
+			config: c, logins: route.NewCredentialBackoff(5*time.Second, func() string { return version.Load().(string) }),
+			route: route.New(route.Options{Concurrency: 1}),
 			probe: func(context.Context) error {
 				mu.Lock()
 				defer mu.Unlock()

@@ -44,7 +44,7 @@ func newSMTP(c *config.Config) (*smtp.Provider, error) {
 func (a *App) connectionsLimited() func(connections int) {
 	var once sync.Once
 	return func(connections int) {
-		a.gate.Bound(connections)
+		a.route.Bound(connections)
 		if connections < a.config.Worker.Concurrency {
 			once.Do(func() {
 				a.log.Warn().Int("connections", connections).Int("concurrency", a.config.Worker.Concurrency).

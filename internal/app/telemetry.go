@@ -88,9 +88,9 @@ func (a *App) handler() http.Handler {
 // state is how the worker stands, for the metrics.
 func (a *App) state() telemetry.State {
 	k := a.consumer.Stats()
-	breaker, _, _ := a.breaker.State()
+	breaker, _, _ := a.route.Breaker()
 	s := telemetry.State{
-		CallsInFlight: a.gate.InFlight(), BackingOff: a.engine.BackingOff(),
+		CallsInFlight: a.route.InFlight(), BackingOff: a.engine.BackingOff(),
 		PendingMessages: k.PendingMessages, PendingBytes: k.PendingBytes, Breaker: breaker,
 		Commits: k.Commits, CommitFailures: k.CommitFailures, JournalRecords: k.JournalRecords,
 		Finished: k.Finished, Resumed: k.Resumed, New: k.New, Topic: a.config.Kafka.RequestTopic,

@@ -19,6 +19,7 @@ import (
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker"
+	"messaging-worker/internal/worker/route"
 )
 
 // namespace begins the name of every metric of ours.
@@ -222,7 +223,7 @@ type State struct {
 	CallsInFlight, BackingOff int
 	PendingMessages           int
 	PendingBytes              int64
-	Breaker                   worker.BreakerState
+	Breaker                   route.BreakerState
 	Commits, CommitFailures   uint64
 	JournalRecords            uint64
 	Finished, Resumed, New    uint64 // requests read again, by what the journal said

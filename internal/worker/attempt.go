@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/models"
+	"messaging-worker/internal/worker/route"
 )
 
 // errNotStarted is the failure of a call that the stop signal kept from being
@@ -32,15 +35,11 @@ type result struct {
 // is stopping; then no call is under way any more.
 func (e *Engine) attempt(life *lifetime.Lifetime, m *job) error {
 	units := m.openUnits()
-	places := len(units)
-	if e.opts.Pace.PerSender() {
-		places = 1 // the others come as their sender's rate lets them
-	}
-	if err := e.enter(life, m, places, joined(units)); err != nil {
+	if err := e.enter(life, m, units); err != nil {
 		return errors.Join(err, m.lastWords(life.Calls()))
 	}
 	if err := e.announce(life, m); err != nil {
-		e.gate.Withdraw(places)
+		e.route.Withdraw(&m.admission, len(units))
 		return err
 	}
 	m.say(calling, time.Time{})
@@ -54,80 +53,14 @@ func (e *Engine) attempt(life *lifetime.Lifetime, m *job) error {
 	return nil
 }
 
-// admit waits until an attempt with that many calls to those recipients may be
-// published: the record is ours for certain, the sender and the provider may be
-// called, none of the recipients is held, and so many calls may be ahead. Its
+// admit waits until an attempt with calls to these units may be published. Its
 // error is the cause of ctx's end, or errExpired.
-func (e *Engine) admit(ctx context.Context, m *job, calls int, recipients []int) error {
+func (e *Engine) admit(ctx context.Context, m *job, units [][]int) error {
 	ctx, cancel := e.untilExpiry(ctx, m)
 	defer cancel()
 	m.say(waiting, time.Time{})
-	for {
-		err := e.place(ctx, m, calls)
-		held := err == nil && e.held(m, recipients)
-		if held {
-			e.gate.Withdraw(calls)
-		} else if !errors.Is(err, errShut) {
-			return err
-		}
-		err = m.lease.Yield(func() error {
-			if held {
-				return e.holds.wait(ctx, m, recipients)
-			}
-			return e.opened(ctx, m)
-		})
-		if err != nil {
-			return err //nolint:wrapcheck // the cause of ctx's end
-		}
-	}
-}
-
-// othersFirst is how long a message that was refused and kept lets others go
-// first when the gate opens.
-const othersFirst = 100 * time.Millisecond
-
-// opened waits until attempts may be published. All who wait are woken at once,
-// and whoever began to wait last may well run first: that is the message whose
-// refusal has shut the gate. Were it called first each time, nobody else would
-// ever be.
-func (e *Engine) opened(ctx context.Context, m *job) error {
-	if err := e.gate.Opened(ctx); err != nil || !m.unspent {
-		return err //nolint:wrapcheck // the cause of ctx's end
-	}
-	return sleep(ctx, othersFirst)
-}
-
-// place waits for the sender's turn, for certainty that the record is ours, and
-// for so many places ahead. The turn is given back with what the wait came to.
-func (e *Engine) place(ctx context.Context, m *job, calls int) error {
-	if !e.opts.Pace.PerSender() {
-		return e.sure(ctx, m, calls)
-	}
-	var done func(bool)
-	err := m.lease.Yield(func() (err error) {
-		done, err = e.opts.Pace.Sender(ctx, m.delivery.Sender())
-		return err
-	})
-	if err != nil {
-		return err //nolint:wrapcheck // the cause of ctx's end
-	}
-	err = e.sure(ctx, m, calls)
-	done(err == nil)
-	return err
-}
-
-// sure waits for certainty that the record is ours, and for the places.
-func (e *Engine) sure(ctx context.Context, m *job, calls int) error {
-	if err := m.lease.Await(ctx); err != nil {
-		return err //nolint:wrapcheck // the cause of ctx's end
-	}
-	return e.gate.Ahead(ctx, calls)
-}
-
-// held reports whether the provider finds us too fast for m's sender or for one
-// of the recipients.
-func (e *Engine) held(m *job, recipients []int) bool {
-	return time.Now().Before(e.holds.until(m, recipients))
+	m.admission = route.Attempt{Lease: m.lease, Message: m.delivery, Refused: m.unspent}
+	return e.route.Admit(ctx, &m.admission, len(units), joined(units))
 }
 
 // announce publishes the attempt and waits for its acknowledgement: no call
@@ -142,7 +75,7 @@ func (e *Engine) announce(life *lifetime.Lifetime, m *job) error {
 	m.attempt++
 	m.run, m.unmade = m.unmade+1, 0
 	m.publish(life.Calls(), models.EventAttempt, nil, "")
-	if err := lastChance(life.Waiting(), life.Calls(), m.flush); err != nil {
+	if err := withGrace(life.Waiting(), life.Calls(), m.flush); err != nil {
 		return err
 	}
 	m.unkeep()
@@ -154,7 +87,7 @@ func (e *Engine) announce(life *lifetime.Lifetime, m *job) error {
 func (e *Engine) run(life *lifetime.Lifetime, m *job, units [][]int) []result {
 	results := make([]result, len(units))
 	if len(units) == 1 {
-		results[0] = e.call(life, m, units[0], false)
+		results[0] = e.call(life, m, units[0])
 		m.settleBy(&results[0])
 		return results
 	}
@@ -165,7 +98,7 @@ func (e *Engine) run(life *lifetime.Lifetime, m *job, units [][]int) []result {
 	)
 	for i, unit := range units {
 		wg.Go(func() {
-			r := e.call(life, m, unit, i > 0 && e.opts.Pace.PerSender())
+			r := e.call(life, m, unit)
 			mu.Lock()
 			defer mu.Unlock()
 			results[i] = r
@@ -179,25 +112,22 @@ func (e *Engine) run(life *lifetime.Lifetime, m *job, units [][]int) []result {
 	return results
 }
 
-// call makes one provider call in a slot of its own. Later says that its place
-// ahead is still to be had.
-func (e *Engine) call(life *lifetime.Lifetime, m *job, recipients []int, later bool) result {
+// call makes one provider call, once the route lets it start.
+func (e *Engine) call(life *lifetime.Lifetime, m *job, recipients []int) result {
 	for {
-		ticket, err := e.start(life, m, recipients, later)
+		started, err := e.start(life, m, recipients)
 		if err != nil {
+			e.route.Withdraw(&m.admission, 1)
 			return notStarted(recipients)
 		}
-		r := e.callNow(life.Calls(), m, recipients, ticket)
+		r := e.callNow(life.Calls(), m, recipients, started)
 		if r.failure == nil || !r.failure.NotCalled || life.Calls().Err() != nil {
-			e.gate.Release(ticket)
 			return r
 		}
-		e.gate.Return(ticket)
-		if life.Waiting().Err() != nil { // it had its last chance
-			e.gate.Withdraw(1)
+		if life.Waiting().Err() != nil { // it had its grace
+			e.route.Withdraw(&m.admission, 1)
 			return notStarted(recipients)
 		}
-		later = false
 	}
 }
 
@@ -206,95 +136,47 @@ func notStarted(recipients []int) result {
 	return result{recipients: recipients, failure: common.Transient(errNotStarted), notStarted: true}
 }
 
-// callNow makes a call that has its slot, and has breaker and limits know how
-// it ended. Its failure may be that the provider could not take it.
-func (e *Engine) callNow(calls context.Context, m *job, recipients []int, ticket Ticket) result {
-	turn := e.opts.Breaker.begin()
-	ctx, cancel := context.WithTimeout(calls, e.opts.CallTimeout)
-	defer cancel()
-	response, err := e.send(ctx, m, common.Call{Attempt: m.attempt, Recipients: recipients})
-	r := result{recipients: recipients, response: response, failure: common.Classify(err)}
-	if calls.Err() != nil || r.failure != nil && r.failure.NotCalled {
-		return r // we have cut it, or it was not made
-	}
-	e.heed(m, recipients, ticket, r.failure)
-	if f := r.failure; f != nil && f.Ambiguous && e.opts.AmbiguousToDLQ {
-		unknown := *f
-		unknown.Class = models.FailureUnknown
-		r.failure, r.assumed = &unknown, true
-	}
-	r.apply(e.opts.Breaker.end(turn, endOf(m, &r, e.opts.MaxAttempts)))
-	return r
-}
-
-// heed has all calls wait where the provider finds us too fast, or those of the
-// sender or the pair that it means: they would be answered like this one.
-func (e *Engine) heed(m *job, recipients []int, ticket Ticket, f *common.Failure) {
-	if f == nil || !f.Throttle {
-		e.gate.Ease(ticket)
-	}
-	if f == nil {
-		e.throttle.accepted()
-		e.holds.accepted(m, recipients)
-		return
-	}
-	after := min(f.RetryAfter, e.opts.RetryAfterMax)
-	switch {
-	case f.Throttle:
-		e.gate.Hold(e.throttle.answered(after))
-	case f.ThrottleScope != common.ScopeNone:
-		e.holds.answered(m, recipients, f.ThrottleScope, after)
-	}
-}
-
-// start takes a slot while the record is ours for certain, the provider may be
-// called, and the rates allow one more.
-func (e *Engine) start(life *lifetime.Lifetime, m *job, recipients []int, later bool) (ticket Ticket, err error) {
+// start waits until the route lets a call start, or the message expires.
+func (e *Engine) start(life *lifetime.Lifetime, m *job, recipients []int) (c route.Call, err error) {
 	ctx, cancel := e.untilExpiry(life.Waiting(), m)
 	defer cancel()
 	calls, cancelCalls := e.untilExpiry(life.Calls(), m)
 	defer cancelCalls()
-	if later {
-		if err := lastChance(ctx, calls, func(ctx context.Context) error { return e.admit(ctx, m, 1, recipients) }); err != nil {
-			return ticket, err
-		}
-	}
-	err = lastChance(ctx, calls, func(ctx context.Context) (err error) {
-		ticket, err = e.slot(ctx, m)
+	err = withGrace(ctx, calls, func(ctx context.Context) (err error) {
+		c, err = e.route.Start(ctx, &m.admission, recipients)
 		return err
 	})
-	if err != nil {
-		e.gate.Withdraw(1)
-	}
-	return ticket, err
+	return c, err
 }
 
-// slot waits for all that a call needs at the moment that it starts. What it
-// was given before it had to wait for the rest may be gone by then.
-func (e *Engine) slot(ctx context.Context, m *job) (Ticket, error) {
-	for {
-		ticket, err := e.gate.Slot(ctx)
-		if err != nil {
-			return ticket, err
-		}
-		err = e.opts.Pace.Call(ctx)
-		// A token is of its moment: those who waited for certainty with one in
-		// hand would all start together. They give it back with the slot.
-		doubt := e.opts.Pace.Limits() && !m.certain(ctx)
-		if err == nil && !doubt {
-			err = m.lease.Await(ctx)
-		}
-		if err == nil && !doubt && !e.gate.Shut() {
-			return ticket, nil
-		}
-		e.gate.Return(ticket)
-		if err == nil {
-			err = m.lease.Await(ctx)
-		}
-		if err != nil {
-			return ticket, err
-		}
+// callNow makes a call that was let start, and tells the route how it ended.
+// Its failure may be that the provider could not take it.
+func (e *Engine) callNow(calls context.Context, m *job, recipients []int, started route.Call) result {
+	ctx, cancel := context.WithTimeout(calls, e.opts.CallTimeout)
+	defer cancel()
+	response, err := e.send(ctx, m, common.Call{Attempt: m.attempt, Recipients: recipients})
+	r := result{recipients: recipients, response: response, failure: common.Classify(err)}
+	cut := calls.Err() != nil
+	if !cut && r.failure != nil {
+		e.limit(&r)
 	}
+	r.apply(e.route.End(started, route.Outcome{
+		Failure: r.failure, Cut: cut,
+		Critical: m.attempt == e.opts.MaxAttempts-1 && r.again(),
+		Last:     m.attempt >= e.opts.MaxAttempts, LetIn: m.letIn,
+	}))
+	return r
+}
+
+// limit bounds how long a provider may keep us waiting, and repeats nothing that
+// may have been accepted where the settings want that.
+func (e *Engine) limit(r *result) {
+	f := *r.failure
+	f.RetryAfter = min(f.RetryAfter, e.opts.RetryAfterMax)
+	if f.Ambiguous && e.opts.AmbiguousToDLQ {
+		f.Class, r.assumed = models.FailureUnknown, true
+	}
+	r.failure = &f
 }
 
 // send turns a panic of adapter or provider into an unknown outcome.
@@ -309,8 +191,8 @@ func (e *Engine) send(ctx context.Context, m *job, call common.Call) (resp model
 	return m.delivery.Send(ctx, call)
 }
 
-// lastChance waits with ctx, and when that ends, a grace more.
-func lastChance(ctx, calls context.Context, wait func(context.Context) error) error {
+// withGrace waits with ctx, and when that ends, a grace more.
+func withGrace(ctx, calls context.Context, wait func(context.Context) error) error {
 	err := wait(ctx)
 	if err == nil || calls.Err() != nil {
 		return err
@@ -318,4 +200,26 @@ func lastChance(ctx, calls context.Context, wait func(context.Context) error) er
 	last, cancel := context.WithTimeoutCause(calls, grace, context.Cause(ctx))
 	defer cancel()
 	return wait(last)
+}
+
+// apply turns a refusal that is not the message's into a failure for now.
+func (r *result) apply(v route.Verdict) {
+	if !v.Postponed {
+		return
+	}
+	f := *r.failure
+	f.Class, f.Unexplained = models.FailureTransient, ""
+	if f.Refused != nil || f.Open != nil {
+		f.Open = slices.Sorted(slices.Values(append(slices.Clone(f.Open), f.Refused...)))
+		f.Answers = maps.Clone(f.Answers)
+		for _, i := range f.Refused {
+			if answer, ok := f.Answers[i]; ok {
+				answer.Class, answer.Response.Status = models.FailureTransient, models.StatusUnavailable
+				f.Answers[i] = answer
+			}
+		}
+		f.Refused = []int{}
+	}
+	r.failure, r.unspent, r.letIn = &f, v.Unspent, v.LetIn
+	r.response.Status = models.StatusUnavailable
 }

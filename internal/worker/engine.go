@@ -16,6 +16,7 @@ import (
 	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
+	"messaging-worker/internal/worker/route"
 )
 
 // Ack is the promise that an event will be in Kafka. Wait returns nil once it is,
@@ -40,6 +41,8 @@ type Publisher interface {
 
 // Lease is the right to handle one record. It is safe for concurrent use.
 type Lease interface {
+	route.Lease
+
 	// AtMostOnce reports that nobody will read the record again once
 	// CommitBeforeCall has returned nil, so that being stopped is an outcome
 	// too.
@@ -50,15 +53,6 @@ type Lease interface {
 	// Once ctx has ended it commits nothing more, and its answer is final:
 	// after an error the record will be read again, and no call may be made.
 	CommitBeforeCall(ctx context.Context) error
-
-	// Await returns nil while the record's partition is known to be assigned
-	// to this process, and waits where that is in doubt: a call that starts
-	// then might be made by two workers. Its error is the cause of ctx's end.
-	Await(ctx context.Context) error
-
-	// Yield runs a wait of the message during which nothing else is done for
-	// it, so that others can be worked on. It returns what wait does.
-	Yield(wait func() error) error
 
 	// Checkpoint stores which recipients are resolved while other calls of
 	// their round are still under way, so that a crash does not call them
@@ -79,20 +73,16 @@ type Options struct {
 
 	RetryAfterMax time.Duration // how much of a provider's Retry-After is honoured
 	MaxAge        time.Duration // how old a request may be at an attempt; zero for no limit
-	Breaker       *Breaker      // nil for none
-	Pace          *Pace         // nil for no limits
 	Pending       *Pending      // lists what is at work; nil for nobody who would look
 	Log           zerolog.Logger
 }
 
 // Engine is the life of messages. It is safe for concurrent use and holds no
-// state between messages but its gate's.
+// state between messages but its route's.
 type Engine struct {
 	channel   Channel
 	publisher Publisher
-	gate      *Gate
-	throttle  *throttle
-	holds     *holds
+	route     *route.Route
 	failures  *failureLog
 	panics    *failureLog
 	waiting   atomic.Int64 // messages that back off
@@ -100,14 +90,8 @@ type Engine struct {
 }
 
 // New makes an engine of its parts.
-func New(channel Channel, publisher Publisher, gate *Gate, opts Options) *Engine {
-	if opts.Breaker == nil {
-		opts.Breaker = NewBreaker(BreakerOptions{Gate: gate})
-	}
-	if opts.Pace == nil {
-		opts.Pace = NewPace(PaceOptions{})
-	}
-	return &Engine{channel: channel, publisher: publisher, gate: gate, throttle: &throttle{}, holds: newHolds(), failures: &failureLog{}, panics: &failureLog{}, opts: opts}
+func New(channel Channel, publisher Publisher, r *route.Route, opts Options) *Engine {
+	return &Engine{channel: channel, publisher: publisher, route: r, failures: &failureLog{}, panics: &failureLog{}, opts: opts}
 }
 
 // BackingOff returns how many messages wait for their next attempt.
@@ -222,7 +206,7 @@ func (e *Engine) refuse(ctx context.Context, rec *models.Record, v *common.Viola
 // wait holds no slot and no other message. A retry that would come too late is
 // none: then the error is errExpired.
 func (e *Engine) backOff(ctx context.Context, m *job) error {
-	wait := min(m.retryAfter, e.opts.RetryAfterMax)
+	wait := m.retryAfter
 	if !m.notStarted { // who was not called has nothing to back off from
 		wait = max(wait, e.opts.Backoff.Wait(m.attempt))
 	}

@@ -8,6 +8,7 @@ import (
 
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
+	"messaging-worker/internal/worker/route"
 )
 
 // fate is what has become of one recipient.
@@ -29,6 +30,7 @@ type job struct {
 	envelope  *models.Envelope
 	publisher Publisher
 	lease     Lease
+	admission route.Attempt // of the present attempt
 	traceID   string
 	unacked   []Ack // events not known to be in Kafka yet
 
@@ -103,13 +105,6 @@ func (m *job) lastWords(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, farewell)
 	defer cancel()
 	return m.flush(ctx)
-}
-
-// certain reports whether the record is known to be ours now.
-func (m *job) certain(ctx context.Context) bool {
-	now, cancel := context.WithCancel(context.WithoutCancel(ctx)) // detached: thousands share ctx
-	cancel()
-	return m.lease.Await(now) == nil
 }
 
 func (m *job) publish(ctx context.Context, event models.EventType, resp *models.ProviderResponse, errText string) {

@@ -21,8 +21,8 @@ func passed(ctx context.Context, lease Lease) bool {
 
 // enter is admit. When ctx ends, a message that nobody would read again has a
 // grace more.
-func (e *Engine) enter(life *lifetime.Lifetime, m *job, places int, recipients []int) error {
-	err := e.admit(life.Waiting(), m, places, recipients)
+func (e *Engine) enter(life *lifetime.Lifetime, m *job, units [][]int) error {
+	err := e.admit(life.Waiting(), m, units)
 	if err == nil || errors.Is(err, errExpired) {
 		return err
 	}
@@ -31,7 +31,7 @@ func (e *Engine) enter(life *lifetime.Lifetime, m *job, places int, recipients [
 	}
 	last, cancel := context.WithTimeoutCause(life.Calls(), grace, context.Cause(life.Waiting()))
 	defer cancel()
-	return e.admit(last, m, places, recipients)
+	return e.admit(last, m, units)
 }
 
 // giveUp ends a message that the stop keeps from being attempted and that

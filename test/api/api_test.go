@@ -31,6 +31,7 @@ import (
 	"messaging-worker/internal/providers/twilio"
 	"messaging-worker/internal/providers/whatsapp"
 	"messaging-worker/internal/worker"
+	"messaging-worker/internal/worker/route"
 )
 
 const (
@@ -119,7 +120,7 @@ func (ours) Yield(wait func() error) error { return wait() }
 func run(t *testing.T, c worker.Channel, concurrency int, limit time.Duration, dlq bool, value string) *kafka {
 	t.Helper()
 	k := &kafka{}
-	e := worker.New(c, k, worker.NewGate(concurrency), worker.Options{
+	e := worker.New(c, k, route.New(route.Options{Concurrency: concurrency}), worker.Options{
 		Channel: models.SMS, MaxAttempts: 3, Backoff: worker.Backoff{Base: time.Millisecond, Max: time.Millisecond},
 		CallTimeout: limit, RetryAfterMax: 10 * time.Minute, AmbiguousToDLQ: dlq,
 	})

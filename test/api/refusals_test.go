@@ -16,6 +16,7 @@ import (
 	"messaging-worker/internal/providers/meta"
 	"messaging-worker/internal/providers/twilio"
 	"messaging-worker/internal/worker"
+	"messaging-worker/internal/worker/route"
 )
 
 // counted is a Kafka that counts dead letters.
@@ -38,17 +39,17 @@ func (c *counted) DLQ(context.Context, *models.Record, *models.DLQRecord) error 
 // twelve gives twelve messages, one after the other, to a worker whose
 // provider answers all of them so and whose probes are refused, and returns
 // what it came to.
-func twelve(t *testing.T, kind string, c worker.Channel) (s worker.BreakerState, letters int, reason string) {
+func twelve(t *testing.T, kind string, c worker.Channel) (s route.BreakerState, letters int, reason string) {
 	t.Helper()
-	gate, opened := worker.NewGate(4), make(chan struct{})
-	b := worker.NewBreaker(worker.BreakerOptions{
-		Gate: gate, Failures: 5, Refusals: 10, OpenFor: time.Hour, CallTimeout: time.Minute,
+	opened := make(chan struct{})
+	r := route.New(route.Options{Concurrency: 4, Breaker: route.Breaker{
+		Failures: 5, Refusals: 10, OpenFor: time.Hour, CallTimeout: time.Minute,
 		Probe:    func(context.Context) error { return context.Canceled },
-		OnChange: func(worker.BreakerState, string) { close(opened) },
-	})
+		OnChange: func(route.BreakerState, string) { close(opened) },
+	}})
 	k := &counted{}
-	e := worker.New(c, k, gate, worker.Options{
-		Channel: models.Channel(kind), MaxAttempts: 1, CallTimeout: time.Minute, RetryAfterMax: time.Millisecond, Breaker: b,
+	e := worker.New(c, k, r, worker.Options{
+		Channel: models.Channel(kind), MaxAttempts: 1, CallTimeout: time.Minute, RetryAfterMax: time.Millisecond,
 	})
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -63,7 +64,7 @@ func twelve(t *testing.T, kind string, c worker.Channel) (s worker.BreakerState,
 		case <-opened: // this one waits
 		}
 	}
-	s, _, reason = b.State()
+	s, _, reason = r.Breaker()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return s, k.letters, reason
@@ -88,9 +89,9 @@ func TestEveryCodeAgainstTheBreaker(t *testing.T) {
 			state, letters, reason := twelve(t, kind, channel)
 			own := line.Class == api.Permanent && (line.Scope == "recipient" || line.Scope == "message")
 			switch {
-			case own && (state != worker.Closed || letters != 12):
+			case own && (state != route.Closed || letters != 12):
 				t.Errorf("%s %d, %s: the channel is %v after %d dead letters", name, line.Code, line.Scope, state, letters)
-			case !own && (state != worker.Open || letters > 9):
+			case !own && (state != route.Open || letters > 9):
 				t.Errorf("%s %d, %s: the channel is %v after %d dead letters", name, line.Code, line.Scope, state, letters)
 			case !own && line.Class == api.Permanent && !strings.Contains(reason, fmt.Sprint(name, " ", line.Code)):
 				t.Errorf("%s %d: the reason is %q", name, line.Code, reason)

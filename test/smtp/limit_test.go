@@ -11,9 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"messaging-worker/internal/adapters/common"
 	provider "messaging-worker/internal/providers/email"
 	"messaging-worker/internal/providers/email/smtp"
-	"messaging-worker/internal/worker"
+	"messaging-worker/internal/worker/route"
 )
 
 // doorman lets so many connections in at once and turns the others away, as
@@ -59,39 +60,46 @@ func (d *doorman) serve(n int, c net.Conn) {
 type gated struct {
 	*smtp.Provider
 
-	gate *worker.Gate
-	mail provider.Message
+	route *route.Route
+	mail  provider.Message
 }
 
 func newGated(t *testing.T, o smtp.Options) *gated {
 	t.Helper()
 	p := newProvider(t, o)
 	t.Cleanup(func() { p.Close() })
-	g := &gated{Provider: p, gate: worker.NewGate(o.Connections), mail: mailOf(request(""))}
-	p.OnLimit(g.gate.Bound)
+	g := &gated{Provider: p, route: route.New(route.Options{Concurrency: o.Connections}), mail: mailOf(request(""))}
+	p.OnLimit(g.route.Bound)
 	return g
 }
 
 func (g *gated) send(ctx context.Context) error {
-	if err := g.gate.Ahead(ctx, 1); err != nil {
+	a := &route.Attempt{Lease: free{}}
+	if err := g.route.Admit(ctx, a, 1, nil); err != nil {
 		return err
 	}
 	for {
-		ticket, err := g.gate.Slot(ctx)
+		call, err := g.route.Start(ctx, a, nil)
 		if err != nil {
-			g.gate.Withdraw(1)
+			g.route.Withdraw(a, 1)
 			return err
 		}
 		_, err = g.Send(ctx, g.mail)
-		if _, busy := errors.AsType[*provider.BusyError](err); !busy {
-			g.gate.Release(ticket)
+		_, busy := errors.AsType[*provider.BusyError](err)
+		g.route.End(call, route.Outcome{Failure: &common.Failure{NotCalled: busy}})
+		if !busy {
 			return err
 		}
-		g.gate.Return(ticket)
 	}
 }
 
-// sendMany sends n mails, as many at once as the gate lets.
+// free is a lease that nobody disputes.
+type free struct{}
+
+func (free) Await(context.Context) error   { return nil }
+func (free) Yield(wait func() error) error { return wait() }
+
+// sendMany sends n mails, as many at once as the route lets.
 func (g *gated) sendMany(t *testing.T, n int) {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -125,8 +133,8 @@ func TestServerThatGrantsFewConnections(t *testing.T) {
 			if limit, _ := g.Connections(); limit < 1 || limit > 3 {
 				t.Errorf("limit %d, want about 2", limit)
 			}
-			if n := g.gate.Concurrency(); n > 3 {
-				t.Errorf("the gate lets %d calls be under way, want about 2", n)
+			if n := g.route.Concurrency(); n > 3 {
+				t.Errorf("the route lets %d calls be under way, want about 2", n)
 			}
 		})
 	}

@@ -29,6 +29,7 @@ import (
 	smsprovider "messaging-worker/internal/providers/sms"
 	whatsappprovider "messaging-worker/internal/providers/whatsapp"
 	"messaging-worker/internal/worker"
+	"messaging-worker/internal/worker/route"
 )
 
 // free is a lease that nobody disputes.
@@ -76,7 +77,7 @@ func newLine(t *testing.T) *line {
 		models.SMS:      worker.Bind(sms.New(smsprovider.NewMock(m), limits(10), time.Second)),
 		models.WhatsApp: worker.Bind(whatsapp.New(whatsappprovider.NewMock(m), limits(100), time.Second)),
 	} {
-		l.engines[channel] = worker.New(c, p, worker.NewGate(4), worker.Options{
+		l.engines[channel] = worker.New(c, p, route.New(route.Options{Concurrency: 4}), worker.Options{
 			Channel: channel, MaxAttempts: 3, Backoff: worker.Backoff{Base: time.Millisecond, Max: time.Millisecond},
 			CallTimeout: 20 * time.Millisecond, RetryAfterMax: time.Millisecond, MaxAge: 100 * 365 * 24 * time.Hour, Log: zerolog.Nop(),
 		})

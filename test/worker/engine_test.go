@@ -270,7 +270,7 @@ func TestBackoffHoldsNoSlot(t *testing.T) {
 			})
 		}
 		synctest.Wait()
-		if n := b.gate.InFlight(); n != 0 {
+		if n := b.route.InFlight(); n != 0 {
 			t.Errorf("%d slots taken while all back off, want 0", n)
 		}
 		wg.Wait()
@@ -403,7 +403,7 @@ func TestStopBeforeThePublishedCall(t *testing.T) {
 			t.Error("a call was made")
 			return accepted()
 		}}, 4)
-		release := occupy(t, b, 4)
+		release := occupy(t, b.route, 4)
 		if err := stopped(t, b, time.Second, nil); err == nil {
 			t.Error("Handle = nil, want an error")
 		}
@@ -421,9 +421,9 @@ func TestStopBeforeThePublishedCall(t *testing.T) {
 func TestStopBeforeTheLastCall(t *testing.T) {
 	t.Parallel()
 	for name, hinder := range map[string]func(*testing.T, *bench) func(){
-		"no slot": func(t *testing.T, b *bench) func() { t.Helper(); return occupy(t, b, 4) },
+		"no slot": func(t *testing.T, b *bench) func() { t.Helper(); return occupy(t, b.route, 4) },
 		"the provider is left alone": func(_ *testing.T, b *bench) func() {
-			time.AfterFunc(time.Millisecond, func() { b.gate.Hold(time.Now().Add(time.Hour)) })
+			time.AfterFunc(time.Millisecond, func() { b.route.Pause(time.Now().Add(time.Hour)) })
 			return func() {}
 		},
 	} {
@@ -435,7 +435,7 @@ func TestStopBeforeTheLastCall(t *testing.T) {
 					return accepted()
 				}}, 4)
 				b.delay = 10 * time.Millisecond // so that the provider is left alone with the attempt ahead
-				b.engine = worker.New(b.channel, b.ledger, b.gate, worker.Options{Channel: models.SMS, MaxAttempts: 1, CallTimeout: 30 * time.Second})
+				b.engine = worker.New(b.channel, b.ledger, b.route, worker.Options{Channel: models.SMS, MaxAttempts: 1, CallTimeout: 30 * time.Second})
 				release, start := hinder(t, b), time.Now()
 				if err := stopped(t, b, time.Second, nil); err == nil {
 					t.Error("Handle = nil, want an error")
@@ -500,24 +500,6 @@ func TestStopWithoutKafka(t *testing.T) {
 			t.Errorf("ended after %v", took)
 		}
 	})
-}
-
-// occupy takes all slots of the gate.
-func occupy(t *testing.T, b *bench, slots int) (release func()) {
-	t.Helper()
-	var taken []worker.Ticket
-	for range slots {
-		ticket, err := b.gate.Slot(t.Context())
-		if err = errors.Join(b.gate.Ahead(t.Context(), 1), err); err != nil {
-			t.Fatal(err)
-		}
-		taken = append(taken, ticket)
-	}
-	return func() {
-		for _, ticket := range taken {
-			b.gate.Release(ticket)
-		}
-	}
 }
 
 // When calls are cut, nobody knows their outcome: no event claims to.

@@ -17,6 +17,7 @@ import (
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker"
+	"messaging-worker/internal/worker/route"
 )
 
 // ledger is a Kafka that keeps what it is given. While it is held, nothing is
@@ -129,13 +130,13 @@ type bench struct {
 	*ledger
 
 	channel worker.Channel
-	gate    *worker.Gate
+	route   *route.Route
 	engine  *worker.Engine
 }
 
 func newBench(c worker.Channel, concurrency int) *bench {
-	b := &bench{ledger: &ledger{}, channel: c, gate: worker.NewGate(concurrency)}
-	b.engine = worker.New(c, b.ledger, b.gate, worker.Options{
+	b := &bench{ledger: &ledger{}, channel: c, route: route.New(route.Options{Concurrency: concurrency})}
+	b.engine = worker.New(c, b.ledger, b.route, worker.Options{
 		Channel: models.SMS, MaxAttempts: 3, Backoff: worker.Backoff{Base: 10 * time.Second, Max: time.Minute},
 		CallTimeout: 30 * time.Second, RetryAfterMax: 10 * time.Minute,
 	})
@@ -173,13 +174,33 @@ func (l *lease) Checkpoint(s message.Resolved) {
 	l.settled = append(l.settled, s)
 }
 
+// occupy takes slots of the route with calls of others, until they are released.
+func occupy(t *testing.T, r *route.Route, slots int) (release func()) {
+	t.Helper()
+	var taken []route.Call
+	for i := range slots {
+		a := &route.Attempt{Lease: &lease{}, Message: from{sender: fmt.Sprint("another ", i)}}
+		err := r.Admit(t.Context(), a, 1, nil)
+		call, startErr := r.Start(t.Context(), a, nil)
+		if err = errors.Join(err, startErr); err != nil {
+			t.Fatal(err)
+		}
+		taken = append(taken, call)
+	}
+	return func() {
+		for _, call := range taken {
+			r.End(call, route.Outcome{Cut: true})
+		}
+	}
+}
+
 // handle runs one message to its end without any stop.
 func (b *bench) handle(t *testing.T) {
 	t.Helper()
 	if err := b.engine.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{}); err != nil {
 		t.Errorf("Handle = %v, want nil", err)
 	}
-	if n := b.gate.InFlight(); n != 0 {
+	if n := b.route.InFlight(); n != 0 {
 		t.Errorf("%d slots taken at the end, want 0", n)
 	}
 }

@@ -124,7 +124,7 @@ func TestHoldOfAPairGrows(t *testing.T) {
 			f.ThrottleScope = common.ScopePair
 			return f
 		}}, 1)
-		b.engine = worker.New(b.channel, b.ledger, b.gate, worker.Options{Channel: models.SMS, MaxAttempts: 4, CallTimeout: time.Second})
+		b.engine = worker.New(b.channel, b.ledger, b.route, worker.Options{Channel: models.SMS, MaxAttempts: 4, CallTimeout: time.Second})
 		rec := record()
 		rec.Value = []byte("A 1")
 		for range 2 {
@@ -150,7 +150,7 @@ func TestStopDuringAHold(t *testing.T) {
 			f.ThrottleScope, f.RetryAfter = common.ScopePair, 5*time.Minute
 			return f
 		}}, 1)
-		b.engine = worker.New(b.channel, b.ledger, b.gate, worker.Options{
+		b.engine = worker.New(b.channel, b.ledger, b.route, worker.Options{
 			Channel: models.SMS, MaxAttempts: 2, CallTimeout: time.Second, RetryAfterMax: time.Hour,
 		})
 		life := lifetime.New(t.Context())
@@ -168,8 +168,8 @@ func TestStopDuringAHold(t *testing.T) {
 				t.Error("Handle = nil though nothing has ended")
 			}
 		}
-		if calls != 1 || b.gate.InFlight() != 0 {
-			t.Errorf("%d calls, %d slots taken, want 1 and 0", calls, b.gate.InFlight())
+		if calls != 1 || b.route.InFlight() != 0 {
+			t.Errorf("%d calls, %d slots taken, want 1 and 0", calls, b.route.InFlight())
 		}
 	})
 }

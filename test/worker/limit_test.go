@@ -11,14 +11,14 @@ import (
 	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
-	"messaging-worker/internal/worker"
+	"messaging-worker/internal/worker/route"
 )
 
 // narrow is a provider that takes few calls at once: one more is not made, and
-// the gate is told. Its calls take most of what a call may.
+// the route is told. Its calls take most of what a call may.
 type narrow struct {
 	takes int
-	gate  *worker.Gate
+	route *route.Route
 
 	mu    sync.Mutex
 	under int
@@ -30,7 +30,7 @@ func (n *narrow) send(ctx context.Context, _ common.Call) (models.ProviderRespon
 	if n.under >= n.takes {
 		n.not++
 		n.mu.Unlock()
-		n.gate.Bound(n.takes)
+		n.route.Bound(n.takes)
 		f := transient()
 		f.NotCalled = true
 		return fails(f)
@@ -59,7 +59,7 @@ func TestCallThatIsNotMadeIsMadeLater(t *testing.T) {
 		const messages, concurrency = 60, 50
 		n := &narrow{takes: 2}
 		b := newBench(script{recipients: []string{"a"}, send: n.send}, concurrency)
-		n.gate = b.gate
+		n.route = b.route
 		var wg sync.WaitGroup
 		for range messages {
 			wg.Go(func() {
@@ -69,7 +69,7 @@ func TestCallThatIsNotMadeIsMadeLater(t *testing.T) {
 			})
 		}
 		time.Sleep(time.Second)
-		if got := b.gate.InFlight(); got != 2 {
+		if got := b.route.InFlight(); got != 2 {
 			t.Errorf("%d calls under way, want the 2 that the provider takes", got)
 		}
 		wg.Wait()
@@ -81,7 +81,7 @@ func TestCallThatIsNotMadeIsMadeLater(t *testing.T) {
 			t.Errorf("events %v, want queued, attempt 1 and sent 1 of %d messages", kinds, messages)
 		}
 		if n.not < 1 || n.not > concurrency-2 {
-			t.Errorf("%d calls were not made, want only those that began before the gate was told", n.not)
+			t.Errorf("%d calls were not made, want only those that began before the route was told", n.not)
 		}
 	})
 }

@@ -15,6 +15,7 @@ import (
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker"
+	"messaging-worker/internal/worker/route"
 )
 
 // wrongPassword is how a provider refuses our credentials.
@@ -64,12 +65,11 @@ func (a *account) tried() []time.Duration {
 }
 
 // worker starts one whose probes and calls log in, and which has one message.
-func (a *account) worker(t *testing.T, failures, messages, concurrency int) (b *worker.Breaker, wait, stop func()) {
+func (a *account) worker(t *testing.T, failures, messages, concurrency int) (r *route.Route, wait, stop func()) {
 	t.Helper()
-	gate := worker.NewGate(concurrency)
-	b = worker.NewBreaker(worker.BreakerOptions{
-		Gate: gate, Failures: failures, OpenFor: 5 * time.Second, CallTimeout: 30 * time.Second,
-		Logins: worker.NewLogins(5*time.Second, a.secret),
+	r = route.New(route.Options{Concurrency: concurrency, Breaker: route.Breaker{
+		Failures: failures, OpenFor: 5 * time.Second, CallTimeout: 30 * time.Second,
+		Credentials: route.NewCredentialBackoff(5*time.Second, a.secret),
 		Probe: func(context.Context) error {
 			f := a.login()
 			if f == nil {
@@ -77,20 +77,20 @@ func (a *account) worker(t *testing.T, failures, messages, concurrency int) (b *
 			}
 			return f
 		},
-	})
+	}})
 	e := worker.New(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
 		if f := a.login(); f != nil {
 			return fails(f)
 		}
 		return accepted()
-	}}, &ledger{}, gate, worker.Options{Channel: models.SMS, MaxAttempts: 100, CallTimeout: 30 * time.Second, Breaker: b})
+	}}, &ledger{}, r, worker.Options{Channel: models.SMS, MaxAttempts: 100, CallTimeout: 30 * time.Second})
 	ctx, end := context.WithCancel(t.Context())
 	var runs, run sync.WaitGroup
-	run.Go(func() { b.Run(ctx) })
+	run.Go(func() { r.Run(ctx) })
 	for range messages {
 		runs.Go(func() { _ = e.Handle(lifetime.New(ctx), record(), message.Progress{}, &lease{}) })
 	}
-	return b, runs.Wait, func() { end(); runs.Wait(); run.Wait() }
+	return r, runs.Wait, func() { end(); runs.Wait(); run.Wait() }
 }
 
 // Credentials that are refused are tried ever more seldom, up to every five
@@ -99,7 +99,7 @@ func TestRefusedCredentialsAreTriedEverMoreSeldom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := &account{start: time.Now()}
-		b, _, stop := a.worker(t, 1, 1, 8)
+		r, _, stop := a.worker(t, 1, 1, 8)
 		time.Sleep(21 * time.Minute)
 		want := []time.Duration{0, 0} // the call, and the first probe
 		for _, s := range []int{5, 15, 35, 75, 155, 315, 615, 915, 1215} {
@@ -109,7 +109,7 @@ func TestRefusedCredentialsAreTriedEverMoreSeldom(t *testing.T) {
 			t.Errorf("logins at %v, want %v", got, want)
 		}
 		next := a.start.Add(1515 * time.Second).UTC().Format(time.RFC3339)
-		if _, _, reason := b.State(); reason != "transient error: smtp 535 authentication refused; the same credentials are tried again at "+next {
+		if _, _, reason := r.Breaker(); reason != "transient error: smtp 535 authentication refused; the same credentials are tried again at "+next {
 			t.Errorf("reason %q, want it to name %s", reason, next)
 		}
 		stop()
@@ -144,19 +144,19 @@ func TestRefusedCredentialsOfCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		var calls []time.Duration
-		start, gate := time.Now(), worker.NewGate(8)
-		b := worker.NewBreaker(worker.BreakerOptions{
-			Gate: gate, Failures: 1, OpenFor: 5 * time.Second, CallTimeout: time.Second, Probe: func(context.Context) error { return nil },
-		})
+		start := time.Now()
+		r := route.New(route.Options{Concurrency: 8, Breaker: route.Breaker{
+			Failures: 1, OpenFor: 5 * time.Second, CallTimeout: time.Second, Probe: func(context.Context) error { return nil },
+		}})
 		e := worker.New(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			calls = append(calls, time.Since(start))
 			return fails(wrongPassword())
-		}}, &ledger{}, gate, worker.Options{Channel: models.SMS, MaxAttempts: 100, CallTimeout: time.Second, Breaker: b})
+		}}, &ledger{}, r, worker.Options{Channel: models.SMS, MaxAttempts: 100, CallTimeout: time.Second})
 		ctx, end := context.WithCancel(t.Context())
 		var runs sync.WaitGroup
-		runs.Go(func() { b.Run(ctx) })
+		runs.Go(func() { r.Run(ctx) })
 		runs.Go(func() { _ = e.Handle(lifetime.New(ctx), record(), message.Progress{}, &lease{}) })
 		time.Sleep(20 * time.Minute)
 		mu.Lock()
@@ -177,13 +177,13 @@ func TestRefusedCredentialsWithoutBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const concurrency = 10
 		a := &account{start: time.Now(), version: "1"}
-		b, wait, stop := a.worker(t, 0, 50, concurrency)
+		r, wait, stop := a.worker(t, 0, 50, concurrency)
 		time.Sleep(30 * time.Minute)
 		got := a.tried()
 		if len(got) > concurrency+12 || len(got) < 8 {
 			t.Errorf("%d logins in half an hour: %v", len(got), got)
 		}
-		if s, _, _ := b.State(); s != worker.Closed {
+		if s, _, _ := r.Breaker(); s != route.Closed {
 			t.Errorf("the breaker is %v, though it is off", s)
 		}
 		a.rotate("2", true)
@@ -204,21 +204,21 @@ func TestReasonTellsTheNextTry(t *testing.T) {
 		start := time.Now()
 		var mu sync.Mutex
 		var told []string
-		b := worker.NewBreaker(worker.BreakerOptions{
-			Gate: worker.NewGate(1), Failures: 1, OpenFor: 5 * time.Second, CallTimeout: time.Second,
+		r := route.New(route.Options{Concurrency: 1, Breaker: route.Breaker{
+			Failures: 1, OpenFor: 5 * time.Second, CallTimeout: time.Second,
 			Probe: func(context.Context) error { return wrongPassword() },
-			OnChange: func(s worker.BreakerState, reason string) {
+			OnChange: func(s route.BreakerState, reason string) {
 				mu.Lock()
 				defer mu.Unlock()
 				told = append(told, s.String()+": "+reason)
 			},
-		})
+		}})
 		e := worker.New(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
 			return fails(wrongPassword())
-		}}, &ledger{}, worker.NewGate(1), worker.Options{Channel: models.SMS, MaxAttempts: 2, CallTimeout: time.Second, Breaker: b})
+		}}, &ledger{}, r, worker.Options{Channel: models.SMS, MaxAttempts: 2, CallTimeout: time.Second})
 		ctx, end := context.WithCancel(t.Context())
 		var runs sync.WaitGroup
-		runs.Go(func() { b.Run(ctx) })
+		runs.Go(func() { r.Run(ctx) })
 		runs.Go(func() { _ = e.Handle(lifetime.New(ctx), record(), message.Progress{}, &lease{}) })
 		time.Sleep(16 * time.Second)
 		mu.Lock()

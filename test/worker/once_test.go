@@ -37,29 +37,29 @@ func TestStopAtMostOnce(t *testing.T) {
 	}{
 		{
 			"no commit has passed it", leftBehind,
-			func(b *bench) { b.gate.Hold(time.Now().Add(hour)) }, nil, true,
+			func(b *bench) { b.route.Pause(time.Now().Add(hour)) }, nil, true,
 			[]string{"queued 0"},
 		},
 		{
 			"passed before its first attempt", began,
-			func(b *bench) { b.gate.Hold(time.Now().Add(hour)) }, nil, false,
+			func(b *bench) { b.route.Pause(time.Now().Add(hour)) }, nil, false,
 			[]string{"queued 0", "dlq transient 1", "failed 0"},
 		},
 		{
 			"called within the grace", began,
-			func(b *bench) { b.gate.Hold(time.Now().Add(time.Minute + time.Second/2)) }, nil,
+			func(b *bench) { b.route.Pause(time.Now().Add(time.Minute + time.Second/2)) }, nil,
 			false,
 			[]string{"queued 0", "attempt 1", "sent 1"},
 		},
 		{
 			"waits for its second attempt", leftBehind, nil,
-			func(b *bench) { b.gate.Hold(time.Now().Add(hour)) },
+			func(b *bench) { b.route.Pause(time.Now().Add(hour)) },
 			false,
 			[]string{"queued 0", "attempt 1", "retry 1", "dlq transient 1", "failed 1"},
 		},
 		{
 			"second attempt within the grace", leftBehind, nil,
-			func(b *bench) { b.gate.Hold(time.Now().Add(time.Minute + time.Second/2)) },
+			func(b *bench) { b.route.Pause(time.Now().Add(time.Minute + time.Second/2)) },
 			false,
 			[]string{"queued 0", "attempt 1", "retry 1", "attempt 2", "sent 2"},
 		},
@@ -92,7 +92,7 @@ func TestStopAtMostOnce(t *testing.T) {
 					t.Errorf("Handle = %v, want an error: %v", err, tt.wantErr)
 				}
 				b.want(t, tt.want...)
-				if n := b.gate.InFlight(); n != 0 {
+				if n := b.route.InFlight(); n != 0 {
 					t.Errorf("%d slots taken at the end, want 0", n)
 				}
 			})
@@ -128,7 +128,7 @@ func TestStopCallsNobodyAgain(t *testing.T) {
 		b = newBench(script{recipients: []string{"a", "b"}, send: func(_ context.Context, call common.Call) (models.ProviderResponse, error) {
 			calls[call.Recipients[0]]++
 			if call.Recipients[0] == 1 {
-				b.gate.Hold(time.Now().Add(time.Hour))
+				b.route.Pause(time.Now().Add(time.Hour))
 				return fails(transient())
 			}
 			return accepted()

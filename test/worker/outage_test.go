@@ -15,6 +15,7 @@ import (
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker"
+	"messaging-worker/internal/worker/route"
 )
 
 // provider is one whose outage a test sets. It is used in a bubble.
@@ -85,17 +86,17 @@ func outage(t *testing.T, p *provider, messages int, every time.Duration, failur
 	t.Helper()
 	const concurrency = 16
 	p.most = map[int]int{}
-	l, gate := &ledger{}, worker.NewGate(concurrency)
-	breaker := worker.NewBreaker(worker.BreakerOptions{
-		Gate: gate, Failures: failures, OpenFor: 5 * time.Second, CallTimeout: 30 * time.Second, Probe: p.probe,
-	})
-	o := worker.Options{Channel: models.SMS, MaxAttempts: 3, Breaker: breaker}
+	l := &ledger{}
+	r := route.New(route.Options{Concurrency: concurrency, Breaker: route.Breaker{
+		Failures: failures, OpenFor: 5 * time.Second, CallTimeout: 30 * time.Second, Probe: p.probe,
+	}})
+	o := worker.Options{Channel: models.SMS, MaxAttempts: 3}
 	o.Backoff = worker.Backoff{Base: 10 * time.Second, Max: 2 * time.Minute}
 	o.CallTimeout, o.RetryAfterMax = 30*time.Second, 10*time.Minute
-	e := worker.New(script{recipients: []string{"a"}, send: p.send}, l, gate, o)
+	e := worker.New(script{recipients: []string{"a"}, send: p.send}, l, r, o)
 	ctx, stop := context.WithCancel(t.Context())
 	var running, wg sync.WaitGroup
-	running.Go(func() { breaker.Run(ctx) })
+	running.Go(func() { r.Run(ctx) })
 	for range messages {
 		wg.Go(func() {
 			if err := e.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{}); err != nil {
@@ -105,7 +106,7 @@ func outage(t *testing.T, p *provider, messages int, every time.Duration, failur
 		time.Sleep(every)
 	}
 	wg.Wait()
-	if s, _, reason := breaker.State(); s == worker.Closed && reason != "" {
+	if s, _, reason := r.Breaker(); s == route.Closed && reason != "" {
 		t.Errorf("closed, and the reason is %q", reason)
 	}
 	stop()
@@ -179,9 +180,8 @@ func TestSlowProbeHoldsUpNothingButTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		down := func() bool { return time.Since(start) < 3*time.Second }
-		gate := worker.NewGate(8)
-		b := worker.NewBreaker(worker.BreakerOptions{
-			Gate: gate, Failures: 1, OpenFor: 5 * time.Second, CallTimeout: time.Minute,
+		r := route.New(route.Options{Concurrency: 8, Breaker: route.Breaker{
+			Failures: 1, OpenFor: 5 * time.Second, CallTimeout: time.Minute,
 			Probe: func(ctx context.Context) error {
 				if down() {
 					<-ctx.Done()
@@ -189,11 +189,11 @@ func TestSlowProbeHoldsUpNothingButTheEnd(t *testing.T) {
 				}
 				return ctx.Err()
 			},
-		})
+		}})
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan time.Duration, 1)
 		go func() {
-			b.Run(ctx)
+			r.Run(ctx)
 			ended <- time.Since(start)
 		}()
 		e := worker.New(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
@@ -203,7 +203,7 @@ func TestSlowProbeHoldsUpNothingButTheEnd(t *testing.T) {
 				return fails(f)
 			}
 			return accepted()
-		}}, &ledger{}, gate, worker.Options{Channel: models.SMS, MaxAttempts: 3, CallTimeout: time.Minute, Breaker: b})
+		}}, &ledger{}, r, worker.Options{Channel: models.SMS, MaxAttempts: 3, CallTimeout: time.Minute})
 		if err := e.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{}); err != nil {
 			t.Error(err)
 		}
@@ -237,16 +237,15 @@ func TestBreakerOpensAgain(t *testing.T) {
 		start := time.Now()
 		var calls []time.Duration
 		var mu sync.Mutex
-		gate := worker.NewGate(8)
 		var states []string
-		b := worker.NewBreaker(worker.BreakerOptions{
-			Gate: gate, Failures: 2, OpenFor: 5 * time.Second, CallTimeout: time.Second,
+		r := route.New(route.Options{Concurrency: 8, Breaker: route.Breaker{
+			Failures: 2, OpenFor: 5 * time.Second, CallTimeout: time.Second,
 			Probe:    func(context.Context) error { return nil }, // it answers, and takes no message
-			OnChange: func(s worker.BreakerState, reason string) { states = append(states, s.String()+" "+reason) },
-		})
+			OnChange: func(s route.BreakerState, reason string) { states = append(states, s.String()+" "+reason) },
+		}})
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
-		go b.Run(ctx)
+		go r.Run(ctx)
 		e := worker.New(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -257,7 +256,7 @@ func TestBreakerOpensAgain(t *testing.T) {
 			f := transient()
 			f.Unreachable = true
 			return fails(f)
-		}}, &ledger{}, gate, worker.Options{Channel: models.SMS, MaxAttempts: 100, Backoff: worker.Backoff{}, CallTimeout: time.Second, Breaker: b})
+		}}, &ledger{}, r, worker.Options{Channel: models.SMS, MaxAttempts: 100, Backoff: worker.Backoff{}, CallTimeout: time.Second})
 		if err := e.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{}); err != nil {
 			t.Fatal(err)
 		}
@@ -285,24 +284,23 @@ func TestOneFailureOpensTheBreakerForOneAttempt(t *testing.T) {
 		doubtful    []int // of recipients 0 and 1; nil: both
 		toDLQ       bool
 		maxAttempts int
-		want        worker.BreakerState
+		want        route.BreakerState
 	}{
-		{"one attempt is left", false, nil, true, 2, worker.Open},
-		{"two are left", false, nil, true, 3, worker.Closed},
-		{"in doubt, and repeated", true, nil, false, 2, worker.Open},
-		{"in doubt, and given up", true, nil, true, 2, worker.Closed},
-		{"one in doubt and given up, one repeated", true, []int{0}, true, 2, worker.Open},
-		{"each in doubt and given up", true, []int{0, 1}, true, 2, worker.Closed},
+		{"one attempt is left", false, nil, true, 2, route.Open},
+		{"two are left", false, nil, true, 3, route.Closed},
+		{"in doubt, and repeated", true, nil, false, 2, route.Open},
+		{"in doubt, and given up", true, nil, true, 2, route.Closed},
+		{"one in doubt and given up, one repeated", true, []int{0}, true, 2, route.Open},
+		{"each in doubt and given up", true, []int{0, 1}, true, 2, route.Closed},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				gate := worker.NewGate(8)
-				b := worker.NewBreaker(worker.BreakerOptions{
-					Gate: gate, Failures: 5, OpenFor: 5 * time.Second, CallTimeout: time.Second,
+				r := route.New(route.Options{Concurrency: 8, Breaker: route.Breaker{
+					Failures: 5, OpenFor: 5 * time.Second, CallTimeout: time.Second,
 					Probe: func(context.Context) error { return nil },
-				})
+				}})
 				e := worker.New(script{recipients: []string{"a", "b"}, units: [][]int{{0, 1}}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
 					f := transient()
 					f.Unreachable, f.Ambiguous, f.Doubtful, f.RetryAfter = true, tt.ambiguous, tt.doubtful, time.Hour
@@ -310,14 +308,14 @@ func TestOneFailureOpensTheBreakerForOneAttempt(t *testing.T) {
 						f.Open = []int{0, 1}
 					}
 					return fails(f)
-				}}, &ledger{}, gate, worker.Options{
-					Channel: models.SMS, MaxAttempts: tt.maxAttempts, RetryAfterMax: time.Hour, CallTimeout: time.Second, AmbiguousToDLQ: tt.toDLQ, Breaker: b,
+				}}, &ledger{}, r, worker.Options{
+					Channel: models.SMS, MaxAttempts: tt.maxAttempts, RetryAfterMax: time.Hour, CallTimeout: time.Second, AmbiguousToDLQ: tt.toDLQ,
 				})
 				ctx, stop := context.WithCancel(t.Context())
 				var wg sync.WaitGroup
 				wg.Go(func() { _ = e.Handle(lifetime.New(ctx), record(), message.Progress{}, &lease{}) })
 				synctest.Wait() // it backs off, or has ended
-				if s, _, _ := b.State(); s != tt.want {
+				if s, _, _ := r.Breaker(); s != tt.want {
 					t.Errorf("the breaker is %v, want %v", s, tt.want)
 				}
 				stop()
@@ -333,34 +331,33 @@ func TestBreakerWithoutTraffic(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		gate := worker.NewGate(8)
 		var states []string
-		b := worker.NewBreaker(worker.BreakerOptions{
-			Gate: gate, Failures: 1, OpenFor: 5 * time.Second, CallTimeout: time.Second,
+		r := route.New(route.Options{Concurrency: 8, Breaker: route.Breaker{
+			Failures: 1, OpenFor: 5 * time.Second, CallTimeout: time.Second,
 			Probe: func(context.Context) error {
 				if time.Since(start) == 15*time.Second {
 					return errors.New("http 503")
 				}
 				return nil
 			},
-			OnChange: func(s worker.BreakerState, _ string) {
+			OnChange: func(s route.BreakerState, _ string) {
 				states = append(states, fmt.Sprint(time.Since(start), " ", s))
 			},
-		})
+		}})
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
-		go b.Run(ctx)
+		go r.Run(ctx)
 		e := worker.New(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
 			f := transient()
 			f.Unreachable = true
 			f.RetryAfter = time.Hour // the jitter of a backoff may be short
 			return fails(f)
-		}}, &ledger{}, gate, worker.Options{Channel: models.SMS, MaxAttempts: 2, RetryAfterMax: time.Hour, CallTimeout: time.Second, Breaker: b})
+		}}, &ledger{}, r, worker.Options{Channel: models.SMS, MaxAttempts: 2, RetryAfterMax: time.Hour, CallTimeout: time.Second})
 		handled, end := context.WithCancel(t.Context())
 		go func() { _ = e.Handle(lifetime.New(handled), record(), message.Progress{}, &lease{}) }()
 		defer end()
 		time.Sleep(time.Minute)
-		b.State() // after the last OnChange, for the race detector
+		r.Breaker() // after the last OnChange, for the race detector
 		want := []string{"0s open", "0s half open", "15s open", "20s half open", "35s closed"}
 		if !slices.Equal(states, want) {
 			t.Errorf("states %q, want %q", states, want)
@@ -373,13 +370,12 @@ func TestBreakerWithoutTraffic(t *testing.T) {
 func TestStaleFailureOpensNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		gate := worker.NewGate(8)
-		b := worker.NewBreaker(worker.BreakerOptions{
-			Gate: gate, Failures: 1, OpenFor: 5 * time.Second, CallTimeout: time.Second, Probe: func(context.Context) error { return nil },
-		})
+		r := route.New(route.Options{Concurrency: 8, Breaker: route.Breaker{
+			Failures: 1, OpenFor: 5 * time.Second, CallTimeout: time.Second, Probe: func(context.Context) error { return nil },
+		}})
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
-		go b.Run(ctx)
+		go r.Run(ctx)
 		unreachable := func() (models.ProviderResponse, error) {
 			f := transient()
 			f.Unreachable = true
@@ -402,10 +398,10 @@ func TestStaleFailureOpensNothing(t *testing.T) {
 			}
 			return accepted()
 		}}
-		o := worker.Options{Channel: models.SMS, MaxAttempts: 10, CallTimeout: time.Minute, Breaker: b}
+		o := worker.Options{Channel: models.SMS, MaxAttempts: 10, CallTimeout: time.Minute}
 		var wg sync.WaitGroup
 		for _, s := range []script{slow, quick} {
-			e := worker.New(s, &ledger{}, gate, o)
+			e := worker.New(s, &ledger{}, r, o)
 			wg.Go(func() {
 				if err := e.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{}); err != nil {
 					t.Error(err)
@@ -414,7 +410,7 @@ func TestStaleFailureOpensNothing(t *testing.T) {
 			synctest.Wait()
 		}
 		wg.Wait()
-		if s, since, _ := b.State(); s != worker.HalfOpen || time.Since(since) < time.Second {
+		if s, since, _ := r.Breaker(); s != route.HalfOpen || time.Since(since) < time.Second {
 			t.Errorf("%v since %v, want half open since before the slow call ended", s, time.Since(since))
 		}
 	})
@@ -441,9 +437,9 @@ func TestExpiry(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
 				b := newBench(aged{script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) { return accepted() }}, start.Add(-tt.age)}, 1)
-				b.engine = worker.New(b.channel, b.ledger, b.gate, worker.Options{Channel: models.SMS, MaxAttempts: 3, MaxAge: time.Minute, CallTimeout: time.Second})
+				b.engine = worker.New(b.channel, b.ledger, b.route, worker.Options{Channel: models.SMS, MaxAttempts: 3, MaxAge: time.Minute, CallTimeout: time.Second})
 				if tt.down {
-					b.gate.Limit(0)
+					b.route.Pause(time.Now().Add(time.Hour))
 				}
 				b.handle(t)
 				b.want(t, tt.entries)
@@ -468,7 +464,7 @@ func TestRetryBeyondExpiry(t *testing.T) {
 			f.RetryAfter = 2 * time.Minute
 			return fails(f)
 		}}, start}, 1)
-		b.engine = worker.New(b.channel, b.ledger, b.gate, worker.Options{
+		b.engine = worker.New(b.channel, b.ledger, b.route, worker.Options{
 			Channel: models.SMS, MaxAttempts: 3, MaxAge: time.Minute, CallTimeout: time.Second, RetryAfterMax: time.Hour,
 		})
 		b.handle(t)
@@ -508,9 +504,9 @@ func TestExpiryBeforeThePublishedCall(t *testing.T) {
 					return tt.answer()
 				}}, start}, 1)
 				b.delay = delay
-				b.engine = worker.New(b.channel, b.ledger, b.gate, worker.Options{Channel: models.SMS, MaxAttempts: 3, MaxAge: time.Minute, CallTimeout: 2 * time.Hour})
+				b.engine = worker.New(b.channel, b.ledger, b.route, worker.Options{Channel: models.SMS, MaxAttempts: 3, MaxAge: time.Minute, CallTimeout: 2 * time.Hour})
 				if tt.pause > 0 {
-					time.AfterFunc(tt.pause, func() { b.gate.Limit(0) })
+					time.AfterFunc(tt.pause, func() { b.route.Pause(time.Now().Add(time.Hour)) })
 				}
 				b.handle(t)
 				b.want(t, tt.entries)
@@ -548,28 +544,28 @@ func TestRates(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name    string
-		pace    worker.PaceOptions
+		rates   route.Rates
 		share   float64
 		senders int
 		want    int // calls within ten seconds
 	}{
-		{"none", worker.PaceOptions{}, 0, 1, 240},
-		{"process", worker.PaceOptions{Provider: 10}, 0, 2, 110},
-		{"sender", worker.PaceOptions{Sender: 10}, 0, 2, 220},
-		{"group, all of it", worker.PaceOptions{Group: 10}, 1, 1, 100},
-		{"group, a part", worker.PaceOptions{Group: 10}, 0.3, 1, 30},
-		{"group, nothing yet", worker.PaceOptions{Group: 10}, 0, 1, 0},
-		{"the least wins", worker.PaceOptions{Provider: 10, Group: 5}, 1, 1, 50},
+		{"none", route.Rates{}, 0, 1, 240},
+		{"process", route.Rates{Provider: 10}, 0, 2, 110},
+		{"sender", route.Rates{Sender: 10}, 0, 2, 220},
+		{"group, all of it", route.Rates{Group: 10}, 1, 1, 100},
+		{"group, a part", route.Rates{Group: 10}, 0.3, 1, 30},
+		{"group, nothing yet", route.Rates{Group: 10}, 0, 1, 0},
+		{"the least wins", route.Rates{Provider: 10, Group: 5}, 1, 1, 50},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				pace := worker.NewPace(tt.pace)
-				pace.Share(tt.share)
+				r := route.New(route.Options{Concurrency: 5, Rates: tt.rates})
+				r.Share(tt.share)
 				var mu sync.Mutex
 				calls := 0
-				gate, l := worker.NewGate(5), &ledger{}
+				l := &ledger{}
 				ctx, stop := context.WithCancelCause(t.Context())
 				var wg sync.WaitGroup
 				// Above some 255 goroutines in one bubble the race detector's own
@@ -580,7 +576,7 @@ func TestRates(t *testing.T) {
 						defer mu.Unlock()
 						calls++
 						return accepted()
-					}}, fmt.Sprint("sender ", i%tt.senders)}, l, gate, worker.Options{Channel: models.SMS, MaxAttempts: 3, CallTimeout: time.Second, Pace: pace})
+					}}, fmt.Sprint("sender ", i%tt.senders)}, l, r, worker.Options{Channel: models.SMS, MaxAttempts: 3, CallTimeout: time.Second})
 					wg.Go(func() { _ = e.Handle(lifetime.New(ctx), record(), message.Progress{}, &lease{}) })
 				}
 				time.Sleep(10*time.Second + time.Millisecond)
@@ -594,41 +590,6 @@ func TestRates(t *testing.T) {
 			})
 		})
 	}
-}
-
-// A share that is lowered holds for those who wait already.
-func TestShareIsLowered(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		pace := worker.NewPace(worker.PaceOptions{Group: 100})
-		pace.Share(1)
-		ctx, stop := context.WithCancel(t.Context())
-		var wg sync.WaitGroup
-		var mu sync.Mutex
-		calls := 0
-		for range 1000 {
-			wg.Go(func() {
-				if pace.Call(ctx) == nil {
-					mu.Lock()
-					calls++
-					mu.Unlock()
-				}
-			})
-		}
-		time.Sleep(time.Second + time.Millisecond)
-		pace.Share(0.1)
-		mu.Lock()
-		before := calls
-		mu.Unlock()
-		time.Sleep(time.Second)
-		mu.Lock()
-		if after := calls - before; before < 95 || before > 105 || after < 9 || after > 11 {
-			t.Errorf("%d calls in a second of the whole rate and %d in one of a tenth, want 100 and 10", before, after)
-		}
-		mu.Unlock()
-		stop()
-		wg.Wait()
-	})
 }
 
 // from is a channel whose messages have one sender.
@@ -646,13 +607,12 @@ func TestBreakerWithoutPause(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := &provider{downUntil: time.Now().Add(10 * time.Second), latency: time.Millisecond, most: map[int]int{}}
-		gate := worker.NewGate(4)
-		b := worker.NewBreaker(worker.BreakerOptions{Gate: gate, Failures: 1, CallTimeout: time.Second, Probe: p.probe})
+		r := route.New(route.Options{Concurrency: 4, Breaker: route.Breaker{Failures: 1, CallTimeout: time.Second, Probe: p.probe}})
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
-		go b.Run(ctx)
-		e := worker.New(script{recipients: []string{"a"}, send: p.send}, &ledger{}, gate, worker.Options{
-			Channel: models.SMS, MaxAttempts: 3, CallTimeout: time.Second, Breaker: b,
+		go r.Run(ctx)
+		e := worker.New(script{recipients: []string{"a"}, send: p.send}, &ledger{}, r, worker.Options{
+			Channel: models.SMS, MaxAttempts: 3, CallTimeout: time.Second,
 		})
 		if err := e.Handle(lifetime.New(ctx), record(), message.Progress{}, &lease{}); err != nil {
 			t.Errorf("Handle = %v", err)
@@ -663,7 +623,7 @@ func TestBreakerWithoutPause(t *testing.T) {
 		if len(p.sent) != 1 || p.probes > 300 {
 			t.Errorf("%d sent after %d probes", len(p.sent), p.probes)
 		}
-		if s, _, _ := b.State(); s != worker.Closed {
+		if s, _, _ := r.Breaker(); s != route.Closed {
 			t.Errorf("the breaker is %v", s)
 		}
 	})
@@ -690,13 +650,13 @@ func TestRateAfterDoubt(t *testing.T) {
 		}
 		var mu sync.Mutex
 		var starts []time.Time
-		gate := worker.NewGate(100)
+		r := route.New(route.Options{Concurrency: 100, Rates: route.Rates{Provider: 10}})
 		e := worker.New(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			starts = append(starts, time.Now())
 			return accepted()
-		}}, &ledger{}, gate, worker.Options{Channel: models.SMS, MaxAttempts: 1, CallTimeout: time.Second, Pace: worker.NewPace(worker.PaceOptions{Provider: 10})})
+		}}, &ledger{}, r, worker.Options{Channel: models.SMS, MaxAttempts: 1, CallTimeout: time.Second})
 		var wg sync.WaitGroup
 		for range 100 {
 			// The attempt is published while all is certain; the doubt comes
@@ -732,18 +692,20 @@ func TestSenderRateAfterAPause(t *testing.T) {
 	const concurrency, rate, pause = 48, 2, 25 * time.Second
 	tests := []struct {
 		name  string
-		pause func(*worker.Gate)
+		pause func(*testing.T, *route.Route)
 		most  int // in one second
 	}{
-		{"breaker", func(g *worker.Gate) { g.Limit(0); time.AfterFunc(pause, func() { g.Limit(concurrency) }) }, 2 * rate},
-		{"throttle", func(g *worker.Gate) { g.Hold(time.Now().Add(pause)) }, 2 * rate},
-		{"calls that hang", func(g *worker.Gate) {
-			for range concurrency {
-				if g.Ahead(t.Context(), 1) == nil {
-					ticket, _ := g.Slot(t.Context())
-					time.AfterFunc(pause, func() { g.Release(ticket) })
-				}
-			}
+		{"breaker", func(t *testing.T, r *route.Route) {
+			t.Helper()
+			a := &route.Attempt{Lease: &lease{}, Message: from{sender: "another"}}
+			_ = r.Admit(t.Context(), a, 1, nil)
+			call, _ := r.Start(t.Context(), a, nil)
+			r.End(call, route.Outcome{Failure: &common.Failure{Class: models.FailureTransient, Unreachable: true, Err: errors.New("http 503")}})
+		}, 2 * rate},
+		{"throttle", func(_ *testing.T, r *route.Route) { r.Pause(time.Now().Add(pause)) }, 2 * rate},
+		{"calls that hang", func(t *testing.T, r *route.Route) {
+			t.Helper()
+			time.AfterFunc(pause, occupy(t, r, concurrency))
 		}, 2*rate + concurrency/4},
 	}
 	for _, tt := range tests {
@@ -752,14 +714,26 @@ func TestSenderRateAfterAPause(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var mu sync.Mutex
 				var starts []time.Time
-				gate := worker.NewGate(concurrency)
+				start := time.Now()
+				r := route.New(route.Options{Concurrency: concurrency, Rates: route.Rates{Sender: rate}, Breaker: route.Breaker{
+					Failures: 1, OpenFor: pause, CallTimeout: time.Second,
+					Probe: func(context.Context) error {
+						if time.Since(start) < pause {
+							return errors.New("http 503")
+						}
+						return nil
+					},
+				}})
+				ctx, end := context.WithCancel(t.Context())
+				var run sync.WaitGroup
+				run.Go(func() { r.Run(ctx) })
 				e := worker.New(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
 					mu.Lock()
 					defer mu.Unlock()
 					starts = append(starts, time.Now())
 					return accepted()
-				}}, &ledger{}, gate, worker.Options{Channel: models.SMS, MaxAttempts: 1, CallTimeout: time.Second, Pace: worker.NewPace(worker.PaceOptions{Sender: rate})})
-				tt.pause(gate)
+				}}, &ledger{}, r, worker.Options{Channel: models.SMS, MaxAttempts: 1, CallTimeout: time.Second})
+				tt.pause(t, r)
 				var wg sync.WaitGroup
 				for range 60 {
 					wg.Go(func() {
@@ -770,6 +744,8 @@ func TestSenderRateAfterAPause(t *testing.T) {
 				}
 				wg.Wait()
 				most := busiest(starts)
+				end()
+				run.Wait()
 				if len(starts) != 60 || most > tt.most+1 { // both ends of the second
 					t.Errorf("%d calls, %d of them in one second, want at most %d", len(starts), most, tt.most+1)
 				}

@@ -18,6 +18,7 @@ import (
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker"
+	"messaging-worker/internal/worker/route"
 )
 
 // The outcomes of a recipient's calls, one letter an attempt: A accepted, R
@@ -120,7 +121,7 @@ func (x *mixture) run(t *testing.T, progress message.Progress) *ledger {
 		o.MaxAge = time.Minute
 	}
 	x.made = map[int]map[int]told{}
-	if err := worker.New(x, l, worker.NewGate(4), o).Handle(lifetime.New(t.Context()), record(), progress, &lease{}); err != nil {
+	if err := worker.New(x, l, route.New(route.Options{Concurrency: 4}), o).Handle(lifetime.New(t.Context()), record(), progress, &lease{}); err != nil {
 		t.Fatal(err)
 	}
 	return l

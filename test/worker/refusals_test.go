@@ -15,6 +15,7 @@ import (
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker"
+	"messaging-worker/internal/worker/route"
 )
 
 // blocked is a refusal for good that nothing explains.
@@ -32,8 +33,7 @@ func unknownUser() *common.Failure { return common.Permanent(errors.New("smtp 55
 type refusing struct {
 	*ledger
 
-	gate    *worker.Gate
-	breaker *worker.Breaker
+	route   *route.Route
 	options worker.Options
 	probe   func() error // nil: all is well
 
@@ -44,19 +44,19 @@ type refusing struct {
 
 func newRefusing(t *testing.T, concurrency, refusals int) *refusing {
 	t.Helper()
-	w := &refusing{ledger: &ledger{}, gate: worker.NewGate(concurrency)}
-	w.breaker = worker.NewBreaker(worker.BreakerOptions{
-		Gate: w.gate, Failures: 5, Refusals: refusals, OpenFor: 5 * time.Second, CallTimeout: 30 * time.Second,
+	w := &refusing{ledger: &ledger{}}
+	w.route = route.New(route.Options{Concurrency: concurrency, Breaker: route.Breaker{
+		Failures: 5, Refusals: refusals, OpenFor: 5 * time.Second, CallTimeout: 30 * time.Second,
 		Probe: func(context.Context) error {
 			if w.probe == nil {
 				return nil
 			}
 			return w.probe()
 		},
-	})
+	}})
 	w.options = worker.Options{
 		Channel: models.SMS, MaxAttempts: 3, Backoff: worker.Backoff{Base: 10 * time.Second, Max: time.Minute},
-		CallTimeout: 30 * time.Second, RetryAfterMax: time.Minute, Breaker: w.breaker,
+		CallTimeout: 30 * time.Second, RetryAfterMax: time.Minute,
 	}
 	return w
 }
@@ -66,7 +66,7 @@ func (w *refusing) start(t *testing.T) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var run sync.WaitGroup
-	run.Go(func() { w.breaker.Run(ctx) })
+	run.Go(func() { w.route.Run(ctx) })
 	return func() { cancel(); run.Wait() }
 }
 
@@ -81,7 +81,7 @@ func (w *refusing) give(ctx context.Context, c *lease, answer func() *common.Fai
 			return models.ProviderResponse{Status: models.StatusRejected, Code: 400}, f
 		}
 		return accepted()
-	}}, w.ledger, w.gate, w.options)
+	}}, w.ledger, w.route, w.options)
 	w.runs.Go(func() { _ = e.Handle(lifetime.New(ctx), record(), message.Progress{}, c) })
 }
 
@@ -129,19 +129,19 @@ func TestBlockedAccountCostsFewMessages(t *testing.T) {
 					if most := 10 + concurrency + int(lasts/(5*time.Second)) + 2; calls > most {
 						t.Errorf("%d calls in ten minutes, want at most %d", calls, most)
 					}
-					s, _, reason := w.breaker.State()
-					if s == worker.Closed || !strings.Contains(reason, "http 400 (Twilio 99999)") {
+					s, _, reason := w.route.Breaker()
+					if s == route.Closed || !strings.Contains(reason, "http 400 (Twilio 99999)") {
 						t.Errorf("the breaker is %v for %q, want a reason that names the answer", s, reason)
 					}
 					w.runs.Wait()
 					for time.Since(start) < lasts+2*time.Minute {
-						if s, _, _ = w.breaker.State(); s == worker.Closed {
+						if s, _, _ = w.route.Breaker(); s == route.Closed {
 							break
 						}
 						time.Sleep(time.Second)
 					}
 					after, _ := w.counts()
-					if sent := strings.Count(w.String(), "sent"); s != worker.Closed || after != letters || sent != messages-letters {
+					if sent := strings.Count(w.String(), "sent"); s != route.Closed || after != letters || sent != messages-letters {
 						t.Errorf("afterwards the breaker is %v, %d dead letters, %d sent", s, after, sent)
 					}
 					stop()
@@ -218,7 +218,7 @@ func TestRowOfRefusals(t *testing.T) {
 					}
 				}
 				letters, _ := w.counts()
-				if s, _, _ := w.breaker.State(); (s == worker.Open) != tt.pauses || tt.pauses && letters > 3 || !tt.pauses && letters < 30 {
+				if s, _, _ := w.route.Breaker(); (s == route.Open) != tt.pauses || tt.pauses && letters > 3 || !tt.pauses && letters < 30 {
 					t.Errorf("the breaker is %v after %d dead letters, want paused %v", s, letters, tt.pauses)
 				}
 				end()
@@ -247,7 +247,7 @@ func TestRefusalsThatStand(t *testing.T) {
 				}
 				w.runs.Wait()
 				letters, calls := w.counts()
-				if s, _, _ := w.breaker.State(); s != worker.Closed || letters != 100 || calls != 100 {
+				if s, _, _ := w.route.Breaker(); s != route.Closed || letters != 100 || calls != 100 {
 					t.Errorf("the breaker is %v after %d calls and %d dead letters", s, calls, letters)
 				}
 				stop()
@@ -384,8 +384,8 @@ func TestSpentQuotaCostsNoMessage(t *testing.T) {
 						})
 					}
 					time.Sleep(lasts - time.Second)
-					s, _, reason := w.breaker.State()
-					if s == worker.Closed || !strings.Contains(reason, "quota") {
+					s, _, reason := w.route.Breaker()
+					if s == route.Closed || !strings.Contains(reason, "quota") {
 						t.Errorf("the breaker is %v for %q, want a reason that names the answer", s, reason)
 					}
 					w.runs.Wait()

@@ -176,8 +176,8 @@ func TestNoCallInDoubt(t *testing.T) {
 			}
 			return nil
 		}})
-		if !errors.Is(err, lost) || b.gate.InFlight() != 0 {
-			t.Errorf("Handle = %v with %d slots taken, want that the partition is lost and none", err, b.gate.InFlight())
+		if !errors.Is(err, lost) || b.route.InFlight() != 0 {
+			t.Errorf("Handle = %v with %d slots taken, want that the partition is lost and none", err, b.route.InFlight())
 		}
 	})
 }
@@ -197,7 +197,7 @@ func TestOnlyTheDoubtfulAreGivenUp(t *testing.T) {
 			f.Ambiguous, f.Open, f.Doubtful = true, []int{0, 1, 2}, []int{0, 2}
 			return fails(f)
 		}}, 1)
-		b.engine = worker.New(b.channel, b.ledger, b.gate, worker.Options{
+		b.engine = worker.New(b.channel, b.ledger, b.route, worker.Options{
 			Channel: models.SMS, MaxAttempts: 3, CallTimeout: time.Second, AmbiguousToDLQ: true,
 		})
 		b.handle(t)

@@ -1,4 +1,4 @@
-package worker
+package route
 
 import "time"
 
@@ -24,12 +24,12 @@ func (f *forecast) expect(now time.Time) (due int64) {
 	return due
 }
 
-// never notes that an expected call was not made.
-func (f *forecast) never(due int64) { f.buckets[due%forecasts]-- }
+// withdraw notes that an expected call was not made.
+func (f *forecast) withdraw(due int64) { f.buckets[due%forecasts]-- }
 
 // ended notes that an expected call has ended after that time.
 func (f *forecast) ended(due int64, length time.Duration) {
-	f.never(due)
+	f.withdraw(due)
 	// Up and down by the same share: the value where as many calls are longer
 	// as are shorter. A few calls that hang do not move it.
 	step := max(f.typical/16, 10*time.Microsecond)
@@ -68,17 +68,17 @@ type tally struct {
 const bucketLength = lookAhead / 4
 
 func (r *tally) add(now time.Time) {
-	r.turn(now)
+	r.rotate(now)
 	r.counts[r.bucket%4]++
 }
 
 func (r *tally) recent(now time.Time) int {
-	r.turn(now)
+	r.rotate(now)
 	return r.counts[0] + r.counts[1] + r.counts[2] + r.counts[3]
 }
 
-// turn empties the buckets that time has passed over.
-func (r *tally) turn(now time.Time) {
+// rotate empties the buckets that time has passed over.
+func (r *tally) rotate(now time.Time) {
 	bucket := now.UnixNano() / int64(bucketLength)
 	if bucket-r.bucket >= 4 || bucket < r.bucket { // long ago, or the clock was set back
 		r.counts, r.bucket = [4]int{}, bucket

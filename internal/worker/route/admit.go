@@ -1,0 +1,198 @@
+package route
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Lease is the right to handle the record of a message. It is safe for
+// concurrent use.
+type Lease interface {
+	// Await returns nil while the record's partition is known to be assigned
+	// to this process, and waits where that is in doubt: a call that starts
+	// then might be made by two workers. Its error is the cause of ctx's end.
+	Await(ctx context.Context) error
+
+	// Yield runs a wait of the message during which nothing else is done for
+	// it, so that others can be worked on. It returns what wait does.
+	Yield(wait func() error) error
+}
+
+// Message tells whom a message is from and for.
+type Message interface {
+	Sender() string
+	Recipient(i int) string
+}
+
+// Attempt is a round of provider calls of one message. What is exported is set
+// before Admit, and does not change while the attempt is at work.
+type Attempt struct {
+	Lease   Lease
+	Message Message
+
+	// Refused says that the message's last call was refused as ours, which may
+	// have paused the route: others go first when it opens.
+	Refused bool
+
+	admitted int     // calls that were admitted and not started
+	sender   *sender // nil: no rate
+}
+
+// othersFirst is how long a message that was refused and kept lets others go
+// first when the route opens. Were it called first each time, its refusal would
+// pause the route again, and nobody else would ever be called.
+const othersFirst = 100 * time.Millisecond
+
+// errPaused means that an admission is to wait aside.
+var errPaused = errors.New("the provider is paused")
+
+// Admit waits until an attempt with that many calls to those recipients may be
+// published: the record is ours for certain, the rate of the sender lets it,
+// the provider finds us too fast for none of them, it is not paused, and so
+// many calls may be ahead. Each call is then started, or given up by Withdraw.
+// Where senders have a rate, one call is admitted, and the others when they are
+// started. The error is the cause of ctx's end.
+func (r *Route) Admit(ctx context.Context, a *Attempt, calls int, recipients []int) error {
+	if r.senderRate > 0 {
+		calls = 1
+	}
+	var w *waiter
+	for {
+		if err := r.mayAsk(ctx, a, recipients); err != nil {
+			return err
+		}
+		if w = r.askToAdmit(a, calls, w); w == nil {
+			return nil
+		}
+		if err := r.waitToAdmit(ctx, a, w); err != nil {
+			return err
+		}
+		// What held when it began to wait may not hold any more.
+		if r.throttledUntil(a, recipients).IsZero() && certain(a.Lease) {
+			return nil
+		}
+		r.Withdraw(a, calls)
+	}
+}
+
+// Withdraw gives up so many admitted calls of a, or as many as there are.
+func (r *Route) Withdraw(a *Attempt, calls int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	calls = min(calls, a.admitted)
+	a.admitted -= calls
+	r.ahead -= calls
+	if a.sender != nil {
+		a.sender.give(float64(calls))
+		r.nextOf(now, a.sender)
+	}
+	r.grant(now)
+}
+
+// mayAsk waits for what does not depend on other attempts.
+func (r *Route) mayAsk(ctx context.Context, a *Attempt, recipients []int) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if a.Refused {
+		if err := r.letOthersGo(ctx, a.Lease); err != nil {
+			return err
+		}
+	}
+	for {
+		until := r.throttledUntil(a, recipients)
+		if until.IsZero() {
+			return a.Lease.Await(ctx) //nolint:wrapcheck // the cause of ctx's end
+		}
+		if err := a.Lease.Yield(func() error { return sleep(ctx, time.Until(until)) }); err != nil {
+			return err //nolint:wrapcheck // the cause of ctx's end
+		}
+	}
+}
+
+// letOthersGo waits while the route is paused, and othersFirst more.
+func (r *Route) letOthersGo(ctx context.Context, l Lease) error {
+	for {
+		r.mu.Lock()
+		opened := r.opened
+		r.mu.Unlock()
+		if opened == nil {
+			return nil
+		}
+		err := l.Yield(func() error {
+			select {
+			case <-opened:
+				return sleep(ctx, othersFirst)
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		})
+		if err != nil {
+			return err //nolint:wrapcheck // the cause of ctx's end
+		}
+	}
+}
+
+// askToAdmit returns nil where the calls may be ahead at once, and else who
+// waits for that: w, which has done so before, or a new one.
+func (r *Route) askToAdmit(a *Attempt, calls int, w *waiter) *waiter {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	s := r.senderOf(a.Message, now)
+	a.sender = s
+	if w == nil {
+		if s.mayGo(now) && r.opened == nil && r.admits.head() == nil && r.mayAdmit(now, calls) {
+			r.admitted(now, a, calls)
+			return nil
+		}
+		w = r.newWaiter()
+		w.attempt, w.calls = a, calls
+	}
+	w.yields = r.opened != nil
+	if s.mayGo(now) {
+		if s != nil {
+			s.first = w
+		}
+		r.admits.join(w)
+	} else {
+		w.yields = true
+		s.waiting.join(w)
+		r.nextOf(now, s)
+	}
+	r.grant(now)
+	return w
+}
+
+// waitToAdmit waits until w is granted: aside while the route is paused, and
+// behind others of its sender.
+func (r *Route) waitToAdmit(ctx context.Context, a *Attempt, w *waiter) error {
+	r.mu.Lock()
+	yields := w.yields
+	r.mu.Unlock()
+	if !yields {
+		if err := r.wait(ctx, w); !errors.Is(err, errPaused) {
+			return err
+		}
+	}
+	return a.Lease.Yield(func() error { return r.wait(ctx, w) }) //nolint:wrapcheck // the cause of ctx's end
+}
+
+// certain reports whether the record is known to be ours now.
+func certain(l Lease) bool {
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	return l.Await(now) == nil
+}
+
+// sleep waits for d, or returns the cause of ctx's end.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,191 @@
+package route
+
+import (
+	"math"
+	"time"
+)
+
+// Rates are limits of provider calls started a second; zero means none.
+type Rates struct {
+	Provider float64 // of the process, one second's worth at once
+	Sender   float64 // of each sender, one second's worth at once
+	Group    float64 // of all workers of the consumer group together
+}
+
+// groupBurst is how much of its share a worker may start at once. The bursts
+// of all workers add up, so it is short.
+const groupBurst = 50 * time.Millisecond
+
+// limitRates sets the rates. The share of the group's is zero until Share is
+// called.
+func (r *Route) limitRates(o Rates) {
+	now := time.Now()
+	r.senderRate, r.groupRate, r.senders = o.Sender, o.Group, map[string]*sender{}
+	if o.Provider > 0 {
+		r.provider = newBucket(now, o.Provider)
+	}
+	if o.Group > 0 {
+		r.group = &bucket{at: now}
+	}
+}
+
+// Share sets this worker's part of the group's rate, 0 to 1: the part of the
+// request partitions that it owns. Who lowers it before a partition is given
+// up, and raises it when one was assigned, keeps the sum below the rate.
+func (r *Route) Share(part float64) {
+	if r.group == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	r.group.set(now, r.groupRate*part, groupBurst)
+	r.update(now)
+}
+
+// bucket is a token bucket. A nil bucket limits nothing.
+type bucket struct {
+	perSecond float64
+	burst     float64
+	tokens    float64   // at that time
+	at        time.Time // never set back
+}
+
+// newBucket makes a full bucket of one second's worth.
+func newBucket(now time.Time, perSecond float64) *bucket {
+	b := &bucket{at: now}
+	b.set(now, perSecond, time.Second)
+	b.tokens = b.burst
+	return b
+}
+
+// set changes the rate, and how much of it may start at once: at least one.
+func (b *bucket) set(now time.Time, perSecond float64, atOnce time.Duration) {
+	b.fill(now)
+	b.perSecond, b.burst = perSecond, max(1, math.Floor(perSecond*atOnce.Seconds()))
+	b.tokens = min(b.tokens, b.burst)
+}
+
+func (b *bucket) fill(now time.Time) {
+	if passed := now.Sub(b.at); passed > 0 {
+		b.tokens, b.at = min(b.burst, b.tokens+passed.Seconds()*b.perSecond), now
+	}
+}
+
+// never is the wait for a token of a bucket that gets none.
+const never = time.Duration(math.MaxInt64)
+
+// wait returns how long it takes until there is a token.
+func (b *bucket) wait(now time.Time) time.Duration {
+	if b == nil {
+		return 0
+	}
+	b.fill(now)
+	missing := 1 - b.tokens
+	switch {
+	case missing < 1e-9: // the error of adding up
+		return 0
+	case b.perSecond <= 0:
+		return never
+	}
+	return time.Duration(min(math.Ceil(missing/b.perSecond*float64(time.Second)), float64(never/2)))
+}
+
+// within returns how many tokens there are or will be in that time.
+func (b *bucket) within(now time.Time, d time.Duration) int {
+	if b == nil {
+		return math.MaxInt
+	}
+	b.fill(now)
+	return int(min(b.tokens+d.Seconds()*b.perSecond, math.MaxInt32))
+}
+
+func (b *bucket) take(n float64) {
+	if b != nil {
+		b.tokens -= n
+	}
+}
+
+// give gives tokens back.
+func (b *bucket) give(n float64) {
+	if b != nil {
+		b.tokens = min(b.burst, b.tokens+n)
+	}
+}
+
+// maxSenders bounds how many senders are remembered. An email may name any.
+const maxSenders = 10_000
+
+// sender is who has a rate of its own. Its attempts wait for that before they
+// are admitted, for it may take long. Only the first of them waits to be
+// admitted, and takes the token when it is: else all who had a token would
+// start together after a pause.
+type sender struct {
+	bucket
+
+	first   *waiter // in the queue of those to be admitted; nil for none
+	waiting queue   // behind it
+	timer   *time.Timer
+}
+
+// senderOf returns who m is from, or nil where senders have no rate. It is
+// called with r.mu held.
+func (r *Route) senderOf(m Message, now time.Time) *sender {
+	if r.senderRate <= 0 {
+		return nil
+	}
+	name := m.Sender()
+	s := r.senders[name]
+	if s == nil {
+		if len(r.senders) >= maxSenders {
+			r.forgetSenders(now)
+		}
+		s = &sender{bucket: *newBucket(now, r.senderRate)}
+		r.senders[name] = s
+	}
+	return s
+}
+
+// forgetSenders drops those that have been quiet long enough to have their
+// whole burst again: a new one would say the same. It is called with r.mu held.
+func (r *Route) forgetSenders(now time.Time) {
+	for name, s := range r.senders {
+		if s.fill(now); s.tokens >= s.burst && s.first == nil && s.waiting.head() == nil {
+			delete(r.senders, name)
+		}
+	}
+}
+
+// mayGo reports whether an attempt of the sender that comes now may wait to be
+// admitted. A nil sender has no rate.
+func (s *sender) mayGo(now time.Time) bool {
+	return s == nil || s.first == nil && s.waiting.head() == nil && s.wait(now) == 0
+}
+
+// nextOf has the sender's next attempt wait to be admitted, once the rate lets
+// it. It is called with r.mu held.
+func (r *Route) nextOf(now time.Time, s *sender) {
+	if s.first != nil || s.waiting.head() == nil {
+		return
+	}
+	if wait := s.wait(now); wait > 0 {
+		r.nextOfIn(wait, s)
+		return
+	}
+	s.first = s.waiting.pop()
+	r.admits.join(s.first)
+}
+
+func (r *Route) nextOfIn(wait time.Duration, s *sender) {
+	if s.timer != nil {
+		s.timer.Reset(wait)
+		return
+	}
+	s.timer = time.AfterFunc(wait, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		now := time.Now()
+		r.nextOf(now, s)
+		r.grant(now)
+	})
+}
