@@ -12,6 +12,7 @@ import (
 	"math"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -399,7 +400,7 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// Each alert is made to fire here, and the operator's page says what to do.
+// Each alert is made to fire here, and the documents say what to do.
 func TestEachAlertIsTestedAndExplained(t *testing.T) {
 	t.Parallel()
 	var tests strings.Builder
@@ -410,22 +411,37 @@ func TestEachAlertIsTestedAndExplained(t *testing.T) {
 		}
 		tests.Write(data)
 	}
-	page, err := os.ReadFile("../../docs/operations.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	pages := documents(t)
 	for name := range rules(t) {
 		if !strings.Contains(tests.String(), `"`+name+`"`) && !strings.Contains(tests.String(), `"`+name+" ") {
 			t.Errorf("no test causes %s", name)
 		}
-		if !strings.Contains(string(page), "| `"+name+"` | ") {
-			t.Errorf("docs/operations.md does not say what to do about %s", name)
+		if !strings.Contains(pages, "`"+name+"`") {
+			t.Errorf("no document says what to do about %s", name)
 		}
 	}
 }
 
+// documents returns the text of all pages for operators.
+func documents(t *testing.T) string {
+	t.Helper()
+	files, err := filepath.Glob("../../docs/*.md")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("documents %v: %v", files, err)
+	}
+	var all strings.Builder
+	for _, file := range files {
+		page, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(page)
+	}
+	return all.String()
+}
+
 // Every query of the dashboard and the alerts names metrics that a worker
-// exports, and the engine can read it.
+// exports, and the engine can read it. Every metric of ours is documented.
 func TestQueriesNameWhatIsExported(t *testing.T) {
 	t.Parallel()
 	s := stage.New(t, models.SMS, stage.Options{Partitions: 2})
@@ -453,6 +469,7 @@ func TestQueriesNameWhatIsExported(t *testing.T) {
 		}
 		s.labels.Range(func(l labels.Label) { exported[name][l.Name] = true })
 	}
+	checkDocumented(t, slices.Sorted(maps.Keys(exported)))
 	for _, name := range []string{groupLag, groupMembers} { // kafka_exporter's
 		exported[name] = map[string]bool{labels.MetricName: true, "consumergroup": true}
 	}
@@ -491,6 +508,40 @@ func TestQueriesNameWhatIsExported(t *testing.T) {
 			t.Errorf("%s: no worker exports %s", where, fault)
 		}
 	}
+}
+
+// checkDocumented wants each metric of ours in a document, and each one that a
+// document names exported. Those of the Kafka client are documented as one.
+func checkDocumented(t *testing.T, exported []string) {
+	t.Helper()
+	ours := regexp.MustCompile(`messaging_[a-z_]*[a-z]`)
+	kafka := func(name string) bool { return strings.HasPrefix(name, "messaging_kafka") }
+	documented := slices.DeleteFunc(ours.FindAllString(documents(t), -1), kafka)
+	for _, name := range documented {
+		if !slices.ContainsFunc(exported, func(metric string) bool { return family(metric) == family(name) }) {
+			t.Errorf("the documents name %s, which no worker exports", name)
+		}
+	}
+	n := 0
+	for _, name := range exported {
+		if !ours.MatchString(name) || kafka(name) {
+			continue
+		}
+		if n++; !slices.Contains(documented, family(name)) {
+			t.Errorf("no document names %s", family(name))
+		}
+	}
+	if n == 0 {
+		t.Error("nothing of ours is exported")
+	}
+}
+
+// family returns the name of a histogram of which metric is a part.
+func family(metric string) string {
+	for _, part := range []string{"_count", "_sum", "_bucket"} {
+		metric = strings.TrimSuffix(metric, part)
+	}
+	return metric
 }
 
 // unexported returns the metrics of a query that are not exported, and the

@@ -94,7 +94,7 @@ func checkCompose(t *testing.T, f *faults, r tree, images map[string]image) *typ
 			f.add("%s: %s: port of the image: %v, want %d", file, name, ports, port)
 		}
 	}
-	f.tells(t, r, "docs/deploy.md", fmt.Sprintf("A drain gets %.0f s (email) or %.0f s.", grace(p, "email-worker"), grace(p, "sms-worker")))
+	f.states(t, r, "stop_grace_period", grace(p, "email-worker"), grace(p, "sms-worker"))
 	f.same(file+": stop_grace_period of whatsapp-worker", grace(p, "whatsapp-worker"), grace(p, "sms-worker"))
 	// Kafka alone starts without a .env.
 	if err := os.Remove(r.path(".env")); err != nil {

@@ -1,8 +1,10 @@
 package deploy_test
 
 import (
+	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,39 +13,63 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-// checkDocuments holds the commands of the documents against what there is;
-// images, projects or secrets may be nil, when they are not what is asked about.
+// documents are the pages that people read, by name.
+func (r tree) documents(t *testing.T) map[string]string {
+	t.Helper()
+	pages := map[string]string{}
+	for _, file := range []string{"README.md", "CONTRIBUTING.md"} {
+		pages[file] = r.read(t, file)
+	}
+	files, err := filepath.Glob(r.path("docs/*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		name := "docs/" + filepath.Base(file)
+		pages[name] = r.read(t, name)
+	}
+	return pages
+}
+
+// states adds a fault where no paragraph, row or item of the documents has all
+// of these words: a name, and the values that belong to it.
+func (f *faults) states(t *testing.T, r tree, words ...any) {
+	t.Helper()
+	for _, page := range r.documents(t) {
+		for _, paragraph := range regexp.MustCompile(`\n\s*(?:\n|[-*|] ?)`).Split(page, -1) {
+			if !slices.ContainsFunc(words, func(word any) bool { return !hasWord(paragraph, fmt.Sprint(word)) }) {
+				return
+			}
+		}
+	}
+	f.add("documents: no paragraph states %v together", words)
+}
+
+func hasWord(text, word string) bool {
+	return regexp.MustCompile(`\b` + regexp.QuoteMeta(word) + `\b`).MatchString(text)
+}
+
+// checkDocuments holds the commands and names of the documents against what
+// there is; images, projects or secrets may be nil, when they are not what is
+// asked about.
 func checkDocuments(t *testing.T, f *faults, r tree, images map[string]image, projects map[string]*types.Project, secrets secretKeys) {
 	t.Helper()
-	commands, created := 0, secretKeys{}
-	for _, file := range []string{"README.md", "docs/deploy.md", "docs/operations.md", "docs/scaling.md", "Dockerfile", "docker-compose.yml", "test/docker-compose.yml", "deploy/kubernetes/example/kustomization.yaml"} {
-		text := strings.ReplaceAll(r.read(t, file), "\\\n", " ")
-		for line := range strings.SplitSeq(text, "\n") {
-			line, _, _ = strings.Cut(strings.TrimLeft(line, "# "), " #")
-			if rest, ok := strings.CutPrefix(line, "docker compose "); ok && projects != nil {
-				commands++
-				checkComposeCommand(f, projects, file, strings.Fields(rest))
-			}
+	pages := r.documents(t)
+	shown, created := map[string]bool{}, secretKeys{}
+	for _, text := range pages {
+		for _, line := range commandLines(text) {
+			shown[line] = true
 			secretCommand(line, created)
 		}
-		for _, script := range regexp.MustCompile(`\bscripts/[\w-]+\.sh\b`).FindAllString(text, -1) {
-			if info, err := os.Stat(r.path(script)); err != nil || info.Mode()&0o111 == 0 {
-				f.add("%s: %s cannot be run", file, script)
-			}
-		}
-		for _, m := range regexp.MustCompile(`--target (\S+)`).FindAllStringSubmatch(text, -1) {
-			if _, ok := images[m[1]]; !ok && images != nil {
-				f.add("%s: the Dockerfile has no target %s", file, m[1])
-			}
-		}
-		for _, m := range regexp.MustCompile(`kubectl \w+ -k (\S+)`).FindAllStringSubmatch(text, -1) {
-			if !r.exists(m[1] + "/kustomization.yaml") {
-				f.add("%s: there is no %s", file, m[1])
-			}
-		}
-		for _, m := range regexp.MustCompile(`\]\((?:\.\./)?((?:deploy|docs)/[^)#]+|Dockerfile|docker-compose\.yml)(?:#[^)]*)?\)`).FindAllStringSubmatch(text, -1) {
-			if !r.exists(m[1]) {
-				f.add("%s: links to %s, which is not there", file, m[1])
+	}
+	for _, file := range []string{"Dockerfile", "docker-compose.yml", "test/docker-compose.yml", "deploy/kubernetes/example/kustomization.yaml"} {
+		pages[file] = r.read(t, file) // their comments show commands too
+	}
+	for file, text := range pages {
+		checkNames(f, r, file, text, images)
+		for _, line := range commandLines(text) {
+			if rest, ok := strings.CutPrefix(line, "docker compose "); ok && projects != nil {
+				checkComposeCommand(f, projects, file, strings.Fields(rest))
 			}
 		}
 	}
@@ -51,15 +77,43 @@ func checkDocuments(t *testing.T, f *faults, r tree, images map[string]image, pr
 		checkPorts(t, f, r, projects)
 	}
 	for _, promised := range promisedCommands() {
-		if !strings.Contains(r.read(t, "docs/deploy.md"), promised+"\n") {
-			f.add("docs/deploy.md: does not show %s", promised)
+		if !shown[promised] {
+			f.add("documents: none shows %s", promised)
 		}
 	}
-	if commands < 10 && projects != nil {
-		f.add("only %d docker compose commands were found", commands)
-	}
 	for _, name := range slices.Sorted(maps.Keys(secrets)) {
-		f.same("docs/deploy.md: keys of secret "+name, slices.Sorted(maps.Keys(created[name])), slices.Sorted(maps.Keys(secrets[name])))
+		f.same("documents: keys of secret "+name, slices.Sorted(maps.Keys(created[name])), slices.Sorted(maps.Keys(secrets[name])))
+	}
+}
+
+// commandLines returns the lines of a text without what makes them comments or
+// is commented behind them; a continued line is one.
+func commandLines(text string) []string {
+	var lines []string
+	for line := range strings.SplitSeq(strings.ReplaceAll(text, "\\\n", " "), "\n") {
+		line, _, _ = strings.Cut(strings.TrimLeft(line, "# "), " #")
+		lines = append(lines, strings.TrimSpace(line))
+	}
+	return lines
+}
+
+// checkNames wants scripts, build targets and kustomizations that a text names
+// to be there.
+func checkNames(f *faults, r tree, file, text string, images map[string]image) {
+	for _, script := range regexp.MustCompile(`\bscripts/[\w-]+\.sh\b`).FindAllString(text, -1) {
+		if info, err := os.Stat(r.path(script)); err != nil || info.Mode()&0o111 == 0 {
+			f.add("%s: %s cannot be run", file, script)
+		}
+	}
+	for _, m := range regexp.MustCompile(`--target (\S+)`).FindAllStringSubmatch(text, -1) {
+		if _, ok := images[m[1]]; !ok && images != nil {
+			f.add("%s: the Dockerfile has no target %s", file, m[1])
+		}
+	}
+	for _, m := range regexp.MustCompile(`kubectl \w+ -k (\S+)`).FindAllStringSubmatch(text, -1) {
+		if !r.exists(m[1] + "/kustomization.yaml") {
+			f.add("%s: there is no %s", file, m[1])
+		}
 	}
 }
 
@@ -67,22 +121,27 @@ func checkDocuments(t *testing.T, f *faults, r tree, images map[string]image, pr
 // published, and the other way round.
 func checkPorts(t *testing.T, f *faults, r tree, projects map[string]*types.Project) {
 	t.Helper()
+	pages := r.documents(t)
+	all := strings.Join(slices.Collect(maps.Values(pages)), "\n")
 	published := map[string]bool{}
 	for file, p := range projects {
 		if p == nil {
-			return // told already
+			return // reported already
 		}
 		for _, s := range p.Services {
 			for _, port := range s.Ports {
 				published[port.Published] = true
-				if !regexp.MustCompile(`\b` + port.Published + `\b`).MatchString(r.read(t, "docs/deploy.md")) {
-					f.add("docs/deploy.md: does not name port %s of %s in %s", port.Published, s.Name, file)
+				if !hasWord(all, port.Published) {
+					f.add("documents: none names port %s of %s in %s", port.Published, s.Name, file)
 				}
 			}
 		}
 	}
-	for _, file := range []string{"README.md", "docs/deploy.md"} {
-		for _, m := range regexp.MustCompile(`localhost:(\d+)`).FindAllStringSubmatch(r.read(t, file), -1) {
+	for file, text := range pages {
+		if !strings.Contains(text, "docker compose ") {
+			continue // it speaks of other ports
+		}
+		for _, m := range regexp.MustCompile(`localhost:(\d+)`).FindAllStringSubmatch(text, -1) {
 			if !published[m[1]] {
 				f.add("%s: nothing listens on localhost:%s", file, m[1])
 			}

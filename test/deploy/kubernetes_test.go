@@ -1,7 +1,6 @@
 package deploy_test
 
 import (
-	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -79,8 +78,7 @@ func checkKubernetes(t *testing.T, f *faults, r tree) secretKeys {
 			checkStaticMembers(f, o)
 		}
 		if email, sms := o.workers["email-worker"], o.workers["sms-worker"]; variant == "base" && email.kind != "" && sms.kind != "" {
-			f.tells(t, r, "docs/deploy.md", fmt.Sprintf("`terminationGracePeriodSeconds` is %d, for email over SMTP %d.",
-				*sms.template.Spec.TerminationGracePeriodSeconds, *email.template.Spec.TerminationGracePeriodSeconds))
+			f.states(t, r, "terminationGracePeriodSeconds", *sms.template.Spec.TerminationGracePeriodSeconds, *email.template.Spec.TerminationGracePeriodSeconds)
 		}
 	}
 	checkOverlay(t, f, r)

@@ -6,6 +6,9 @@ import (
 	"testing"
 )
 
+// documents stands for all pages: an edit of it is made everywhere in them.
+const documents = "documents"
+
 // mistake is one edit that must not pass: old becomes wrong in file.
 type mistake struct{ file, old, wrong, told string }
 
@@ -60,7 +63,7 @@ func mistakes() []mistake {
 		{compose, "cap_drop: [ALL]", "cap_drop: [NET_RAW]", "more rights"},
 		{compose, "127.0.0.1:28080:8080", "28080:8080", "kafka-ui: host address"},
 		{compose, "127.0.0.1:28080:8080", "127.0.0.1:28080:9090", "kafka-ui: port"},
-		{compose, "127.0.0.1:8025:8025", "127.0.0.1:8026:8025", "does not name port 8026"},
+		{compose, "127.0.0.1:8025:8025", "127.0.0.1:8026:8025", "none names port 8026"},
 		{compose, "127.0.0.1:3000:3000", "127.0.0.1:3000:3001", "grafana: port"},
 		{compose, "./deploy/observability/alerts.yml", "./deploy/observability/rules.yml", "rules.yml, which does not exist"},
 		{compose, "apache/kafka:4.3.1", "apache/kafka:4.0.0", "kafka-1: image"},
@@ -119,39 +122,53 @@ func mistakes() []mistake {
 		{"deploy/kubernetes/static-members/service.yaml", "part-of: messaging", "part-of: messages", "does not select"},
 		{"deploy/kubernetes/example/kustomization.yaml", "namespace: messaging", "namespaces: messaging", "namespaces"},
 
-		{"docs/deploy.md", "docker compose run --rm kafka-init", "docker compose run --rm init-kafka", "has no init-kafka"},
-		{"docs/deploy.md", "http://localhost:28080", "http://localhost:28081", "nothing listens on localhost:28081"},
-		{"docs/deploy.md", "`8082`", "`8092`", "does not name port 8082"},
-		{"docs/deploy.md", "75 s (email)", "60 s (email)", "A drain gets 75 s"},
-		{"docs/deploy.md", "email over SMTP 80", "email over SMTP 70", "is 50, for email over SMTP 80"},
-		{"docs/deploy.md", "between 2 and 6 pods", "between 2 and 12 pods", "between 2 and 6 pods"},
-		{"README.md", "http://localhost:28080", "http://localhost:28081", "nothing listens on localhost:28081"},
-		{"docs/deploy.md", "--target tools", "--target tool", "no target tool"},
-		{"docs/deploy.md", "kubectl apply -k deploy/kubernetes/example", "kubectl apply -k deploy/kubernetes/overlay", "deploy/kubernetes/overlay"},
-		{"docs/deploy.md", "--from-file=smtp-password", "--from-file=smtp_password", "keys of secret email-provider"},
+		{documents, "docker compose run --rm kafka-init", "docker compose run --rm init-kafka", "has no init-kafka"},
+		{documents, "docker compose run --rm kafka-init", "docker compose run kafka-init", "none shows docker compose run --rm kafka-init"},
+		{documents, "http://localhost:28080", "http://localhost:28081", "nothing listens on localhost:28081"},
+		{documents, "8082", "8092", "none names port 8082"},
+		{documents, "75", "60", "states [stop_grace_period 75 45]"},
+		{documents, "80", "70", "states [terminationGracePeriodSeconds 50 80]"},
+		{documents, "12", "24", "states [pods 2 6 12]"},
+		{documents, "--target tools", "--target tool", "no target tool"},
+		{documents, "kubectl apply -k deploy/kubernetes/example", "kubectl apply -k deploy/kubernetes/overlay", "deploy/kubernetes/overlay"},
+		{documents, "--from-file=smtp-password", "--from-file=smtp_password", "keys of secret email-provider"},
 	}
 }
 
-// Each of these mistakes is told, by its name.
+// plant makes the edit.
+func (m mistake) plant(t *testing.T, r tree) {
+	t.Helper()
+	pages, count := map[string]string{m.file: ""}, 1
+	if m.file == documents {
+		pages, count = r.documents(t), -1
+	}
+	found := false
+	for file := range pages {
+		text := r.read(t, file)
+		found = found || strings.Contains(text, m.old)
+		if err := os.WriteFile(r.path(file), []byte(strings.Replace(text, m.old, m.wrong, count)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !found {
+		t.Fatalf("%q is not in %s any more", m.old, m.file)
+	}
+}
+
+// Each of these mistakes is reported, by its name.
 func TestPlantedMistakes(t *testing.T) {
 	t.Parallel()
 	for _, m := range mistakes() {
 		t.Run(m.file+": "+m.told, func(t *testing.T) {
 			t.Parallel()
 			r := newTree(t)
-			text := r.read(t, m.file)
-			if !strings.Contains(text, m.old) {
-				t.Fatalf("%q is not in %s any more", m.old, m.file)
-			}
-			if err := os.WriteFile(r.path(m.file), []byte(strings.Replace(text, m.old, m.wrong, 1)), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			m.plant(t, r)
 			if m.file == ".env.example" {
 				_ = os.WriteFile(r.path(".env"), []byte(r.read(t, ".env.example")), 0o600)
 			}
 			var f faults
 			manifest := strings.HasPrefix(m.file, "deploy/kubernetes/")
-			if manifest || m.file == "docs/deploy.md" { // the page speaks of both
+			if manifest || m.file == documents { // they speak of both
 				checkDocuments(t, &f, r, nil, nil, checkKubernetes(t, &f, r))
 			}
 			if !manifest {

@@ -3,7 +3,6 @@ package deploy_test
 import (
 	"context"
 	"encoding/pem"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -56,7 +55,7 @@ func checkWorkload(t *testing.T, f *faults, r tree, where string, o objects, cha
 	}
 	checkScaler(f, where, o, w, name, c, env)
 	if s := o.scalers[name]; s != nil && s.Spec.MinReplicaCount != nil && s.Spec.MaxReplicaCount != nil {
-		f.tells(t, r, "docs/deploy.md", fmt.Sprintf("between %d and %d pods for %d partitions", *s.Spec.MinReplicaCount, *s.Spec.MaxReplicaCount, c.Kafka.Topic.Partitions))
+		f.states(t, r, "pods", *s.Spec.MinReplicaCount, *s.Spec.MaxReplicaCount, c.Kafka.Topic.Partitions)
 	}
 }
 

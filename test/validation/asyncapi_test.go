@@ -4,7 +4,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -159,7 +158,7 @@ func TestExamplesAreValid(t *testing.T) {
 	if err != nil || len(files) != 6 {
 		t.Fatalf("schemas: %v, %v", files, err)
 	}
-	n := 0
+	n, shown := 0, 0
 	for _, file := range files {
 		name := filepath.Base(file)
 		doc := document(t, file)
@@ -168,13 +167,17 @@ func TestExamplesAreValid(t *testing.T) {
 		}
 		n += valid(t, name, doc["examples"])
 	}
-	for _, name := range []string{"README.md", "docs/messages.md", "docs/providers.md"} {
-		for _, block := range jsonBlocks(t, name) {
+	for name, page := range documents(t) {
+		for _, part := range strings.Split(page, "```json\n")[1:] {
+			block, _, _ := strings.Cut(part, "```")
+			checkPayload(t, name, []byte(block))
 			n++
-			checkPayload(t, name, block)
+			shown++
 		}
 	}
-	t.Logf("%d examples", n)
+	if n == shown || shown == 0 {
+		t.Errorf("%d examples in schemas, %d in documents", n-shown, shown)
+	}
 }
 
 func valid(t *testing.T, name string, examples any) int {
@@ -218,27 +221,9 @@ func checkPayload(t *testing.T, where string, data []byte) {
 	}
 }
 
-// jsonBlocks returns a document's blocks of JSON, at least one.
-func jsonBlocks(t *testing.T, name string) [][]byte {
-	t.Helper()
-	text, err := os.ReadFile("../../" + name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var blocks [][]byte
-	for _, part := range strings.Split(string(text), "```json\n")[1:] {
-		block, _, _ := strings.Cut(part, "```")
-		blocks = append(blocks, []byte(block))
-	}
-	if len(blocks) == 0 {
-		t.Errorf("%s has no example", name)
-	}
-	return blocks
-}
-
-// Who reads what workers write is told how it is compressed: a client that
-// does not know the codec stops at the first batch.
-func TestReadersAreToldTheCompression(t *testing.T) {
+// The documents tell those who read what workers write how it is compressed: a
+// client that does not know the codec stops at the first batch.
+func TestDocumentsNameTheCompression(t *testing.T) {
 	t.Parallel()
 	settings := map[string]string{
 		"KAFKA_BROKERS": "localhost:9092", "KAFKA_SMS_REQUEST_TOPIC": "a", "KAFKA_SMS_STATUS_TOPIC": "b", "KAFKA_SMS_DLQ_TOPIC": "c", "SMS_CONSUMER_GROUP": "d",
@@ -247,20 +232,23 @@ func TestReadersAreToldTheCompression(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := regexp.MustCompile(`KAFKA_COMPRESSION says: ` + c.Kafka.Compression + ` by default`)
 	for name, channel := range at(document(t, asyncAPI), "channels") {
-		if description, _ := channel.(object)["description"].(string); !strings.HasSuffix(name, "Requests") && !told.MatchString(description) {
-			t.Errorf("%s: %s does not tell that it is compressed with %s", asyncAPI, name, c.Kafka.Compression)
+		description, _ := channel.(object)["description"].(string)
+		if !strings.HasSuffix(name, "Requests") && !together(description, "KAFKA_COMPRESSION", c.Kafka.Compression) {
+			t.Errorf("%s: %s does not say that it is compressed with %s", asyncAPI, name, c.Kafka.Compression)
 		}
 	}
-	sentence := "compress what they write with `" + c.Kafka.Compression + "`"
-	for _, page := range []string{"../../README.md", "../../api/README.md"} {
-		text, err := os.ReadFile(page)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !strings.Contains(string(text), sentence) || !strings.Contains(string(text), "KAFKA_COMPRESSION=gzip") {
-			t.Errorf("%s does not say that workers %s, and what helps who cannot read it", page, sentence)
+	for name, pages := range map[string]map[string]string{"the documents": documents(t), "api/README.md": pages(t, "api/README.md")} {
+		said := slices.ContainsFunc(slices.Collect(maps.Values(pages)), func(page string) bool {
+			return together(page, "`"+c.Kafka.Compression+"`", "KAFKA_COMPRESSION=gzip")
+		})
+		if !said {
+			t.Errorf("%s: none says that workers compress with %s, and what helps those who cannot read it", name, c.Kafka.Compression)
 		}
 	}
+}
+
+// together reports whether a text has all of these words.
+func together(text string, words ...string) bool {
+	return !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(text, word) })
 }
