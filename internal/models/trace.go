@@ -59,10 +59,10 @@ func (r *Record) FallbackID() string {
 	if n := len(r.Key); n > 0 && n <= MaxKeyBytes && utf8.Valid(r.Key) {
 		return string(r.Key)
 	}
-	return r.Place()
+	return r.Position()
 }
 
-// Place returns TOPIC/PARTITION/OFFSET.
-func (r *Record) Place() string {
+// Position returns TOPIC/PARTITION/OFFSET.
+func (r *Record) Position() string {
 	return r.Topic + "/" + strconv.Itoa(int(r.Partition)) + "/" + strconv.FormatInt(r.Offset, 10)
 }

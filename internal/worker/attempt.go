@@ -21,13 +21,13 @@ var errNotStarted = errors.New("worker stopped before the call")
 
 // result is how one provider call ended.
 type result struct {
-	recipients []int
-	response   models.ProviderResponse
-	failure    *common.Failure // nil: all recipients were accepted
-	assumed    bool            // who was not told anything is taken for accepted
-	notStarted bool
-	unspent    bool // the call was made and says nothing of the message
-	letIn      int  // of the verdict that postponed its message; 0 for none
+	recipients    []int
+	response      models.ProviderResponse
+	failure       *common.Failure // nil: all recipients were accepted
+	indeterminate bool            // who was not told anything is taken for accepted
+	notStarted    bool
+	unspent       bool // the call was made and says nothing of the message
+	letIn         int  // of the verdict that postponed its message; 0 for none
 }
 
 // attempt makes the next round of provider calls, one for each unit that is
@@ -36,20 +36,20 @@ type result struct {
 func (e *Engine) attempt(life *lifetime.Lifetime, m *job) error {
 	units := m.openUnits()
 	if err := e.enter(life, m, units); err != nil {
-		return errors.Join(err, m.lastWords(life.Calls()))
+		return errors.Join(err, m.flushOnStop(life.Calls()))
 	}
 	if err := e.announce(life, m); err != nil {
 		e.route.Withdraw(&m.admission, len(units))
 		return err
 	}
-	m.say(calling, time.Time{})
+	m.showStage(calling, time.Time{})
 	results := e.run(life, m, units)
 	for _, r := range results {
 		if r.failure != nil && life.Calls().Err() != nil {
 			return context.Cause(life.Calls()) // the call was cut: nobody knows its outcome
 		}
 	}
-	m.absorb(results)
+	m.endRound(results)
 	return nil
 }
 
@@ -58,7 +58,7 @@ func (e *Engine) attempt(life *lifetime.Lifetime, m *job) error {
 func (e *Engine) admit(ctx context.Context, m *job, units [][]int) error {
 	ctx, cancel := e.untilExpiry(ctx, m)
 	defer cancel()
-	m.say(waiting, time.Time{})
+	m.showStage(waiting, time.Time{})
 	m.admission = route.Attempt{Lease: m.lease, Message: m.delivery, Refused: m.unspent}
 	return e.route.Admit(ctx, &m.admission, len(units), joined(units))
 }
@@ -78,7 +78,7 @@ func (e *Engine) announce(life *lifetime.Lifetime, m *job) error {
 	if err := withGrace(life.Waiting(), life.Calls(), m.flush); err != nil {
 		return err
 	}
-	m.unkeep()
+	m.dropCheckpoint()
 	return nil
 }
 
@@ -88,7 +88,7 @@ func (e *Engine) run(life *lifetime.Lifetime, m *job, units [][]int) []result {
 	results := make([]result, len(units))
 	if len(units) == 1 {
 		results[0] = e.call(life, m, units[0])
-		m.settleBy(&results[0])
+		m.applyResult(&results[0])
 		return results
 	}
 	var (
@@ -102,9 +102,9 @@ func (e *Engine) run(life *lifetime.Lifetime, m *job, units [][]int) []result {
 			mu.Lock()
 			defer mu.Unlock()
 			results[i] = r
-			m.settleBy(&r)
+			m.applyResult(&r)
 			if left--; left > 0 {
-				m.keep()
+				m.checkpoint()
 			}
 		})
 	}
@@ -174,7 +174,7 @@ func (e *Engine) limit(r *result) {
 	f := *r.failure
 	f.RetryAfter = min(f.RetryAfter, e.opts.RetryAfterMax)
 	if f.Ambiguous && e.opts.AmbiguousToDLQ {
-		f.Class, r.assumed = models.FailureUnknown, true
+		f.Class, r.indeterminate = models.FailureUnknown, true
 	}
 	r.failure = &f
 }

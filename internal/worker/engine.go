@@ -151,7 +151,7 @@ func (e *Engine) Handle(life *lifetime.Lifetime, rec *models.Record, progress me
 			if m.begun && calls.Err() == nil {
 				return e.giveUp(calls, m)
 			}
-			return errors.Join(err, m.lastWords(calls))
+			return errors.Join(err, m.flushOnStop(calls))
 		}
 	}
 }
@@ -193,7 +193,7 @@ func (e *Engine) refuse(ctx context.Context, rec *models.Record, v *common.Viola
 	}
 	// A key that stands for the id may be anything, an address too: the log
 	// names the record by its place.
-	e.failures.line(e.opts.Log, zerolog.WarnLevel).Str("message_id", v.MessageID).Str("source", rec.Place()).
+	e.failures.line(e.opts.Log, zerolog.WarnLevel).Str("message_id", v.MessageID).Str("source", rec.Position()).
 		Func(traced(trace, v.TenantID)).Str("failure_type", string(letter.FailureType)).Str("error", unquoted(letter.LastError)).Msg("failed")
 	return e.publisher.Status(ctx, rec, &models.StatusEvent{
 		MessageID: id, Channel: e.opts.Channel, EventType: models.EventFailed,
@@ -223,7 +223,7 @@ func (e *Engine) backOff(ctx context.Context, m *job) error {
 func (e *Engine) waitAside(ctx context.Context, m *job, next time.Time) error {
 	e.waiting.Add(1)
 	defer e.waiting.Add(-1)
-	m.say(backingOff, next)
+	m.showStage(backingOff, next)
 	return m.lease.Yield(func() error { return sleep(ctx, time.Until(next)) })
 }
 
@@ -251,7 +251,7 @@ func (e *Engine) expired(ctx context.Context, m *job) error {
 
 func (e *Engine) sent(ctx context.Context, m *job) error {
 	m.publish(ctx, models.EventSent, m.response(), "")
-	m.say(ending, time.Time{})
+	m.showStage(ending, time.Time{})
 	e.debug(m).Msg("sent")
 	return m.flush(ctx)
 }
@@ -259,7 +259,7 @@ func (e *Engine) sent(ctx context.Context, m *job) error {
 // failed writes the dead letter first. A crash between the two then repeats a
 // dead letter, which readers can tell; the other order would lose it.
 func (e *Engine) failed(ctx context.Context, m *job) error {
-	m.say(ending, time.Time{})
+	m.showStage(ending, time.Time{})
 	letter := m.deadLetter(e.opts.Channel)
 	if err := m.flush(ctx); err != nil {
 		return err

@@ -95,14 +95,14 @@ func (m *job) flush(ctx context.Context) error {
 	return nil
 }
 
-// farewell is how long a message that is stopped waits until Kafka has what it
+// flushOnStopTimeout is how long a message that is stopped waits until Kafka has what it
 // said. What comes later still is true, and the next owner's fold takes it.
-const farewell = 3 * time.Second
+const flushOnStopTimeout = 3 * time.Second
 
-// lastWords waits until a stopped message's events are acknowledged, and not
+// flushOnStop waits until a stopped message's events are acknowledged, and not
 // for a Kafka that takes none.
-func (m *job) lastWords(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, farewell)
+func (m *job) flushOnStop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, flushOnStopTimeout)
 	defer cancel()
 	return m.flush(ctx)
 }
@@ -116,8 +116,8 @@ func (m *job) publish(ctx context.Context, event models.EventType, resp *models.
 	}))
 }
 
-// absorb folds the results of a round.
-func (m *job) absorb(results []result) {
+// endRound folds the results of a round.
+func (m *job) endRound(results []result) {
 	now := time.Now().UTC()
 	m.retryAfter, m.notStarted, m.uncalled, m.unspent = 0, false, true, false
 	for i := range results {
@@ -141,8 +141,8 @@ func (m *job) absorb(results []result) {
 	}
 }
 
-// settleBy gives the recipients of a call the fates that its result says.
-func (m *job) settleBy(r *result) {
+// applyResult gives the recipients of a call the fates that its result says.
+func (m *job) applyResult(r *result) {
 	f := r.failure
 	if f == nil {
 		m.settle(r.recipients, isAccepted)
@@ -165,7 +165,7 @@ func (m *job) settleBy(r *result) {
 	default:
 		m.settle(r.recipients, openFate(f, -1))
 	}
-	if !r.assumed {
+	if !r.indeterminate {
 		return
 	}
 	doubtful := f.Doubtful
@@ -202,11 +202,11 @@ func (m *job) settle(recipients []int, f fate) {
 	}
 }
 
-// keep tells the lease who is settled, so that a crash in the middle of the
+// checkpoint tells the lease who is settled, so that a crash in the middle of the
 // round calls nobody again.
-func (m *job) keep() {
-	s := message.Resolved{Accepted: m.with(isAccepted), Refused: m.with(isRefused), Assumed: m.with(isAssumed)}
-	if n := len(s.Accepted) + len(s.Refused) + len(s.Assumed); n > m.kept {
+func (m *job) checkpoint() {
+	s := message.Resolved{Accepted: m.with(isAccepted), Refused: m.with(isRefused), Indeterminate: m.with(isAssumed)}
+	if n := len(s.Accepted) + len(s.Refused) + len(s.Indeterminate); n > m.kept {
 		m.kept = n
 		m.lease.Checkpoint(s)
 	}
@@ -231,8 +231,8 @@ func (m *job) expire() {
 	}
 }
 
-// unkeep lets the lease forget what an acknowledged retry event says.
-func (m *job) unkeep() {
+// dropCheckpoint lets the lease forget what an acknowledged retry event says.
+func (m *job) dropCheckpoint() {
 	if m.kept > 0 && m.retried {
 		m.kept = 0
 		m.lease.Checkpoint(message.Resolved{})

@@ -28,7 +28,7 @@ func (m *job) failureType() models.FailureType {
 // again reports whether the failed call leaves anybody for another attempt.
 func (r *result) again() bool {
 	switch {
-	case !r.assumed:
+	case !r.indeterminate:
 		return true // only a failure that is worth another attempt feeds the breaker
 	case r.failure.Doubtful == nil:
 		return false

@@ -85,9 +85,9 @@ func (p *Pending) remove(v *view) {
 	delete(p.views, v)
 }
 
-// say tells an operator what the message does; next is when its next attempt
+// showStage tells an operator what the message does; next is when its next attempt
 // is due, zero where none is planned.
-func (m *job) say(s stage, next time.Time) {
+func (m *job) showStage(s stage, next time.Time) {
 	if m.view == nil {
 		return
 	}

@@ -24,7 +24,7 @@ var (
 // An attempt without an outcome was under way: it counts as spent and may have
 // been accepted. So a request that kills its worker comes to an end too.
 func (e *Engine) resume(life *lifetime.Lifetime, m *job, p message.Progress) (ended bool, err error) {
-	if p.Attempts == 0 && p.Runs == 0 {
+	if p.Attempts == 0 && p.Withdrawn == 0 {
 		return false, nil
 	}
 	m.restore(p)
@@ -39,14 +39,14 @@ func (e *Engine) resume(life *lifetime.Lifetime, m *job, p message.Progress) (en
 		return false, nil
 	}
 	if err := e.waitAside(life.Waiting(), m, p.NextAt); err != nil {
-		return true, errors.Join(err, m.lastWords(life.Calls()))
+		return true, errors.Join(err, m.flushOnStop(life.Calls()))
 	}
 	return false, nil
 }
 
 // restore puts the recipients' fates back to what the journal says.
 func (m *job) restore(p message.Progress) {
-	m.restored, m.unmade = true, p.Runs
+	m.restored, m.unmade = true, p.Withdrawn
 	m.attempt, m.firstFailed, m.lastAttempt = p.Attempts, p.FirstError, p.LastEvent
 	if m.lastAttempt.IsZero() {
 		m.lastAttempt = time.Now().UTC()
@@ -61,14 +61,14 @@ func (m *job) restore(p message.Progress) {
 	if p.Reached {
 		m.settle(m.recipients, isAccepted)
 		m.settle(p.Refused, isRefused)
-		m.settle(p.Assumed, isAssumed)
+		m.settle(p.Indeterminate, isAssumed)
 		m.settle(p.Open, open)
 	} else {
 		m.settle(m.recipients, open)
 	}
 	m.settle(p.Resolved.Accepted, isAccepted)
 	m.settle(p.Resolved.Refused, isRefused)
-	m.settle(p.Resolved.Assumed, isAssumed)
+	m.settle(p.Resolved.Indeterminate, isAssumed)
 	m.kept = m.count(isAccepted) + m.count(isRefused) + m.count(isAssumed)
 	m.success = &result{response: models.ProviderResponse{Status: models.StatusOK}}
 	m.explainEarlier(p)

@@ -116,8 +116,8 @@ func (l *line) live(t *testing.T) {
 		}
 		l.handle(t, channel, base(channel, edit{"created_at": `"1900-01-01T00:00:00Z"`}), message.Progress{}) // expired
 		l.handle(t, channel, base(channel, nil), message.Progress{Queued: true, Attempts: 3, UnderWay: true}) // cut in its last attempt
-		l.handle(t, channel, base(channel, nil), message.Progress{Queued: true, Attempts: 1, Runs: 1})        // its second attempt was taken back
-		l.handle(t, channel, base(channel, edit{"to": to}), message.Progress{Queued: true, Attempts: 1, Reached: true, Open: []int{2}, Refused: []int{0}, Assumed: []int{1}})
+		l.handle(t, channel, base(channel, nil), message.Progress{Queued: true, Attempts: 1, Withdrawn: 1})   // its second attempt was taken back
+		l.handle(t, channel, base(channel, edit{"to": to}), message.Progress{Queued: true, Attempts: 1, Reached: true, Open: []int{2}, Refused: []int{0}, Indeterminate: []int{1}})
 		l.handle(t, channel, base(channel, edit{"x": quote(strings.Repeat("x", 5000)), "from": `"x"`}), message.Progress{})
 		l.handle(t, channel, base(channel, edit{"from": `"x"`}), message.Progress{}, models.Header{Key: "fat", Value: []byte(strings.Repeat("x", 5000))})
 		for _, r := range raws() {

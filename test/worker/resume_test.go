@@ -32,15 +32,15 @@ func TestGoingOn(t *testing.T) {
 		{"under way for the last time", message.Progress{Queued: true, Attempts: 3, UnderWay: true}, []string{"dlq unknown 3", "failed 3"}, ""},
 		{"waits for one recipient", message.Progress{Queued: true, Attempts: 1, Reached: true, Open: []int{1}}, []string{"attempt 2", "sent 2"}, "2:[1]"},
 		{"one was refused before", message.Progress{Queued: true, Attempts: 1, Reached: true, Open: []int{1}, Refused: []int{2}}, []string{"attempt 2", "dlq permanent 2", "failed 2"}, "2:[1]"},
-		{"one cannot be told", message.Progress{Queued: true, Attempts: 1, Reached: true, Open: []int{1}, Assumed: []int{0}}, []string{"attempt 2", "dlq unknown 2", "failed 2"}, "2:[1]"},
+		{"one cannot be told", message.Progress{Queued: true, Attempts: 1, Reached: true, Open: []int{1}, Indeterminate: []int{0}}, []string{"attempt 2", "dlq unknown 2", "failed 2"}, "2:[1]"},
 		{"two of a round were known to be accepted", message.Progress{Queued: true, Attempts: 1, UnderWay: true, Resolved: message.Resolved{Accepted: []int{0, 2}}}, []string{"attempt 2", "sent 2"}, "2:[1]"},
 		{"one of a round was refused", message.Progress{Queued: true, Attempts: 1, UnderWay: true, Resolved: message.Resolved{Accepted: []int{0}, Refused: []int{2}}}, []string{"attempt 2", "dlq permanent 2", "failed 2"}, "2:[1]"},
 		{"all of a round were accepted", message.Progress{Queued: true, Attempts: 3, UnderWay: true, Resolved: message.Resolved{Accepted: []int{0, 1, 2}}}, []string{"sent 3"}, ""},
 		{"nobody of a round is open", message.Progress{Queued: true, Attempts: 1, UnderWay: true, Resolved: message.Resolved{Accepted: []int{0, 1}, Refused: []int{2}}}, []string{"dlq permanent 1", "failed 1"}, ""},
 		{"numbers that the message has not", message.Progress{Queued: true, Attempts: 1, UnderWay: true, Resolved: message.Resolved{Accepted: []int{1, 2, 3, 1 << 20}, Refused: []int{-1}}}, []string{"attempt 2", "sent 2"}, "2:[0]"},
-		{"taken back before its first call", message.Progress{Queued: true, Runs: 1}, []string{"attempt 1", "sent 1"}, "1:[0] 1:[1] 1:[2]"},
-		{"its first round was taken back in part", message.Progress{Queued: true, Runs: 2, Reached: true, Open: []int{1}}, []string{"attempt 1", "sent 1"}, "1:[1]"},
-		{"its last attempt was taken back", message.Progress{Queued: true, Attempts: 2, Runs: 1, Reached: true, Open: []int{1}}, []string{"attempt 3", "sent 3"}, "3:[1]"},
+		{"taken back before its first call", message.Progress{Queued: true, Withdrawn: 1}, []string{"attempt 1", "sent 1"}, "1:[0] 1:[1] 1:[2]"},
+		{"its first round was taken back in part", message.Progress{Queued: true, Withdrawn: 2, Reached: true, Open: []int{1}}, []string{"attempt 1", "sent 1"}, "1:[1]"},
+		{"its last attempt was taken back", message.Progress{Queued: true, Attempts: 2, Withdrawn: 1, Reached: true, Open: []int{1}}, []string{"attempt 3", "sent 3"}, "3:[1]"},
 		{"the budget was lowered meanwhile", message.Progress{Queued: true, Attempts: 5, Reached: true, Open: []int{1}}, []string{"dlq transient 5", "failed 5"}, ""},
 	}
 	for _, tt := range tests {
@@ -74,7 +74,7 @@ func TestTheRestOfTheWaitIsWaited(t *testing.T) {
 			}
 			return accepted()
 		}}, 1)
-		for _, progress := range []message.Progress{{Queued: true, Attempts: 1}, {Queued: true, Runs: 1}} {
+		for _, progress := range []message.Progress{{Queued: true, Attempts: 1}, {Queued: true, Withdrawn: 1}} {
 			due = time.Now().Add(42 * time.Second)
 			progress.NextAt = due
 			if err := b.engine.Handle(lifetime.New(t.Context()), record(), progress, &lease{}); err != nil {

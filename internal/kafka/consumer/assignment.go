@@ -36,25 +36,25 @@ type assignment struct {
 
 	mu        sync.Mutex
 	tracker   *tracker
-	begun     position       // at most once: behind the highest record that asked to begin
-	sent      int64          // the highest offset of a commit under way or of unknown outcome, or -1
-	sentFirst int64          // what sent was before the last commit
-	committed int64          // acknowledged by Kafka; -1 before the first commit
-	refusal   error          // of the last commit, nil where it was taken; under Consumer.commitMu alone
-	known     bool           // at most once: what the group has committed before
-	fold      *journal.Fold  // what earlier owners did; nil once it is behind us
-	notes     *journal.Notes // nil until the journal is read, and with AtMostOnce
-	place     journal.Place  // where its reading began
-	before    *journal.Place // see journal.Found
-	found     int64          // the highest request that the journal had, or -1
-	kept      journal.Kept   // settled recipients of rounds that have not ended
-	keptAt    int            // counts the changes of kept
-	keptSaid  int            // the keptAt that Kafka has acknowledged
-	moved     chan struct{}  // closed and replaced when committed moves
-	rewound   bool           // Kafka may hold a higher commit than this began at
-	stopped   bool           // nothing more is admitted
-	closed    bool           // nor committed
-	end       int64          // the partition's last stable offset when it was asked for; -1 before that
+	begun     position            // at most once: behind the highest record that asked to begin
+	sent      int64               // the highest offset of a commit under way or of unknown outcome, or -1
+	sentFirst int64               // what sent was before the last commit
+	committed int64               // acknowledged by Kafka; -1 before the first commit
+	refusal   error               // of the last commit, nil where it was taken; under Consumer.commitMu alone
+	known     bool                // at most once: what the group has committed before
+	fold      *journal.Fold       // what earlier owners did; nil once it is behind us
+	notes     *journal.Notes      // nil until the journal is read, and with AtMostOnce
+	place     journal.Position    // where its reading began
+	before    *journal.Position   // see journal.Found
+	found     int64               // the highest request that the journal had, or -1
+	kept      journal.Checkpoints // settled recipients of rounds that have not ended
+	keptAt    int                 // counts the changes of kept
+	keptSaid  int                 // the keptAt that Kafka has acknowledged
+	moved     chan struct{}       // closed and replaced when committed moves
+	rewound   bool                // Kafka may hold a higher commit than this began at
+	stopped   bool                // nothing more is admitted
+	closed    bool                // nor committed
+	end       int64               // the partition's last stable offset when it was asked for; -1 before that
 }
 
 // newAssignment makes the assignment of a partition. Everything that it starts
@@ -69,7 +69,7 @@ func (c *Consumer) newAssignment(life *lifetime.Lifetime, partition int32) *assi
 		partition: partition, stop: own.Stop, abandon: own.Cut,
 		tracker: newTracker(), begun: position{offset: -1, epoch: -1}, sent: -1, committed: -1, end: -1,
 		outlives: c.opts.AtMostOnce,
-		moved:    make(chan struct{}), kept: journal.Kept{}, kick: c.askForCommit, crew: c.crew, tally: &c.tally,
+		moved:    make(chan struct{}), kept: journal.Checkpoints{}, kick: c.askForCommit, crew: c.crew, tally: &c.tally,
 	}
 	if a.outlives {
 		a.abandon = a.halt
@@ -88,7 +88,7 @@ func (c *Consumer) newAssignment(life *lifetime.Lifetime, partition int32) *assi
 func (a *assignment) recovered(f journal.Found, committed bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.fold, a.place, a.kept = f.Fold, f.From, f.Kept
+	a.fold, a.place, a.kept = f.Fold, f.From, f.Checkpoints
 	a.before, a.found = f.Before, f.Fold.Highest()
 	a.notes = journal.NewNotes(f.Start, f.From.Offset, a.found)
 	a.tracker.next = position{offset: f.Start, epoch: -1}
@@ -96,7 +96,7 @@ func (a *assignment) recovered(f journal.Found, committed bool) {
 		a.committed = f.Start
 	}
 	if a.kept == nil {
-		a.kept = journal.Kept{}
+		a.kept = journal.Checkpoints{}
 	}
 	maps.DeleteFunc(a.kept, func(k journal.Key, _ message.Resolved) bool { return k.Offset < f.Start })
 }
@@ -234,10 +234,10 @@ func (a *assignment) metadata(offset int64) (string, int) {
 	if a.notes == nil {
 		return "", a.keptAt
 	}
-	commit := journal.Commit{Place: a.place, Kept: a.kept}
-	commit.Place.Offset = a.notes.At(offset)
+	commit := journal.Commit{Position: a.place, Checkpoints: a.kept}
+	commit.Position.Offset = a.notes.At(offset)
 	if a.before != nil && offset <= a.found {
-		commit.Place = *a.before // the present partition is found by time
+		commit.Position = *a.before // the present partition is found by time
 	}
 	return commit.String(), a.keptAt
 }

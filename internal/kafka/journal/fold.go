@@ -27,7 +27,7 @@ type Key struct {
 //   - no attempt that was seen is forgotten, unless its last run was taken
 //     back before any call of it
 //   - a recipient that any retry does not list as open is not open, and stays
-//     refused or assumed where any says so: an owner's last words may land
+//     refused or assumed where any says so: an owner's last events may land
 //     behind what its successor wrote without knowing them
 type Fold struct {
 	requests map[Key]*state // those that are not finished
@@ -132,7 +132,7 @@ func (s *state) addRetry(e Event) {
 	}
 	p.Reached, p.Open = true, open
 	p.Refused = union(p.Refused, indexes(e.Meta[models.MetaRefusedRecipients]))
-	p.Assumed = union(p.Assumed, indexes(e.Meta[models.MetaAssumedRecipients]))
+	p.Indeterminate = union(p.Indeterminate, indexes(e.Meta[models.MetaAssumedRecipients]))
 	s.refusedFor(e)
 }
 
@@ -186,7 +186,7 @@ func (f *Fold) Look(k Key) (p message.Progress, finished bool) {
 	p.Queued = s.queued || s.attempts > 0
 	p.NextAt = latest(p.NextAt, s.notBefore)
 	if s.unmade >= s.runs && s.attempts > 0 {
-		p.Attempts, p.Runs = s.attempts-1, s.unmade
+		p.Attempts, p.Withdrawn = s.attempts-1, s.unmade
 		return p, false
 	}
 	p.Attempts, p.UnderWay = s.attempts, s.attempts > s.retry

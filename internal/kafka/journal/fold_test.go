@@ -70,7 +70,7 @@ func TestFold(t *testing.T) {
 		{"under way", []journal.Event{queued, attempt(1)}, message.Progress{Queued: true, Attempts: 1, UnderWay: true}, false},
 		{"waits", []journal.Event{queued, attempt(1), retry(1, "")}, message.Progress{Queued: true, Attempts: 1, NextAt: at(10), FirstError: at(1), LastEvent: at(1)}, false},
 		{"waits with open recipients", []journal.Event{queued, attempt(1), refused}, message.Progress{
-			Queued: true, Attempts: 1, Reached: true, Open: []int{2}, Refused: []int{0}, Assumed: []int{1}, NextAt: at(10), FirstError: at(1), LastEvent: at(1),
+			Queued: true, Attempts: 1, Reached: true, Open: []int{2}, Refused: []int{0}, Indeterminate: []int{1}, NextAt: at(10), FirstError: at(1), LastEvent: at(1),
 		}, false},
 		{"knows why one was refused", []journal.Event{queued, attempt(1), whyRefused(1, "smtp 550 first", "550")}, message.Progress{
 			Queued: true, Attempts: 1, Reached: true, Open: []int{2}, Refused: []int{0}, RefusedFor: "smtp 550 first", RefusedBy: 550,
@@ -80,13 +80,13 @@ func TestFold(t *testing.T) {
 			Queued: true, Attempts: 2, UnderWay: true, Reached: true, Open: []int{0, 2}, NextAt: at(10), FirstError: at(1), LastEvent: at(1),
 		}, false},
 		{"an attempt alone says that queued was there", []journal.Event{attempt(2)}, message.Progress{Queued: true, Attempts: 2, UnderWay: true}, false},
-		{"taken back before its call", []journal.Event{queued, attempt(1), takenBack(1, 1, "")}, message.Progress{Queued: true, Runs: 1, NextAt: at(10), FirstError: at(1), LastEvent: at(1)}, false},
+		{"taken back before its call", []journal.Event{queued, attempt(1), takenBack(1, 1, "")}, message.Progress{Queued: true, Withdrawn: 1, NextAt: at(10), FirstError: at(1), LastEvent: at(1)}, false},
 		{"made at last", []journal.Event{queued, attempt(1), takenBack(1, 1, ""), again(1, 2)}, message.Progress{Queued: true, Attempts: 1, UnderWay: true, NextAt: at(10), FirstError: at(1), LastEvent: at(1)}, false},
-		{"taken back twice", []journal.Event{queued, again(1, 2), takenBack(1, 1, ""), takenBack(1, 2, "")}, message.Progress{Queued: true, Runs: 2, NextAt: at(10), FirstError: at(1), LastEvent: at(1)}, false},
+		{"taken back twice", []journal.Event{queued, again(1, 2), takenBack(1, 1, ""), takenBack(1, 2, "")}, message.Progress{Queued: true, Withdrawn: 2, NextAt: at(10), FirstError: at(1), LastEvent: at(1)}, false},
 		{"the third taken back in part", []journal.Event{queued, attempt(2), retry(2, "0,1"), attempt(3), takenBack(3, 1, "1")}, message.Progress{
-			Queued: true, Attempts: 2, Runs: 1, Reached: true, Open: []int{1}, NextAt: at(30), FirstError: at(2), LastEvent: at(3),
+			Queued: true, Attempts: 2, Withdrawn: 1, Reached: true, Open: []int{1}, NextAt: at(30), FirstError: at(2), LastEvent: at(3),
 		}, false},
-		{"taken back with a time, then with an earlier one", []journal.Event{queued, attempt(1), due(takenBack(1, 1, ""), 50), again(1, 2), takenBack(1, 2, "")}, message.Progress{Queued: true, Runs: 2, NextAt: at(50), FirstError: at(1), LastEvent: at(1)}, false},
+		{"taken back with a time, then with an earlier one", []journal.Event{queued, attempt(1), due(takenBack(1, 1, ""), 50), again(1, 2), takenBack(1, 2, "")}, message.Progress{Queued: true, Withdrawn: 2, NextAt: at(50), FirstError: at(1), LastEvent: at(1)}, false},
 		{"made and failed", []journal.Event{queued, attempt(1), takenBack(1, 1, ""), again(1, 2), retry(1, "")}, message.Progress{Queued: true, Attempts: 1, NextAt: at(10), FirstError: at(1), LastEvent: at(1)}, false},
 		{"sent", []journal.Event{queued, attempt(1), {Type: models.EventSent, Attempt: 1}}, message.Progress{}, true},
 		{"failed before its attempt is seen", []journal.Event{{Type: models.EventFailed}, retry(1, "1"), attempt(1)}, message.Progress{}, true},
@@ -228,7 +228,7 @@ func (m *model) recoverBy(t *rapid.T) *owner {
 
 // Whatever happens, and however often owners die, also in the middle of a
 // recovery: every event of a request at or behind the commit lies at or
-// behind the place that the commit names.
+// behind the position that the commit names.
 func TestNotesNeverHideAnEvent(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -269,36 +269,36 @@ func TestNotesNeverHideAnEvent(t *testing.T) {
 
 func TestCommit(t *testing.T) {
 	t.Parallel()
-	place := journal.Place{Topic: [16]byte{1, 2, 255}, Partition: 7, Offset: 1 << 40}
-	many := journal.Kept{}
+	position := journal.Position{Topic: [16]byte{1, 2, 255}, Partition: 7, Offset: 1 << 40}
+	many := journal.Checkpoints{}
 	for i := range 500 {
 		many[journal.Key{Offset: int64(i), Timestamp: 1 << 41}] = message.Resolved{Accepted: []int{0, 99}}
 	}
 	for _, c := range []journal.Commit{
-		{Place: place},
-		{Place: place, Kept: journal.Kept{
+		{Position: position},
+		{Position: position, Checkpoints: journal.Checkpoints{
 			{Offset: 1 << 50, Timestamp: 1 << 41}: {Accepted: []int{0, 5, 99}},
-			{Offset: 3}:                           {Accepted: []int{1}, Refused: []int{0, 2}, Assumed: []int{299}},
+			{Offset: 3}:                           {Accepted: []int{1}, Refused: []int{0, 2}, Indeterminate: []int{299}},
 		}},
-		{Place: place, Kept: many},
+		{Position: position, Checkpoints: many},
 	} {
 		text := c.String()
 		if len(text) > 4096 {
 			t.Errorf("%d bytes, Kafka takes 4096", len(text))
 		}
 		got, ok := journal.ParseCommit(text)
-		if !ok || got.Place != c.Place {
-			t.Errorf("ParseCommit = %+v, %v, want %+v", got.Place, ok, c.Place)
+		if !ok || got.Position != c.Position {
+			t.Errorf("ParseCommit = %+v, %v, want %+v", got.Position, ok, c.Position)
 		}
-		for k, s := range c.Kept {
-			if found, ok := got.Kept[k]; ok || k.Offset < 90 { // what does not fit is left out from the end
+		for k, s := range c.Checkpoints {
+			if found, ok := got.Checkpoints[k]; ok || k.Offset < 90 { // what does not fit is left out from the end
 				if diff := cmp.Diff(s, found); diff != "" {
-					t.Fatalf("%v of %d entries (-want +got):\n%s", k, len(c.Kept), diff)
+					t.Fatalf("%v of %d entries (-want +got):\n%s", k, len(c.Checkpoints), diff)
 				}
 			}
 		}
 	}
-	text := journal.Commit{Place: place}.String()
+	text := journal.Commit{Position: position}.String()
 	for _, foreign := range []string{"", "x", "mw1", "mw2," + text[4:], "mw1,00,1,2", "mw1,zz,1,2", text[:37] + "-1,5", text[:37] + "1,-5"} {
 		if got, ok := journal.ParseCommit(foreign); ok {
 			t.Errorf("ParseCommit(%q) = %+v, want foreign", foreign, got)
@@ -307,22 +307,22 @@ func TestCommit(t *testing.T) {
 }
 
 func FuzzParseCommit(f *testing.F) {
-	f.Add(journal.Commit{Place: journal.Place{Partition: 3, Offset: 9}}.String())
-	f.Add(journal.Commit{Kept: journal.Kept{{Offset: 3}: {Accepted: []int{1}}}}.String() + ";.;zz.1.-1.0.0")
+	f.Add(journal.Commit{Position: journal.Position{Partition: 3, Offset: 9}}.String())
+	f.Add(journal.Commit{Checkpoints: journal.Checkpoints{{Offset: 3}: {Accepted: []int{1}}}}.String() + ";.;zz.1.-1.0.0")
 	f.Fuzz(func(t *testing.T, s string) {
 		c, ok := journal.ParseCommit(s)
 		if !ok {
 			return
 		}
 		again, ok := journal.ParseCommit(c.String())
-		if !ok || again.Place != c.Place || len(s) < 2000 && !cmp.Equal(c.Kept, again.Kept, cmpopts.EquateEmpty()) {
+		if !ok || again.Position != c.Position || len(s) < 2000 && !cmp.Equal(c.Checkpoints, again.Checkpoints, cmpopts.EquateEmpty()) {
 			t.Errorf("ParseCommit(%q) = %+v, which comes back as %+v", s, c, again)
 		}
 	})
 }
 
 // What a dead owner had sent may land behind a retry that its successor wrote
-// without having read it: who was settled for either is not called again.
+// without having read it: who was resolved for either is not called again.
 func TestLateRetryOpensNobody(t *testing.T) {
 	t.Parallel()
 	k := journal.Key{Offset: 1}

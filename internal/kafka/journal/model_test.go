@@ -25,7 +25,7 @@ import (
 //     owner's death may be left out: no call was made on their strength
 //   - a request that had ended when its owner read the log is not called
 //   - no attempt has the number of one that was in the log by then
-//   - a recipient that a retry event or a commit had called settled by then is
+//   - a recipient that a retry event or a commit had called resolved by then is
 //     never called again
 //   - the commit passes no request that has not ended, and all end
 const (
@@ -52,39 +52,39 @@ func (e entry) ends() bool {
 
 // partition is what Kafka knows.
 type partition struct {
-	log       []entry
-	committed int64
-	metadata  string
-	late      []entry // sent by owners that are dead
-	keptBy    map[int64]map[int]bool
+	log            []entry
+	committed      int64
+	metadata       string
+	late           []entry // sent by owners that are dead
+	checkpointedBy map[int64]map[int]bool
 }
 
 // handling is one request in the hands of an owner.
 type handling struct {
-	step    string // what it does next
-	attempt int
-	open    map[int]bool // recipients to call
-	called  []int        // recipients of this round still to call
-	kept    bool         // the commit may say who is settled
-	waits   int          // number of the event whose acknowledgement it waits for
+	step         string // what it does next
+	attempt      int
+	open         map[int]bool // recipients to call
+	called       []int        // recipients of this round still to call
+	checkpointed bool         // the commit may say who is resolved
+	waits        int          // number of the event whose acknowledgement it waits for
 }
 
 // holder is one owner.
 type holder struct {
-	p        *partition
-	fold     *journal.Fold
-	notes    *journal.Notes
-	kept     journal.Kept
-	read     int // how long the log was when it was read
-	admitted int64
-	next     int64 // finished prefix
-	finished map[int64]bool
-	sent     []entry // on their way
-	numbers  int     // of events sent so far
-	acked    int     // of them
-	known    int64   // highest status offset acknowledged, or -1
-	requests map[int64]*handling
-	settled  map[int64]map[int]bool // what was durable when it read
+	p           *partition
+	fold        *journal.Fold
+	notes       *journal.Notes
+	checkpoints journal.Checkpoints
+	read        int // how long the log was when it was read
+	admitted    int64
+	next        int64 // finished prefix
+	finished    map[int64]bool
+	sent        []entry // on their way
+	numbers     int     // of events sent so far
+	acked       int     // of them
+	known       int64   // highest status offset acknowledged, or -1
+	requests    map[int64]*handling
+	resolved    map[int64]map[int]bool // what was durable when it read
 }
 
 func key(request int64) journal.Key { return journal.Key{Offset: request, Timestamp: 1000 + request} }
@@ -93,8 +93,8 @@ func key(request int64) journal.Key { return journal.Key{Offset: request, Timest
 func (p *partition) takeOver(t *rapid.T) *holder {
 	commit, known := journal.ParseCommit(p.metadata)
 	o := &holder{
-		p: p, fold: journal.NewFold(), kept: journal.Kept{}, read: len(p.log), admitted: p.committed, next: p.committed,
-		finished: map[int64]bool{}, known: -1, requests: map[int64]*handling{}, settled: map[int64]map[int]bool{},
+		p: p, fold: journal.NewFold(), checkpoints: journal.Checkpoints{}, read: len(p.log), admitted: p.committed, next: p.committed,
+		finished: map[int64]bool{}, known: -1, requests: map[int64]*handling{}, resolved: map[int64]map[int]bool{},
 	}
 	whole, sure := journal.NewFold(), journal.NewFold()
 	for at, e := range p.log {
@@ -105,11 +105,11 @@ func (p *partition) takeOver(t *rapid.T) *holder {
 		if !e.announced() {
 			sure.Add(key(e.request), e.event)
 		}
-		if int64(at) >= commit.Place.Offset {
+		if int64(at) >= commit.Position.Offset {
 			o.fold.Add(key(e.request), e.event)
 		}
-		for _, i := range settledBy(e.event) {
-			o.settle(e.request, i)
+		for _, i := range resolvedBy(e.event) {
+			o.resolve(e.request, i)
 		}
 	}
 	for request := p.committed; request < modelRequests; request++ {
@@ -118,33 +118,33 @@ func (p *partition) takeOver(t *rapid.T) *holder {
 		least, _ := sure.Look(key(request))
 		if ended != ended2 || part.Reached != all.Reached || !slices.Equal(part.Open, all.Open) ||
 			part.Attempts < least.Attempts || part.Attempts > all.Attempts {
-			t.Fatalf("request %d: read from %d: %+v, from the start: %+v", request, commit.Place.Offset, part, all)
+			t.Fatalf("request %d: read from %d: %+v, from the start: %+v", request, commit.Position.Offset, part, all)
 		}
 	}
 	if known {
-		o.kept = commit.Kept
-		for request, who := range p.keptBy {
+		o.checkpoints = commit.Checkpoints
+		for request, who := range p.checkpointedBy {
 			for i := range who {
-				o.settle(request, i)
+				o.resolve(request, i)
 			}
 		}
 	}
-	if o.kept == nil {
-		o.kept = journal.Kept{}
+	if o.checkpoints == nil {
+		o.checkpoints = journal.Checkpoints{}
 	}
-	o.notes = journal.NewNotes(p.committed, commit.Place.Offset, o.fold.Highest())
+	o.notes = journal.NewNotes(p.committed, commit.Position.Offset, o.fold.Highest())
 	return o
 }
 
-func (o *holder) settle(request int64, recipient int) {
-	if o.settled[request] == nil {
-		o.settled[request] = map[int]bool{}
+func (o *holder) resolve(request int64, recipient int) {
+	if o.resolved[request] == nil {
+		o.resolved[request] = map[int]bool{}
 	}
-	o.settled[request][recipient] = true
+	o.resolved[request][recipient] = true
 }
 
-// settledBy returns whom a retry event does not list as open.
-func settledBy(e journal.Event) []int {
+// resolvedBy returns whom a retry event does not list as open.
+func resolvedBy(e journal.Event) []int {
 	var list []int
 	if e.Type == models.EventRetry {
 		open := strings.Split(e.Meta[models.MetaOpenRecipients], ",")
@@ -171,8 +171,8 @@ func (o *holder) admit() {
 	for i := range modelRecipients {
 		h.open[i] = !progress.Reached || slices.Contains(progress.Open, i)
 	}
-	if s, ok := o.kept[key(request)]; ok {
-		h.kept = true
+	if s, ok := o.checkpoints[key(request)]; ok {
+		h.checkpointed = true
 		for _, i := range append(slices.Clone(s.Accepted), s.Refused...) {
 			h.open[i] = false
 		}
@@ -222,10 +222,10 @@ func (o *holder) step(t *rapid.T, request int64) {
 		if h.waits > o.acked {
 			return
 		}
-		if h.kept && h.waits > 1 { // the retry before this attempt is acknowledged too
+		if h.checkpointed && h.waits > 1 { // the retry before this attempt is acknowledged too
 			if _, before := o.hasRetry(request, h.attempt-1); before {
-				delete(o.kept, key(request))
-				h.kept = false
+				delete(o.checkpoints, key(request))
+				h.checkpointed = false
 			}
 		}
 		i := h.called[0]
@@ -233,9 +233,9 @@ func (o *holder) step(t *rapid.T, request int64) {
 		o.call(t, request, h, i)
 		if len(h.called) == 0 {
 			h.step = "judge"
-		} else if s := o.settledOf(h); !s.Empty() {
-			o.kept[key(request)] = s
-			h.kept = true
+		} else if s := o.resolvedOf(h); !s.Empty() {
+			o.checkpoints[key(request)] = s
+			h.checkpointed = true
 		}
 	case "judge":
 		if len(h.openList()) == 0 || h.attempt >= modelBudget {
@@ -269,7 +269,7 @@ func (o *holder) hasRetry(request int64, n int) (journal.Event, bool) {
 	return journal.Event{}, false
 }
 
-func (o *holder) settledOf(h *handling) message.Resolved {
+func (o *holder) resolvedOf(h *handling) message.Resolved {
 	var s message.Resolved
 	for i := range modelRecipients {
 		if !h.open[i] {
@@ -280,7 +280,7 @@ func (o *holder) settledOf(h *handling) message.Resolved {
 }
 
 func (o *holder) call(t *rapid.T, request int64, h *handling, i int) {
-	if o.settled[request][i] {
+	if o.resolved[request][i] {
 		t.Fatalf("request %d: recipient %d is called again", request, i)
 	}
 	for _, e := range o.p.log[:o.read] {
@@ -295,7 +295,7 @@ func (o *holder) call(t *rapid.T, request int64, h *handling, i int) {
 
 func (o *holder) finish(request int64) {
 	o.finished[request] = true
-	delete(o.kept, key(request))
+	delete(o.checkpoints, key(request))
 	for o.finished[o.next] {
 		o.next++
 	}
@@ -323,15 +323,15 @@ func (o *holder) commit(t *rapid.T) {
 		}
 	}
 	o.p.committed = o.next
-	commit := journal.Commit{Kept: maps.Clone(o.kept)}
-	commit.Place.Offset = o.notes.At(o.next)
+	commit := journal.Commit{Checkpoints: maps.Clone(o.checkpoints)}
+	commit.Position.Offset = o.notes.At(o.next)
 	o.p.metadata = commit.String()
-	for k, s := range o.kept {
-		if o.p.keptBy[k.Offset] == nil {
-			o.p.keptBy[k.Offset] = map[int]bool{}
+	for k, s := range o.checkpoints {
+		if o.p.checkpointedBy[k.Offset] == nil {
+			o.p.checkpointedBy[k.Offset] = map[int]bool{}
 		}
 		for _, i := range s.Accepted {
-			o.p.keptBy[k.Offset][i] = true
+			o.p.checkpointedBy[k.Offset][i] = true
 		}
 	}
 }
@@ -352,7 +352,7 @@ func TestProtocol(t *testing.T) {
 
 // history plays one history.
 func history(t *rapid.T) {
-	p := &partition{keptBy: map[int64]map[int]bool{}}
+	p := &partition{checkpointedBy: map[int64]map[int]bool{}}
 	o := p.takeOver(t)
 	for range rapid.IntRange(1, 300).Draw(t, "steps") {
 		switch rapid.IntRange(0, 15).Draw(t, "step") {
@@ -370,7 +370,7 @@ func history(t *rapid.T) {
 			o.ackAll()
 		case 11:
 			o.commit(t)
-		case 12: // the last words of the dead
+		case 12: // what the dead had sent
 			p.landLate()
 		case 13: // what was read is sent once more: a producer's retry
 			if n := len(p.log); n > 0 {
@@ -381,7 +381,7 @@ func history(t *rapid.T) {
 			}
 		case 14: // somebody commits with other tools
 			if rapid.IntRange(0, 3).Draw(t, "metadata lost") == 0 {
-				p.metadata, p.keptBy = "", map[int64]map[int]bool{}
+				p.metadata, p.checkpointedBy = "", map[int64]map[int]bool{}
 				p.late = append(p.late, o.sent...)
 				o = p.takeOver(t)
 			}

@@ -9,27 +9,27 @@ import (
 
 // Commit is what a commit's metadata says.
 type Commit struct {
-	Place Place
-	Kept  Kept
+	Position    Position
+	Checkpoints Checkpoints
 }
 
-// Place is where a commit says to begin reading: an offset of one partition
+// Position is where a commit says to begin reading: an offset of one partition
 // of one incarnation of the status topic.
-type Place struct {
+type Position struct {
 	Topic     [16]byte // topic id
 	Partition int32
 	Offset    int64
 }
 
-// placeVersion begins every place on the wire; another one is not ours.
-const placeVersion = "mw1"
+// positionVersion begins every position on the wire; another one is not ours.
+const positionVersion = "mw1"
 
 // String returns the commit's metadata, at most 4,096 bytes.
 func (c Commit) String() string {
-	p := c.Place
-	text := fmt.Sprintf("%s,%s,%d,%d", placeVersion, hex.EncodeToString(p.Topic[:]), p.Partition, p.Offset)
-	if kept := c.Kept.String(maxMetadata - len(text) - 1); kept != "" {
-		text += "," + kept
+	p := c.Position
+	text := fmt.Sprintf("%s,%s,%d,%d", positionVersion, hex.EncodeToString(p.Topic[:]), p.Partition, p.Offset)
+	if checkpoints := c.Checkpoints.String(maxMetadata - len(text) - 1); checkpoints != "" {
+		text += "," + checkpoints
 	}
 	return text
 }
@@ -39,24 +39,24 @@ func (c Commit) String() string {
 func ParseCommit(metadata string) (Commit, bool) {
 	var c Commit
 	parts := strings.SplitN(metadata, ",", 5)
-	if len(parts) < 4 || parts[0] != placeVersion {
+	if len(parts) < 4 || parts[0] != positionVersion {
 		return c, false
 	}
 	id, err := hex.DecodeString(parts[1])
-	if err != nil || len(id) != len(c.Place.Topic) {
+	if err != nil || len(id) != len(c.Position.Topic) {
 		return c, false
 	}
-	copy(c.Place.Topic[:], id)
+	copy(c.Position.Topic[:], id)
 	partition, err := strconv.ParseInt(parts[2], 10, 32)
 	if err != nil || partition < 0 {
 		return c, false
 	}
-	c.Place.Partition = int32(partition)
+	c.Position.Partition = int32(partition)
 	if len(parts) == 5 {
-		c.Kept = ParseKept(parts[4])
+		c.Checkpoints = ParseCheckpoints(parts[4])
 	}
-	c.Place.Offset, err = strconv.ParseInt(parts[3], 10, 64)
-	return c, err == nil && c.Place.Offset >= 0
+	c.Position.Offset, err = strconv.ParseInt(parts[3], 10, 64)
+	return c, err == nil && c.Position.Offset >= 0
 }
 
 // Notes remembers where the events of requests begin: every event of request

@@ -88,24 +88,24 @@ func (p *plan) want(ctx context.Context, w Want, id [16]byte, partitions int32, 
 		return err
 	}
 	commit, known := ParseCommit(w.Metadata)
-	place := commit.Place
-	ours := known && place.Topic == id
+	position := commit.Position
+	ours := known && position.Topic == id
 	from, fresh := low, w.Committed < 0
 	switch {
 	case fresh: // never committed: everything there may be about it
 		w.Committed = start
-	case ours && place.Partition == now && place.Offset >= low && place.Offset <= end:
-		from = place.Offset
+	case ours && position.Partition == now && position.Offset >= low && position.Offset <= end:
+		from = position.Offset
 	default:
 		if from, err = p.byTime(ctx, w.Partition, max(w.Committed, start), now, low, end); err != nil {
 			return err
 		}
 	}
-	var before *Place
-	if ours && place.Partition != now { // the status topic got more partitions
-		before = &place
-		if oldLow, oldEnd, err := log.of(p.StatusTopic, place.Partition); err == nil {
-			p.add(place.Partition, max(oldLow, place.Offset), oldEnd)
+	var before *Position
+	if ours && position.Partition != now { // the status topic got more partitions
+		before = &position
+		if oldLow, oldEnd, err := log.of(p.StatusTopic, position.Partition); err == nil {
+			p.add(position.Partition, max(oldLow, position.Offset), oldEnd)
 		}
 	}
 	foreign := w.Group && !fresh && !known
@@ -114,7 +114,7 @@ func (p *plan) want(ctx context.Context, w Want, id [16]byte, partitions int32, 
 	}
 	p.add(now, from, end)
 	p.found[w.Partition] = Found{
-		Start: w.Committed, Fold: NewFold(), Kept: commit.Kept, Before: before, From: Place{Topic: id, Partition: now, Offset: from},
+		Start: w.Committed, Fold: NewFold(), Checkpoints: commit.Checkpoints, Before: before, From: Position{Topic: id, Partition: now, Offset: from},
 		Foreign: foreign, LogStart: start, Handled: -1,
 	}
 	return nil

@@ -30,15 +30,15 @@ type Want struct {
 	Partition int32
 	Committed int64  // where requests go on; -1 where nothing was ever committed
 	Metadata  string // of the commit
-	Group     bool   // the commit is what the group has, and no place that we chose
+	Group     bool   // the commit is what the group has, and no position that we chose
 }
 
 // Found is the journal of one request partition.
 type Found struct {
-	Start int64 // where requests go on: Committed, or the log's start
-	Fold  *Fold // of the requests from Start on
-	Kept  Kept  // what the commit says beyond the events
-	From  Place // where reading began
+	Start       int64       // where requests go on: Committed, or the log's start
+	Fold        *Fold       // of the requests from Start on
+	Checkpoints Checkpoints // what the commit says beyond the events
+	From        Position    // where reading began
 
 	// Foreign says that the group has a commit that no worker made: what was
 	// done up to it is not known from it.
@@ -49,10 +49,10 @@ type Found struct {
 	// status partition, or -1.
 	LogStart, Handled int64
 
-	// Before is the place in another partition that the commit named, from
+	// Before is the position in another partition that the commit named, from
 	// when the status topic had fewer; nil where there is none. Commits must
 	// go on to name it until they have passed all requests in the Fold.
-	Before *Place
+	Before *Position
 }
 
 // Read reads the journals of partitions that were just assigned: everything

@@ -14,7 +14,7 @@ import (
 // Where the commit does not say where to read from, a request that was rolled
 // back says nothing either, whatever its time; nor does one in an open
 // transaction, nor one that retention has taken.
-func TestPlaceIsFoundByACommittedRequest(t *testing.T) {
+func TestPositionIsFoundByACommittedRequest(t *testing.T) {
 	t.Parallel()
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "request", "status"))
 	if err != nil {

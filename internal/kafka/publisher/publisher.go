@@ -149,7 +149,7 @@ func (p *Publisher) DLQ(ctx context.Context, src *models.Record, rec *models.DLQ
 			return err
 		}
 		if p.logged.Changed(p.dlqTopic, err) {
-			p.log.Error().Err(err).Str("topic", p.dlqTopic).Str("source", src.Place()).
+			p.log.Error().Err(err).Str("topic", p.dlqTopic).Str("source", src.Position()).
 				Msg("max.message.bytes is too small for any dead letter; raise it, the message waits")
 		}
 		select {

@@ -15,19 +15,19 @@ import (
 // (offset.metadata.max.bytes).
 const maxMetadata = 4096
 
-// Kept is what a commit says beyond its place: the recipients settled in
+// Checkpoints is what a commit says beyond its position: the recipients resolved in
 // rounds of calls that had not ended. No event tells of them yet, and a round
 // of ten calls that is cut at the ninth must not make eight twice.
 //
 // On the wire it is a list of OFFSET.TIMESTAMP.ACCEPTED.REFUSED.ASSUMED, joined
 // by ";": base 36 numbers, then sets of recipients as hexadecimal numbers with
 // bit i for recipient i.
-type Kept map[Key]message.Resolved
+type Checkpoints map[Key]message.Resolved
 
 // String returns at most limit bytes: requests with the lowest offsets first,
 // and those left out that do not fit. What is left out may at worst be called
 // again.
-func (k Kept) String(limit int) string {
+func (k Checkpoints) String(limit int) string {
 	if len(k) == 0 {
 		return ""
 	}
@@ -37,7 +37,7 @@ func (k Kept) String(limit int) string {
 		s := k[key]
 		entry := strings.Join([]string{
 			strconv.FormatInt(key.Offset, 36), strconv.FormatInt(key.Timestamp, 36),
-			bits(s.Accepted), bits(s.Refused), bits(s.Assumed),
+			bits(s.Accepted), bits(s.Refused), bits(s.Indeterminate),
 		}, ".")
 		if b.Len()+1+len(entry) > limit {
 			break
@@ -50,9 +50,9 @@ func (k Kept) String(limit int) string {
 	return b.String()
 }
 
-// ParseKept reads what String wrote. What cannot be read is left out.
-func ParseKept(text string) Kept {
-	k := Kept{}
+// ParseCheckpoints reads what String wrote. What cannot be read is left out.
+func ParseCheckpoints(text string) Checkpoints {
+	k := Checkpoints{}
 	for entry := range strings.SplitSeq(text, ";") {
 		parts := strings.Split(entry, ".")
 		if len(parts) != 5 {
@@ -63,7 +63,7 @@ func ParseKept(text string) Kept {
 		if err != nil || err2 != nil {
 			continue
 		}
-		s := message.Resolved{Accepted: numbers(parts[2]), Refused: numbers(parts[3]), Assumed: numbers(parts[4])}
+		s := message.Resolved{Accepted: numbers(parts[2]), Refused: numbers(parts[3]), Indeterminate: numbers(parts[4])}
 		if !s.Empty() {
 			k[Key{offset, timestamp}] = s
 		}
