@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"messaging-worker/internal/config"
+	"messaging-worker/internal/health"
 )
 
 // A drain that keeps within its time-out is no loop that stands still; one
@@ -15,15 +15,16 @@ import (
 func TestLiveInALongDrain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		a := &App{config: &config.Config{ShutdownTimeout: 90 * time.Second}}
-		a.poll = a.health.Watch("poll", stuckAfter)
+		const timeout = 90 * time.Second
+		var h health.Health
+		poll := h.Watch("poll", stuckAfter)
 		live := func() int {
 			w := httptest.NewRecorder()
-			a.health.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/healthz/live", nil))
+			h.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/healthz/live", nil))
 			return w.Code
 		}
-		a.draining()
-		time.Sleep(a.config.ShutdownTimeout + stuckAfter)
+		watchDrain(&h, poll, timeout)
+		time.Sleep(timeout + stuckAfter)
 		if got := live(); got != http.StatusOK {
 			t.Errorf("within the time-out: %d, want 200", got)
 		}

@@ -38,26 +38,26 @@ func newSMTP(c *config.Config) (*smtp.Provider, error) {
 	return p, nil
 }
 
-// connectionsLimited returns the listener for the number of connections that the
-// server grants: no more calls start than that. The first time that these are fewer
-// than WORKER_CONCURRENCY, the log says so; from then on a metric tells.
-func (a *App) connectionsLimited() func(connections int) {
+// watchSMTP has no more calls start than connections that the server grants, and
+// logs what an operator should know of it. Without a provider it does nothing.
+func (a *App) watchSMTP(p *smtp.Provider, bound func(connections int)) {
+	if p == nil {
+		return
+	}
 	var once sync.Once
-	return func(connections int) {
-		a.route.Bound(connections)
+	p.OnLimit(func(connections int) {
+		bound(connections)
 		if connections < a.config.Worker.Concurrency {
-			once.Do(func() {
+			once.Do(func() { // from then on a metric tells
 				a.log.Warn().Int("connections", connections).Int("concurrency", a.config.Worker.Concurrency).
 					Msg("the server grants fewer connections than WORKER_CONCURRENCY: calls go by that; said once, messaging_smtp_connections_limit tells")
 			})
 		}
-	}
-}
-
-// warnOfQueue warns that the server queues messages before it delivers them.
-func (a *App) warnOfQueue() {
-	a.log.Warn().Int("messages_per_connection", a.config.SMTP.MessagesPerConnection).
-		Msg("the server says that it queues messages for later: if it does so with many on one connection, lower SMTP_MESSAGES_PER_CONNECTION; said once")
+	})
+	p.OnQueuedForLater(sync.OnceFunc(func() {
+		a.log.Warn().Int("messages_per_connection", a.config.SMTP.MessagesPerConnection).
+			Msg("the server says that it queues messages for later: if it does so with many on one connection, lower SMTP_MESSAGES_PER_CONNECTION; said once")
+	}))
 }
 
 // rootCAs returns the system's certificates and those in the file; nil, which

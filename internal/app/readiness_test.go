@@ -15,6 +15,7 @@ import (
 
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/config"
+	"messaging-worker/internal/health"
 	"messaging-worker/internal/worker/route"
 )
 
@@ -75,28 +76,27 @@ func TestFirstAnswer(t *testing.T) {
 // breaker's answers were.
 func TestProviderCheckComesFromAnswers(t *testing.T) {
 	t.Parallel()
-	probe := func(context.Context) error { return nil }
-	a := &App{config: &config.Config{}, probe: probe}
-	a.beginUnready()
+	var h health.Health
+	beginUnready(&h, false)
+	breakerChanged := showBreaker(&h)
 	for _, step := range []struct {
 		change func()
 		want   string
 	}{
 		{func() {}, ""},
-		{func() { a.breakerChanged(route.Open, "http 503") }, `"provider":{"status":"unavailable","error":"http 503"}`},
-		{func() { a.breakerChanged(route.HalfOpen, "http 503") }, `"provider":{"status":"ok"}`},
-		{func() { a.breakerChanged(route.Closed, "") }, `"provider":{"status":"ok"}`},
+		{func() { breakerChanged(route.Open, "http 503") }, `"provider":{"status":"unavailable","error":"http 503"}`},
+		{func() { breakerChanged(route.HalfOpen, "http 503") }, `"provider":{"status":"ok"}`},
+		{func() { breakerChanged(route.Closed, "") }, `"provider":{"status":"ok"}`},
 	} {
 		step.change()
 		w := httptest.NewRecorder()
-		a.health.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/healthz/ready", nil))
+		h.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/healthz/ready", nil))
 		if body := w.Body.String(); !strings.Contains(body, step.want) || step.want == "" && strings.Contains(body, "provider") {
 			t.Errorf("ready says %s, want %s", body, step.want)
 		}
 	}
-	a.config.HealthProbe = true
-	a.beginUnready()
-	if a.Ready() {
+	beginUnready(&h, true)
+	if h.Ready() {
 		t.Error("ready before the provider that is to be asked was asked")
 	}
 }
@@ -113,10 +113,10 @@ func TestReadinessProbeSparesRefusedCredentials(t *testing.T) {
 		var probes []time.Duration
 		c := &config.Config{HealthProbe: true}
 		c.Worker.ProviderTimeout = time.Second
-		a := &App{
-			config: c, logins: route.NewCredentialBackoff(5*time.Second, func() string { return version.Load().(string) }),
-			route: route.New(route.Options{Concurrency: 1}),
-			probe: func(context.Context) error {
+		a := &account{
+			credentials: route.NewCredentialBackoff(5*time.Second, func() string { return version.Load().(string) }),
+			route:       route.New(route.Options{Concurrency: 1}),
+			parts: parts{probe: func(context.Context) error {
 				mu.Lock()
 				defer mu.Unlock()
 				probes = append(probes, time.Since(start))
@@ -126,16 +126,17 @@ func TestReadinessProbeSparesRefusedCredentials(t *testing.T) {
 				f := common.Transient(errors.New("smtp 535 authentication refused"))
 				f.Unreachable, f.Credentials = true, true
 				return f
-			},
+			}},
 		}
+		checks := &readiness{config: c, health: &health.Health{}, pipeline: &pipeline{account: a}}
 		ready := func() string {
 			r := httptest.NewRecorder()
-			a.health.Handler().ServeHTTP(r, httptest.NewRequest(http.MethodGet, "/healthz/ready", http.NoBody))
+			checks.health.Handler().ServeHTTP(r, httptest.NewRequest(http.MethodGet, "/healthz/ready", http.NoBody))
 			return r.Body.String()
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})
-		go func() { defer close(ended); a.watchProvider(ctx) }()
+		go func() { defer close(ended); checks.watchProvider(ctx) }()
 		time.Sleep(20*time.Minute + time.Second)
 		synctest.Wait()
 		var want []time.Duration

@@ -1,0 +1,65 @@
+package app
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"messaging-worker/internal/telemetry"
+)
+
+// handler answers over HTTP.
+func (a *App) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", a.health.Handler())
+	mux.Handle("GET /metrics", a.metrics.Handler())
+	return mux
+}
+
+// state is how the worker stands, for the metrics.
+func (a *App) state() telemetry.State {
+	p := a.pipeline
+	k := p.consumer.Stats()
+	breaker, _, _ := p.route.Breaker()
+	s := telemetry.State{
+		CallsInFlight: p.route.InFlight(), BackingOff: p.engine.BackingOff(),
+		PendingMessages: k.PendingMessages, PendingBytes: k.PendingBytes, Breaker: breaker,
+		Commits: k.Commits, CommitFailures: k.CommitFailures, JournalRecords: k.JournalRecords,
+		Finished: k.Finished, Resumed: k.Resumed, New: k.New, Topic: a.config.Kafka.RequestTopic,
+	}
+	if p.smtp != nil {
+		limit, open := p.smtp.Connections()
+		s.SMTP = &telemetry.Connections{Limit: limit, Open: open}
+	}
+	for _, part := range k.Partitions {
+		s.Partitions = append(s.Partitions, telemetry.Partition{Number: part.Number, Lag: part.Lag, Oldest: part.Oldest})
+	}
+	return s
+}
+
+// summaryInterval is how often the log tells what was done, where anything
+// was.
+const summaryInterval = 30 * time.Second
+
+// summarize writes a line about what was done since the last one.
+func (a *App) summarize(ctx context.Context) {
+	tick := time.NewTicker(summaryInterval)
+	defer tick.Stop()
+	var before [3]uint64
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		sent, failed, calls := a.metrics.Totals()
+		now := a.state()
+		if before == [3]uint64{sent, failed, calls} && now.PendingMessages == 0 {
+			continue
+		}
+		a.log.Info().Uint64("sent", sent-before[0]).Uint64("failed", failed-before[1]).Uint64("provider_calls", calls-before[2]).
+			Int("pending", now.PendingMessages).Int("backing_off", now.BackingOff).
+			Str("breaker", now.Breaker.String()).Dur("period", summaryInterval).Msg("summary")
+		before = [3]uint64{sent, failed, calls}
+	}
+}

@@ -1,0 +1,170 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"messaging-worker/internal/config"
+	"messaging-worker/internal/health"
+	"messaging-worker/internal/kafka"
+)
+
+// readiness keeps the readiness checks true.
+type readiness struct {
+	config *config.Config
+	log    zerolog.Logger
+	health *health.Health
+
+	*pipeline
+}
+
+// beginUnready sets the checks before the first look. Without askProvider there
+// is none of the provider: it appears with the breaker's first change.
+func beginUnready(h *health.Health, askProvider bool) {
+	h.Set("breaker", nil)
+	if askProvider {
+		h.Set("provider", errors.New("not asked yet"))
+	}
+	h.Set("kafka", errors.New("not connected yet"))
+	h.Set("topics", errors.New("not known yet"))
+}
+
+// How often readiness is looked at. The answers over HTTP are those of the last
+// look. While the worker is not ready it looks more often: what works again is
+// to be ready within a second.
+const (
+	monitorInterval = time.Second
+	unreadyInterval = 200 * time.Millisecond
+)
+
+// askTimeout is how long the brokers may take to answer a look. While they do
+// not, they are asked once more after each askAgain: a request that began before
+// they came back waits ever longer for its next try.
+const (
+	askTimeout = 3 * time.Second
+	askAgain   = 700 * time.Millisecond
+)
+
+// ready is what the log says when all checks are ok.
+const ready = "ready"
+
+// monitor keeps the readiness checks true until ctx ends, and logs each time
+// that readiness changes, with the reason.
+func (r *readiness) monitor(ctx context.Context) {
+	reported, journalSeen := "", !r.config.Kafka.CommitOnSuccessOnly // at most once, there is no journal
+	for {
+		reported = r.checkKafka(ctx, reported)
+		if !journalSeen && reported == ready {
+			journalSeen = true
+			r.warnOfJournal(ctx)
+		}
+		interval := monitorInterval
+		if reported != ready {
+			interval = unreadyInterval
+		}
+		select {
+		case <-time.After(interval):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// warnOfJournal tells, once, what is wrong with the status topic as a journal.
+func (r *readiness) warnOfJournal(ctx context.Context) {
+	ask, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	found, err := r.publisher.JournalFaults(ask, r.config.Kafka.RequestTopic)
+	if err != nil {
+		r.log.Debug().Err(err).Msg("the status topic's retention cannot be checked")
+	}
+	for _, fault := range found {
+		r.log.Warn().Str("topic", r.config.Kafka.StatusTopic).Str("fault", fault).
+			Msg("the status topic does not keep what a restart needs: a crash may repeat messages")
+	}
+}
+
+// checkKafka sets the checks and logs a change. It returns what was logged last.
+func (r *readiness) checkKafka(ctx context.Context, reported string) string {
+	missing, err := firstAnswer(ctx, func(ctx context.Context) ([]error, error) {
+		return r.publisher.MissingTopics(ctx, r.config.Kafka.RequestTopic, r.config.Kafka.CommitOnSuccessOnly)
+	})
+	if ctx.Err() != nil {
+		return reported
+	}
+	answer, topics := r.kafkaState(err), errors.Join(missing...)
+	if err != nil {
+		topics = errors.New("not known while the brokers do not answer")
+	}
+	r.health.Set("kafka", answer)
+	r.health.Set("topics", topics)
+	return r.logChange(reported, errors.Join(answer, topics), len(missing) == 0 && err == nil)
+}
+
+// firstAnswer asks, and asks again beside that while there is no answer. It
+// returns the first answer, or the error of askTimeout.
+func firstAnswer[T any](ctx context.Context, ask func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	type answer struct {
+		what T
+		err  error
+	}
+	answers := make(chan answer, int(askTimeout/askAgain)+1) // of all that are ever made
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	defer cancel()
+	again := time.NewTicker(askAgain)
+	defer again.Stop()
+	for range cap(answers) {
+		asking.Go(func() {
+			what, err := ask(ctx)
+			answers <- answer{what, err}
+		})
+		select {
+		case a := <-answers:
+			return a.what, a.err
+		case <-again.C:
+		}
+	}
+	a := <-answers
+	return a.what, a.err
+}
+
+func (r *readiness) kafkaState(unanswered error) error {
+	state := r.consumer.State()
+	// What is not acknowledged may be the cause of the rest: a journal is not
+	// read before our own events are there.
+	err := errors.Join(r.publisher.Refused(), state.Err)
+	switch {
+	case unanswered != nil:
+		return unanswered
+	case err == nil && !state.Joined:
+		return errors.New("has not joined the consumer group yet")
+	}
+	return err
+}
+
+// logChange logs a change of readiness, and has the consumer look for topics that are there
+// now.
+func (r *readiness) logChange(reported string, problem error, topicsThere bool) string {
+	now := ready
+	if problem != nil {
+		now = problem.Error()
+	}
+	if kafka.SameFault(now, reported) {
+		return reported
+	}
+	if problem == nil {
+		r.log.Info().Msg("ready")
+		return now
+	}
+	if topicsThere {
+		r.consumer.LookAgain()
+	}
+	r.log.Warn().Str("reason", now).Msg("not ready; will be when this is mended, nothing is lost meanwhile")
+	return now
+}
