@@ -3,7 +3,6 @@ package producer
 import (
 	"context"
 	"sync"
-	"time"
 )
 
 // Ack is the promise of an acknowledgement. Any number may wait for it.
@@ -12,13 +11,9 @@ type Ack struct {
 	completed bool
 	err       error
 	done      chan struct{} // made by the first who has to wait: many never do
-
-	// Of the list of those that wait, and under its lock.
-	since         time.Time
-	before, after *Ack
 }
 
-func (a *Ack) complete(err error) {
+func (a *Ack) answer(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.completed, a.err = true, err

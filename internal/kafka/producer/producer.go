@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"messaging-worker/internal/fifo"
 	"messaging-worker/internal/kafka"
 )
 
@@ -57,24 +57,23 @@ type Options struct {
 // Producer is an idempotent producer that never gives a record up: what Kafka
 // refuses is tried again, alone and in order, until it is accepted.
 type Producer struct {
-	client  *kgo.Client // fills batches
-	solo    *kgo.Client // sends refused records one by one
-	giveUp  map[string]bool
-	onAck   func(*kgo.Record)
-	log     zerolog.Logger
-	guards  orderGuards
-	unacked unacked
-	why     *refusalReasons
-	logged  kafka.ErrorLog // of refusals, by topic
+	client      *kgo.Client // fills batches
+	solo        *kgo.Client // sends refused records one by one
+	byPartition []string
+	giveUp      []string
+	onAck       func(*kgo.Record)
+	late        time.Duration // how long a record may wait before Refused tells of it
+	log         zerolog.Logger
+	partitions  partitions
+	why         *refusalReasons
+	logged      kafka.ErrorLog // of refusals, by topic
 
 	mu          sync.Mutex
-	retryQueues map[string]*retryQueue // by topic, made at the first refusal
+	retryQueues map[string]*fifo.Queue[*entry] // by topic, while there is something in it
+	refusals    map[string]error               // by topic: why Kafka refuses what its retry queue sends
 	closed      bool
-	refusals    map[string]error // by topic: why Kafka refuses what its retry queue sends
-	aside       int              // records not answered that are or were refused or held back
-	idle        chan struct{}    // closed when aside falls to zero
 	done        chan struct{}
-	wg          sync.WaitGroup // retryQueues, releases and watch
+	wg          sync.WaitGroup // retryAll and watch
 }
 
 // New makes a producer. It does not connect: an absent broker is no error.
@@ -103,17 +102,14 @@ func newProducer(o Options, late time.Duration) (*Producer, error) {
 		kgo.MaxBufferedRecords(math.MaxInt),
 	)
 	p := &Producer{
-		giveUp: map[string]bool{}, onAck: o.OnAck, log: o.Log, guards: orderGuards{topics: o.ByPartition, of: map[topicPartition]*orderGuard{}},
-		retryQueues: map[string]*retryQueue{}, done: make(chan struct{}), refusals: map[string]error{},
-		unacked: unacked{late: late, of: map[topicPartition]*unackedList{}},
-		why:     &refusalReasons{Logger: kafka.Logger(o.Log), of: map[string]string{}},
+		byPartition: o.ByPartition, giveUp: o.GiveUpTooLarge, onAck: o.OnAck, late: late, log: o.Log,
+		partitions:  partitions{all: map[topicPartition]*partition{}},
+		why:         &refusalReasons{Logger: kafka.Logger(o.Log), of: map[string]string{}},
+		retryQueues: map[string]*fifo.Queue[*entry]{}, refusals: map[string]error{}, done: make(chan struct{}),
 	}
 	opts = append(opts, kgo.WithLogger(p.why))
 	if p.onAck == nil {
 		p.onAck = func(*kgo.Record) {}
-	}
-	for _, topic := range o.GiveUpTooLarge {
-		p.giveUp[topic] = true
 	}
 	solo := []kgo.Opt{kgo.ProducerLinger(0), kgo.ProducerBatchMaxBytes(soloMaxBytes)}
 	if p.solo, err = kgo.NewClient(slices.Concat(opts, solo)...); err != nil {
@@ -150,57 +146,9 @@ func (p *Producer) Client() *kgo.Client { return p.client }
 // records of one partition and key are written in the order of their Produce
 // calls. The caller must not change r.
 func (p *Producer) Produce(r *kgo.Record) *Ack {
-	e := entry{record: r, ack: &Ack{}, guard: p.guards.at(r), wait: p.unacked.at(topicPartition{r.Topic, r.Partition})}
-	e.wait.begin(e.ack)
-	if e.guard == nil || p.pass(e) {
-		p.send(e)
-	}
-	return e.ack
-}
-
-// send hands e to the client that fills batches.
-func (p *Producer) send(e entry) {
-	p.client.Produce(context.Background(), e.record, func(r *kgo.Record, err error) {
-		switch {
-		case err == nil:
-			p.onAck(r)
-			p.complete(e, nil)
-		case errors.Is(err, kgo.ErrClientClosed):
-			p.complete(e, ErrClosed)
-		default:
-			p.refused(e)
-			return
-		}
-		p.answered(e.guard)
-	})
-}
-
-// complete answers e for good.
-func (p *Producer) complete(e entry, err error) {
-	e.wait.end(e.ack, p.unacked.late)
-	e.ack.complete(err)
-	if !e.aside {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.aside--; p.aside == 0 {
-		close(p.idle)
-	}
-}
-
-// putAside counts e among the records that the client alone does not flush.
-func (p *Producer) putAside(e entry) entry {
-	if e.aside {
-		return e
-	}
-	e.aside = true
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.aside++; p.aside == 1 {
-		p.idle = make(chan struct{})
-	}
-	return e
+	e := &entry{record: r, partition: p.partitions.of(p, r.Topic, r.Partition)}
+	e.partition.produce(e)
+	return &e.Ack
 }
 
 // Flush waits until everything handed over was acknowledged, or for ctx.
@@ -209,18 +157,27 @@ func (p *Producer) Flush(ctx context.Context) error {
 		if err := p.client.Flush(ctx); err != nil {
 			return fmt.Errorf("flush producer: %w", err)
 		}
-		p.mu.Lock()
-		aside, idle := p.aside, p.idle
-		p.mu.Unlock()
-		if aside == 0 {
+		e := p.partitions.oldest() // held back, or refused and tried again
+		if e == nil {
 			return nil
 		}
-		select {
-		case <-idle:
-		case <-ctx.Done():
-			return fmt.Errorf("flush producer: %w", context.Cause(ctx))
+		if err := e.Wait(ctx); err != nil && ctx.Err() != nil {
+			return fmt.Errorf("flush producer: %w", err)
 		}
 	}
+}
+
+// FlushPartition waits until what was handed over for one partition, as the
+// caller names it, was acknowledged. Its error is ErrClosed, or the cause of
+// ctx's end. What is handed over meanwhile is waited for too.
+func (p *Producer) FlushPartition(ctx context.Context, topic string, number int32) error {
+	t := p.partitions.of(p, topic, number)
+	for e := t.oldest(); e != nil; e = t.oldest() {
+		if err := e.Wait(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Close stops at once. Records not acknowledged by then answer ErrClosed and
@@ -232,15 +189,8 @@ func (p *Producer) Close() {
 		close(p.done)
 	}
 	p.mu.Unlock()
+	p.partitions.close()
 	p.client.Close()
 	p.solo.Close()
 	p.wg.Wait()
-	for _, e := range p.guards.open() {
-		p.complete(e, ErrClosed)
-	}
-}
-
-// tooLarge reports Kafka's refusals of a record or batch for its size.
-func tooLarge(err error) bool {
-	return errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.RecordListTooLarge)
 }

@@ -13,15 +13,15 @@ import (
 // returns nil while acknowledgements come, within that time. The text stays the
 // same while the reason does.
 func (p *Producer) Refused() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	faults := map[string]error{}
-	for _, topic := range p.unacked.stalled(p.unacked.late) {
-		faults[topic] = fmt.Errorf("topic %s does not acknowledge records within %v", topic, p.unacked.late)
+	for _, topic := range p.partitions.stalled(p.late) {
+		faults[topic] = fmt.Errorf("topic %s does not acknowledge records within %v", topic, p.late)
 		if why := p.why.why(topic); why != "" {
 			faults[topic] = fmt.Errorf("%w: %s", faults[topic], why)
 		}
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for topic, err := range p.refusals {
 		faults[topic] = fmt.Errorf("topic %s refuses records: %w", topic, err)
 	}
@@ -58,7 +58,7 @@ func (p *Producer) watch() {
 	for {
 		select {
 		case <-tick.C:
-			p.why.listen(p.unacked.stalled(p.unacked.late / 2))
+			p.why.listen(p.partitions.stalled(p.late / 2))
 		case <-p.done:
 			return
 		}

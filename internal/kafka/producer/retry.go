@@ -3,90 +3,62 @@ package producer
 import (
 	"context"
 	"errors"
-	"sync"
+	"slices"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"messaging-worker/internal/fifo"
 )
 
 // A batch that Kafka refuses for good (too large, no permission, a policy)
 // fails every record in it, the innocent neighbours included, and every record
 // of its partition that the client holds behind it. Each refused record goes
-// to its topic's retry queue, where it is sent again: alone, in order, until it is
-// accepted. A retry queue is one goroutine, so a batch there never holds more than
-// one record.
-
-// entry is a record on its way.
-type entry struct {
-	record *kgo.Record
-	ack    *Ack
-	guard  *orderGuard // of its partition; nil where there is no order to keep
-	wait   *unackedList
-	aside  bool // counted in Producer.aside
-}
-
-// retryQueue is the queue of one topic's refused records. It is unbounded because
-// the pending bounds of the consumer already limit what can be in it, and
-// because the client's acknowledgements must never block on it.
-type retryQueue struct {
-	mu    sync.Mutex
-	queue []entry
-	wake  chan struct{} // holds one token: more than that tells nothing new
-}
-
-func (l *retryQueue) push(e entry) {
-	l.mu.Lock()
-	l.queue = append(l.queue, e)
-	l.mu.Unlock()
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
-}
-
-// take empties the queue.
-func (l *retryQueue) take() []entry {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	queue := l.queue
-	l.queue = nil
-	return queue
-}
+// to its topic's retry queue and is sent again from there: alone, in order,
+// until it is accepted. One goroutine works on a queue while it is not empty,
+// so a batch there never holds more than one record.
+//
+// The queues are unbounded, because the consumer already limits what can be in
+// them, and because the client's acknowledgements must never block on them.
 
 // enqueue puts e into its topic's retry queue. False means that p is closed.
-func (p *Producer) enqueue(e entry) bool {
+func (p *Producer) enqueue(e *entry) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return false
 	}
-	l, ok := p.retryQueues[e.record.Topic]
-	if !ok {
-		l = &retryQueue{wake: make(chan struct{}, 1)}
-		p.retryQueues[e.record.Topic] = l
-		p.wg.Go(func() { p.work(l) })
+	topic := e.partition.topic
+	if p.retryQueues[topic] == nil {
+		p.retryQueues[topic] = &fifo.Queue[*entry]{}
+		p.wg.Go(func() { p.retryAll(topic) })
 	}
-	l.push(e)
+	p.retryQueues[topic].Push(e)
 	return true
 }
 
-// work sends the retry queue's records until p closes; then it answers the rest.
-func (p *Producer) work(l *retryQueue) {
+// retryAll empties a topic's retry queue. Once p is closed it answers the rest.
+func (p *Producer) retryAll(topic string) {
 	for {
-		for _, e := range l.take() {
-			err := p.sendAlone(e.record)
-			e.guard.retried(e.record)
-			p.complete(e, err)
-		}
-		select {
-		case <-l.wake:
-		case <-p.done:
-			for _, e := range l.take() {
-				p.complete(e, ErrClosed)
-			}
+		e := p.nextRetry(topic)
+		if e == nil {
 			return
 		}
+		e.partition.retried(e, p.sendAlone(e.record))
 	}
+}
+
+// nextRetry takes the first entry out of a topic's retry queue. It removes the
+// empty queue, and returns nil.
+func (p *Producer) nextRetry(topic string) *entry {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e, ok := p.retryQueues[topic].Pop()
+	if !ok {
+		delete(p.retryQueues, topic)
+	}
+	return e
 }
 
 // sendAlone tries until r is acknowledged, too large for good, or p closes.
@@ -109,7 +81,7 @@ func (p *Producer) sendAlone(r *kgo.Record) error {
 			return nil
 		case errors.Is(err, kgo.ErrClientClosed):
 			return ErrClosed
-		case tooLarge(err) && p.giveUp[r.Topic]:
+		case tooLarge(err) && slices.Contains(p.giveUp, r.Topic):
 			p.setRefusal(r.Topic, nil) // whatever it was before is over
 			return ErrTooLarge
 		}
@@ -120,4 +92,9 @@ func (p *Producer) sendAlone(r *kgo.Record) error {
 			return ErrClosed
 		}
 	}
+}
+
+// tooLarge reports Kafka's refusals of a record or batch for its size.
+func tooLarge(err error) bool {
+	return errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.RecordListTooLarge)
 }

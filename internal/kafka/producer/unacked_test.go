@@ -19,32 +19,32 @@ import (
 	"messaging-worker/internal/kafka"
 )
 
-func newUnacked() *unacked { return &unacked{late: lateAfter, of: map[topicPartition]*unackedList{}} }
+func newPartitions() *partitions { return &partitions{all: map[topicPartition]*partition{}} }
 
-// told is what Refused would tell of.
-func (w *unacked) overdue() bool { return len(w.stalled(w.late)) > 0 }
+func (l *unackedList) overdue() bool { return l.stalled(lateAfter) }
 
 func TestRecordThatWaitsForLong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newUnacked()
-		old, young := &Ack{}, &Ack{}
-		w.at(topicPartition{"status", 1}).begin(old)
+		all := newPartitions()
+		list := &all.of(&Producer{}, "status", 1).unacked
+		old, young := &entry{}, &entry{}
+		list.add(old)
 		time.Sleep(lateAfter - time.Second)
-		w.at(topicPartition{"status", 1}).begin(young)
-		if w.overdue() {
+		list.add(young)
+		if list.overdue() {
 			t.Error("told before ten seconds are over")
 		}
 		time.Sleep(time.Second)
-		if got := strings.Join(w.stalled(w.late), ","); got != "status" {
+		if got := strings.Join(all.stalled(lateAfter), ","); got != "status" {
 			t.Errorf("stalled = %q after ten seconds, want the topic", got)
 		}
-		w.at(topicPartition{"status", 1}).end(old, w.late)
-		if !w.overdue() {
+		list.remove(old, lateAfter)
+		if !list.overdue() {
 			t.Error("an acknowledgement that came late ends it, while another record waits")
 		}
-		w.at(topicPartition{"status", 1}).end(young, w.late)
-		if w.overdue() {
+		list.remove(young, lateAfter)
+		if list.overdue() {
 			t.Error("it stands though the last acknowledgement came in time")
 		}
 	})
@@ -55,21 +55,20 @@ func TestRecordThatWaitsForLong(t *testing.T) {
 func TestEachAcknowledgementTakesLong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newUnacked()
-		list := w.at(topicPartition{"status", 1})
+		list := &unackedList{}
 		for n := range 5 {
-			a := &Ack{}
-			list.begin(a)
+			e := &entry{}
+			list.add(e)
 			for range 11 {
 				time.Sleep(time.Second)
-				if n > 0 && !w.overdue() {
+				if n > 0 && !list.overdue() {
 					t.Fatal("it is over while no acknowledgement has come in time")
 				}
 			}
-			list.end(a, w.late)
+			list.remove(e, lateAfter)
 		}
 		time.Sleep(time.Second)
-		if w.overdue() {
+		if list.overdue() {
 			t.Error("it stands though nothing waits any more")
 		}
 	})
@@ -81,15 +80,15 @@ func TestWaitingIsInOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		list := &unackedList{}
-		var open []*Ack
+		var open []*entry
 		for range 10_000 {
 			time.Sleep(time.Millisecond)
 			if len(open) == 0 || rand.IntN(2) == 0 {
-				open = append(open, &Ack{})
-				list.begin(open[len(open)-1])
+				open = append(open, &entry{})
+				list.add(open[len(open)-1])
 			} else {
 				i := rand.IntN(len(open))
-				list.end(open[i], lateAfter)
+				list.remove(open[i], lateAfter)
 				open = append(open[:i:i], open[i+1:]...)
 			}
 			at := list.first
@@ -185,7 +184,7 @@ func refusalOf(req *kmsg.ProduceRequest, why *kerr.Error) kmsg.Response {
 func TestRefusalsAreOfTheirTopic(t *testing.T) {
 	t.Parallel()
 	var log strings.Builder
-	p := &Producer{refusals: map[string]error{}, unacked: unacked{late: lateAfter}, log: zerolog.New(&log)}
+	p := &Producer{refusals: map[string]error{}, late: lateAfter, log: zerolog.New(&log)}
 	for range 100 {
 		p.setRefusal("dlq", kerr.TopicAuthorizationFailed)
 		p.setRefusal("status", nil)

@@ -1,11 +1,8 @@
 package publisher
 
 import (
-	"context"
 	"sync"
 	"sync/atomic"
-
-	"messaging-worker/internal/kafka/producer"
 )
 
 // table holds a cell for each partition, made when it is first asked for. It
@@ -57,28 +54,4 @@ func (a *acked) get(partition int32) int64 {
 		return v.Load() - 1
 	}
 	return -1
-}
-
-// handOver hands the events of one request partition over in an order that last
-// knows.
-type handOver struct {
-	mu   sync.Mutex
-	last *producer.Ack // of the latest event; nil before the first
-}
-
-func (l *handOver) produce(hand func() *producer.Ack) *producer.Ack {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.last = hand()
-	return l.last
-}
-
-func (l *handOver) wait(ctx context.Context) error {
-	l.mu.Lock()
-	last := l.last
-	l.mu.Unlock()
-	if last == nil {
-		return nil
-	}
-	return last.Wait(ctx)
 }

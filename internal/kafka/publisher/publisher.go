@@ -36,7 +36,6 @@ type Publisher struct {
 	dlqTopic    string
 	worker      []byte
 	acked       acked
-	handOvers   table[handOver] // by request partition
 	logged      kafka.ErrorLog
 	log         zerolog.Logger
 }
@@ -117,13 +116,13 @@ func (p *Publisher) Status(_ context.Context, src *models.Record, ev *models.Sta
 	if ev.EventType == models.EventAttempt && ev.Run > 1 {
 		r.Headers = append(r.Headers, kgo.RecordHeader{Key: models.HeaderAttemptRun, Value: strconv.AppendInt(nil, int64(ev.Run), 10)})
 	}
-	return p.handOvers.of(src.Partition).produce(func() *producer.Ack { return p.producer.Produce(r) })
+	return p.producer.Produce(r)
 }
 
-// FlushPartition waits until the events that Status was given of a request partition
-// are written, so that who reads the journal now finds them.
+// FlushPartition waits until the events that Status was given of a request
+// partition are written, so that whoever reads the journal now finds them.
 func (p *Publisher) FlushPartition(ctx context.Context, partition int32) error {
-	return p.handOvers.of(partition).wait(ctx)
+	return p.producer.FlushPartition(ctx, p.statusTopic, partition) //nolint:wrapcheck // the cause of ctx's end
 }
 
 // unwritable is the answer to an event that has no wire form.

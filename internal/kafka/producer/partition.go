@@ -1,0 +1,190 @@
+package producer
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// entry is a record on its way, with the promise of its acknowledgement.
+type entry struct {
+	Ack
+
+	record    *kgo.Record
+	partition *partition
+
+	// Of the partition's list of unacknowledged entries, under its lock.
+	since         time.Time
+	before, after *entry
+}
+
+// partition is what is under way to one partition, as the caller names it: the
+// client changes the number in the record.
+type partition struct {
+	producer *Producer
+	topic    string
+	number   int32
+	ordered  bool // the topic is one of Options.ByPartition
+
+	mu      sync.Mutex
+	unacked unackedList
+	guard   orderGuard
+}
+
+// produce takes e on its way.
+func (t *partition) produce(e *entry) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.unacked.add(e)
+	t.pass(e)
+}
+
+// answered is the client's callback for e.
+func (e *entry) answered(r *kgo.Record, err error) {
+	t := e.partition
+	closed := errors.Is(err, kgo.ErrClientClosed)
+	if err == nil {
+		t.producer.onAck(r)
+	} else if !closed {
+		t.producer.partitions.drain(t.topic)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case err == nil:
+		t.complete(e, nil)
+	case closed:
+		t.complete(e, ErrClosed)
+	default:
+		t.retry(e)
+	}
+	t.countAnswer()
+}
+
+// retry puts e into the retry queue of its topic. The lock must be held, so
+// that the queue's order is that of the partition.
+func (t *partition) retry(e *entry) {
+	if !t.producer.enqueue(e) {
+		t.complete(e, ErrClosed)
+		return
+	}
+	t.guard.retrying[string(e.record.Key)]++
+}
+
+// retried completes e, which was in the retry queue.
+func (t *partition) retried(e *entry, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	key := string(e.record.Key)
+	if t.guard.retrying[key]--; t.guard.retrying[key] == 0 {
+		delete(t.guard.retrying, key)
+	}
+	t.complete(e, err)
+}
+
+// complete answers e for good. The lock must be held.
+func (t *partition) complete(e *entry, err error) {
+	t.unacked.remove(e, t.producer.late)
+	e.record = nil // an Ack that is kept must not keep it
+	e.answer(err)
+}
+
+// oldest returns an entry that is not acknowledged, or nil.
+func (t *partition) oldest() *entry {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.unacked.first
+}
+
+func (t *partition) stalled(late time.Duration) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.unacked.stalled(late)
+}
+
+// partitions holds all partitions that records were produced to.
+type partitions struct {
+	mu     sync.RWMutex
+	all    map[topicPartition]*partition
+	closed bool
+}
+
+type topicPartition struct {
+	topic  string
+	number int32
+}
+
+// of returns the partition of that name, as p's caller names it.
+func (all *partitions) of(p *Producer, topic string, number int32) *partition {
+	key := topicPartition{topic, number}
+	all.mu.RLock()
+	found := all.all[key]
+	all.mu.RUnlock()
+	if found != nil {
+		return found
+	}
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if found = all.all[key]; found == nil {
+		found = &partition{producer: p, topic: topic, number: number, ordered: slices.Contains(p.byPartition, topic)}
+		found.guard.retrying = map[string]int{}
+		if all.closed {
+			found.guard.state = closed
+		}
+		all.all[key] = found
+	}
+	return found
+}
+
+// drain holds back what is produced to a topic until the client has answered
+// for what it was given.
+func (all *partitions) drain(topic string) {
+	all.mu.RLock()
+	defer all.mu.RUnlock()
+	for _, t := range all.all {
+		if t.topic == topic {
+			t.drain()
+		}
+	}
+}
+
+// close answers for all that is held back, and for what is produced from now
+// on.
+func (all *partitions) close() {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	all.closed = true
+	for _, t := range all.all {
+		t.close()
+	}
+}
+
+// oldest returns an entry that is not acknowledged, or nil.
+func (all *partitions) oldest() *entry {
+	all.mu.RLock()
+	defer all.mu.RUnlock()
+	for _, t := range all.all {
+		if e := t.oldest(); e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+// stalled returns the topics with a partition whose records wait for as long as
+// late, in order.
+func (all *partitions) stalled(late time.Duration) []string {
+	all.mu.RLock()
+	defer all.mu.RUnlock()
+	var topics []string
+	for _, t := range all.all {
+		if t.stalled(late) {
+			topics = append(topics, t.topic)
+		}
+	}
+	slices.Sort(topics)
+	return slices.Compact(topics)
+}
