@@ -62,7 +62,7 @@ func rules() []rule {
 
 		{path: "internal/telemetry", may: []string{"internal/adapters/common", "internal/lifetime", "internal/message", "internal/models", "internal/worker", "internal/worker/route"}},
 		{path: "internal/worker", may: []string{"internal/adapters/common", "internal/lifetime", "internal/message", "internal/models", "internal/worker/route"}},
-		{path: "internal/worker/route", may: []string{"internal/adapters/common", "internal/models"}},
+		{path: "internal/worker/route", may: []string{"internal/adapters/common", "internal/fifo", "internal/models"}},
 
 		{path: "internal/adapters/common", may: []string{"internal/models", "internal/util"}},
 		{path: "internal/adapters/httpapi", may: []string{"internal/adapters/common", "internal/models", "internal/providers/api"}},

@@ -1,7 +1,10 @@
 // Package fifo holds what waits for its turn in the order of its coming.
 package fifo
 
-import "slices"
+import (
+	"iter"
+	"slices"
+)
 
 // Queue is a first-in, first-out queue. The zero Queue is empty. It is not safe
 // for concurrent use.
@@ -19,6 +22,25 @@ func (q *Queue[T]) Len() int { return len(q.items) - q.first }
 
 // Push adds an item behind all others.
 func (q *Queue[T]) Push(item T) { q.items = append(q.items, item) }
+
+// Insert adds an item to a queue that is in the order of compare: behind all
+// that are not greater.
+func (q *Queue[T]) Insert(item T, compare func(a, b T) int) {
+	if q.Len() == 0 || compare(q.items[len(q.items)-1], item) <= 0 {
+		q.Push(item)
+		return
+	}
+	at, _ := slices.BinarySearchFunc(q.items[q.first:], item, func(a, b T) int {
+		if compare(a, b) <= 0 {
+			return -1
+		}
+		return 1
+	})
+	q.items = slices.Insert(q.items, q.first+at, item)
+}
+
+// All returns the items in their order.
+func (q *Queue[T]) All() iter.Seq[T] { return slices.Values(q.items[q.first:]) }
 
 // Peek returns the first item and leaves it in the queue; false where there is
 // none.

@@ -64,3 +64,26 @@ func TestPushAndPopDoNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations for a push and a pop, want none", n)
 	}
 }
+
+// A queue in order stays so, and equal items keep the order of their coming.
+func TestInsertKeepsTheOrder(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		var q fifo.Queue[[2]int]
+		var model [][2]int
+		compare := func(a, b [2]int) int { return a[0] - b[0] }
+		for n, number := range rapid.SliceOfN(rapid.IntRange(0, 9), 0, 50).Draw(t, "numbers") {
+			if number == 0 {
+				q.Pop()
+				model = model[min(1, len(model)):]
+				continue
+			}
+			q.Insert([2]int{number, n}, compare)
+			model = append(model, [2]int{number, n})
+			slices.SortStableFunc(model, compare)
+		}
+		if got := slices.Collect(q.All()); !slices.Equal(got, model) {
+			t.Errorf("All() = %v, want %v", got, model)
+		}
+	})
+}

@@ -69,7 +69,7 @@ func (r *Route) Admit(ctx context.Context, a *Attempt, calls int, recipients []i
 			return err
 		}
 		// What held when it began to wait may not hold any more.
-		if r.throttledUntil(a, recipients).IsZero() && certain(a.Lease) {
+		if r.throttledUntil(a, recipients).IsZero() && r.certain(a.Lease) {
 			return nil
 		}
 		r.Withdraw(a, calls)
@@ -181,11 +181,7 @@ func (r *Route) waitToAdmit(ctx context.Context, a *Attempt, w *waiter) error {
 }
 
 // certain reports whether the record is known to be ours now.
-func certain(l Lease) bool {
-	now, cancel := context.WithCancel(context.Background())
-	cancel()
-	return l.Await(now) == nil
-}
+func (r *Route) certain(l Lease) bool { return l.Await(r.ended) == nil }
 
 // sleep waits for d, or returns the cause of ctx's end.
 func sleep(ctx context.Context, d time.Duration) error {

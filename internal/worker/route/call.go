@@ -56,7 +56,7 @@ func (r *Route) slot(ctx context.Context, l Lease) (Call, error) {
 		if err := r.wait(ctx, w); err != nil {
 			return Call{}, err
 		}
-		if r.confirm(w, certain(l)) {
+		if r.confirm(w, r.certain(l)) {
 			return w.call, nil
 		}
 	}

@@ -172,7 +172,7 @@ func (r *Route) nextOf(now time.Time, s *sender) {
 		r.nextOfIn(wait, s)
 		return
 	}
-	s.first = s.waiting.pop()
+	s.first, _ = s.waiting.waiting.Pop()
 	r.admits.join(s.first)
 }
 

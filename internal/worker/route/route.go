@@ -64,11 +64,14 @@ type Route struct {
 	throttles throttles // of senders and pairs
 
 	breaker breaker
+	ended   context.Context //nolint:containedctx // one that has ended, for certain
 }
 
 // New makes a route. Its breaker does nothing without Run.
 func New(o Options) *Route {
-	r := &Route{slots: newSlots(max(1, o.Concurrency))}
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	r := &Route{slots: newSlots(max(1, o.Concurrency)), ended: ended}
 	r.limitRates(o.Rates)
 	r.breaker = newBreaker(r, o.Breaker, o.Log)
 	return r
@@ -231,23 +234,25 @@ func (r *Route) admitted(now time.Time, a *Attempt, calls int) {
 // newWaiter returns who waits behind all others. It is called with r.mu held.
 func (r *Route) newWaiter() *waiter {
 	r.asked++
-	return &waiter{number: r.asked, ready: make(chan struct{}, 1)}
+	return &waiter{number: r.asked, ready: make(chan bool, 1)}
 }
 
 // wait returns nil once w is granted, errPaused when it is to wait aside for
 // that, or the cause of ctx's end. Then it is out of the queue.
 func (r *Route) wait(ctx context.Context, w *waiter) error {
 	select {
-	case <-w.ready:
+	case granted := <-w.ready:
+		if !granted {
+			return errPaused
+		}
+		return nil
 	case <-ctx.Done():
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch {
-	case w.granted:
-		return nil // at the same moment, perhaps: it is ours
-	case ctx.Err() == nil:
-		return errPaused
+	if w.granted { // at the same moment: it is ours
+		<-w.ready
+		return nil
 	}
 	r.leave(w)
 	return context.Cause(ctx)
