@@ -2,141 +2,81 @@ package consumer
 
 import (
 	"context"
-	"errors"
-	"maps"
 	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"messaging-worker/internal/broadcast"
 	"messaging-worker/internal/kafka/journal"
 	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
+	"messaging-worker/internal/pool"
 )
 
-// errHandedOver ends the waits of messages whose partition moves away.
-var errHandedOver = errors.New("partition handed over")
-
-// assignment is one partition from the moment it is given to us until it is
-// taken away. It ends in two steps: stop ends the waits and lets provider
-// calls end, abandon cuts those too. Completions of an ended assignment
-// change nothing, because a later one of the same partition has a tracker of
-// its own.
+// assignment is one partition from the moment in which it is assigned to us
+// until it is taken away.
 type assignment struct {
 	partition int32
-	start     func(*models.Record, message.Progress) // runs the handler of an admitted record in a goroutine
-	kick      func(late bool)                        // asks for a commit
-	crew      *crew
-	tally     *tally
-	stop      func(cause error)
-	abandon   func(cause error)
-	handlers  sync.WaitGroup
-	outlives  bool // at most once: handlers go on when the partition is gone
+	life      *lifetime.Lifetime // of its handlers
+	tasks     *pool.Owner        // its handlers
+	handlers  sync.WaitGroup     // admitted and not returned
+	moved     broadcast.Signal   // committed has gone up
+	refusal   error              // of the last commit, nil where it was taken; under committer.mu alone
 
-	mu        sync.Mutex
-	tracker   *tracker
-	begun     position            // at most once: behind the highest record that asked to begin
-	sent      int64               // the highest offset of a commit under way or of unknown outcome, or -1
-	sentFirst int64               // what sent was before the last commit
-	committed int64               // acknowledged by Kafka; -1 before the first commit
-	refusal   error               // of the last commit, nil where it was taken; under Consumer.commitMu alone
-	known     bool                // at most once: what the group has committed before
-	fold      *journal.Fold       // what earlier owners did; nil once it is behind us
-	notes     *journal.Notes      // nil until the journal is read, and with AtMostOnce
-	place     journal.Position    // where its reading began
-	before    *journal.Position   // see journal.Found
-	found     int64               // the highest request that the journal had, or -1
-	kept      journal.Checkpoints // settled recipients of rounds that have not ended
-	keptAt    int                 // counts the changes of kept
-	keptSaid  int                 // the keptAt that Kafka has acknowledged
-	moved     chan struct{}       // closed and replaced when committed moves
-	rewound   bool                // Kafka may hold a higher commit than this began at
-	stopped   bool                // nothing more is admitted
-	closed    bool                // nor committed
-	end       int64               // the partition's last stable offset when it was asked for; -1 before that
+	mu sync.Mutex
+	offsets
+	policy commitPolicy
+	end    int64 // the partition's last stable offset when it was asked for; -1 before that
 }
 
-// newAssignment makes the assignment of a partition. Everything that it starts
-// is cut when life is; a stop of life reaches it through halt, once nothing
-// more is polled.
-//
-// At most once, abandon is no more than halt: what is begun is committed and
-// nobody else's, so its calls may end whoever owns the partition by then.
-func (c *Consumer) newAssignment(life *lifetime.Lifetime, partition int32) *assignment {
-	own := lifetime.New(life.Calls())
-	a := &assignment{
-		partition: partition, stop: own.Stop, abandon: own.Cut,
-		tracker: newTracker(), begun: position{offset: -1, epoch: -1}, sent: -1, committed: -1, end: -1,
-		outlives: c.opts.AtMostOnce,
-		moved:    make(chan struct{}), kept: journal.Checkpoints{}, kick: c.askForCommit, crew: c.crew, tally: &c.tally,
+// newAssignment makes the assignment of a partition. Its handlers are cut when
+// life is; a stop of life reaches them through halt, once nothing more is
+// polled.
+func newAssignment(partition int32, life *lifetime.Lifetime, tasks *pool.Owner, policy commitPolicy) *assignment {
+	return &assignment{
+		partition: partition, life: lifetime.New(life.Calls()), tasks: tasks, policy: policy,
+		offsets: offsets{tracker: newTracker(), committed: -1}, end: -1,
 	}
-	if a.outlives {
-		a.abandon = a.halt
-	}
-	a.start = func(rec *models.Record, progress message.Progress) {
-		c.crew.start(task{a, own.Waiting().Done(), func() {
-			defer a.handlers.Done()
-			c.handle(own, a, rec, progress)
-		}})
-	}
-	return a
 }
 
-// recovered takes the journal's word on what earlier owners did. Without any
-// commit the starting position is committed at once.
+// fetched takes the offset that the group had when the partition was assigned,
+// and reports whether the journal is to be read.
+func (a *assignment) fetched(committed int64) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.policy.fetched(&a.offsets, committed)
+}
+
+// recovered takes what the journal says of earlier owners. Committed says that
+// a worker has committed the start.
 func (a *assignment) recovered(f journal.Found, committed bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.fold, a.place, a.kept = f.Fold, f.From, f.Checkpoints
-	a.before, a.found = f.Before, f.Fold.Highest()
-	a.notes = journal.NewNotes(f.Start, f.From.Offset, a.found)
-	a.tracker.next = position{offset: f.Start, epoch: -1}
-	if committed && !a.rewound {
-		a.committed = f.Start
-	}
-	if a.kept == nil {
-		a.kept = journal.Checkpoints{}
-	}
-	maps.DeleteFunc(a.kept, func(k journal.Key, _ message.Resolved) bool { return k.Offset < f.Start })
+	a.policy.recovered(&a.offsets, f, committed)
+	a.state.advance(reading)
 }
 
 // admit notes the record, or reports false where it must not be handled: the
 // partition is on its way out, the record was read before, or it is finished.
-// An admitted record must be started. Acked is asked for the status partition.
-func (a *assignment) admit(r *kgo.Record, acked func(int32) int64) (progress message.Progress, ok bool) {
+// An admitted record must be started.
+func (a *assignment) admit(r *kgo.Record) (progress message.Progress, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	at := r.Timestamp
 	if !models.UsableTime(at) {
 		at = time.Now() // its age is not known: it counts from when it was read
 	}
-	if a.stopped || !a.tracker.admit(r.Offset, r.LeaderEpoch, at) {
+	if a.state >= stopping || !a.tracker.admit(r.Offset, r.LeaderEpoch, at) {
 		return progress, false
 	}
-	if a.notes != nil {
-		a.notes.Admitted(r.Offset, acked(a.place.Partition)+1)
+	progress, finished := a.policy.admit(r)
+	if finished {
+		a.tracker.finish(r.Offset)
+		return progress, false
 	}
-	if a.fold != nil {
-		var finished bool
-		key := journal.Key{Offset: r.Offset, Timestamp: r.Timestamp.UnixMilli()}
-		if progress, finished = a.fold.Look(key); finished {
-			delete(a.kept, key)
-			a.tracker.finish(r.Offset)
-			a.tally.finished.Add(1)
-			return progress, false
-		}
-		progress.Resolved = a.kept[key]
-		if progress.Queued {
-			a.tally.resumed.Add(1)
-		} else {
-			a.tally.fresh.Add(1)
-		}
-		if r.Offset >= a.fold.Highest() {
-			a.fold = nil // nothing behind this has a past
-		}
-	}
-	a.handlers.Add(1) // under the lock: once stopped is seen, nobody is added
+	a.handlers.Add(1) // under the lock: once stopping is seen, nobody is added
 	return progress, true
 }
 
@@ -144,123 +84,191 @@ func (a *assignment) admit(r *kgo.Record, acked func(int32) int64) (progress mes
 func (a *assignment) pass(offset int64, epoch int32) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.stopped {
+	if a.state < stopping {
 		a.tracker.pass(offset, epoch)
 	}
-}
-
-// refuse admits nothing more.
-func (a *assignment) refuse() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.stopped = true
-}
-
-// halt admits nothing more and ends the waits of what was admitted.
-func (a *assignment) halt(cause error) {
-	a.refuse()
-	a.stop(cause)
-	a.crew.release(a)
 }
 
 func (a *assignment) finish(rec *models.Record) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.tracker.finish(rec.Offset)
-	delete(a.kept, keyOf(rec)) // its final event tells more
+	a.policy.finish(keyOf(rec))
 }
 
-// keep has the next commits say who is settled of a record whose round of
-// calls has not ended. Empty takes it back.
-func (a *assignment) keep(rec *models.Record, s message.Resolved) {
-	key := keyOf(rec)
+// checkpoint has the next commits say which recipients of a record need no
+// further call though its round of calls has not ended. Empty takes that back.
+// It reports whether a commit is wanted.
+func (a *assignment) checkpoint(rec *models.Record, r message.Resolved) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if s.Empty() {
-		delete(a.kept, key)
-		return
-	}
-	a.kept[key] = s
-	a.keptAt++
-	a.kick(true)
+	return a.policy.checkpoint(keyOf(rec), r)
 }
 
 func keyOf(rec *models.Record) journal.Key {
 	return journal.Key{Offset: rec.Offset, Timestamp: rec.Timestamp.UnixMilli()}
 }
 
+// ask has the next commit pass the record, and reports whether one did already.
+func (a *assignment) ask(offset int64) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.policy.ask(offset)
+	return a.committed > offset
+}
+
+// outcome reports whether a commit has passed the record, and whether that is
+// final. It stops the assignment: commits from now on ask for no begun record.
+func (a *assignment) outcome(offset int64) (passed, final bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.state.advance(stopping)
+	return a.committed > offset, !a.policy.inDoubt(offset)
+}
+
+// isPassed reports whether a commit has passed the record.
+func (a *assignment) isPassed(offset int64) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.committed > offset
+}
+
+// commit is what one commit says of a partition. Version names the checkpoints
+// in metadata.
+type commit struct {
+	position
+
+	metadata string
+	version  int
+}
+
 // toCommit returns what is committable and not committed yet.
-//
-// At most once, a stopped assignment commits nothing more for the sake of
-// records that ask to begin: their handlers are about to be told that they
-// must not. If a commit for them was not answered, the last one takes the
-// offset back, so that they are read again.
-func (a *assignment) toCommit() (kgo.EpochOffset, bool) {
+func (a *assignment) toCommit() (c commit, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	pos, ok := a.tracker.committable()
-	again := false
-	switch {
-	case !a.stopped && a.begun.offset > pos.offset:
-		pos, ok = a.begun, true
-	case a.stopped && a.sent > max(a.committed, pos.offset):
-		pos, again = a.standing(pos), true
-		ok = pos.offset >= 0
+	if a.state == closed {
+		return c, false
 	}
-	if !ok || a.closed || pos.offset <= a.committed && a.keptAt == a.keptSaid && !again {
-		return kgo.EpochOffset{}, false
+	if c.position, ok = a.policy.next(&a.offsets); ok {
+		c.metadata, c.version = a.policy.metadata(c.offset)
 	}
-	a.sentFirst, a.sent = a.sent, max(a.sent, pos.offset)
-	return kgo.EpochOffset{Epoch: pos.epoch, Offset: pos.offset}, true
+	return c, ok
 }
 
-// standing returns the position that Kafka is known to have, or else that of
-// the first record without an outcome. It is called with a.mu held.
-func (a *assignment) standing(pos position) position {
-	if a.committed > pos.offset {
-		pos = position{offset: a.committed, epoch: -1}
-	}
-	if first, _, ok := a.tracker.oldest(); ok && pos.offset < 0 {
-		pos = position{offset: first, epoch: -1}
-	}
-	return pos
-}
-
-// metadata says with a commit of that offset where to read the journal from,
-// and what no event tells yet. The number stands for that in setCommitted.
-func (a *assignment) metadata(offset int64) (string, int) {
+func (a *assignment) acknowledged(c commit) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.notes == nil {
-		return "", a.keptAt
+	moved := c.offset > a.committed
+	a.committed = max(a.committed, c.offset)
+	a.policy.acknowledged(&a.offsets, c.version)
+	if moved {
+		a.moved.Send()
 	}
-	commit := journal.Commit{Position: a.place, Checkpoints: a.kept}
-	commit.Position.Offset = a.notes.At(offset)
-	if a.before != nil && offset <= a.found {
-		commit.Position = *a.before // the present partition is found by time
-	}
-	return commit.String(), a.keptAt
 }
 
-func (a *assignment) setCommitted(offset int64, keptAt int) {
+// refused notes that Kafka did certainly not take the last commit.
+func (a *assignment) refused() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.keptSaid = keptAt
-	if offset > a.committed {
-		a.committed = offset
-		close(a.moved)
-		a.moved = make(chan struct{})
-	}
-	if a.stopped {
-		a.sent = a.committed // nothing is in doubt any more
-	}
+	a.policy.refused()
 }
 
-// close makes the assignment deaf: nothing more is admitted or committed.
+// idleAt returns the position of a partition in which nothing is unfinished,
+// -1 while it has none; false while something is.
+func (a *assignment) idleAt() (int64, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_, _, busy := a.tracker.oldest()
+	return max(a.tracker.next.offset, a.committed), !busy && a.state == reading
+}
+
+// startAt lets a partition that was never committed, and of which nothing was
+// read, begin at an offset, and reports whether it did. Before the group has
+// said what it had, a commit could take that back.
+func (a *assignment) startAt(offset int64) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	begins := a.state == reading && a.committed < 0 && a.tracker.last < 0 && a.tracker.next.offset < 0
+	if begins {
+		a.tracker.next.offset = offset
+	}
+	return begins
+}
+
+// wantFrom returns where a new assignment goes on when the log was cut at an
+// offset: there, or at the first record before it that is neither finished nor
+// committed.
+func (a *assignment) wantFrom(cut int64) journal.Want {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	want := journal.Want{Partition: a.partition, Committed: cut}
+	if oldest, _, ok := a.tracker.oldest(); ok {
+		want.Committed = min(cut, max(oldest, a.committed))
+	}
+	if want.Committed >= a.tracker.next.offset { // before it the notes are gone, and the journal is found by time
+		want.Metadata, _ = a.policy.metadata(want.Committed)
+	}
+	return want
+}
+
+// refuse admits nothing more.
+func (a *assignment) refuse() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.state.advance(stopping)
+}
+
+// isStopping reports whether nothing more is admitted.
+func (a *assignment) isStopping() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.state >= stopping
+}
+
+// halt admits nothing more and ends the waits of what was admitted.
+func (a *assignment) halt(cause error) {
+	a.refuse()
+	a.life.Stop(cause)
+	a.tasks.Release()
+}
+
+// abandon halts, and cuts the calls under way. What is committed before its
+// call is nobody else's: its calls may end whoever owns the partition by then.
+func (a *assignment) abandon(cause error) {
+	if !a.policy.outlives() {
+		a.life.Cut(cause)
+	}
+	a.halt(cause)
+}
+
+// close admits and commits nothing more.
 func (a *assignment) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.stopped, a.closed = true, true
+	a.state.advance(closed)
+}
+
+// Partition is how far one has come that is assigned to us.
+type Partition struct {
+	Number     int32
+	Unfinished int       // admitted and not finished
+	Committed  int64     // the committed offset; -1 while there is none
+	Lag        int64     // offsets from the committed to the last stable one; -1 while it is not known
+	Oldest     time.Time // of the record that keeps the offset from going on, or when it was read where its time is not usable; zero while there is none
+	Pin        int64     // that record's offset
+}
+
+func (a *assignment) stats() Partition {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p := Partition{Number: a.partition, Unfinished: a.tracker.unfinished(), Committed: a.committed, Lag: -1}
+	if offset, at, ok := a.tracker.oldest(); ok {
+		p.Pin, p.Oldest = offset, at
+	}
+	if a.end >= 0 && a.committed >= 0 {
+		p.Lag = max(0, a.end-a.committed)
+	}
+	return p
 }
 
 // drain halts the assignments, waits until their handlers have returned, and
@@ -286,7 +294,7 @@ func drain(ctx context.Context, assignments []*assignment, cause error) bool {
 		a.abandon(cause)
 	}
 	for _, a := range assignments {
-		if !a.outlives {
+		if !a.policy.outlives() {
 			a.handlers.Wait()
 		}
 	}

@@ -24,7 +24,7 @@ import (
 // being taken and being noted, one more. A third proves that one of them had no
 // error.
 type faults struct {
-	told kafka.ErrorLog
+	logged kafka.ErrorLog
 
 	mu sync.Mutex
 	of map[int32]*fault // by partition; those below zero are the topic's as a whole
@@ -38,14 +38,14 @@ type fault struct {
 }
 
 // note keeps an error, and reports whether it is to be logged.
-func (f *faults) note(partition int32, err error) (news bool) {
+func (f *faults) note(partition int32, err error) (changed bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.of == nil {
 		f.of = map[int32]*fault{}
 	}
 	f.of[partition] = &fault{err: err}
-	return f.told.Changed(matter(partition), err)
+	return f.logged.Changed(subject(partition), err)
 }
 
 // over ends the error of a partition, and that of the topic as a whole.
@@ -62,7 +62,7 @@ func (f *faults) over(partition int32) {
 // end is called with f.mu held.
 func (f *faults) end(partition int32) {
 	delete(f.of, partition)
-	f.told.Changed(matter(partition), nil)
+	f.logged.Changed(subject(partition), nil)
 }
 
 // answered counts an answered fetch of a broker.
@@ -105,20 +105,4 @@ func (f fetchAnswers) OnBrokerE2E(meta kgo.BrokerMetadata, key int16, e2e kgo.Br
 
 var _ kgo.HookBrokerE2E = fetchAnswers(nil)
 
-// fetchAnswers watches the client's fetches for what disproves an error.
-func (c *Consumer) fetchAnswers() fetchAnswers {
-	leader := func(partition int32) int32 {
-		id, _, err := c.client.PartitionLeader(c.opts.Topic, partition)
-		if err != nil {
-			return -1
-		}
-		return id
-	}
-	return func(broker int32) {
-		if c.running() {
-			c.faults.answered(broker, leader)
-		}
-	}
-}
-
-func matter(partition int32) string { return strconv.Itoa(int(partition)) }
+func subject(partition int32) string { return strconv.Itoa(int(partition)) }

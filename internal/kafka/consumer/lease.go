@@ -3,27 +3,36 @@ package consumer
 import (
 	"context"
 
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
+	"messaging-worker/internal/pool"
 )
+
+// Handler takes one record to its outcome. A nil error means that the outcome
+// is durable and the offset may be committed; an error means only that life has
+// ended, and the record will be read again. With AtMostOnce an error after
+// Lease.CommitBeforeCall has returned nil means that life was cut, and nobody
+// reads the record again.
+type Handler func(life *lifetime.Lifetime, rec *models.Record, progress message.Progress, lease *Lease) error
 
 // Lease is the right to handle one record, for as long as its partition is
 // assigned to this consumer. It is safe for concurrent use.
 type Lease struct {
-	consumer   *Consumer
+	handlers   *handlers
 	assignment *assignment
 	record     *models.Record
 }
 
 // AtMostOnce reports that nobody reads the record again once CommitBeforeCall
 // has returned nil.
-func (l *Lease) AtMostOnce() bool { return l.consumer.opts.AtMostOnce }
+func (l *Lease) AtMostOnce() bool { return l.assignment.policy.outlives() }
 
 // CommitBeforeCall commits the record, and returns nil once Kafka has
 // acknowledged that. After the end of ctx its answer is final, and an error
-// means that the record is read again.
+// means that the record is read again. It is called only where AtMostOnce.
 func (l *Lease) CommitBeforeCall(ctx context.Context) error {
-	return l.consumer.commitFirst(ctx, l.assignment, l.record)
+	return l.handlers.committer.beforeCall(ctx, l.assignment, l.record.Offset)
 }
 
 // Await returns nil while this consumer is a member of the group. Where no
@@ -31,19 +40,52 @@ func (l *Lease) CommitBeforeCall(ctx context.Context) error {
 // already: then it waits for an answer, or for ctx. A record that is committed
 // before its first call is read by nobody else, so there it never waits.
 func (l *Lease) Await(ctx context.Context) error {
-	if l.consumer.opts.AtMostOnce {
+	if l.assignment.policy.outlives() {
 		return nil
 	}
-	return l.consumer.membership.wait(ctx)
+	return l.handlers.membership.wait(ctx)
 }
 
 // Yield runs a long wait, and lets another record's handler work meanwhile.
-func (l *Lease) Yield(wait func() error) error { return l.consumer.crew.aside(wait) }
+func (l *Lease) Yield(wait func() error) error { return l.handlers.pool.Yield(wait) }
 
 // Checkpoint stores with the next commits which recipients need no further
-// call. It replaces what was stored for the record before.
-func (l *Lease) Checkpoint(s message.Resolved) {
-	if !l.consumer.opts.AtMostOnce {
-		l.assignment.keep(l.record, s)
+// call. It replaces what was stored for the record before. At most once, it
+// does nothing.
+func (l *Lease) Checkpoint(r message.Resolved) {
+	if l.assignment.checkpoint(l.record, r) {
+		l.handlers.committer.askSoon()
 	}
+}
+
+// handlers runs the handler of each admitted record.
+type handlers struct {
+	*base
+
+	handle     Handler
+	pool       *pool.Pool
+	pending    *pending
+	membership *membership
+	committer  *committer
+}
+
+// start hands an admitted record over. It does not wait for its handler.
+func (h *handlers) start(a *assignment, rec *models.Record, progress message.Progress) {
+	a.tasks.Start(func() {
+		defer a.handlers.Done()
+		defer h.pending.release(int64(len(rec.Value)))
+		err := h.handle(a.life, rec, progress, &Lease{h, a, rec})
+		switch {
+		case err == nil:
+			a.finish(rec)
+		case a.life.Waiting().Err() == nil:
+			h.unfinished(rec, err, "message left unfinished; it is read again after a restart")
+		case a.policy.outlives() && a.isPassed(rec.Offset):
+			h.unfinished(rec, err, "message cut before its outcome; its offset is committed, so it is not read again")
+		}
+	})
+}
+
+func (h *handlers) unfinished(rec *models.Record, err error, what string) {
+	h.Log.Error().Err(err).Int32("partition", rec.Partition).Int64("offset", rec.Offset).Msg(what)
 }

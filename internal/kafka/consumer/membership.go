@@ -2,12 +2,15 @@ package consumer
 
 import (
 	"context"
-	"sync"
+	"errors"
 	"sync/atomic"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"messaging-worker/internal/broadcast"
 )
 
 // membershipSlack is how much sooner than the group this process takes its
@@ -34,14 +37,12 @@ type membership struct {
 	isMember func() bool  // asks the coordinator whether we are a member
 	until    atomic.Int64 // when it expires, in nanoseconds of the wall clock
 	asking   atomic.Bool
-
-	mu      sync.Mutex
-	joining bool
-	renewed chan struct{} // closed and replaced at each renewal
+	joining  atomic.Bool
+	changed  broadcast.Signal // it was renewed, or joining began
 }
 
 func newMembership(length time.Duration, isMember func() bool) *membership {
-	m := &membership{length: length, isMember: isMember, renewed: make(chan struct{})}
+	m := &membership{length: length, isMember: isMember}
 	m.renew(0)
 	return m
 }
@@ -49,14 +50,12 @@ func newMembership(length time.Duration, isMember func() bool) *membership {
 // wait returns nil while the membership is valid, or waits until it is again.
 func (m *membership) wait(ctx context.Context) error {
 	for !m.valid() {
-		m.mu.Lock()
-		joining, renewed := m.joining, m.renewed
-		m.mu.Unlock()
-		if joining || m.valid() {
+		changed := m.changed.Next()
+		if m.joining.Load() || m.valid() {
 			return nil
 		}
 		select {
-		case <-renewed:
+		case <-changed:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -89,29 +88,14 @@ func (m *membership) answered(ago time.Duration) {
 // was written.
 func (m *membership) renew(ago time.Duration) {
 	m.until.Store(time.Now().Add(m.length - ago).UnixNano())
-	m.wake()
-}
-
-func (m *membership) wake() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	close(m.renewed)
-	m.renewed = make(chan struct{})
-}
-
-func (m *membership) setJoining(joining bool) {
-	m.mu.Lock()
-	m.joining = joining
-	m.mu.Unlock()
-	if joining {
-		m.wake()
-	}
+	m.changed.Send()
 }
 
 // OnBrokerWrite implements kgo.HookBrokerWrite.
 func (m *membership) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, err error) {
 	if key == kmsg.JoinGroup.Int16() && err == nil && m.valid() {
-		m.setJoining(true)
+		m.joining.Store(true)
+		m.changed.Send()
 	}
 }
 
@@ -119,7 +103,7 @@ func (m *membership) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ 
 func (m *membership) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E) {
 	switch key {
 	case kmsg.JoinGroup.Int16():
-		m.setJoining(false)
+		m.joining.Store(false)
 	case kmsg.Heartbeat.Int16(), kmsg.SyncGroup.Int16():
 	default:
 		return
@@ -133,3 +117,22 @@ var (
 	_ kgo.HookBrokerWrite = (*membership)(nil)
 	_ kgo.HookBrokerE2E   = (*membership)(nil)
 )
+
+// isMember asks the group's coordinator whether this process is a member.
+func (b *base) isMember() bool {
+	<-b.started
+	ctx, cancel := context.WithTimeout(context.Background(), b.SessionTimeout)
+	defer cancel()
+	req := kmsg.NewPtrHeartbeatRequest()
+	req.Group = b.Group
+	req.MemberID, req.Generation = b.client.GroupMetadata()
+	if b.InstanceID != "" {
+		req.InstanceID = &b.InstanceID
+	}
+	resp, err := req.RequestWith(ctx, b.client)
+	if err != nil {
+		return false
+	}
+	err = kerr.ErrorForCode(resp.ErrorCode)
+	return err == nil || errors.Is(err, kerr.RebalanceInProgress)
+}

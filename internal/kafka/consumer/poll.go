@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/lifetime"
-	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 )
 
@@ -18,153 +18,140 @@ import (
 // long for a poll to be sorted.
 const maxPoll = 2000
 
-// batch is what one poll brought of one partition.
-type batch struct {
-	assignment *assignment
-	records    []*kgo.Record
-	err        error
+// poller reads the topic and admits records.
+type poller struct {
+	*base
+
+	partitions   *partitions
+	repositioner *repositioner
+	handlers     *handlers
+
+	mu     sync.Mutex
+	latest *poll
 }
 
-// polling is one poll, from before the client hands records out until each of
+// poll is one poll, from before the client hands records out until each of
 // them has its assignment.
-type polling struct {
+type poll struct {
 	stop   context.CancelFunc // what has come by then is still handed out
 	sorted chan struct{}      // closed at its end
 }
 
-// pollLoop reads until life is stopped. It never waits for a rebalance: partitions
+// loop reads until life is stopped. It never waits for a rebalance: partitions
 // that stay are worked on while others are handed over.
-func (c *Consumer) pollLoop(life *lifetime.Lifetime) {
+func (p *poller) loop(life *lifetime.Lifetime) {
+	defer p.Observer.Draining()
 	ctx := life.Waiting()
-	defer c.opts.PollEnd()
 	for ctx.Err() == nil {
-		fetches, batches := c.poll(ctx)
-		c.opts.PollBeat()
+		fetches, batches := p.next(ctx)
+		p.Observer.Polling()
 		if fetches.IsClientClosed() {
 			return
 		}
-		failed := c.fetchErrors(fetches)
-		c.reposition(life, batches)
+		failed := p.fetchErrors(fetches)
+		p.repositioner.reposition(life, batches)
 		for _, b := range batches {
-			c.admit(ctx, b)
+			p.admit(ctx, b)
 		}
 		if failed && fetches.NumRecords() == 0 {
-			c.pause(ctx)
+			pause(ctx)
 		}
 	}
 }
 
-// poll takes what the client has read, or waits a second for it, and finds
+// next takes what the client has read, or waits a second for it, and finds
 // each record's assignment. If that ends later, so does the record.
-func (c *Consumer) poll(ctx context.Context) (kgo.Fetches, []batch) {
+func (p *poller) next(ctx context.Context) (kgo.Fetches, []batch) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	p := &polling{stop: cancel, sorted: make(chan struct{})}
-	c.mu.Lock()
-	c.polling = p
-	c.mu.Unlock()
-	fetches := c.client.PollRecords(ctx, maxPoll)
-	batches := c.sort(fetches)
-	close(p.sorted)
-	return fetches, batches
+	now := &poll{stop: cancel, sorted: make(chan struct{})}
+	defer close(now.sorted)
+	p.mu.Lock()
+	p.latest = now
+	p.mu.Unlock()
+	fetches := p.client.PollRecords(ctx, maxPoll)
+	return fetches, p.sort(fetches)
 }
 
-// awaitPoll waits until all that the client has handed out is sorted, and has
-// a poll that waits for more end. The client has stopped reading a partition
+// await waits until all that the client has handed out is sorted, and has a
+// poll that waits for more end. The client has stopped reading a partition
 // before it is assigned anew: what an earlier assignment read of it can then
 // never be taken for the new one's.
-func (c *Consumer) awaitPoll() {
-	c.mu.Lock()
-	p := c.polling
-	c.mu.Unlock()
-	if p != nil {
-		p.stop()
-		<-p.sorted
+func (p *poller) await() {
+	p.mu.Lock()
+	latest := p.latest
+	p.mu.Unlock()
+	if latest != nil {
+		latest.stop()
+		<-latest.sorted
 	}
 }
 
 // pause keeps a topic that answers only errors from being asked in a loop.
-func (c *Consumer) pause(ctx context.Context) {
+func pause(ctx context.Context) {
 	select {
 	case <-time.After(250 * time.Millisecond):
 	case <-ctx.Done():
 	}
 }
 
-func (c *Consumer) sort(fetches kgo.Fetches) []batch {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (p *poller) sort(fetches kgo.Fetches) []batch {
 	var batches []batch
-	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
-		if len(p.Records) > 0 && p.Err == nil {
-			c.faults.over(p.Partition)
+	fetches.EachPartition(func(f kgo.FetchTopicPartition) {
+		if len(f.Records) > 0 && f.Err == nil {
+			p.faults.over(f.Partition)
 		}
-		if a, ok := c.owned[p.Partition]; ok && (len(p.Records) > 0 || p.Err != nil) {
-			batches = append(batches, batch{a, p.Records, p.Err})
+		if len(f.Records) == 0 && f.Err == nil {
+			return
+		}
+		for _, a := range p.partitions.pick(f.Partition) {
+			batches = append(batches, batch{a, f.Records, f.Err})
 		}
 	})
 	return batches
 }
 
 // admit hands the records over, each as soon as the pending bounds have room.
-func (c *Consumer) admit(ctx context.Context, b batch) {
+func (p *poller) admit(ctx context.Context, b batch) {
 	for _, r := range b.records {
 		if r.Attrs.IsControl() {
 			b.assignment.pass(r.Offset, r.LeaderEpoch)
 			continue
 		}
 		size := int64(len(r.Value))
-		if err := c.pending.take(ctx, size, c.opts.PollBeat); err != nil {
+		if err := p.handlers.pending.take(ctx, size, p.Observer.Polling); err != nil {
 			return
 		}
-		progress, ok := b.assignment.admit(r, c.opts.Acked)
+		progress, ok := b.assignment.admit(r)
 		if !ok {
-			c.pending.release(size)
+			p.handlers.pending.release(size)
 			continue
 		}
-		b.assignment.start(record(r), progress)
+		p.handlers.start(b.assignment, record(r), progress)
 	}
-}
-
-// handle runs in the message's own goroutine.
-func (c *Consumer) handle(life *lifetime.Lifetime, a *assignment, rec *models.Record, progress message.Progress) {
-	defer c.pending.release(int64(len(rec.Value)))
-	err := c.handler(life, rec, progress, &Lease{consumer: c, assignment: a, record: rec})
-	switch {
-	case err == nil:
-		a.finish(rec)
-	case life.Waiting().Err() == nil:
-		c.unfinished(rec, err, "message left unfinished; it is read again after a restart")
-	case a.outlives && a.isPassed(rec.Offset):
-		c.unfinished(rec, err, "message cut before its outcome; its offset is committed, so it is not read again")
-	}
-}
-
-func (c *Consumer) unfinished(rec *models.Record, err error, what string) {
-	c.log.Error().Err(err).Int32("partition", rec.Partition).Int64("offset", rec.Offset).Msg(what)
 }
 
 // fetchErrors notes the errors of a poll and reports whether there were any.
-func (c *Consumer) fetchErrors(fetches kgo.Fetches) bool {
+func (p *poller) fetchErrors(fetches kgo.Fetches) bool {
 	failed := false
-	fresh := map[string][]int32{} // partitions by text: what ends a topic ends all of them at once
+	changed := map[string][]int32{} // partitions by text: what ends a topic ends all of them at once
 	fetches.EachError(func(_ string, partition int32, err error) {
 		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 			return
 		}
 		failed = true
-		// Of a group session that ended OnGroupManageError has told before, and
+		// OnGroupManageError has reported a group session that ended before, and
 		// by now another one may have begun.
 		_, session := errors.AsType[*kgo.ErrGroupSession](err)
 		if isOffRange(err) || session {
 			return
 		}
-		if c.faults.note(partition, err) {
-			fresh[err.Error()] = append(fresh[err.Error()], partition)
+		if p.faults.note(partition, err) {
+			changed[err.Error()] = append(changed[err.Error()], partition)
 		}
 	})
-	for text, partitions := range fresh { // readiness tells it all along
-		c.log.Error().Str(zerolog.ErrorFieldName, text).Str("topic", c.opts.Topic).Ints32("partitions", partitions).
+	for text, partitions := range changed { // readiness shows it all along
+		p.Log.Error().Str(zerolog.ErrorFieldName, text).Str("topic", p.Topic).Ints32("partitions", partitions).
 			Msg("read requests: will be tried again")
 	}
 	return failed

@@ -1,0 +1,112 @@
+package consumer
+
+import (
+	"maps"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"messaging-worker/internal/kafka/journal"
+	"messaging-worker/internal/message"
+)
+
+// atLeastOnce commits what has its outcome. What earlier owners did it takes
+// from the journal, and each commit says where that goes on.
+type atLeastOnce struct {
+	events  Journal
+	tally   *tally
+	rewound bool // Kafka may have a higher commit than the assignment began at
+
+	fold    *journal.Fold  // what earlier owners did; nil once it is behind us
+	notes   *journal.Notes // nil until the journal is read
+	from    journal.Position  // where its reading began
+	before  *journal.Position // see journal.Found
+	highest int64          // request that the journal had, or -1
+
+	checkpoints journal.Checkpoints // of rounds of calls that have not ended
+	version     int          // counts their changes
+	stored      int          // the version that Kafka has acknowledged
+}
+
+func (p *atLeastOnce) outlives() bool { return false }
+
+func (p *atLeastOnce) fetched(*offsets, int64) bool { return true }
+
+// recovered lets the offset start where the journal does. Where no worker has
+// committed that, it is committed at once.
+func (p *atLeastOnce) recovered(o *offsets, f journal.Found, committed bool) {
+	p.fold, p.from, p.before, p.highest = f.Fold, f.From, f.Before, f.Fold.Highest()
+	p.notes = journal.NewNotes(f.Start, f.From.Offset, p.highest)
+	if f.Checkpoints != nil {
+		p.checkpoints = f.Checkpoints
+	}
+	maps.DeleteFunc(p.checkpoints, func(k journal.Key, _ message.Resolved) bool { return k.Offset < f.Start })
+	o.tracker.next = position{offset: f.Start, epoch: -1}
+	if committed && !p.rewound {
+		o.committed = f.Start
+	}
+}
+
+func (p *atLeastOnce) admit(r *kgo.Record) (progress message.Progress, finished bool) {
+	if p.notes != nil {
+		p.notes.Admitted(r.Offset, p.events.Acked(p.from.Partition)+1)
+	}
+	if p.fold == nil {
+		return progress, false
+	}
+	key := journal.Key{Offset: r.Offset, Timestamp: r.Timestamp.UnixMilli()}
+	if progress, finished = p.fold.Look(key); finished {
+		delete(p.checkpoints, key)
+		p.tally.finished.Add(1)
+		return progress, true
+	}
+	progress.Resolved = p.checkpoints[key]
+	if progress.Queued {
+		p.tally.resumed.Add(1)
+	} else {
+		p.tally.new.Add(1)
+	}
+	if r.Offset >= p.fold.Highest() {
+		p.fold = nil // nothing behind this has a past
+	}
+	return progress, false
+}
+
+func (p *atLeastOnce) finish(k journal.Key) { delete(p.checkpoints, k) }
+
+func (p *atLeastOnce) checkpoint(k journal.Key, r message.Resolved) bool {
+	if r.Empty() {
+		delete(p.checkpoints, k)
+		return false
+	}
+	p.checkpoints[k] = r
+	p.version++
+	return true
+}
+
+func (p *atLeastOnce) ask(int64) {}
+
+func (p *atLeastOnce) inDoubt(int64) bool { return false }
+
+func (p *atLeastOnce) next(o *offsets) (position, bool) {
+	pos, ok := o.tracker.committable()
+	return pos, ok && (pos.offset > o.committed || p.version != p.stored)
+}
+
+// metadata says where to read the journal from, and what no event tells yet.
+func (p *atLeastOnce) metadata(offset int64) (string, int) {
+	if p.notes == nil {
+		return "", p.version
+	}
+	c := journal.Commit{Position: p.from, Checkpoints: p.checkpoints}
+	c.Position.Offset = p.notes.At(offset)
+	if p.before != nil && offset <= p.highest {
+		c.Position = *p.before // the present partition is found by time
+	}
+	return c.String(), p.version
+}
+
+func (p *atLeastOnce) acknowledged(_ *offsets, version int) { p.stored = version }
+
+func (p *atLeastOnce) refused() {}
+
+var _ commitPolicy = (*atLeastOnce)(nil)
