@@ -52,10 +52,11 @@ func rules() []rule {
 		{path: "internal/lifetime", may: leaf},
 		{path: "internal/broadcast", may: leaf},
 		{path: "internal/fifo", may: leaf},
+		{path: "internal/pool", may: []string{"internal/fifo"}},
 
 		{path: "internal/kafka", may: []string{"internal/config"}, client: true},
 		{path: "internal/kafka/embedded", may: leaf, client: true},
-		{path: "internal/kafka/consumer", may: []string{"internal/broadcast", "internal/kafka", "internal/kafka/journal", "internal/kafka/pool", "internal/lifetime", "internal/message", "internal/models"}, client: true},
+		{path: "internal/kafka/consumer", may: []string{"internal/broadcast", "internal/kafka", "internal/kafka/journal", "internal/lifetime", "internal/message", "internal/models", "internal/pool"}, client: true},
 		{path: "internal/kafka/journal", may: []string{"internal/kafka", "internal/message", "internal/models"}, client: true},
 		{path: "internal/kafka/producer", may: []string{"internal/fifo", "internal/kafka"}, client: true},
 		{path: "internal/kafka/publisher", may: []string{"internal/kafka", "internal/kafka/producer", "internal/models"}, client: true},

@@ -93,17 +93,17 @@ func newEngine(
 func (a *App) newConsumer(options kafka.Options, p *pipeline, run telemetry.Handle) (*consumer.Consumer, error) {
 	c := a.config
 	options.Hook = kafka.Metrics(a.metrics.Registerer(), "consumer")
-	poll := a.health.Watch("poll", stuckAfter)
+	watch := observer{
+		health: a.health, poll: a.health.Watch("poll", stuckAfter), commit: p.commit, route: p.route, drain: c.ShutdownTimeout,
+	}
 	return consumer.New(consumer.Options{
 		Kafka: options, Topic: c.Kafka.RequestTopic, StatusTopic: c.Kafka.StatusTopic,
-		Acked: p.publisher.Acked, Settled: p.publisher.FlushPartition, Share: p.route.Share,
 		Group: c.Kafka.Group, InstanceID: c.Kafka.InstanceID,
 		SessionTimeout: c.Kafka.SessionTimeout, CommitInterval: c.Kafka.CommitInterval, LongestCall: c.LongestCall(),
 		MaxAtWork:          maxAtWork(c),
 		MaxPendingMessages: c.Worker.MaxPendingMessages, MaxPendingBytes: int64(c.Worker.MaxPendingBytes),
 		AtMostOnce: !c.Kafka.CommitOnSuccessOnly,
-		PollBeat:   poll.Beat, PollEnd: func() { watchDrain(a.health, poll, c.ShutdownTimeout) },
-		CommitBeat: p.commit.Beat, Log: a.log,
+		Journal:    p.publisher, Observer: watch, Log: a.log,
 	}, func(life *lifetime.Lifetime, rec *models.Record, progress message.Progress, lease *consumer.Lease) error {
 		return run(life, rec, progress, lease)
 	})
@@ -117,14 +117,6 @@ func maxAtWork(c *config.Config) int {
 		return 1000 + 4*c.Worker.Concurrency
 	}
 	return 16 + 4*c.Worker.Concurrency
-}
-
-// watchDrain replaces the watch over the poll loop, which has ended as it
-// should. A drain may be silent for as long as its time-out; only one that
-// outlives it is stuck.
-func watchDrain(h *health.Health, poll *health.Loop, timeout time.Duration) {
-	poll.End()
-	h.Watch("drain", timeout+stuckAfter)
 }
 
 // run works until life is stopped, and drains.

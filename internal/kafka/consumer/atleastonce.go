@@ -16,15 +16,15 @@ type atLeastOnce struct {
 	tally   *tally
 	rewound bool // Kafka may have a higher commit than the assignment began at
 
-	fold    *journal.Fold  // what earlier owners did; nil once it is behind us
-	notes   *journal.Notes // nil until the journal is read
+	fold    *journal.Fold     // what earlier owners did; nil once it is behind us
+	notes   *journal.Notes    // nil until the journal is read
 	from    journal.Position  // where its reading began
 	before  *journal.Position // see journal.Found
-	highest int64          // request that the journal had, or -1
+	highest int64             // request that the journal had, or -1
 
 	checkpoints journal.Checkpoints // of rounds of calls that have not ended
-	version     int          // counts their changes
-	stored      int          // the version that Kafka has acknowledged
+	version     int                 // counts their changes
+	stored      int                 // the version that Kafka has acknowledged
 }
 
 func (p *atLeastOnce) outlives() bool { return false }

@@ -215,14 +215,14 @@ func TestStandingCommitErrorIsToldOnce(t *testing.T) {
 // that the other fails.
 func TestJournalErrorIsOfItsReading(t *testing.T) {
 	t.Parallel()
-	c := &Consumer{journalErrs: map[*kafka.ErrorLog]error{}, started: make(chan struct{})}
+	c := unconnected(t, nil, Options{})
 	var one, other kafka.ErrorLog
-	c.setJournalErr(&one, kerr.TopicAuthorizationFailed)
-	c.setJournalErr(&other, nil)
+	c.recovery.setErr(&one, kerr.TopicAuthorizationFailed)
+	c.recovery.setErr(&other, nil)
 	if err := c.State().Err; !errors.Is(err, kerr.TopicAuthorizationFailed) {
 		t.Errorf("State.Err = %v while one journal cannot be read", err)
 	}
-	c.setJournalErr(&one, nil)
+	c.recovery.setErr(&one, nil)
 	if err := c.State().Err; err != nil {
 		t.Errorf("State.Err = %v after both were read", err)
 	}

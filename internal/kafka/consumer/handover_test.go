@@ -6,9 +6,7 @@ import (
 	"net"
 	"testing"
 	"testing/synctest"
-	"time"
 
-	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/lifetime"
@@ -59,33 +57,33 @@ func TestHandOverHoldsNobodyElse(t *testing.T) {
 func TestRecordsOfAnEarlierAssignment(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c, err := New(Options{Topic: "request", SessionTimeout: time.Minute, Log: zerolog.Nop()}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := unconnected(t, nil, Options{})
 		nowhere := func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no network") }
+		var err error
 		if c.client, err = kgo.NewClient(kgo.Dialer(nowhere)); err != nil {
 			t.Fatal(err)
 		}
 		defer c.client.Close()
 		close(c.started)
 		interrupted := false
-		c.polling = &polling{stop: func() { interrupted = true }, sorted: make(chan struct{})}
+		c.poller.latest = &poll{stop: func() { interrupted = true }, sorted: make(chan struct{})}
 		stale := kgo.Fetches{{Topics: []kgo.FetchTopic{{Topic: "request", Partitions: []kgo.FetchPartition{
 			{Partition: 3, Records: []*kgo.Record{{Partition: 3, Offset: 41}}},
 		}}}}}
 
-		go c.assigned(lifetime.New(t.Context()), []int32{3})
+		life := lifetime.New(t.Context())
+		defer life.Cut(nil)
+		go c.group.assigned(life, []int32{3})
 		synctest.Wait()
 		if !interrupted {
 			t.Error("the poll goes on waiting for records that may never come")
 		}
-		if batches := c.sort(stale); len(batches) != 0 {
+		if batches := c.poller.sort(stale); len(batches) != 0 {
 			t.Errorf("%d batches of what was read before the assignment, want none", len(batches))
 		}
-		close(c.polling.sorted)
+		close(c.poller.latest.sorted)
 		synctest.Wait()
-		if len(c.pick([]int32{3})) != 1 {
+		if len(c.partitions.pick(3)) != 1 {
 			t.Error("the partition was not assigned once the poll was sorted")
 		}
 	})

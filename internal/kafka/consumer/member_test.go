@@ -125,16 +125,7 @@ func (s *scene) join(change ...func(*Options)) *member {
 		Kafka: kafka.Options{Brokers: s.cluster.ListenAddrs()}, Topic: "request", StatusTopic: "status", Group: "group",
 		SessionTimeout: time.Minute, CommitInterval: 10 * time.Millisecond, LongestCall: time.Hour,
 		MaxAtWork: 100, MaxPendingMessages: 1000, MaxPendingBytes: 1 << 20,
-		Acked:   func(int32) int64 { return -1 },
-		Settled: func(context.Context, int32) error { return nil },
-		PollBeat: func() {
-			select {
-			case m.beats <- struct{}{}:
-			default:
-			}
-		},
-		PollEnd: func() { close(m.ended) },
-		Log:     zerolog.New(&m.log),
+		Journal: nothing{}, Observer: m, Log: zerolog.New(&m.log),
 	}
 	for _, f := range change {
 		f(&o)
@@ -149,6 +140,46 @@ func (s *scene) join(change ...func(*Options)) *member {
 	go func() { m.result <- m.c.Run(life) }()
 	s.t.Cleanup(func() { life.Cut(nil) })
 	return m
+}
+
+// Polling lets the test see the poll loop move.
+func (m *member) Polling() {
+	select {
+	case m.beats <- struct{}{}:
+	default:
+	}
+}
+
+// Committing implements Observer.
+func (m *member) Committing() {}
+
+// Draining tells the test that the poll loop has ended.
+func (m *member) Draining() { close(m.ended) }
+
+// Share implements Observer.
+func (m *member) Share(float64) {}
+
+// nothing is a Journal in which nothing was ever written, and an Observer that
+// looks at nothing.
+type nothing struct{}
+
+func (nothing) Acked(int32) int64                           { return -1 }
+func (nothing) FlushPartition(context.Context, int32) error { return nil }
+func (nothing) Polling()                                    {}
+func (nothing) Committing()                                 {}
+func (nothing) Draining()                                   {}
+func (nothing) Share(float64)                               {}
+
+// unconnected returns a consumer that does not run.
+func unconnected(t *testing.T, handle Handler, o Options) *Consumer {
+	t.Helper()
+	o.Topic, o.SessionTimeout, o.MaxPendingMessages, o.MaxPendingBytes = "request", time.Minute, 1000, 1<<20
+	o.Journal, o.Observer, o.Log = nothing{}, nothing{}, zerolog.Nop()
+	c, err := New(o, handle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 func (m *member) handle(life *lifetime.Lifetime, rec *models.Record, _ message.Progress, lease *Lease) error {

@@ -120,7 +120,7 @@ func TestNobodyStartsWhenPutOut(t *testing.T) {
 	s.cluster.ControlKey(kmsg.Heartbeat.Int16(), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		s.cluster.KeepControl()
 		still.Do(func() {
-			m.c.membership.until.Store(0)
+			m.c.group.membership.until.Store(0)
 			close(m.release)
 			time.Sleep(50 * time.Millisecond) // until they wait
 		})
