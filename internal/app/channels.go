@@ -10,15 +10,14 @@ import (
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/adapters/email"
 	"messaging-worker/internal/adapters/httpapi"
+	"messaging-worker/internal/adapters/mock"
+	"messaging-worker/internal/adapters/phone"
 	"messaging-worker/internal/adapters/sms"
 	"messaging-worker/internal/adapters/whatsapp"
 	"messaging-worker/internal/config"
 	"messaging-worker/internal/models"
-	emailprovider "messaging-worker/internal/providers/email"
 	"messaging-worker/internal/providers/email/smtp"
-	"messaging-worker/internal/providers/mock"
-	smsprovider "messaging-worker/internal/providers/sms"
-	whatsappprovider "messaging-worker/internal/providers/whatsapp"
+	"messaging-worker/internal/providers/twilio"
 	"messaging-worker/internal/worker"
 )
 
@@ -51,79 +50,71 @@ func Builders() []Builder { return []Builder{Email(), SMS(), WhatsApp()} }
 // Email builds the email channel.
 func Email() Builder {
 	return Builder{models.Email, func(c *config.Config) (parts, error) {
-		var p parts
-		var provider email.Provider
-		if c.Provider.Name == "smtp" {
-			server, err := newSMTP(c)
-			if err != nil {
-				return p, err
-			}
-			provider, p.provider, p.smtp = server, server, server
-			p.probe = newProbe(server.Probe, email.ProbeError, c.Worker.ProviderTimeout)
-			p.secret = c.SMTP.Password.Version
-		} else {
-			m, err := newMock(c)
-			if err != nil {
-				return p, err
-			}
-			provider, p.provider = emailprovider.NewMock(m), m
+		if c.Provider.Name != "smtp" {
+			return mocked(c, email.New(nil, limits(c), c.Worker.ProviderTimeout))
 		}
-		p.channel = worker.Bind(email.New(provider, limits(c), c.Worker.ProviderTimeout))
-		return p, nil
+		server, err := newSMTP(c)
+		if err != nil {
+			return parts{}, err
+		}
+		return parts{
+			provider: server, smtp: server, secret: c.SMTP.Password.Version,
+			probe:   newProbe(server.Probe, email.ProbeError, c.Worker.ProviderTimeout),
+			channel: email.New(server, limits(c), c.Worker.ProviderTimeout),
+		}, nil
 	}}
 }
 
 // SMS builds the SMS channel.
 func SMS() Builder {
 	return Builder{models.SMS, func(c *config.Config) (parts, error) {
-		var p parts
-		var provider sms.Provider
-		if c.Provider.Name == "twilio" {
-			client := newTwilio(c)
-			provider, p.provider = smsprovider.NewTwilio(client), client
-			p.probe = newProbe(client.Probe, httpapi.ProbeError, c.Worker.ProviderTimeout)
-			p.secret = twilioSecret(c).Version
-		} else {
-			m, err := newMock(c)
-			if err != nil {
-				return p, err
-			}
-			provider, p.provider = smsprovider.NewMock(m), m
+		if c.Provider.Name != "twilio" {
+			return mocked(c, sms.New(nil, limits(c), c.Worker.ProviderTimeout))
 		}
-		p.channel = worker.Bind(sms.New(provider, limits(c), c.Worker.ProviderTimeout))
-		return p, nil
+		p := twilio.SMS{Client: newTwilio(c)}
+		return parts{
+			provider: p, secret: twilioSecret(c).Version,
+			probe:   newProbe(p.Probe, httpapi.ProbeError, c.Worker.ProviderTimeout),
+			channel: sms.New(p, limits(c), c.Worker.ProviderTimeout),
+		}, nil
 	}}
 }
 
 // WhatsApp builds the WhatsApp channel.
 func WhatsApp() Builder {
 	return Builder{models.WhatsApp, func(c *config.Config) (parts, error) {
-		var p parts
-		var provider whatsapp.Provider
+		var p interface {
+			phone.Provider
+			io.Closer
+			Probe(ctx context.Context) error
+		}
+		var secret func() string
 		switch c.Provider.Name {
 		case "twilio":
-			client := newTwilio(c)
-			provider, p.provider = whatsappprovider.NewTwilio(client, c.Twilio.ContentSIDs), client
-			p.probe = newProbe(client.Probe, httpapi.ProbeError, c.Worker.ProviderTimeout)
-			p.secret = twilioSecret(c).Version
+			p, secret = twilio.WhatsApp{Client: newTwilio(c), ContentSIDs: c.Twilio.ContentSIDs}, twilioSecret(c).Version
 		case "meta":
-			client := newMeta(c)
-			provider, p.provider = whatsappprovider.NewMeta(client), client
-			p.probe = newProbe(client.Probe, httpapi.ProbeError, c.Worker.ProviderTimeout)
-			p.secret = c.Meta.AccessToken.Version
+			p, secret = newMeta(c), c.Meta.AccessToken.Version
 		default:
-			m, err := newMock(c)
-			if err != nil {
-				return p, err
-			}
-			provider, p.provider = whatsappprovider.NewMock(m), m
+			return mocked(c, whatsapp.New(nil, limits(c), c.Worker.ProviderTimeout))
 		}
-		p.channel = worker.Bind(whatsapp.New(provider, limits(c), c.Worker.ProviderTimeout))
-		return p, nil
+		return parts{
+			provider: p, secret: secret,
+			probe:   newProbe(p.Probe, httpapi.ProbeError, c.Worker.ProviderTimeout),
+			channel: whatsapp.New(p, limits(c), c.Worker.ProviderTimeout),
+		}, nil
 	}}
 }
 
-// mockOf makes the mock provider of the settings.
+// mocked has the mock provider answer the calls of a channel.
+func mocked(c *config.Config, channel worker.Channel) (parts, error) {
+	m, err := newMock(c)
+	if err != nil {
+		return parts{}, err
+	}
+	return parts{provider: m, channel: m.Channel(channel, c.Worker.ProviderTimeout)}, nil
+}
+
+// newMock makes the mock provider of the settings.
 func newMock(c *config.Config) (*mock.Mock, error) {
 	m, err := mock.New(mock.Options{Latency: c.Mock.Latency, Ledger: c.Mock.LedgerFile})
 	if err != nil {

@@ -3,12 +3,11 @@ package app
 import (
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"regexp"
 	"testing"
 
 	"messaging-worker/internal/config"
-	"messaging-worker/internal/providers/meta"
+	"messaging-worker/internal/providers/api"
 	"messaging-worker/internal/providers/twilio"
 )
 
@@ -57,12 +56,12 @@ func TestCallsHaveOurUserAgent(t *testing.T) {
 		}
 		return c
 	}
-	m, tw := newMeta(load("meta")), newTwilio(load("twilio"))
+	m, tw := newMeta(load("meta")), twilio.SMS{Client: newTwilio(load("twilio"))}
 	t.Cleanup(func() { _, _ = m.Close(), tw.Close() })
 	// The answers cannot be read, and need not be.
-	_, _ = m.Send(t.Context(), meta.Message{Text: "x"})
+	_, _ = m.Send(t.Context(), api.Message{Body: "x"})
 	_ = m.Probe(t.Context())
-	_, _ = tw.Send(t.Context(), twilio.Message{}, url.Values{})
+	_, _ = tw.Send(t.Context(), api.Message{})
 	_ = tw.Probe(t.Context())
 	_ = askLive(t.Context(), server.URL+"/healthz/live")
 	const account = "/2010-04-01/Accounts/AC00000000000000000000000000000001"

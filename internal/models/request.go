@@ -12,10 +12,6 @@ type Envelope struct {
 	Meta      map[string]string // nil when absent
 }
 
-// Common returns the envelope itself, so that code for all channels can reach
-// it through any request.
-func (e *Envelope) Common() *Envelope { return e }
-
 // Body types of requests. BodyTemplate and BodyMedia are WhatsApp's alone,
 // BodyHTML is email's alone.
 const (
@@ -43,27 +39,11 @@ type EmailRequest struct {
 	Body    Body
 }
 
-// SMSRequest is a valid request of messages.sms.request.
-type SMSRequest struct {
+// PhoneRequest is a valid request of messages.sms.request or
+// messages.whatsapp.request.
+type PhoneRequest struct {
 	Envelope
 	From string
 	To   []string
 	Body Body
 }
-
-// WhatsAppRequest is a valid request of messages.whatsapp.request.
-type WhatsAppRequest struct {
-	Envelope
-	From string
-	To   []string
-	Body Body
-}
-
-// Sender returns who the message is from, as given.
-func (r *EmailRequest) Sender() string { return r.From }
-
-// Sender returns who the message is from, as given.
-func (r *SMSRequest) Sender() string { return r.From }
-
-// Sender returns who the message is from, as given.
-func (r *WhatsAppRequest) Sender() string { return r.From }

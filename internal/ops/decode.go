@@ -31,13 +31,13 @@ func Checker(c *config.Config) func(rec *models.Record) Check {
 	}
 }
 
-func checkBy[R interface{ Common() *models.Envelope }](decode func(*models.Record) (R, error)) func(*models.Record) Check {
+func checkBy(decode func(*models.Record) (common.Delivery, error)) func(*models.Record) Check {
 	return func(rec *models.Record) Check {
-		req, err := decode(rec)
+		d, err := decode(rec)
 		if err != nil {
 			return violated(err)
 		}
-		return Check{Envelope: *req.Common()}
+		return Check{Envelope: *d.Envelope}
 	}
 }
 

@@ -127,31 +127,32 @@ type countedChannel struct {
 	metrics *Metrics
 }
 
-func (c countedChannel) Decode(rec *models.Record) (worker.Delivery, error) {
+func (c countedChannel) Decode(rec *models.Record) (common.Delivery, error) {
 	d, err := c.Channel.Decode(rec)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // only *common.Violations
+		return d, err //nolint:wrapcheck // only *common.Violations
 	}
-	return countedDelivery{d, c.metrics}, nil
+	send := d.Send
+	d.Send = func(ctx context.Context, call common.Call) (models.ProviderResponse, error) {
+		return c.metrics.send(ctx, call, send)
+	}
+	return d, nil
 }
 
-type countedDelivery struct {
-	worker.Delivery
-
-	metrics *Metrics
-}
-
-func (d countedDelivery) Send(ctx context.Context, call common.Call) (resp models.ProviderResponse, err error) {
+// send makes a provider call and counts it.
+func (m *Metrics) send(
+	ctx context.Context, call common.Call, send func(context.Context, common.Call) (models.ProviderResponse, error),
+) (resp models.ProviderResponse, err error) {
 	begun, result := time.Now(), resultUnknown // which is what a panic comes to
 	made := true
 	defer func() {
 		if made && !errors.Is(ctx.Err(), context.Canceled) { // else it was cut by us
-			d.metrics.called.Add(1)
-			d.metrics.calls.Observe(time.Since(begun).Seconds())
-			d.metrics.attempts[result].Inc()
+			m.called.Add(1)
+			m.calls.Observe(time.Since(begun).Seconds())
+			m.attempts[result].Inc()
 		}
 	}()
-	resp, err = d.Delivery.Send(ctx, call)
+	resp, err = send(ctx, call)
 	if f := common.Classify(err); f == nil {
 		result = resultOK
 	} else {

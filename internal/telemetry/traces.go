@@ -138,33 +138,34 @@ type tracedChannel struct {
 	traces *Traces
 }
 
-func (c tracedChannel) Decode(rec *models.Record) (worker.Delivery, error) {
+func (c tracedChannel) Decode(rec *models.Record) (common.Delivery, error) {
 	d, err := c.Channel.Decode(rec)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // only *common.Violations
+		return d, err //nolint:wrapcheck // only *common.Violations
 	}
-	return tracedDelivery{d, c.traces}, nil
+	send, id := d.Send, d.Envelope.MessageID
+	d.Send = func(ctx context.Context, call common.Call) (models.ProviderResponse, error) {
+		return c.traces.send(ctx, id, call, send)
+	}
+	return d, nil
 }
 
-type tracedDelivery struct {
-	worker.Delivery
-
-	traces *Traces
-}
-
-func (d tracedDelivery) Send(ctx context.Context, call common.Call) (models.ProviderResponse, error) {
-	ctx, span := d.traces.tracer.Start(
-		ctx, "deliver "+string(d.traces.opts.Channel),
+// send makes a provider call in a span of its own.
+func (t *Traces) send(
+	ctx context.Context, id string, call common.Call, send func(context.Context, common.Call) (models.ProviderResponse, error),
+) (models.ProviderResponse, error) {
+	ctx, span := t.tracer.Start(
+		ctx, "deliver "+string(t.opts.Channel),
 		trace.WithSpanKind(trace.SpanKindClient),
 		trace.WithAttributes(
-			attribute.String("messaging_worker.provider", d.traces.opts.Provider),
+			attribute.String("messaging_worker.provider", t.opts.Provider),
 			attribute.Int("messaging_worker.attempt", call.Attempt),
 			attribute.Int("messaging_worker.recipients", len(call.Recipients)),
-			semconv.MessagingMessageID(d.Envelope().MessageID),
+			semconv.MessagingMessageID(id),
 		),
 	)
 	defer span.End()
-	resp, err := d.Delivery.Send(ctx, call)
+	resp, err := send(ctx, call)
 	if resp.Code != 0 {
 		span.SetAttributes(attribute.Int("messaging_worker.provider_code", resp.Code))
 	}

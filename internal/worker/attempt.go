@@ -59,7 +59,7 @@ func (e *Engine) admit(ctx context.Context, m *job, units [][]int) error {
 	ctx, cancel := e.untilExpiry(ctx, m)
 	defer cancel()
 	m.showStage(waiting, time.Time{})
-	m.admission = route.Attempt{Lease: m.lease, Message: m.delivery, Refused: m.unspent}
+	m.admission = route.Attempt{Lease: m.lease, Delivery: &m.delivery, Refused: m.unspent}
 	return e.route.Admit(ctx, &m.admission, len(units), joined(units))
 }
 

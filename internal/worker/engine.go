@@ -157,7 +157,7 @@ func (e *Engine) Handle(life *lifetime.Lifetime, rec *models.Record, progress me
 }
 
 // decode returns a delivery or what is wrong with the record.
-func (e *Engine) decode(rec *models.Record) (d Delivery, v *common.Violations) {
+func (e *Engine) decode(rec *models.Record) (d common.Delivery, v *common.Violations) {
 	defer func() {
 		if r := recover(); r != nil {
 			e.logPanic(r, "decode", rec)
@@ -169,9 +169,9 @@ func (e *Engine) decode(rec *models.Record) (d Delivery, v *common.Violations) {
 		return d, nil
 	}
 	if v, ok := errors.AsType[*common.Violations](err); ok {
-		return nil, v
+		return d, v
 	}
-	return nil, &common.Violations{List: []string{"record: " + err.Error()}}
+	return d, &common.Violations{List: []string{"record: " + err.Error()}}
 }
 
 // refuse ends a request that does not validate: it was never attempted.

@@ -72,7 +72,7 @@ const shownRecipients = 10
 func (m *job) maskedRecipients(e *zerolog.Event) {
 	var list []string
 	for _, i := range m.recipients[:min(len(m.recipients), shownRecipients)] {
-		list = append(list, models.Mask(m.delivery.Recipient(i)))
+		list = append(list, models.Mask(m.delivery.Recipients[i]))
 	}
 	e.Strs("to", list)
 }

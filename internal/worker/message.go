@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker/route"
@@ -26,7 +27,7 @@ const (
 // of a round are under way, theirs share fates and kept under a lock.
 type job struct {
 	record    *models.Record
-	delivery  Delivery
+	delivery  common.Delivery
 	envelope  *models.Envelope
 	publisher Publisher
 	lease     Lease
@@ -58,10 +59,10 @@ type job struct {
 	givenUp     models.FailureType
 }
 
-func newMessage(rec *models.Record, d Delivery, p Publisher, l Lease) *job {
+func newMessage(rec *models.Record, d common.Delivery, p Publisher, l Lease) *job {
 	m := &job{
-		record: rec, delivery: d, envelope: d.Envelope(), publisher: p, lease: l,
-		units: d.Units(), unacked: make([]Ack, 0, 3),
+		record: rec, delivery: d, envelope: d.Envelope, publisher: p, lease: l,
+		units: d.Units, unacked: make([]Ack, 0, 3),
 	}
 	if m.traceID = m.envelope.TraceID; m.traceID == "" {
 		m.traceID = rec.TraceID()

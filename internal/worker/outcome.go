@@ -146,7 +146,7 @@ func (m *job) deadLetter(channel models.Channel) *models.DLQRecord {
 		var left []string
 		for _, i := range m.recipients {
 			if m.fates[i] != isAccepted {
-				left = append(left, m.delivery.Recipient(i))
+				left = append(left, m.delivery.Recipients[i])
 			}
 		}
 		letter.Meta[models.MetaFailedRecipients] = strings.Join(left, ",")

@@ -19,7 +19,6 @@ import (
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/providers/fake"
 	"messaging-worker/internal/providers/meta"
-	"messaging-worker/internal/providers/whatsapp"
 	"messaging-worker/internal/worker"
 )
 
@@ -33,7 +32,7 @@ func saying(status int, body string) http.Handler {
 
 func metaChannel(t *testing.T, h http.Handler) worker.Channel {
 	t.Helper()
-	return whatsappVia(whatsapp.NewMeta(metaAt(t, serve(t, h), nil)))
+	return whatsappVia(metaAt(t, serve(t, h), nil))
 }
 
 // What an answer means where its code and its status do not say the same.
@@ -262,7 +261,7 @@ func TestMetaTemplates(t *testing.T) {
 	t.Parallel()
 	f := fake.Meta("v23.0", secret, "100")
 	m := metaAt(t, serve(t, f), func(o *meta.Options) { o.CallbackData = true })
-	c := whatsappVia(whatsapp.NewMeta(m))
+	c := whatsappVia(m)
 	template := `{"type":"template","content":"order"}`
 	_, failure := once(t, c, request("whatsapp", 1, template, `"template.1":"a","template.3":"c"`))
 	if calls, _ := f.Calls(); failure == nil || failure.Class != models.FailurePermanent || calls != 0 {

@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/adapters/phone"
 	smsadapter "messaging-worker/internal/adapters/sms"
 	whatsappadapter "messaging-worker/internal/adapters/whatsapp"
 	"messaging-worker/internal/lifetime"
@@ -27,9 +28,7 @@ import (
 	"messaging-worker/internal/providers/api"
 	"messaging-worker/internal/providers/fake"
 	"messaging-worker/internal/providers/meta"
-	"messaging-worker/internal/providers/sms"
 	"messaging-worker/internal/providers/twilio"
-	"messaging-worker/internal/providers/whatsapp"
 	"messaging-worker/internal/worker"
 	"messaging-worker/internal/worker/route"
 )
@@ -147,11 +146,11 @@ func limit(f fake.Fault) time.Duration {
 }
 
 func smsVia(c *twilio.Client) worker.Channel {
-	return worker.Bind(smsadapter.New(sms.NewTwilio(c), limits(), timeout))
+	return smsadapter.New(twilio.SMS{Client: c}, limits(), timeout)
 }
 
-func whatsappVia(p whatsappadapter.Provider) worker.Channel {
-	return worker.Bind(whatsappadapter.New(p, limits(), timeout))
+func whatsappVia(p phone.Provider) worker.Channel {
+	return whatsappadapter.New(p, limits(), timeout)
 }
 
 func request(channel string, recipients int, body, metaEntries string) string {
@@ -204,7 +203,7 @@ func TestSlotsBoundTheCalls(t *testing.T) {
 	t.Parallel()
 	f := fake.Meta("v23.0", secret, "100")
 	f.Latency = 5 * time.Millisecond
-	k := run(t, whatsappVia(whatsapp.NewMeta(metaAt(t, serve(t, f), nil))), 10, patience, false, request("whatsapp", 100, text, ""))
+	k := run(t, whatsappVia(metaAt(t, serve(t, f), nil)), 10, patience, false, request("whatsapp", 100, text, ""))
 	if calls, atOnce := f.Calls(); calls != 100 || atOnce > 10 || len(f.Ledger()) != 100 {
 		t.Errorf("%d calls, %d at once, %d accepted, want 100, at most 10, 100", calls, atOnce, len(f.Ledger()))
 	}
@@ -244,7 +243,7 @@ func TestFaults(t *testing.T) {
 				},
 				"meta": func(string) (*fake.Server, func(string) worker.Channel) {
 					return fake.Meta("v23.0", secret, "100"), func(url string) worker.Channel {
-						return whatsappVia(whatsapp.NewMeta(metaAt(t, url, nil)))
+						return whatsappVia(metaAt(t, url, nil))
 					}
 				},
 			} {
@@ -281,7 +280,7 @@ func within(t *testing.T, limit time.Duration, c worker.Channel, value string) (
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	resp, err := d.Send(ctx, common.Call{Attempt: 1, Recipients: d.Units()[0]})
+	resp, err := d.Send(ctx, common.Call{Attempt: 1, Recipients: d.Units[0]})
 	f, _ := errors.AsType[*common.Failure](err)
 	return resp, f
 }
@@ -398,11 +397,11 @@ func TestFields(t *testing.T) {
 		var c worker.Channel
 		if tt.provider == "twilio" {
 			f = fake.Twilio(account, account, secret)
-			c = whatsappVia(whatsapp.NewTwilio(twilioAt(t, serve(t, f), nil), map[string]string{"order": hx}))
+			c = whatsappVia(twilio.WhatsApp{Client: twilioAt(t, serve(t, f), nil), ContentSIDs: map[string]string{"order": hx}})
 			tt.want["To"], tt.want["From"] = "whatsapp:+15550000000", "whatsapp:+15551234567"
 		} else {
 			f = fake.Meta("v23.0", secret, "100")
-			c = whatsappVia(whatsapp.NewMeta(metaAt(t, serve(t, f), nil)))
+			c = whatsappVia(metaAt(t, serve(t, f), nil))
 			tt.want["to"], tt.want["messaging_product"], tt.want["recipient_type"] = "+15550000000", "whatsapp", "individual"
 		}
 		resp, failure := once(t, c, request("whatsapp", 1, tt.body, tt.meta))
@@ -494,7 +493,7 @@ func TestSettings(t *testing.T) {
 	m := metaAt(t, serve(t, g), func(o *meta.Options) {
 		o.CallbackData, o.PhoneNumberIDs = true, map[string]string{"+15551234567": "200"}
 	})
-	if _, failure := once(t, whatsappVia(whatsapp.NewMeta(m)), request("whatsapp", 1, text, "")); failure != nil {
+	if _, failure := once(t, whatsappVia(m), request("whatsapp", 1, text, "")); failure != nil {
 		t.Fatal(failure)
 	}
 	if data := g.Ledger()[0].Sent["biz_opaque_callback_data"]; !strings.HasPrefix(data, "1e8f3b1b-") {
@@ -502,7 +501,7 @@ func TestSettings(t *testing.T) {
 	}
 	// A template without a content SID is refused for good, and nobody is asked.
 	h := fake.Twilio(account, account, secret)
-	_, failure := once(t, whatsappVia(whatsapp.NewTwilio(twilioAt(t, serve(t, h), nil), nil)), request("whatsapp", 1, `{"type":"template","content":"order"}`, ""))
+	_, failure := once(t, whatsappVia(twilio.WhatsApp{Client: twilioAt(t, serve(t, h), nil)}), request("whatsapp", 1, `{"type":"template","content":"order"}`, ""))
 	if calls, _ := h.Calls(); failure == nil || failure.Class != models.FailurePermanent || calls != 0 {
 		t.Errorf("%v after %d calls, want a refusal without any", failure, calls)
 	}
@@ -595,7 +594,7 @@ func TestCodes(t *testing.T) {
 			url := serve(t, answer)
 			c, kind := smsVia(twilioAt(t, url, nil)), "sms"
 			if name == "Meta" {
-				c, kind = whatsappVia(whatsapp.NewMeta(metaAt(t, url, nil))), "whatsapp"
+				c, kind = whatsappVia(metaAt(t, url, nil)), "whatsapp"
 			}
 			resp, f := once(t, c, request(kind, 1, text, ""))
 			want := models.FailureTransient

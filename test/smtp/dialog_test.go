@@ -204,7 +204,8 @@ func outcome(t *testing.T, a *email.Adapter, r *models.EmailRequest) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
-	resp, err := a.Send(ctx, r, common.Call{Attempt: 1, Recipients: a.Units(r)[0]})
+	d := a.Delivery(r)
+	resp, err := d.Send(ctx, common.Call{Attempt: 1, Recipients: d.Units[0]})
 	return tell(resp, err)
 }
 

@@ -99,7 +99,7 @@ func TestFurtherTransactionsHaveTheTimeOfOneCall(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), tt.ctx)
 			defer cancel()
 			req := request("to: a@example.com b@example.com c@example.com")
-			resp, err := email.New(p, common.Limits{}, o.Timeout).Send(ctx, req, common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
+			resp, err := email.New(p, common.Limits{}, o.Timeout).Delivery(req).Send(ctx, common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
 			got := tell(resp, err)
 			want := fmt.Sprintf("partial 250 Ok\naccepted: 1\nrejected: 0\ntransient error: timeout after %v before every recipient was tried\nrefused [] open [1 2]\n", tt.limit)
 			if got != want {
@@ -125,7 +125,7 @@ func TestFurtherTransactionStalls(t *testing.T) {
 	p := newProvider(t, o)
 	defer p.Close()
 	req := request("to: a@example.com b@example.com")
-	_, err := email.New(p, common.Limits{}, o.Timeout).Send(t.Context(), req, common.Call{Attempt: 1, Recipients: []int{0, 1}})
+	_, err := email.New(p, common.Limits{}, o.Timeout).Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0, 1}})
 	f := common.Classify(err)
 	if f == nil || f.Class != models.FailureTransient || f.Ambiguous || f.Unreachable || !slices.Equal(f.Open, []int{1}) {
 		t.Errorf("%+v, want number 1 open for certain", f)
@@ -149,10 +149,10 @@ func TestManyTransactionsGiveNobodyTheMailTwice(t *testing.T) {
 		to = append(to, fmt.Sprintf("user%d@example.com", i))
 	}
 	req, a := request("to: "+strings.Join(to, " ")), email.New(p, common.Limits{}, o.Timeout)
-	open := a.Units(req)[0]
+	open := a.Delivery(req).Units[0]
 	for attempt := 1; len(open) > 0; attempt++ {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*limit)
-		_, err := a.Send(ctx, req, common.Call{Attempt: attempt, Recipients: open})
+		_, err := a.Delivery(req).Send(ctx, common.Call{Attempt: attempt, Recipients: open})
 		cancel()
 		f := common.Classify(err)
 		if f == nil {

@@ -143,7 +143,7 @@ func TestOddRepliesAreRead(t *testing.T) {
 		a := email.New(p, common.Limits{}, o.Timeout)
 		for _, to := range []string{"a@example.com", "b@example.com no@example.com c@example.com", "no@example.com", "d@example.com"} {
 			req := request("to: " + to)
-			_, err := a.Send(t.Context(), req, common.Call{Attempt: 1, Recipients: a.Units(req)[0]})
+			_, err := a.Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: a.Delivery(req).Units[0]})
 			wantMails(r, s, req.To, common.Classify(err))
 		}
 		if total, _ := srv.count(); total != 1 {
@@ -248,7 +248,7 @@ func twice(t *testing.T, s *odd, o smtp.Options, when, surplus, to string) {
 	a := email.New(p, common.Limits{}, o.Timeout)
 	for _, to := range []string{"z@example.com", to, "y@example.com", to} {
 		req := request("to: " + to)
-		_, err := a.Send(t.Context(), req, common.Call{Attempt: 1, Recipients: a.Units(req)[0]})
+		_, err := a.Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: a.Delivery(req).Units[0]})
 		wantMails(t, s, req.To, common.Classify(err))
 		if last := s.lastConn(); when == "idle" && last != nil {
 			_, _ = io.WriteString(last, surplus) // it may be closed
@@ -308,7 +308,7 @@ func TestCutReplyToAMessage(t *testing.T) {
 			o.Port = srv.port()
 			p := newProvider(t, o)
 			defer p.Close()
-			_, err := email.New(p, common.Limits{}, o.Timeout).Send(t.Context(), request(""), common.Call{Attempt: 1, Recipients: []int{0}})
+			_, err := email.New(p, common.Limits{}, o.Timeout).Delivery(request("")).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
 			f := common.Classify(err)
 			got := sent
 			if f != nil {

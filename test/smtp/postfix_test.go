@@ -275,7 +275,7 @@ func TestMailArrivesThroughPostfix(t *testing.T) {
 		if name == "html" {
 			req.Body.Type = models.BodyHTML
 		}
-		resp, err := a.Send(t.Context(), req, common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
+		resp, err := a.Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
 		if err != nil || resp.Meta["queue_id"] == "" {
 			t.Fatalf("%s: %+v, %v", name, resp, err)
 		}
@@ -332,7 +332,7 @@ func TestPostfixRefusesOneOfThree(t *testing.T) {
 	r := startPostfix(t, "a", "b")
 	a := r.adapter(t)
 	req := request("to: a@example.com unknown@example.com b@example.com")
-	resp, err := a.Send(t.Context(), req, common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
+	resp, err := a.Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
 	f := common.Classify(err)
 	if f == nil || f.Class != models.FailurePermanent || len(f.Refused) != 1 || f.Refused[0] != 1 || resp.Status != models.StatusPartial || !strings.HasPrefix(resp.Meta["refused.1"], "smtp 550 5.1.1") {
 		t.Errorf("%+v, %+v, want number 1 refused", resp, f)
@@ -354,7 +354,7 @@ func TestPostfixOnOurName(t *testing.T) {
 		o := options("tls=starttls")
 		o.Port, o.RootCAs, o.HeloName = r.port, r.ca, name
 		p := newProvider(t, o)
-		_, err := email.New(p, common.Limits{}, o.Timeout).Send(t.Context(), request("to: a@example.com"), common.Call{Attempt: 1, Recipients: []int{0}})
+		_, err := email.New(p, common.Limits{}, o.Timeout).Delivery(request("to: a@example.com")).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
 		p.Close()
 		if f := common.Classify(err); (f != nil) != refused || refused && (f.Class != models.FailureTransient || !f.Unreachable) {
 			t.Errorf("EHLO %q: %v", name, err)
@@ -369,7 +369,7 @@ func TestPostfixTakesFewRecipientsAtOnce(t *testing.T) {
 	r := startPostfix(t, names...)
 	a := r.adapter(t)
 	req := request("to: " + strings.Join(names, "@example.com ") + "@example.com")
-	resp, err := a.Send(t.Context(), req, common.Call{Attempt: 1, Recipients: a.Units(req)[0]})
+	resp, err := a.Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: a.Delivery(req).Units[0]})
 	if err != nil || strings.Count(resp.Meta["queue_id"], ",") != 2 {
 		t.Errorf("%+v, %v, want three transactions", resp, err)
 	}
@@ -403,7 +403,7 @@ func TestPostfixTakesSMTPUTF8(t *testing.T) {
 	t.Parallel()
 	r := startPostfix(t, "jürgen")
 	a := r.adapter(t)
-	if resp, err := a.Send(t.Context(), request("to: jürgen@example.com"), common.Call{Attempt: 1, Recipients: []int{0}}); err != nil {
+	if resp, err := a.Delivery(request("to: jürgen@example.com")).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}}); err != nil {
 		t.Fatalf("%+v, %v", resp, err)
 	}
 	r.idle(t)
@@ -421,7 +421,7 @@ func TestPostfixWithoutSMTPUTF8(t *testing.T) {
 	r := startPostfixWith(t, "-o smtputf8_enable=no", "anna", "bert@xn--bcher-kva.example")
 	a := r.adapter(t)
 	req := request("from: sender@exämple.com\nto: anna@example.com jürgen@example.com bert@bücher.example\nsubject: Grüße")
-	_, err := a.Send(t.Context(), req, common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
+	_, err := a.Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
 	if f := common.Classify(err); f == nil || !slices.Equal(f.Refused, []int{1}) || len(f.Open) > 0 {
 		t.Fatalf("%v, want number 1 refused", err)
 	}

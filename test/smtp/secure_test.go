@@ -49,7 +49,7 @@ func TestServerMustProveItself(t *testing.T) {
 			o := options("tls=tls")
 			o.Port, o.RootCAs = srv.port(), tt.roots
 			p := newProvider(t, o)
-			_, err := email.New(p, common.Limits{}, o.Timeout).Send(t.Context(), request(""), common.Call{Attempt: 1, Recipients: []int{0}})
+			_, err := email.New(p, common.Limits{}, o.Timeout).Delivery(request("")).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
 			f := common.Classify(err)
 			if f == nil || f.Class != models.FailureTransient || !f.Unreachable || !strings.Contains(f.Error(), tt.want) {
 				t.Errorf("%v, want a transient failure with %q", f, tt.want)

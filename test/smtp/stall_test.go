@@ -143,7 +143,7 @@ func (s stall) soil(t *testing.T, a *email.Adapter) {
 	if !s.dirty {
 		return
 	}
-	_, err := a.Send(t.Context(), request(""), common.Call{Attempt: 1, Recipients: []int{0}})
+	_, err := a.Delivery(request("")).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
 	if f := common.Classify(err); f == nil || f.Class != models.FailurePermanent {
 		t.Fatalf("the message before: %v, want it refused", err)
 	}
@@ -182,7 +182,7 @@ func TestStalledServerIsLeftAtTheDeadline(t *testing.T) {
 			p, silent, gone := s.start(t, o)
 			a := email.New(p, common.Limits{}, o.Timeout)
 			s.soil(t, a)
-			resp, err := a.Send(t.Context(), s.request(), common.Call{Attempt: 1, Recipients: []int{0}})
+			resp, err := a.Delivery(s.request()).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
 			f := common.Classify(err)
 			if f == nil || f.Class != models.FailureTransient || !f.Unreachable || f.Ambiguous != s.data || f.Err.Error() != want || resp.Status != models.StatusTimeout {
 				t.Errorf("%+v, %+v, want a transient, unreachable %q", resp, f, want)
@@ -211,7 +211,7 @@ func TestCancellingFreesTheCall(t *testing.T) {
 			var err error
 			go func() {
 				defer close(done)
-				_, err = a.Send(ctx, s.request(), common.Call{Attempt: 1, Recipients: []int{0}})
+				_, err = a.Delivery(s.request()).Send(ctx, common.Call{Attempt: 1, Recipients: []int{0}})
 			}()
 			wait(t, "silence", silent)
 			cancel()
@@ -236,7 +236,7 @@ func (s stall) next0(t *testing.T, p *smtp.Provider, gone chan struct{}) {
 	limits := options("") // what is brief for the stall may be brief for this one too
 	ctx, cancel := context.WithTimeout(t.Context(), limits.Timeout)
 	defer cancel()
-	if resp, err := a.Send(ctx, request(""), common.Call{Attempt: 2, Recipients: []int{0}}); err != nil {
+	if resp, err := a.Delivery(request("")).Send(ctx, common.Call{Attempt: 2, Recipients: []int{0}}); err != nil {
 		t.Errorf("the next message: %+v, %v", resp, err)
 	}
 }
@@ -268,7 +268,7 @@ func TestConnectStalls(t *testing.T) {
 	o.Port, o.Timeout = l.Addr().(*net.TCPAddr).Port, brief
 	p := newProvider(t, o)
 	defer p.Close()
-	_, err = email.New(p, common.Limits{}, brief).Send(t.Context(), request(""), common.Call{Attempt: 1, Recipients: []int{0}})
+	_, err = email.New(p, common.Limits{}, brief).Delivery(request("")).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
 	if f := common.Classify(err); f == nil || f.Err.Error() != fmt.Sprint("timeout after ", brief) || !f.Unreachable {
 		t.Errorf("%v, want a time-out", f)
 	}
@@ -289,7 +289,7 @@ func TestConnectionRefused(t *testing.T) {
 	o.Port = l.Addr().(*net.TCPAddr).Port
 	l.Close()
 	p := newProvider(t, o)
-	_, err = email.New(p, common.Limits{}, patience).Send(t.Context(), request(""), common.Call{Attempt: 1, Recipients: []int{0}})
+	_, err = email.New(p, common.Limits{}, patience).Delivery(request("")).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
 	if f := common.Classify(err); f == nil || f.Error() != "transient error: connection refused" || !f.Unreachable {
 		t.Errorf("%v", f)
 	}

@@ -32,9 +32,9 @@ func limits(recipients int) common.Limits {
 
 func channels() map[models.Channel]worker.Channel {
 	return map[models.Channel]worker.Channel{
-		models.Email:    worker.Bind(email.New(nil, limits(100), time.Second)),
-		models.SMS:      worker.Bind(sms.New(nil, limits(10), time.Second)),
-		models.WhatsApp: worker.Bind(whatsapp.New(nil, limits(100), time.Second)),
+		models.Email:    email.New(nil, limits(100), time.Second),
+		models.SMS:      sms.New(nil, limits(10), time.Second),
+		models.WhatsApp: whatsapp.New(nil, limits(100), time.Second),
 	}
 }
 
@@ -209,8 +209,8 @@ func TestVectors(t *testing.T) {
 			if !slices.Equal(got, want) {
 				t.Fatalf("violations at %q, want %q", got, want)
 			}
-			if err == nil && (d.Envelope().MessageID != id || d.Envelope().Channel != v.channel) {
-				t.Errorf("envelope = %+v", d.Envelope())
+			if err == nil && (d.Envelope.MessageID != id || d.Envelope.Channel != v.channel) {
+				t.Errorf("envelope = %+v", d.Envelope)
 			}
 		})
 	}
@@ -337,7 +337,7 @@ func TestRecordTooLarge(t *testing.T) {
 	t.Parallel()
 	small := limits(10)
 	small.MessageBytes = 100
-	c := worker.Bind(sms.New(nil, small, time.Second))
+	c := sms.New(nil, small, time.Second)
 	_, err := c.Decode(&models.Record{Value: base(models.SMS, edit{"from": `"x"`})})
 	if got := paths(t, err); !slices.Equal(got, []string{"from", "record"}) {
 		t.Errorf("violations at %q, want the record's size and from", got)
@@ -370,7 +370,7 @@ func TestUnitsReachEveryRecipientOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := d.Units(); !slices.EqualFunc(got, tt.want, slices.Equal) {
+		if got := d.Units; !slices.EqualFunc(got, tt.want, slices.Equal) {
 			t.Errorf("%s: Units() = %v, want %v", tt.name, got, tt.want)
 		}
 	}
@@ -398,8 +398,8 @@ func FuzzDecode(f *testing.F) {
 			if err := dec.Decode(&plain); err != nil || !json.Valid(value) { // behind the object, too
 				t.Fatalf("%s accepted what encoding/json refuses: %v", channel, err)
 			}
-			if got, _ := plain["message_id"].(string); strings.TrimSpace(got) != d.Envelope().MessageID || len(d.Units()) == 0 || len(d.Units()[0]) == 0 {
-				t.Fatalf("%s: message id %q, units %v", channel, d.Envelope().MessageID, d.Units())
+			if got, _ := plain["message_id"].(string); strings.TrimSpace(got) != d.Envelope.MessageID || len(d.Units) == 0 || len(d.Units[0]) == 0 {
+				t.Fatalf("%s: message id %q, units %v", channel, d.Envelope.MessageID, d.Units)
 			}
 			if !models.IsObject(bytes.Trim(value, " \t\r\n")) {
 				t.Fatalf("%s accepted a value that is no strict object", channel)

@@ -16,18 +16,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"messaging-worker/internal/adapters/email"
-	"messaging-worker/internal/adapters/sms"
-	"messaging-worker/internal/adapters/whatsapp"
+	"messaging-worker/internal/adapters/mock"
 	"messaging-worker/internal/kafka"
 	"messaging-worker/internal/kafka/publisher"
 	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
-	emailprovider "messaging-worker/internal/providers/email"
-	"messaging-worker/internal/providers/mock"
-	smsprovider "messaging-worker/internal/providers/sms"
-	whatsappprovider "messaging-worker/internal/providers/whatsapp"
 	"messaging-worker/internal/worker"
 	"messaging-worker/internal/worker/route"
 )
@@ -72,12 +66,8 @@ func newLine(t *testing.T) *line {
 		t.Fatal(err)
 	}
 	l := &line{engines: map[models.Channel]*worker.Engine{}, publisher: p, brokers: cluster.ListenAddrs()}
-	for channel, c := range map[models.Channel]worker.Channel{
-		models.Email:    worker.Bind(email.New(emailprovider.NewMock(m), limits(100), time.Second)),
-		models.SMS:      worker.Bind(sms.New(smsprovider.NewMock(m), limits(10), time.Second)),
-		models.WhatsApp: worker.Bind(whatsapp.New(whatsappprovider.NewMock(m), limits(100), time.Second)),
-	} {
-		l.engines[channel] = worker.New(c, p, route.New(route.Options{Concurrency: 4}), worker.Options{
+	for channel, c := range channels() {
+		l.engines[channel] = worker.New(m.Channel(c, time.Second), p, route.New(route.Options{Concurrency: 4}), worker.Options{
 			Channel: channel, MaxAttempts: 3, Backoff: worker.Backoff{Base: time.Millisecond, Max: time.Millisecond},
 			CallTimeout: 20 * time.Millisecond, RetryAfterMax: time.Millisecond, MaxAge: 100 * 365 * 24 * time.Hour, Log: zerolog.Nop(),
 		})

@@ -85,20 +85,16 @@ type script struct {
 	send       func(ctx context.Context, call common.Call) (models.ProviderResponse, error)
 }
 
-// Sender is who all messages are from.
-func (s script) Sender() string { return "sender" }
-
-func (s script) Decode(*models.Record) (worker.Delivery, error) {
+func (s script) Decode(*models.Record) (common.Delivery, error) {
 	if s.invalid != nil {
-		return nil, s.invalid
+		return common.Delivery{}, s.invalid
 	}
-	return s, nil
+	return common.Delivery{Envelope: s.Envelope(), Sender: "sender", Recipients: s.recipients, Units: s.Units(), Send: s.send}, nil
 }
 
 func (s script) Envelope() *models.Envelope {
 	return &models.Envelope{MessageID: "m", Channel: models.SMS, TraceID: "t", TenantID: "acme", Meta: map[string]string{"a": "b"}}
 }
-func (s script) Recipient(i int) string { return s.recipients[i] }
 
 func (s script) Units() [][]int {
 	if s.units != nil {
@@ -109,10 +105,6 @@ func (s script) Units() [][]int {
 		units = append(units, []int{i})
 	}
 	return units
-}
-
-func (s script) Send(ctx context.Context, call common.Call) (models.ProviderResponse, error) {
-	return s.send(ctx, call)
 }
 
 func accepted() (models.ProviderResponse, error) {
@@ -179,7 +171,7 @@ func occupy(t *testing.T, r *route.Route, slots int) (release func()) {
 	t.Helper()
 	var taken []route.Call
 	for i := range slots {
-		a := &route.Attempt{Lease: &lease{}, Message: from{sender: fmt.Sprint("another ", i)}}
+		a := &route.Attempt{Lease: &lease{}, Delivery: &common.Delivery{Sender: fmt.Sprint("another ", i)}}
 		err := r.Admit(t.Context(), a, 1, nil)
 		call, startErr := r.Start(t.Context(), a, nil)
 		if err = errors.Join(err, startErr); err != nil {

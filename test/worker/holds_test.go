@@ -21,28 +21,27 @@ import (
 type post struct {
 	script
 
-	sender string
 	answer func(name string) *common.Failure
 }
 
-func (p post) Decode(rec *models.Record) (worker.Delivery, error) {
+func (p post) Decode(rec *models.Record) (common.Delivery, error) {
 	words := strings.Fields(string(rec.Value))
-	p.sender, p.recipients = words[0], words[1:]
+	p.recipients = words[1:]
 	p.send = func(context.Context, common.Call) (models.ProviderResponse, error) {
 		if f := p.answer(string(rec.Value)); f != nil {
 			return fails(f)
 		}
 		return accepted()
 	}
-	return p, nil
+	d, err := p.script.Decode(rec)
+	d.Sender = words[0]
+	return d, err
 }
-
-func (p post) Sender() string { return p.sender }
 
 // A provider that finds us too fast for one sender, or for one pair of sender
 // and recipient, holds their messages and no others, and does so until the end
 // of its time.
-func TestThrottleScopes(t *testing.T) {
+func TestThrottleOfOneParty(t *testing.T) {
 	t.Parallel()
 	const second = time.Second
 	tests := []struct {

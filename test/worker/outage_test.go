@@ -528,12 +528,10 @@ type aged struct {
 	created time.Time
 }
 
-func (a aged) Decode(*models.Record) (worker.Delivery, error) { return a, nil }
-
-func (a aged) Envelope() *models.Envelope {
-	e := a.script.Envelope()
-	e.CreatedAt = a.created
-	return e
+func (a aged) Decode(rec *models.Record) (common.Delivery, error) {
+	d, err := a.script.Decode(rec)
+	d.Envelope.CreatedAt = a.created
+	return d, err
 }
 
 var errStop = errors.New("stop")
@@ -599,8 +597,11 @@ type from struct {
 	sender string
 }
 
-func (f from) Decode(*models.Record) (worker.Delivery, error) { return f, nil }
-func (f from) Sender() string                                 { return f.sender }
+func (f from) Decode(rec *models.Record) (common.Delivery, error) {
+	d, err := f.script.Decode(rec)
+	d.Sender = f.sender
+	return d, err
+}
 
 // Probes without any pause between them are kept apart all the same.
 func TestBreakerWithoutPause(t *testing.T) {

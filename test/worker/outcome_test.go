@@ -46,10 +46,11 @@ type mixture struct {
 	made     map[int]map[int]told // by attempt and recipient
 }
 
-func (x *mixture) Decode(*models.Record) (worker.Delivery, error) { return x, nil }
-
-func (x *mixture) Envelope() *models.Envelope {
-	return &models.Envelope{MessageID: "m", Channel: models.Email, CreatedAt: time.Now()}
+func (x *mixture) Decode(rec *models.Record) (common.Delivery, error) {
+	d, err := x.script.Decode(rec)
+	d.Envelope = &models.Envelope{MessageID: "m", Channel: models.Email, CreatedAt: time.Now()}
+	d.Send = x.Send
+	return d, err
 }
 
 func (x *mixture) Send(_ context.Context, call common.Call) (models.ProviderResponse, error) {

@@ -17,9 +17,7 @@ import (
 	"messaging-worker/internal/providers/api"
 	"messaging-worker/internal/providers/email"
 	"messaging-worker/internal/providers/meta"
-	"messaging-worker/internal/providers/sms"
 	"messaging-worker/internal/providers/twilio"
-	"messaging-worker/internal/providers/whatsapp"
 )
 
 // answer is a provider that gives one answer.
@@ -28,13 +26,7 @@ type answer struct {
 	err     error
 }
 
-func (a answer) Send(context.Context, sms.Message) (api.Receipt, error) { return a.receipt, a.err }
-
-type whatsappAnswer answer
-
-func (a whatsappAnswer) Send(context.Context, whatsapp.Message) (api.Receipt, error) {
-	return a.receipt, a.err
-}
+func (a answer) Send(context.Context, api.Message) (api.Receipt, error) { return a.receipt, a.err }
 
 // reply is a mail server that gives one reply, and remembers the message.
 type reply struct {
@@ -86,19 +78,19 @@ func httpAnswers() []adaptertest.Answer {
 
 func TestSMS(t *testing.T) {
 	t.Parallel()
-	req := &models.SMSRequest{From: "+15551234567", To: []string{"+15557654321"}, Body: models.Body{Content: "your code is 123456"}}
+	req := &models.PhoneRequest{From: "+15551234567", To: []string{"+15557654321"}, Body: models.Body{Content: "your code is 123456"}}
 	adaptertest.Run(t, func(ctx context.Context, err error) (models.ProviderResponse, error) {
 		p := answer{api.Receipt{Status: 201, Kind: "sid", ID: "SM1", Message: "queued"}, err}
-		return smsadapter.New(p, common.Limits{}, adaptertest.Limit).Send(ctx, req, common.Call{Attempt: 1, Recipients: []int{0}})
+		return smsadapter.New(p, common.Limits{}, adaptertest.Limit).Delivery(req).Send(ctx, common.Call{Attempt: 1, Recipients: []int{0}})
 	}, httpAnswers())
 }
 
 func TestWhatsApp(t *testing.T) {
 	t.Parallel()
-	req := &models.WhatsAppRequest{From: "+15551234567", To: []string{"+15557654321"}, Body: models.Body{Content: "your code is 123456"}}
+	req := &models.PhoneRequest{From: "+15551234567", To: []string{"+15557654321"}, Body: models.Body{Content: "your code is 123456"}}
 	adaptertest.Run(t, func(ctx context.Context, err error) (models.ProviderResponse, error) {
-		p := whatsappAnswer{api.Receipt{Status: 200, Kind: "wamid", ID: "wamid.1"}, err}
-		return whatsappadapter.New(p, common.Limits{}, adaptertest.Limit).Send(ctx, req, common.Call{Attempt: 1, Recipients: []int{0}})
+		p := answer{api.Receipt{Status: 200, Kind: "wamid", ID: "wamid.1"}, err}
+		return whatsappadapter.New(p, common.Limits{}, adaptertest.Limit).Delivery(req).Send(ctx, common.Call{Attempt: 1, Recipients: []int{0}})
 	}, httpAnswers())
 }
 
@@ -138,11 +130,11 @@ func TestEmail(t *testing.T) {
 	)
 	adaptertest.Run(t, func(ctx context.Context, err error) (models.ProviderResponse, error) {
 		a := emailadapter.New(reply{receipt: email.Receipt{Reply: email.Reply{Code: 250}}, err: err}, common.Limits{}, adaptertest.Limit)
-		return a.Send(ctx, emailRequest(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
+		return a.Delivery(emailRequest()).Send(ctx, common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
 	}, list)
 }
 
-func TestEmailRecipientsEachHaveTheirFate(t *testing.T) {
+func TestEmailRecipientsEachHaveTheirOutcome(t *testing.T) {
 	t.Parallel()
 	refused := email.Reply{Code: 550, Enhanced: [3]int{5, 1, 1}, Message: "user unknown"}
 	later := email.Reply{Code: 451, Enhanced: [3]int{4, 2, 1}, Message: "mailbox busy"}
@@ -163,12 +155,12 @@ func TestEmailRecipientsEachHaveTheirFate(t *testing.T) {
 			t.Parallel()
 			var m email.Message
 			p := reply{receipt: email.Receipt{Reply: email.Reply{Code: 250}, Refusals: tt.refusals}, got: &m}
-			resp, err := emailadapter.New(p, common.Limits{}, time.Second).Send(t.Context(), emailRequest(), common.Call{Attempt: 2, Recipients: []int{0, 2}})
+			resp, err := emailadapter.New(p, common.Limits{}, time.Second).Delivery(emailRequest()).Send(t.Context(), common.Call{Attempt: 2, Recipients: []int{0, 2}})
 			f := common.Classify(err)
 			if f == nil || f.Class != tt.wantClass || !slices.Equal(f.Refused, tt.wantRefused) || !slices.Equal(f.Open, tt.open) || resp.Status != tt.wantStatus {
 				t.Errorf("response %+v, failure %+v, want %s refused %v open %v status %s", resp, f, tt.wantClass, tt.wantRefused, tt.open, tt.wantStatus)
 			}
-			if !slices.Equal(m.Recipients, []string{"user@example.com", "c@example.com"}) || !m.HTML || m.Attempt != 2 || len(m.To) != 2 {
+			if !slices.Equal(m.Recipients, []string{"user@example.com", "c@example.com"}) || !m.HTML || len(m.To) != 2 {
 				t.Errorf("provider got %+v", m)
 			}
 		})
@@ -178,8 +170,8 @@ func TestEmailRecipientsEachHaveTheirFate(t *testing.T) {
 func TestRetryAfterReachesTheEngine(t *testing.T) {
 	t.Parallel()
 	p := answer{err: &api.Error{Provider: "Twilio", Status: 429, Code: 20429, Message: "Rate limit exceeded", RetryAfter: 2 * time.Second}}
-	req := &models.SMSRequest{To: []string{"+15557654321"}}
-	resp, err := smsadapter.New(p, common.Limits{}, time.Second).Send(t.Context(), req, common.Call{Attempt: 1, Recipients: []int{0}})
+	req := &models.PhoneRequest{To: []string{"+15557654321"}}
+	resp, err := smsadapter.New(p, common.Limits{}, time.Second).Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
 	if f := common.Classify(err); f.RetryAfter != 2*time.Second || resp.Status != models.StatusRateLimited || resp.Code != 429 || resp.Message != "Twilio 20429: Rate limit exceeded" {
 		t.Errorf("response %+v, failure %+v", resp, f)
 	}
@@ -188,8 +180,8 @@ func TestRetryAfterReachesTheEngine(t *testing.T) {
 func TestMessageWithoutACode(t *testing.T) {
 	t.Parallel()
 	p := answer{err: &api.Error{Provider: "Twilio", Status: 502, Message: "Bad gateway"}}
-	req := &models.SMSRequest{To: []string{"+15557654321"}}
-	resp, _ := smsadapter.New(p, common.Limits{}, time.Second).Send(t.Context(), req, common.Call{Attempt: 1, Recipients: []int{0}})
+	req := &models.PhoneRequest{To: []string{"+15557654321"}}
+	resp, _ := smsadapter.New(p, common.Limits{}, time.Second).Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
 	if resp.Message != "Twilio: Bad gateway" {
 		t.Errorf("message %q", resp.Message)
 	}
@@ -198,8 +190,8 @@ func TestMessageWithoutACode(t *testing.T) {
 func TestIDsAreNamedByNumber(t *testing.T) {
 	t.Parallel()
 	p := answer{receipt: api.Receipt{Status: 201, Kind: "sid", ID: "SM1"}}
-	req := &models.SMSRequest{To: []string{"+15550001", "+15550002"}}
-	resp, err := smsadapter.New(p, common.Limits{}, time.Second).Send(t.Context(), req, common.Call{Attempt: 1, Recipients: []int{1}})
+	req := &models.PhoneRequest{To: []string{"+15550001", "+15550002"}}
+	resp, err := smsadapter.New(p, common.Limits{}, time.Second).Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{1}})
 	if err != nil || resp.Meta["sid.+15550002"] != "SM1" {
 		t.Errorf("meta = %v, %v, want sid.+15550002=SM1", resp.Meta, err)
 	}

@@ -36,7 +36,7 @@ func TestBusyServer(t *testing.T) {
 	for _, tt := range tests {
 		a := emailadapter.New(tt.provider, common.Limits{}, 0)
 		req := &models.EmailRequest{From: "noreply@example.com", To: []string{"a@example.com", "b@example.com"}}
-		_, err := a.Send(t.Context(), req, common.Call{Attempt: 1, Recipients: []int{0, 1}})
+		_, err := a.Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0, 1}})
 		f := common.Classify(err)
 		if f == nil || f.Class != models.FailureTransient || f.Unreachable || f.NotCalled != tt.notCalled {
 			t.Errorf("%s: %+v, want a transient failure, not called %v", tt.name, f, tt.notCalled)

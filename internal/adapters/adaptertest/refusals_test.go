@@ -43,7 +43,7 @@ func refuseAt(t *testing.T, stage string, r email.Reply) *common.Failure {
 	}
 	req := emailRequest()
 	req.To, req.CC = req.To[:1], nil
-	_, err := emailadapter.New(p, common.Limits{}, time.Second).Send(t.Context(), req, common.Call{Attempt: 1, Recipients: []int{0}})
+	_, err := emailadapter.New(p, common.Limits{}, time.Second).Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
 	return common.Classify(err)
 }
 
@@ -118,8 +118,8 @@ func TestOwnRefusalsAreExplained(t *testing.T) {
 			}
 			for _, status := range []int{200, 201, 400, 403, 404, 500} {
 				p := answer{err: &api.Error{Provider: name, Status: status, Code: line.Code, Class: line.Class, Scope: line.Scope}}
-				req := &models.SMSRequest{To: []string{"+15557654321"}}
-				_, err := smsadapter.New(p, common.Limits{}, time.Second).Send(t.Context(), req, common.Call{Attempt: 1, Recipients: []int{0}})
+				req := &models.PhoneRequest{To: []string{"+15557654321"}}
+				_, err := smsadapter.New(p, common.Limits{}, time.Second).Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
 				if got := faultOf(common.Classify(err)); got != want {
 					t.Errorf("%s %d with http %d: %s, want %s", name, line.Code, status, got, want)
 				}
@@ -156,7 +156,7 @@ func TestRefusalsOfSeveral(t *testing.T) {
 	}
 	for _, tt := range tests {
 		a := emailadapter.New(reply{receipt: email.Receipt{Reply: email.Reply{Code: 250}, Refusals: tt.refusals}}, common.Limits{}, time.Second)
-		_, err := a.Send(t.Context(), emailRequest(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
+		_, err := a.Delivery(emailRequest()).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
 		if f := common.Classify(err); f.Unexplained != tt.want || f.Unreachable {
 			t.Errorf("%s: %+v, want %q unexplained", tt.name, f, tt.want)
 		}

@@ -4,6 +4,7 @@ package email
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"messaging-worker/internal/adapters/common"
@@ -31,58 +32,56 @@ func New(provider Provider, limits common.Limits, timeout time.Duration) *Adapte
 	return &Adapter{provider: provider, limits: limits, timeout: timeout}
 }
 
-// Recipient returns address i, counted through to, cc and bcc.
-func (a *Adapter) Recipient(req *models.EmailRequest, i int) string {
-	for _, list := range [][]string{req.To, req.CC, req.BCC} {
-		if i < len(list) {
-			return list[i]
-		}
-		i -= len(list)
+// Delivery returns the delivery of a valid request, which must not change any
+// more: one call for every distinct mailbox of to, cc and bcc, the domain
+// compared without case.
+func (a *Adapter) Delivery(req *models.EmailRequest) common.Delivery {
+	list := req.To
+	if len(req.CC)+len(req.BCC) > 0 {
+		list = slices.Concat(req.To, req.CC, req.BCC)
 	}
-	return ""
+	unit := distinct(list)
+	return common.Delivery{
+		Envelope: &req.Envelope, Sender: req.From, Recipients: list, Units: [][]int{unit},
+		Send: func(ctx context.Context, call common.Call) (models.ProviderResponse, error) {
+			return a.send(ctx, req, list, call.Recipients, len(call.Recipients) == len(unit))
+		},
+	}
 }
 
-// Units returns one unit: every distinct mailbox of to, cc and bcc, the domain
-// compared without case.
-func (a *Adapter) Units(req *models.EmailRequest) [][]int {
-	total := len(req.To) + len(req.CC) + len(req.BCC)
-	unit := make([]int, 0, total)
-	seen := make(map[string]struct{}, total)
-	for i := range total {
-		key := util.MailboxKey(a.Recipient(req, i))
+// distinct returns the numbers of the mailboxes that come first.
+func distinct(mailboxes []string) []int {
+	unit := make([]int, 0, len(mailboxes))
+	if len(mailboxes) == 1 { // as nearly always
+		return append(unit, 0)
+	}
+	seen := make(map[string]struct{}, len(mailboxes))
+	for i, mailbox := range mailboxes {
+		key := util.MailboxKey(mailbox)
 		if _, twice := seen[key]; !twice {
 			seen[key] = struct{}{}
 			unit = append(unit, i)
 		}
 	}
-	return [][]int{unit}
+	return unit
 }
 
-// Send holds the conversation for the recipients that are open.
-func (a *Adapter) Send(ctx context.Context, req *models.EmailRequest, call common.Call) (models.ProviderResponse, error) {
-	unit := a.Units(req)[0]
+// send holds the conversation for the recipients with these numbers in list.
+func (a *Adapter) send(
+	ctx context.Context, req *models.EmailRequest, list []string, recipients []int, whole bool,
+) (models.ProviderResponse, error) {
 	m := email.Message{
-		ID: req.MessageID, Attempt: call.Attempt, From: req.From, To: req.To, CC: req.CC, BCC: req.BCC,
-		Indexes: call.Recipients, Last: unit[len(unit)-1],
+		ID: req.MessageID, From: req.From, To: req.To, CC: req.CC, BCC: req.BCC,
 		Subject: req.Subject, HTML: req.Body.Type == models.BodyHTML, Body: req.Body.Content,
-		CreatedAt: req.CreatedAt, ReplyTo: req.Meta[metaReplyTo], ListUnsubscribe: req.Meta[metaListUnsubscribe], Meta: req.Meta,
+		CreatedAt: req.CreatedAt, ReplyTo: req.Meta[metaReplyTo], ListUnsubscribe: req.Meta[metaListUnsubscribe],
 	}
-	for _, i := range call.Recipients {
-		m.Recipients = append(m.Recipients, a.Recipient(req, i))
+	for _, i := range recipients {
+		m.Recipients = append(m.Recipients, list[i])
 	}
 	receipt, err := a.provider.Send(ctx, m)
-	t := conversation{
-		recipients: call.Recipients, whole: len(call.Recipients) == len(unit), limit: a.timeout,
-		own: append([]string{req.From, req.Subject, req.Body.Content}, m.Recipients...),
+	c := Conversation{
+		Recipients: recipients, Whole: whole, Limit: a.timeout,
+		Own: append([]string{req.From, req.Subject, req.Body.Content}, m.Recipients...),
 	}
-	if err != nil {
-		resp, f := failed(err, t.limit, t.own)
-		rejected := 0
-		if f.Class == models.FailurePermanent {
-			rejected = len(t.recipients)
-		}
-		addCounts(&resp, 0, rejected)
-		return resp, f
-	}
-	return withRecipients(receipt, &t)
+	return c.Outcome(receipt, err)
 }

@@ -88,9 +88,9 @@ func refusesUs(stage string, r email.Reply, own []string) bool {
 // A single recipient may be refused with 550 by a policy of its own; 554 is for
 // when there is no service at all (RFC 5321, 4.2.3). Recipients that an earlier
 // attempt left open prove nothing: the server has accepted or refused the others.
-func deniesRelaying(r email.Reply, c *conversation) bool {
+func deniesRelaying(r email.Reply, c *Conversation) bool {
 	policy := r.Enhanced[0] == 5 && r.Enhanced[1] == 7
-	return refusesUs(rcpt, r, c.own) || policy && c.whole && (r.Code == 554 || r.Code == 550 && len(c.recipients) > 1)
+	return refusesUs(rcpt, r, c.Own) || policy && c.Whole && (r.Code == 554 || r.Code == 550 && len(c.Recipients) > 1)
 }
 
 // throttles reports a reply that throttles all our calls: 421 for a policy and
@@ -157,11 +157,8 @@ func failed(err error, limit time.Duration, own []string) (models.ProviderRespon
 		resp, f = models.ProviderResponse{Status: models.StatusUnavailable}, common.Transient(errors.New("network error"))
 		f.Unreachable = true
 	}
-	switch {
-	case isLine && line.Ambiguous:
+	if isLine && line.Ambiguous {
 		f = common.MayHaveBeenAccepted(f)
-	case !isLine && resp.Status == models.StatusTimeout:
-		f.Ambiguous = true // of the mock, which has no last line
 	}
 	return resp, f
 }
@@ -179,7 +176,7 @@ func unreadable(odd *email.ProtocolError, own []string) (models.ProviderResponse
 // refused classifies a reply that refuses the message as a whole.
 func refused(reply *email.ReplyError, own []string) (models.ProviderResponse, *common.Failure) {
 	status, f := classify(reply.Stage, reply.Reply, own)
-	f.Err, f.RetryAfter = shortText(reply.Reply, own), reply.RetryAfter
+	f.Err = shortText(reply.Reply, own)
 	return response(reply.Reply, status, own), f
 }
 

@@ -24,7 +24,7 @@ const maxURL = 900
 
 // Decode reads and checks a request of messages.email.request. Its only error
 // is *common.Violations.
-func (a *Adapter) Decode(rec *models.Record) (*models.EmailRequest, error) {
+func (a *Adapter) Decode(rec *models.Record) (common.Delivery, error) {
 	req := &models.EmailRequest{}
 	err := a.readers.Read(rec, models.Email, &a.limits, &req.Envelope, func(r *common.Reader, name string) bool {
 		switch name {
@@ -46,9 +46,9 @@ func (a *Adapter) Decode(rec *models.Record) (*models.EmailRequest, error) {
 		return true
 	}, func(r *common.Reader) { a.check(r, req) })
 	if err != nil {
-		return nil, err
+		return common.Delivery{}, err
 	}
-	return req, nil
+	return a.Delivery(req), nil
 }
 
 func (a *Adapter) check(r *common.Reader, req *models.EmailRequest) {

@@ -12,29 +12,38 @@ import (
 	"messaging-worker/internal/util"
 )
 
-// conversation is what a call asked the server for.
-type conversation struct {
-	recipients []int         // their numbers in the request
-	whole      bool          // no other recipient of the message was accepted or refused before
-	limit      time.Duration // of the call, for error texts
-	own        []string      // texts of the request that a reply may repeat
+// Conversation is what a call asked the server for.
+type Conversation struct {
+	Recipients []int         // their numbers in the request
+	Whole      bool          // no other recipient of the message was accepted or refused before
+	Limit      time.Duration // of the call, for error texts
+	Own        []string      // texts of the request that a reply may repeat
 }
 
-// withRecipients classifies a conversation in which recipients had replies of
-// their own.
-func withRecipients(receipt email.Receipt, c *conversation) (models.ProviderResponse, error) {
+// Outcome classifies how the conversation ended: with a receipt, or with the
+// provider's error. Its error is nil or a *common.Failure.
+func (c *Conversation) Outcome(receipt email.Receipt, err error) (models.ProviderResponse, error) {
+	if err != nil {
+		resp, f := failed(err, c.Limit, c.Own)
+		rejected := 0
+		if f.Class == models.FailurePermanent {
+			rejected = len(c.Recipients)
+		}
+		addCounts(&resp, 0, rejected)
+		return resp, f
+	}
 	if len(receipt.Refusals) == 0 && len(receipt.Failed) == 0 {
-		resp := accepted(receipt, models.StatusOK, c.own)
-		addCounts(&resp, len(c.recipients), 0)
+		resp := accepted(receipt, models.StatusOK, c.Own)
+		addCounts(&resp, len(c.Recipients), 0)
 		return resp, nil
 	}
 	resp, f := recipientAnswers(receipt, c)
 	if len(receipt.Failed) > 0 {
 		resp, f = addFailed(receipt, c, resp, f)
 	}
-	if len(receipt.Refusals)+len(receipt.Failed) < len(c.recipients) {
+	if len(receipt.Refusals)+len(receipt.Failed) < len(c.Recipients) {
 		raw := resp.Raw
-		resp = accepted(receipt, models.StatusPartial, c.own)
+		resp = accepted(receipt, models.StatusPartial, c.Own)
 		resp.Raw = raw
 	}
 	addMeta(&resp, receipt, c, f)
@@ -42,44 +51,44 @@ func withRecipients(receipt email.Receipt, c *conversation) (models.ProviderResp
 }
 
 // recipientAnswers classifies the replies to single recipients.
-func recipientAnswers(receipt email.Receipt, c *conversation) (models.ProviderResponse, *common.Failure) {
+func recipientAnswers(receipt email.Receipt, c *Conversation) (models.ProviderResponse, *common.Failure) {
 	f := &common.Failure{Class: models.FailurePermanent, Refused: []int{}, Open: []int{}, Answers: map[int]common.Answer{}}
 	if len(receipt.Refusals) == 0 {
 		return models.ProviderResponse{}, f
 	}
 	worst := receipt.Refusals[0].Reply
 	relays := func(r email.Refusal) bool { return !deniesRelaying(r.Reply, c) }
-	nobody := len(receipt.Refusals) == len(c.recipients)
+	nobody := len(receipt.Refusals) == len(c.Recipients)
 	if nobody && !slices.ContainsFunc(receipt.Refusals, relays) {
-		return response(worst, models.StatusUnavailable, c.own), setupFailure(shortText(worst, c.own))
+		return response(worst, models.StatusUnavailable, c.Own), setupFailure(shortText(worst, c.Own))
 	}
 	for _, refusal := range receipt.Refusals {
 		class, status := classOf(refusal.Reply)
 		// A server that took others, or may have, does not refuse us.
-		ofUs := nobody && refusesUs(rcpt, refusal.Reply, c.own)
+		ofUs := nobody && refusesUs(rcpt, refusal.Reply, c.Own)
 		if ofUs {
 			class, status = models.FailureTransient, models.StatusUnavailable
 		}
-		f.Answers[c.recipients[refusal.Recipient]] = common.Answer{
-			Class: class, Err: shortText(refusal.Reply, c.own), Response: response(refusal.Reply, status, c.own),
+		f.Answers[c.Recipients[refusal.Recipient]] = common.Answer{
+			Class: class, Err: shortText(refusal.Reply, c.Own), Response: response(refusal.Reply, status, c.Own),
 		}
 		if class == models.FailurePermanent {
-			f.Refused = append(f.Refused, c.recipients[refusal.Recipient])
+			f.Refused = append(f.Refused, c.Recipients[refusal.Recipient])
 			continue
 		}
 		// Open recipients decide what happens next, so theirs is the class.
-		f.Open, worst, f.Class = append(f.Open, c.recipients[refusal.Recipient]), refusal.Reply, class
+		f.Open, worst, f.Class = append(f.Open, c.Recipients[refusal.Recipient]), refusal.Reply, class
 		f.Unreachable = f.Unreachable || ofUs
 	}
 	_, status := classOf(worst)
 	if f.Unreachable {
 		status = models.StatusUnavailable
 	}
-	f.Err = shortText(worst, c.own)
+	f.Err = shortText(worst, c.Own)
 	if nobody && !slices.ContainsFunc(receipt.Refusals, c.explained) {
 		f.Unexplained = unexplained(receipt.Refusals, c)
 	}
-	return response(worst, status, c.own), f
+	return response(worst, status, c.Own), f
 }
 
 // rcpt is the stage at which recipients are refused.
@@ -87,14 +96,14 @@ const rcpt = "RCPT"
 
 // explained reports a recipient that was refused for its own sake: a server
 // that looks at recipients has let us in.
-func (c *conversation) explained(r email.Refusal) bool {
-	return refusesMessage(rcpt, r.Reply, c.own)
+func (c *Conversation) explained(r email.Refusal) bool {
+	return refusesMessage(rcpt, r.Reply, c.Own)
 }
 
 // unexplained names the first refusal that may be about us, or "".
-func unexplained(refusals []email.Refusal, c *conversation) string {
+func unexplained(refusals []email.Refusal, c *Conversation) string {
 	for _, r := range refusals {
-		if _, f := classify(rcpt, r.Reply, c.own); f.Unexplained != "" {
+		if _, f := classify(rcpt, r.Reply, c.Own); f.Unexplained != "" {
 			return f.Unexplained
 		}
 	}
@@ -103,25 +112,25 @@ func unexplained(refusals []email.Refusal, c *conversation) string {
 
 // addFailed adds to the failure f, whose response was deferral, the recipients
 // that had no reply of their own.
-func addFailed(receipt email.Receipt, c *conversation, deferral models.ProviderResponse, f *common.Failure) (models.ProviderResponse, *common.Failure) {
-	resp, rest := failed(receipt.Err, c.limit, c.own)
+func addFailed(receipt email.Receipt, c *Conversation, deferral models.ProviderResponse, f *common.Failure) (models.ProviderResponse, *common.Failure) {
+	resp, rest := failed(receipt.Err, c.Limit, c.Own)
 	deferred := len(f.Open) > 0
 	rest.Answers = f.Answers
 	rest.NotCalled, rest.AboutUs = false, false // the others were called
 	for _, i := range receipt.Failed {
-		rest.Answers[c.recipients[i]] = common.Answer{Class: rest.Class, Err: rest.Err, Response: resp}
+		rest.Answers[c.Recipients[i]] = common.Answer{Class: rest.Class, Err: rest.Err, Response: resp}
 		switch {
 		case rest.Accepted: // neither: they are in Doubtful
 		case rest.Class == models.FailurePermanent:
-			f.Refused = append(f.Refused, c.recipients[i])
+			f.Refused = append(f.Refused, c.Recipients[i])
 		default:
-			f.Open = append(f.Open, c.recipients[i])
+			f.Open = append(f.Open, c.Recipients[i])
 		}
 	}
 	if rest.Ambiguous || rest.Accepted { // deferred recipients certainly do not have it
 		rest.Doubtful = make([]int, 0, len(receipt.Failed))
 		for _, i := range receipt.Failed {
-			rest.Doubtful = append(rest.Doubtful, c.recipients[i])
+			rest.Doubtful = append(rest.Doubtful, c.Recipients[i])
 		}
 	}
 	slices.Sort(f.Refused)
@@ -130,7 +139,7 @@ func addFailed(receipt email.Receipt, c *conversation, deferral models.ProviderR
 		rest.Class, rest.Err, resp = f.Class, f.Err, deferral
 	}
 	rest.Refused, rest.Open = f.Refused, f.Open
-	if len(receipt.Failed)+len(receipt.Refusals) < len(c.recipients) || slices.ContainsFunc(receipt.Refusals, c.explained) {
+	if len(receipt.Failed)+len(receipt.Refusals) < len(c.Recipients) || slices.ContainsFunc(receipt.Refusals, c.explained) {
 		rest.Unexplained = "" // one was accepted, or refused for its own sake
 	}
 	return resp, rest
@@ -138,14 +147,14 @@ func addFailed(receipt email.Receipt, c *conversation, deferral models.ProviderR
 
 // addMeta adds the reply to each recipient to meta, by number: addresses must
 // not appear there. A deferred recipient may be accepted by a later attempt.
-func addMeta(resp *models.ProviderResponse, receipt email.Receipt, c *conversation, f *common.Failure) {
-	addCounts(resp, len(c.recipients)-len(receipt.Refusals)-len(receipt.Failed), len(f.Refused))
+func addMeta(resp *models.ProviderResponse, receipt email.Receipt, c *Conversation, f *common.Failure) {
+	addCounts(resp, len(c.Recipients)-len(receipt.Refusals)-len(receipt.Failed), len(f.Refused))
 	for _, refusal := range receipt.Refusals {
-		key, i := "deferred.", c.recipients[refusal.Recipient]
+		key, i := "deferred.", c.Recipients[refusal.Recipient]
 		if slices.Contains(f.Refused, i) {
 			key = "refused."
 		}
-		text := refusal.Reply.String() + " " + clean(refusal.Reply.Message, c.own)
+		text := refusal.Reply.String() + " " + clean(refusal.Reply.Message, c.Own)
 		resp.Meta[key+strconv.Itoa(i)] = models.CutRunes(text, 200)
 	}
 }

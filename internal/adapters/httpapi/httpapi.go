@@ -13,22 +13,6 @@ import (
 	"messaging-worker/internal/providers/api"
 )
 
-// Units returns one unit for each distinct number, by its first index.
-func Units(to []string) [][]int {
-	if len(to) == 1 { // as nearly always
-		return [][]int{{0}}
-	}
-	units := make([][]int, 0, len(to))
-	seen := make(map[string]struct{}, len(to))
-	for i, number := range to {
-		if _, twice := seen[number]; !twice {
-			seen[number] = struct{}{}
-			units = append(units, []int{i})
-		}
-	}
-	return units
-}
-
 // Result reads the outcome of one call to one number. Limit is the configured
 // time limit of a call; own are the request's texts, which must not come back
 // in a response.
@@ -79,11 +63,8 @@ func noAnswer(err error, limit time.Duration) (models.ProviderResponse, error) {
 		resp, failure = models.ProviderResponse{Status: models.StatusUnavailable}, common.Transient(errors.New("no HTTP connection"))
 		failure.Unreachable = true
 	}
-	switch {
-	case isLine && line.Sent:
+	if isLine && line.Sent {
 		failure = common.MayHaveBeenAccepted(failure)
-	case !isLine && resp.Status == models.StatusTimeout:
-		failure.Ambiguous = true // of the mock, which has nothing to be written
 	}
 	return resp, failure
 }
@@ -97,7 +78,7 @@ func classify(e *api.Error) (string, *common.Failure) {
 	status, f := common.ClassifyHTTP(common.HTTPAnswer{
 		Status: e.Status, RetryAfter: e.RetryAfter, Unreadable: e.Unreadable, Foreign: e.Foreign,
 	})
-	f.Throttle = e.Status == http.StatusTooManyRequests && e.Provider != mockName
+	f.Throttle = e.Status == http.StatusTooManyRequests
 	if e.Class != "" {
 		status = applyClass(e, f)
 		f.Throttle = false
@@ -115,16 +96,10 @@ func classify(e *api.Error) (string, *common.Failure) {
 	// A code that refuses is an answer to the message; what else comes with
 	// 5xx leaves open how far it got.
 	if e.Status >= 500 && (e.Class == "" || e.Class == api.Transient) {
-		f.Ambiguous = true
-		if e.Provider != mockName {
-			f = common.MayHaveBeenAccepted(f)
-		}
+		f = common.MayHaveBeenAccepted(f)
 	}
 	return status, f
 }
-
-// mockName is the provider of mocks, which says what it means in fewer words.
-const mockName = "Mock"
 
 // applyClass applies what the provider's table says to f.
 func applyClass(e *api.Error, f *common.Failure) (status string) {

@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"messaging-worker/internal/adapters/common"
-	"messaging-worker/internal/providers/whatsapp"
+	"messaging-worker/internal/providers/api"
 	"messaging-worker/internal/util"
 )
 
@@ -14,12 +14,12 @@ import (
 func checkVariables(r *common.Reader, meta map[string]string) {
 	header := ""
 	for _, key := range slices.Sorted(maps.Keys(meta)) {
-		v, err := whatsapp.VariableOf(key)
+		v, err := api.VariableOf(key)
 		if err != nil {
 			r.Add(common.MetaPath(key), err.Error())
 			continue
 		}
-		if v.Component != whatsapp.InHeader {
+		if v.Component != api.InHeader {
 			continue
 		}
 		if header != "" {
@@ -32,7 +32,7 @@ func checkVariables(r *common.Reader, meta map[string]string) {
 
 func checkHeader(r *common.Reader, kind, key, value string) {
 	path := common.MetaPath(key)
-	if kind != whatsapp.HeaderText && !r.Flagged(path) && !util.IsHTTPURL(value) {
+	if kind != api.HeaderText && !r.Flagged(path) && !util.IsHTTPURL(value) {
 		r.Add(path, "not an absolute http or https URL")
 	}
 }

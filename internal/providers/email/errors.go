@@ -10,9 +10,6 @@ type ReplyError struct {
 	Reply
 
 	Stage string // the command that was refused: "MAIL", "RCPT", "DATA", or "." for the message itself
-
-	// RetryAfter is for the mock alone: SMTP has no word for it.
-	RetryAfter time.Duration
 }
 
 // Error returns the code, and where there is one the enhanced code.

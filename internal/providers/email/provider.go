@@ -9,12 +9,9 @@ import (
 // Message is one mail and the recipients that one call is to reach.
 type Message struct {
 	ID          string // the request's message id
-	Attempt     int    // from 1
 	From        string
 	To, CC, BCC []string // as the request gives them, for the header
 	Recipients  []string // of the envelope: who is still to get it
-	Indexes     []int    // numbers of Recipients in the request
-	Last        int      // number of the request's last recipient
 	Subject     string
 	HTML        bool
 	Body        string
@@ -23,9 +20,6 @@ type Message struct {
 	// ReplyTo is a mailbox, ListUnsubscribe an https URL in printable ASCII
 	// for one-click unsubscription (RFC 8058); empty where not wanted.
 	ReplyTo, ListUnsubscribe string
-
-	// Meta is the request's meta: hints for the mock.
-	Meta map[string]string
 }
 
 // Reply is a server's reply (RFC 5321, 4.2, and RFC 3463).

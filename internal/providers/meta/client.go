@@ -45,22 +45,14 @@ func New(o Options) *Client {
 // Close lets the kept connections go.
 func (c *Client) Close() error { return c.http.Close() }
 
-// Message is what one call delivers: a text, a template or media.
-type Message struct {
-	ID       string
-	From, To string
-	Text     string
-	Template *Template
-	Media    *Media
-}
-
-// Media is a file that Meta fetches by its link.
-type Media struct{ Kind, Link, Caption string }
-
 // Send makes one call. Its errors are *api.Error for an answer and
 // *api.ConnectionError where none came.
-func (c *Client) Send(ctx context.Context, m Message) (api.Receipt, error) {
-	body, err := json.Marshal(c.payload(m), json.Deterministic(true))
+func (c *Client) Send(ctx context.Context, m api.Message) (api.Receipt, error) {
+	payload, err := c.payload(&m)
+	if err != nil {
+		return api.Receipt{}, err
+	}
+	body, err := json.Marshal(payload, json.Deterministic(true))
 	if err != nil {
 		return api.Receipt{}, &api.Error{Provider: name, Message: "the message cannot be written", Class: api.Permanent}
 	}
@@ -105,29 +97,6 @@ func (c *Client) call(ctx context.Context, method, path string, body []byte) (*a
 			r.Header.Set("Content-Type", "application/json")
 		}
 	})
-}
-
-// object is a JSON object on its way.
-type object map[string]any
-
-func (c *Client) payload(m Message) object {
-	p := object{"messaging_product": "whatsapp", "recipient_type": "individual", "to": m.To}
-	switch {
-	case m.Template != nil:
-		p["type"], p["template"] = "template", m.Template.object()
-	case m.Media != nil:
-		media := object{"link": m.Media.Link}
-		if m.Media.Caption != "" {
-			media["caption"] = m.Media.Caption
-		}
-		p["type"], p[m.Media.Kind] = m.Media.Kind, media
-	default:
-		p["type"], p["text"] = "text", object{"body": m.Text, "preview_url": false}
-	}
-	if c.opts.CallbackData {
-		p["biz_opaque_callback_data"] = m.ID
-	}
-	return p
 }
 
 // read turns an answer into a receipt or an *api.Error.

@@ -1,62 +1,90 @@
 package meta
 
-// Template is a message template and what fills it.
-type Template struct {
-	Name, Language string
-	Header         *Header // nil for one that nothing fills
-	Body           []Parameter
-	Buttons        []Button
-}
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
 
-// Header fills a template's header. Kind is text, image, video or document;
-// Value is the text, or the link of the file.
-type Header struct{ Kind, Value string }
+	"messaging-worker/internal/providers/api"
+)
 
-// Parameter fills one place of a body. Name is empty for numbered places.
-type Parameter struct{ Name, Text string }
-
-// Button fills a button: the end of its URL, or the code that it copies. Index
-// counts a template's buttons from "0".
-type Button struct{ Index, Text string }
-
-// object writes the template as Meta's OpenAPI description has it. A button of
-// a one-time code is one of sub_type url, whatever it does with the code
+// template writes a template and what fills it as Meta's OpenAPI description
+// has it. Its error is an *api.Error. A button of a one-time code is one of
+// sub_type url, whatever it does with the code
 // (developers.facebook.com/docs/whatsapp/business-management-api/authentication-templates).
-func (t *Template) object() object {
-	o := object{"name": t.Name, "language": object{"policy": "deterministic", "code": t.Language}}
+func template(m *api.Message) (object, error) {
+	t := object{"name": m.Body, "language": object{"policy": "deterministic", "code": cmp.Or(m.Meta[api.MetaLanguage], "en_US")}}
 	var components []object
-	if t.Header != nil {
-		components = append(components, object{"type": "header", "parameters": []object{t.Header.object()}})
+	for kind, value := range m.Variables(api.InHeader) { // one: a request with several does not validate
+		components = append(components, object{"type": "header", "parameters": []object{header(kind, value)}})
 	}
-	var parameters []object
-	for _, p := range t.Body {
-		parameters = append(parameters, p.object())
+	body, err := body(m.Variables(api.InBody))
+	if err != nil {
+		return nil, err
 	}
-	if parameters != nil {
-		components = append(components, object{"type": "body", "parameters": parameters})
+	if body != nil {
+		components = append(components, object{"type": "body", "parameters": body})
 	}
-	for _, b := range t.Buttons {
+	buttons := m.Variables(api.InButton)
+	for _, index := range slices.Sorted(maps.Keys(buttons)) {
 		components = append(components, object{
-			"type": "button", "sub_type": "url", "index": b.Index, "parameters": []object{{"type": "text", "text": b.Text}},
+			"type": "button", "sub_type": "url", "index": index, "parameters": []object{{"type": "text", "text": buttons[index]}},
 		})
 	}
 	if components != nil {
-		o["components"] = components
+		t["components"] = components
 	}
-	return o
+	return t, nil
 }
 
-func (h *Header) object() object {
-	if h.Kind == "text" {
-		return object{"type": "text", "text": h.Value}
+func header(kind, value string) object {
+	if kind == api.HeaderText {
+		return object{"type": "text", "text": value}
 	}
-	return object{"type": h.Kind, h.Kind: object{"link": h.Value}}
+	return object{"type": kind, kind: object{"link": value}}
 }
 
-func (p *Parameter) object() object {
-	o := object{"type": "text", "text": p.Text}
-	if p.Name != "" {
-		o["parameter_name"] = p.Name
+// body fills a template's body: with numbered variables in their order, or
+// with named ones where any has a name. A missing number would have all behind
+// it fill the wrong variables: that is refused.
+func body(variables map[string]string) ([]object, error) {
+	var list []object
+	names := slices.SortedFunc(maps.Keys(variables), byNumber)
+	named := slices.ContainsFunc(names, func(name string) bool { return !isNumber(name) })
+	for i, key := range names {
+		p := object{"type": "text", "text": variables[key]}
+		switch {
+		case named:
+			p["parameter_name"] = key
+		case key != strconv.Itoa(i+1):
+			return nil, &api.Error{
+				Provider: name, Message: fmt.Sprintf("the template's variables leave out template.%d", i+1), Class: api.Permanent,
+			}
+		}
+		list = append(list, p)
 	}
-	return o
+	return list, nil
+}
+
+func isNumber(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 31)
+	return err == nil && strconv.FormatUint(n, 10) == s
+}
+
+// byNumber sorts "2" before "10", and numbers before names.
+func byNumber(a, b string) int {
+	x, errX := strconv.Atoi(a)
+	y, errY := strconv.Atoi(b)
+	switch {
+	case errX == nil && errY == nil:
+		return x - y
+	case errX == nil:
+		return -1
+	case errY == nil:
+		return 1
+	}
+	return strings.Compare(a, b)
 }

@@ -51,19 +51,12 @@ func New(o Options) *Client {
 // Close lets the kept connections go.
 func (c *Client) Close() error { return c.http.Close() }
 
-// Message is what all channels tell of a message besides its content.
-type Message struct {
-	ID        string
-	Index     int // number of the recipient
-	From, To  string
-	CreatedAt time.Time
-}
-
-// Send creates a message with the content's fields. Its errors are *api.Error
-// for an answer and *api.ConnectionError where none came.
-func (c *Client) Send(ctx context.Context, m Message, content url.Values) (api.Receipt, error) {
-	content.Set("To", m.To)
-	content.Set("From", m.From)
+// create creates a message with the content's fields; prefix is that of its
+// channel's addresses. Its errors are *api.Error for an answer and
+// *api.ConnectionError where none came.
+func (c *Client) create(ctx context.Context, m *api.Message, prefix string, content url.Values) (api.Receipt, error) {
+	content.Set("To", prefix+m.To)
+	content.Set("From", prefix+m.From)
 	if sid := c.opts.MessagingServiceSID; sid != "" {
 		content.Set("MessagingServiceSid", sid)
 	}
@@ -109,14 +102,14 @@ func (c *Client) call(ctx context.Context, method, path string, body []byte) (*a
 }
 
 // callback adds to the URL what tells whose status it is that Twilio reports.
-func callback(base string, m Message) string {
+func callback(base string, m *api.Message) string {
 	u, err := url.Parse(base)
 	if err != nil {
 		return base
 	}
 	q := u.Query()
 	q.Set("message_id", m.ID)
-	q.Set("recipient", strconv.Itoa(m.Index))
+	q.Set("recipient", strconv.Itoa(m.Recipient))
 	u.RawQuery = q.Encode()
 	return u.String()
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"messaging-worker/internal/adapters/common"
 )
 
 // Lease is the right to handle the record of a message. It is safe for
@@ -19,17 +21,11 @@ type Lease interface {
 	Yield(wait func() error) error
 }
 
-// Message tells whom a message is from and for.
-type Message interface {
-	Sender() string
-	Recipient(i int) string
-}
-
 // Attempt is a round of provider calls of one message. What is exported is set
 // before Admit, and does not change while the attempt is at work.
 type Attempt struct {
-	Lease   Lease
-	Message Message
+	Lease    Lease
+	Delivery *common.Delivery
 
 	// Refused says that the message's last call was refused as ours, which may
 	// have paused the route: others go first when it opens.
@@ -141,7 +137,7 @@ func (r *Route) askToAdmit(a *Attempt, calls int, w *waiter) *waiter {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	s := r.senderOf(a.Message, now)
+	s := r.senderOf(a.Delivery, now)
 	a.sender = s
 	if w == nil {
 		if s.mayGo(now) && r.opened == nil && r.admits.head() == nil && r.mayAdmit(now, calls) {

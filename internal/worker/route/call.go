@@ -146,10 +146,10 @@ func (r *Route) applyThrottle(now time.Time, c Call, f *common.Failure) {
 	switch {
 	case f == nil:
 		r.throttle.accepted(now)
-		r.throttles.accepted(now, c.attempt.Message, c.recipients)
+		r.throttles.accepted(now, c.attempt.Delivery, c.recipients)
 	case f.Throttle:
 		r.pause(now, r.throttle.extend(now, f.RetryAfter))
 	case f.ThrottleScope != common.ScopeNone:
-		r.throttled(now, c.attempt.Message, c.recipients, f)
+		r.throttled(now, c.attempt.Delivery, c.recipients, f)
 	}
 }

@@ -3,6 +3,8 @@ package route
 import (
 	"math"
 	"time"
+
+	"messaging-worker/internal/adapters/common"
 )
 
 // Rates are limits of provider calls started a second; zero means none.
@@ -130,11 +132,11 @@ type sender struct {
 
 // senderOf returns who m is from, or nil where senders have no rate. It is
 // called with r.mu held.
-func (r *Route) senderOf(m Message, now time.Time) *sender {
+func (r *Route) senderOf(d *common.Delivery, now time.Time) *sender {
 	if r.senderRate <= 0 {
 		return nil
 	}
-	name := m.Sender()
+	name := d.Sender
 	s := r.senders[name]
 	if s == nil {
 		if len(r.senders) >= maxSenders {

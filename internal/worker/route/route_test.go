@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -23,12 +24,14 @@ type free struct{ sender string }
 
 func (free) Await(context.Context) error   { return nil }
 func (free) Yield(wait func() error) error { return wait() }
-func (f free) Sender() string              { return f.sender }
-func (free) Recipient(i int) string        { return string(rune('0' + i)) }
+
+func (f free) delivery() *common.Delivery {
+	return &common.Delivery{Sender: f.sender, Recipients: strings.Split("0123456789", "")}
+}
 
 func from(sender string) *route.Attempt {
 	f := free{sender}
-	return &route.Attempt{Lease: f, Message: f}
+	return &route.Attempt{Lease: f, Delivery: f.delivery()}
 }
 
 // provider counts the calls that it has under way, and is used in a bubble.
@@ -610,7 +613,7 @@ func TestDoubtHoldsNoSlotAndNoToken(t *testing.T) {
 		}
 		synctest.Wait()
 		d := &doubt{}
-		a, other := &route.Attempt{Lease: d, Message: d}, from("other")
+		a, other := &route.Attempt{Lease: d, Delivery: d.delivery()}, from("other")
 		if err := errors.Join(p.route.Admit(t.Context(), a, 1, nil), p.route.Admit(t.Context(), other, 1, nil)); err != nil {
 			t.Fatal(err)
 		}

@@ -59,19 +59,19 @@ type throttles struct {
 func scope(sender, recipient string) string { return sender + "\x00" + recipient }
 
 // scopes returns the sender of m and its pairs with recipients.
-func scopes(m Message, recipients []int) []string {
-	sender := m.Sender()
+func scopes(d *common.Delivery, recipients []int) []string {
+	sender := d.Sender
 	list := append(make([]string, 0, 1+len(recipients)), scope(sender, ""))
 	for _, i := range recipients {
-		list = append(list, scope(sender, m.Recipient(i)))
+		list = append(list, scope(sender, d.Recipients[i]))
 	}
 	return list
 }
 
 // throttled notes that the provider throttles calls to recipients of m. It is
 // called with r.mu held.
-func (r *Route) throttled(now time.Time, m Message, recipients []int, f *common.Failure) {
-	list := scopes(m, recipients)
+func (r *Route) throttled(now time.Time, d *common.Delivery, recipients []int, f *common.Failure) {
+	list := scopes(d, recipients)
 	if f.ThrottleScope == common.ScopeSender {
 		list = list[:1]
 	} else {
@@ -109,11 +109,11 @@ func (t *throttles) forget(now time.Time) {
 // accepted notes that the provider has taken calls to recipients of m. A
 // throttle that is still on is of a later answer, and stays. It is called with
 // the route's mu held.
-func (t *throttles) accepted(now time.Time, m Message, recipients []int) {
+func (t *throttles) accepted(now time.Time, d *common.Delivery, recipients []int) {
 	if len(t.of) == 0 {
 		return
 	}
-	for _, name := range scopes(m, recipients) {
+	for _, name := range scopes(d, recipients) {
 		if one := t.of[name]; one != nil && !now.Before(one.until) {
 			delete(t.of, name)
 		}
@@ -130,7 +130,7 @@ func (r *Route) throttledUntil(a *Attempt, recipients []int) (last time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	for _, name := range scopes(a.Message, recipients) {
+	for _, name := range scopes(a.Delivery, recipients) {
 		if t := r.throttles.of[name]; t != nil && t.until.After(now) && t.until.After(last) {
 			last = t.until
 		}

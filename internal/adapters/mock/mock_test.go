@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"messaging-worker/internal/providers/mock"
+	"messaging-worker/internal/adapters/mock"
 )
 
 func play(t *testing.T, hints map[string]string, attempt int) mock.Outcome {

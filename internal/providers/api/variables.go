@@ -1,4 +1,4 @@
-package whatsapp
+package api
 
 import (
 	"errors"
@@ -8,9 +8,9 @@ import (
 
 // Entries of a request's meta that say more of its body.
 const (
-	metaCaption  = "media.caption"
-	metaTemplate = "template."
-	metaLanguage = "template.language"
+	MetaCaption  = "media.caption"
+	MetaTemplate = "template." // begins the key of every variable
+	MetaLanguage = "template.language"
 )
 
 // Component is the part of a template that a variable stands in.
@@ -42,8 +42,8 @@ var (
 // the body, template.header.KIND and template.button.INDEX, which Meta counts
 // from 0 to 9. An error is a key that means header or button and is neither's.
 func VariableOf(key string) (Variable, error) {
-	name, ok := strings.CutPrefix(key, metaTemplate)
-	if !ok || name == "" || key == metaLanguage {
+	name, ok := strings.CutPrefix(key, MetaTemplate)
+	if !ok || name == "" || key == MetaLanguage {
 		return Variable{}, nil
 	}
 	if kind, ok := strings.CutPrefix(name, "header."); ok {
@@ -61,24 +61,12 @@ func VariableOf(key string) (Variable, error) {
 	return Variable{InBody, name}, nil
 }
 
-// variables are those of one component, by name.
-func (m *Message) variables(in Component) map[string]string {
+// Variables returns those of one component, by name.
+func (m *Message) Variables(in Component) map[string]string {
 	out := map[string]string{}
 	for key, value := range m.Meta {
 		if v, err := VariableOf(key); err == nil && v.Component == in {
 			out[v.Name] = value
-		}
-	}
-	return out
-}
-
-// contentVariables are all of a template, by the names that Twilio's content
-// has for them: those of meta without "template.".
-func (m *Message) contentVariables() map[string]string {
-	out := map[string]string{}
-	for key, value := range m.Meta {
-		if v, err := VariableOf(key); err == nil && v.Component != "" {
-			out[strings.TrimPrefix(key, metaTemplate)] = value
 		}
 	}
 	return out

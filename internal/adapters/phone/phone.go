@@ -1,0 +1,113 @@
+// Package phone is the adapter of the channels that reach telephone numbers
+// through providers that speak HTTP: one call reaches one number.
+package phone
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/adapters/httpapi"
+	"messaging-worker/internal/models"
+	"messaging-worker/internal/providers/api"
+	"messaging-worker/internal/util"
+)
+
+// Provider delivers one message to one number. Its errors are *api.Error for
+// an answer and *api.ConnectionError where none came.
+type Provider interface {
+	Send(ctx context.Context, m api.Message) (api.Receipt, error)
+}
+
+// Adapter is one channel. It is safe for concurrent use.
+type Adapter struct {
+	channel  models.Channel
+	provider Provider
+	limits   common.Limits
+	timeout  time.Duration
+	check    func(r *common.Reader, req *models.PhoneRequest)
+	single   [][]int // the units of a request with one number
+	readers  common.Readers
+}
+
+// New makes the adapter of a channel. Timeout is the limit of one call, for
+// error texts. Check holds the channel's rules for the body.
+func New(
+	channel models.Channel, provider Provider, limits common.Limits, timeout time.Duration,
+	check func(r *common.Reader, req *models.PhoneRequest),
+) *Adapter {
+	return &Adapter{channel: channel, provider: provider, limits: limits, timeout: timeout, check: check, single: [][]int{{0}}}
+}
+
+// Decode reads and checks a request of the channel. Its only error is
+// *common.Violations.
+func (a *Adapter) Decode(rec *models.Record) (common.Delivery, error) {
+	req := &models.PhoneRequest{}
+	err := a.readers.Read(rec, a.channel, &a.limits, &req.Envelope, func(r *common.Reader, name string) bool {
+		switch name {
+		case "from":
+			r.String(name, &req.From)
+		case "to":
+			r.Strings(name, &req.To)
+		case "body":
+			r.Body(&req.Body)
+		default:
+			return false
+		}
+		return true
+	}, func(r *common.Reader) {
+		const want = "an E.164 number"
+		r.Addressee("from", req.From, util.IsE164, want)
+		r.List("to", req.To, 1, a.limits.Recipients, util.IsE164, want)
+		a.check(r, req)
+	})
+	if err != nil {
+		return common.Delivery{}, err
+	}
+	return a.Delivery(req), nil
+}
+
+// Delivery returns the delivery of a valid request, which must not change any
+// more.
+func (a *Adapter) Delivery(req *models.PhoneRequest) common.Delivery {
+	return common.Delivery{
+		Envelope: &req.Envelope, Sender: req.From, Recipients: req.To, Units: a.units(req.To),
+		Send: func(ctx context.Context, call common.Call) (models.ProviderResponse, error) {
+			return a.send(ctx, req, call.Recipients[0])
+		},
+	}
+}
+
+// units returns one unit for each distinct number, by its first index.
+func (a *Adapter) units(to []string) [][]int {
+	if len(to) == 1 { // as nearly always
+		return a.single
+	}
+	units := make([][]int, 0, len(to))
+	seen := make(map[string]struct{}, len(to))
+	for i, number := range to {
+		if _, twice := seen[number]; !twice {
+			seen[number] = struct{}{}
+			units = append(units, []int{i})
+		}
+	}
+	return units
+}
+
+func (a *Adapter) send(ctx context.Context, req *models.PhoneRequest, recipient int) (models.ProviderResponse, error) {
+	to := req.To[recipient]
+	receipt, err := a.provider.Send(ctx, api.Message{
+		ID: req.MessageID, From: req.From, To: to, Recipient: recipient, CreatedAt: req.CreatedAt,
+		Kind: req.Body.Type, Body: req.Body.Content, MediaType: req.Body.MediaType, Meta: req.Meta,
+	})
+	own := []string{to, req.From, req.Body.Content}
+	if err != nil { // the answer may quote template variables, too
+		for key, value := range req.Meta {
+			if strings.HasPrefix(key, "template.") || key == "media.caption" {
+				own = append(own, value)
+			}
+		}
+	}
+	return httpapi.Result(to, receipt, err, a.timeout, own...)
+}
