@@ -17,8 +17,7 @@ import (
 	"messaging-worker/internal/models"
 )
 
-// Secrets of the exam's request: none may appear in an error or a response's
-// message or raw. A subject may plant them in what its provider answers.
+// Secrets of the exam's request: none may appear in an error or a response. A subject may plant them in what its provider answers.
 func Secrets() []string {
 	return []string{"+15557654321", "15557654321", "user@example.com", "your code is 123456", "private subject"}
 }
@@ -59,15 +58,21 @@ func Run(t *testing.T, send Send, answers []Answer) {
 		}
 		noSecrets(t, a.Name, f.Error(), resp)
 	}
-	if resp, err := send(t.Context(), nil); err != nil || resp.Status != models.StatusOK || resp.Raw != "" {
+	resp, err := send(t.Context(), nil)
+	if err != nil || resp.Status != models.StatusOK || resp.Raw != "" {
 		t.Errorf("accepted: %+v, %v, want ok without raw", resp, err)
 	}
+	for id, value := range resp.Meta { // an id is named by the number that it is for
+		delete(resp.Meta, id)
+		resp.Meta[strings.TrimSuffix(id, Secrets()[0])] = value
+	}
+	noSecrets(t, "accepted", "", resp)
 }
 
 func noSecrets(t *testing.T, name, text string, resp models.ProviderResponse) {
 	t.Helper()
 	for _, secret := range Secrets() {
-		if strings.Contains(text+resp.Message+resp.Raw, secret) {
+		if strings.Contains(text+resp.Message+resp.Raw+fmt.Sprint(resp.Meta), secret) {
 			t.Errorf("%s: %q is shown in %q %+v", name, secret, text, resp)
 		}
 	}
