@@ -7,11 +7,11 @@ import (
 	"io"
 	"time"
 
-	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/adapters/email"
 	"messaging-worker/internal/adapters/httpapi"
 	"messaging-worker/internal/adapters/mock"
 	"messaging-worker/internal/adapters/phone"
+	"messaging-worker/internal/adapters/request"
 	"messaging-worker/internal/adapters/sms"
 	"messaging-worker/internal/adapters/whatsapp"
 	"messaging-worker/internal/config"
@@ -128,4 +128,4 @@ func settingError(name string, err error) error {
 	return &config.Error{Problems: []string{name + ": " + err.Error()}}
 }
 
-func limits(c *config.Config) common.Limits { return common.Limits(c.Limits) }
+func limits(c *config.Config) request.Limits { return request.Limits(c.Limits) }

@@ -5,6 +5,7 @@ import (
 
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/adapters/email"
+	"messaging-worker/internal/adapters/request"
 	"messaging-worker/internal/adapters/sms"
 	"messaging-worker/internal/adapters/whatsapp"
 	"messaging-worker/internal/config"
@@ -20,7 +21,7 @@ type Check struct {
 // Checker returns the check of a channel's requests: the very code that a
 // worker of these settings runs. The function is safe for concurrent use.
 func Checker(c *config.Config) func(rec *models.Record) Check {
-	limits := common.Limits(c.Limits)
+	limits := request.Limits(c.Limits)
 	switch models.Channel(c.Channel) {
 	case models.Email:
 		return checkBy(email.New(nil, limits, 0).Decode)

@@ -66,7 +66,7 @@ func TestOddAnswers(t *testing.T) {
 			if !tt.meta {
 				c, kind = smsVia(twilioAt(t, serve(t, tt.answer), nil)), "sms"
 			}
-			_, f := once(t, c, request(kind, 1, text, ""))
+			_, f := once(t, c, newRequest(kind, 1, text, ""))
 			if f == nil || f.Class != tt.class || f.Err.Error() != tt.text || f.Unreachable != tt.unreach || f.Ambiguous != tt.ambiguous {
 				t.Errorf("%+v, want %+v", f, tt)
 			}
@@ -145,7 +145,7 @@ func TestAnswersOfUnexpectedTypes(t *testing.T) {
 			if tt.provider == "twilio" {
 				c, kind = smsVia(twilioAt(t, serve(t, saying(tt.status, tt.answer)), nil)), "sms"
 			}
-			resp, f := once(t, c, request(kind, 1, text, ""))
+			resp, f := once(t, c, newRequest(kind, 1, text, ""))
 			switch {
 			case tt.class == "" && f != nil, tt.class != "" && f == nil, resp.Message != tt.message:
 				t.Errorf("%+v %v, want %q, %q", resp, f, tt.class, tt.message)
@@ -175,7 +175,7 @@ func TestNoHTTP(t *testing.T) {
 			_ = conn.Close()
 		}
 	}()
-	_, f := once(t, smsVia(twilioAt(t, "http://"+l.Addr().String(), nil)), request("sms", 1, text, ""))
+	_, f := once(t, smsVia(twilioAt(t, "http://"+l.Addr().String(), nil)), newRequest("sms", 1, text, ""))
 	if f == nil || f.Class != models.FailureUnknown || !f.Ambiguous || f.Err.Error() != "a reply outside the protocol (may have been accepted)" {
 		t.Errorf("%+v, want an unknown failure", f)
 	}
@@ -186,7 +186,7 @@ func TestUntrustedCertificate(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewTLSServer(http.NotFoundHandler())
 	t.Cleanup(s.Close)
-	_, f := once(t, smsVia(twilioAt(t, s.URL, nil)), request("sms", 1, text, ""))
+	_, f := once(t, smsVia(twilioAt(t, s.URL, nil)), newRequest("sms", 1, text, ""))
 	if f == nil || f.Class != models.FailureTransient || f.Ambiguous || !f.Unreachable || f.Err.Error() != "TLS: certificate of an unknown authority" {
 		t.Errorf("%+v, want a transient failure that names the certificate", f)
 	}
@@ -206,18 +206,18 @@ func TestAnswersThatQuoteTheRequest(t *testing.T) {
 		"unread":  `{"body":"` + escaped + `"`,
 	} {
 		c := smsVia(twilioAt(t, serve(t, saying(201, answer)), nil))
-		resp, f := once(t, c, request("sms", 1, fmt.Sprintf(`{"content":%q}`, body), ""))
+		resp, f := once(t, c, newRequest("sms", 1, fmt.Sprintf(`{"content":%q}`, body), ""))
 		if f == nil || strings.Contains(resp.Raw+resp.Message+f.Error(), "123456") {
 			t.Errorf("%s: %+v %v", name, resp, f)
 		}
 	}
 	long := strings.Repeat("secret 123456, ü ", 90)
 	c := smsVia(twilioAt(t, serve(t, saying(400, `{"code":1,"body":"`+strings.ReplaceAll(strings.Repeat(long, 3), "ü", `\u00fc`)+`"}`)), nil))
-	if resp, _ := once(t, c, request("sms", 1, fmt.Sprintf(`{"content":%q}`, long), "")); strings.Contains(resp.Raw, "123456") {
+	if resp, _ := once(t, c, newRequest("sms", 1, fmt.Sprintf(`{"content":%q}`, long), "")); strings.Contains(resp.Raw, "123456") {
 		t.Errorf("long: %+v", resp)
 	}
 	c = metaChannel(t, saying(400, `{"error":{"code":132012,"message":"parameter secret-otp-998877 does not fit"}}`))
-	resp, f := once(t, c, request("whatsapp", 1, `{"type":"template","content":"order"}`, `"template.1":"secret-otp-998877"`))
+	resp, f := once(t, c, newRequest("whatsapp", 1, `{"type":"template","content":"order"}`, `"template.1":"secret-otp-998877"`))
 	if f == nil || strings.Contains(resp.Raw+resp.Message+f.Error(), "998877") {
 		t.Errorf("template: %+v %v", resp, f)
 	}
@@ -235,7 +235,7 @@ func TestFloodOfHeaders(t *testing.T) {
 	c := smsVia(twilioAt(t, serve(t, flood), nil))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	if _, f := once(t, c, request("sms", 1, text, "")); f == nil || !f.Ambiguous {
+	if _, f := once(t, c, newRequest("sms", 1, text, "")); f == nil || !f.Ambiguous {
 		t.Errorf("%+v, want an ambiguous failure", f)
 	}
 	runtime.ReadMemStats(&after)
@@ -249,7 +249,7 @@ func TestEndlessRetryAfter(t *testing.T) {
 		w.Header().Set("Retry-After", "99999999999999999999")
 		w.WriteHeader(http.StatusTooManyRequests)
 	})
-	_, f := once(t, smsVia(twilioAt(t, serve(t, h), nil)), request("sms", 1, text, ""))
+	_, f := once(t, smsVia(twilioAt(t, serve(t, h), nil)), newRequest("sms", 1, text, ""))
 	if f == nil || f.RetryAfter < 10*time.Minute {
 		t.Errorf("%+v, want a long wait", f)
 	}
@@ -263,11 +263,11 @@ func TestMetaTemplates(t *testing.T) {
 	m := metaAt(t, serve(t, f), func(o *meta.Options) { o.CallbackData = true })
 	c := whatsappVia(m)
 	template := `{"type":"template","content":"order"}`
-	_, failure := once(t, c, request("whatsapp", 1, template, `"template.1":"a","template.3":"c"`))
+	_, failure := once(t, c, newRequest("whatsapp", 1, template, `"template.1":"a","template.3":"c"`))
 	if calls, _ := f.Calls(); failure == nil || failure.Class != models.FailurePermanent || calls != 0 {
 		t.Errorf("a gap: %v after %d calls, want a refusal without any", failure, calls)
 	}
-	if _, failure = once(t, c, request("whatsapp", 1, template, `"template.2":"b","template.1":"a"`)); failure != nil {
+	if _, failure = once(t, c, newRequest("whatsapp", 1, template, `"template.2":"b","template.1":"a"`)); failure != nil {
 		t.Fatal(failure)
 	}
 	if got, want := f.Ledger()[0].Sent["biz_opaque_callback_data"], "1e8f3b1b-4d0d-4bd3-9c86-2f72c7808c61"; got != want {
@@ -303,7 +303,7 @@ func TestMetaTemplateComponents(t *testing.T) {
 				r.Body = io.NopCloser(bytes.NewReader(body))
 				inner.ServeHTTP(w, r)
 			}))
-			if resp, f := once(t, c, request("whatsapp", 1, `{"type":"template","content":"otp"}`, tt.meta)); f != nil {
+			if resp, f := once(t, c, newRequest("whatsapp", 1, `{"type":"template","content":"otp"}`, tt.meta)); f != nil {
 				t.Fatalf("%v %+v", f, resp)
 			}
 			want := `{"name":"otp","language":{"policy":"deterministic","code":"en_US"}}`

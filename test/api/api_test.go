@@ -20,6 +20,7 @@ import (
 
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/adapters/phone"
+	"messaging-worker/internal/adapters/request"
 	smsadapter "messaging-worker/internal/adapters/sms"
 	whatsappadapter "messaging-worker/internal/adapters/whatsapp"
 	"messaging-worker/internal/lifetime"
@@ -38,8 +39,8 @@ const (
 	secret  = "s3cr3t-token"
 )
 
-func limits() common.Limits {
-	return common.Limits{
+func limits() request.Limits {
+	return request.Limits{
 		MessageBytes: 1 << 20, Recipients: 100, BodyBytes: 1 << 20, SMSBodyRunes: 1600, WhatsAppBodyBytes: 4096,
 		SubjectRunes: 255, MetaEntries: 50, MetaKeyRunes: 128, MetaValueRunes: 1024,
 	}
@@ -153,7 +154,7 @@ func whatsappVia(p phone.Provider) worker.Channel {
 	return whatsappadapter.New(p, limits(), timeout)
 }
 
-func request(channel string, recipients int, body, metaEntries string) string {
+func newRequest(channel string, recipients int, body, metaEntries string) string {
 	var to []string
 	for i := range recipients {
 		to = append(to, fmt.Sprintf(`"+1555000%04d"`, i))
@@ -177,7 +178,7 @@ func TestOnlyTheOpenRecipientIsCalledAgain(t *testing.T) {
 		}
 		return ""
 	}
-	k := run(t, smsVia(twilioAt(t, serve(t, f), nil)), 10, patience, false, request("sms", 10, text, ""))
+	k := run(t, smsVia(twilioAt(t, serve(t, f), nil)), 10, patience, false, newRequest("sms", 10, text, ""))
 	calls, _ := f.Calls()
 	var got []string
 	for _, a := range f.Ledger() {
@@ -203,7 +204,7 @@ func TestSlotsBoundTheCalls(t *testing.T) {
 	t.Parallel()
 	f := fake.Meta("v23.0", secret, "100")
 	f.Latency = 5 * time.Millisecond
-	k := run(t, whatsappVia(metaAt(t, serve(t, f), nil)), 10, patience, false, request("whatsapp", 100, text, ""))
+	k := run(t, whatsappVia(metaAt(t, serve(t, f), nil)), 10, patience, false, newRequest("whatsapp", 100, text, ""))
 	if calls, atOnce := f.Calls(); calls != 100 || atOnce > 10 || len(f.Ledger()) != 100 {
 		t.Errorf("%d calls, %d at once, %d accepted, want 100, at most 10, 100", calls, atOnce, len(f.Ledger()))
 	}
@@ -250,7 +251,7 @@ func TestFaults(t *testing.T) {
 				f, channel := make("")
 				f.Next = func(int) fake.Fault { return tt.fault }
 				kind := map[string]string{"twilio": "sms", "meta": "whatsapp"}[name]
-				resp, failure := within(t, limit(tt.fault), channel(serve(t, f)), request(kind, 1, text, ""))
+				resp, failure := within(t, limit(tt.fault), channel(serve(t, f)), newRequest(kind, 1, text, ""))
 				if failure == nil {
 					t.Fatalf("%s: no failure", name)
 				}
@@ -295,7 +296,7 @@ func TestCertainlyNotSent(t *testing.T) {
 	address := l.Addr().String()
 	_ = l.Close()
 	for name, url := range map[string]string{"refused": "http://" + address, "no such host": "http://nobody.invalid", "no TLS": "https://" + serveAddress(t)} {
-		_, f := once(t, smsVia(twilioAt(t, url, nil)), request("sms", 1, text, ""))
+		_, f := once(t, smsVia(twilioAt(t, url, nil)), newRequest("sms", 1, text, ""))
 		if f == nil || f.Class != models.FailureTransient || f.Ambiguous || !f.Unreachable {
 			t.Errorf("%s: %+v, want a transient failure that was certainly not sent", name, f)
 		}
@@ -326,7 +327,7 @@ func TestAmbiguousOutcome(t *testing.T) {
 	} {
 		f := fake.Twilio(account, account, secret)
 		f.Next = func(int) fake.Fault { return tt.fault }
-		k := run(t, smsVia(twilioAt(t, serve(t, f), nil)), 1, limit(tt.fault), tt.dlq, request("sms", 1, text, ""))
+		k := run(t, smsVia(twilioAt(t, serve(t, f), nil)), 1, limit(tt.fault), tt.dlq, newRequest("sms", 1, text, ""))
 		calls, _ := f.Calls()
 		if calls != tt.calls || k.last().EventType != tt.end || k.letters[0].FailureType != tt.class {
 			t.Errorf("%s with dlq %v: %d calls, %s, %s, want %+v", tt.fault, tt.dlq, calls, k.last().EventType, k.letters[0].FailureType, tt)
@@ -339,7 +340,7 @@ func TestFailedAtOnce(t *testing.T) {
 	t.Parallel()
 	f := fake.Twilio(account, account, secret)
 	f.Next = func(int) fake.Fault { return fake.FailAtOnce }
-	resp, failure := once(t, smsVia(twilioAt(t, serve(t, f), nil)), request("sms", 1, text, ""))
+	resp, failure := once(t, smsVia(twilioAt(t, serve(t, f), nil)), newRequest("sms", 1, text, ""))
 	if failure == nil || failure.Class != models.FailurePermanent || !strings.Contains(resp.Message, "Twilio 30007") {
 		t.Errorf("%+v %v, want a permanent failure with Twilio's code", resp, failure)
 	}
@@ -350,13 +351,13 @@ func TestMagicNumbers(t *testing.T) {
 	t.Parallel()
 	url := serve(t, fake.Twilio(account, account, secret))
 	for to, code := range map[string]string{"+15005550001": "21211", "+15005550004": "21610", "+15005550009": "21614"} {
-		value := strings.ReplaceAll(request("sms", 1, text, ""), "+15550000000", to)
+		value := strings.ReplaceAll(newRequest("sms", 1, text, ""), "+15550000000", to)
 		resp, f := once(t, smsVia(twilioAt(t, url, nil)), value)
 		if f == nil || f.Class != models.FailurePermanent || !strings.Contains(resp.Message, "Twilio "+code) {
 			t.Errorf("%s: %+v %v, want Twilio %s", to, resp, f, code)
 		}
 	}
-	value := strings.Replace(request("sms", 1, text, ""), "+15551234567", "+15005550008", 1)
+	value := strings.Replace(newRequest("sms", 1, text, ""), "+15551234567", "+15005550008", 1)
 	if resp, f := once(t, smsVia(twilioAt(t, url, nil)), value); f == nil || f.Class != models.FailureTransient || resp.Status != models.StatusRateLimited {
 		t.Errorf("a full queue: %+v %v, want it throttled", resp, f)
 	}
@@ -404,7 +405,7 @@ func TestFields(t *testing.T) {
 			c = whatsappVia(metaAt(t, serve(t, f), nil))
 			tt.want["to"], tt.want["messaging_product"], tt.want["recipient_type"] = "+15550000000", "whatsapp", "individual"
 		}
-		resp, failure := once(t, c, request("whatsapp", 1, tt.body, tt.meta))
+		resp, failure := once(t, c, newRequest("whatsapp", 1, tt.body, tt.meta))
 		if failure != nil {
 			t.Errorf("%s %s: %v %+v", tt.provider, tt.name, failure, resp)
 			continue
@@ -481,7 +482,7 @@ func TestSettings(t *testing.T) {
 		o.Username, o.MessagingServiceSID = "SK1", "MG00000000000000000000000000000001"
 		o.StatusCallbackURL, o.MaxAge = "https://example.com/status?a=b", 24*time.Hour*365*50
 	})
-	if _, failure := once(t, smsVia(c), request("sms", 1, text, "")); failure != nil {
+	if _, failure := once(t, smsVia(c), newRequest("sms", 1, text, "")); failure != nil {
 		t.Fatal(failure)
 	}
 	sent := f.Ledger()[0].Sent
@@ -493,7 +494,7 @@ func TestSettings(t *testing.T) {
 	m := metaAt(t, serve(t, g), func(o *meta.Options) {
 		o.CallbackData, o.PhoneNumberIDs = true, map[string]string{"+15551234567": "200"}
 	})
-	if _, failure := once(t, whatsappVia(m), request("whatsapp", 1, text, "")); failure != nil {
+	if _, failure := once(t, whatsappVia(m), newRequest("whatsapp", 1, text, "")); failure != nil {
 		t.Fatal(failure)
 	}
 	if data := g.Ledger()[0].Sent["biz_opaque_callback_data"]; !strings.HasPrefix(data, "1e8f3b1b-") {
@@ -501,7 +502,7 @@ func TestSettings(t *testing.T) {
 	}
 	// A template without a content SID is refused for good, and nobody is asked.
 	h := fake.Twilio(account, account, secret)
-	_, failure := once(t, whatsappVia(twilio.WhatsApp{Client: twilioAt(t, serve(t, h), nil)}), request("whatsapp", 1, `{"type":"template","content":"order"}`, ""))
+	_, failure := once(t, whatsappVia(twilio.WhatsApp{Client: twilioAt(t, serve(t, h), nil)}), newRequest("whatsapp", 1, `{"type":"template","content":"order"}`, ""))
 	if calls, _ := h.Calls(); failure == nil || failure.Class != models.FailurePermanent || calls != 0 {
 		t.Errorf("%v after %d calls, want a refusal without any", failure, calls)
 	}
@@ -551,7 +552,7 @@ func TestBadServersLeaveNothingBehind(t *testing.T) { // alone: it measures the 
 	t.Cleanup(server.Close)
 	c := smsVia(twilioAt(t, server.URL, nil))
 	for range good {
-		if _, failure := once(t, c, request("sms", 1, text, "")); failure != nil {
+		if _, failure := once(t, c, newRequest("sms", 1, text, "")); failure != nil {
 			t.Fatal(failure)
 		}
 	}
@@ -565,7 +566,7 @@ func TestBadServersLeaveNothingBehind(t *testing.T) { // alone: it measures the 
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	for range bad {
-		if _, failure := once(t, c, request("sms", 1, text, "")); failure == nil {
+		if _, failure := once(t, c, newRequest("sms", 1, text, "")); failure == nil {
 			t.Fatal("a fault went through")
 		}
 	}
@@ -574,7 +575,7 @@ func TestBadServersLeaveNothingBehind(t *testing.T) { // alone: it measures the 
 	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 4<<20 {
 		t.Errorf("the heap has grown by %d bytes over %d faults", grown, bad)
 	}
-	if _, failure := once(t, c, request("sms", 1, text, "")); failure != nil {
+	if _, failure := once(t, c, newRequest("sms", 1, text, "")); failure != nil {
 		t.Errorf("afterwards: %v", failure)
 	}
 }
@@ -596,7 +597,7 @@ func TestCodes(t *testing.T) {
 			if name == "Meta" {
 				c, kind = whatsappVia(metaAt(t, url, nil)), "whatsapp"
 			}
-			resp, f := once(t, c, request(kind, 1, text, ""))
+			resp, f := once(t, c, newRequest(kind, 1, text, ""))
 			want := models.FailureTransient
 			if line.Class == api.Permanent {
 				want = models.FailurePermanent

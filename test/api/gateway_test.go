@@ -49,7 +49,7 @@ func TestAnswersOfGateways(t *testing.T) {
 	for _, tt := range tests {
 		for _, status := range []int{400, 404, 405, 407, 410, 418} {
 			body := strings.Replace(tt.body, "%d", strconv.Itoa(status), 1)
-			_, f := once(t, tt.channel(saying(status, body)), request(tt.kind, 1, text, ""))
+			_, f := once(t, tt.channel(saying(status, body)), newRequest(tt.kind, 1, text, ""))
 			if f == nil {
 				t.Fatalf("%s with %d: accepted", tt.name, status)
 			}
@@ -73,7 +73,7 @@ func TestGraphCodesThatAreNotTheMessages(t *testing.T) {
 	t.Parallel()
 	for code, throttled := range map[int]bool{102: false, 341: true, 613: true, 80008: true, 2500: false, 803: false, 12: false, 32: true} {
 		h := saying(400, fmt.Sprintf(`{"error":{"message":"(#%d) m","type":"OAuthException","code":%d,"fbtrace_id":"A"}}`, code, code))
-		_, f := once(t, metaChannel(t, h), request("whatsapp", 1, text, ""))
+		_, f := once(t, metaChannel(t, h), newRequest("whatsapp", 1, text, ""))
 		if f == nil || f.Class != models.FailureTransient || f.Throttle != throttled || f.Unreachable == throttled || f.Credentials != (code == 102) {
 			t.Errorf("%d: %+v, want transient, throttled %v", code, f, throttled)
 		}
@@ -85,7 +85,7 @@ func TestGraphCodesThatAreNotTheMessages(t *testing.T) {
 func TestRedirects(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{301, 302, 307, 308} {
-		_, f := once(t, smsVia(twilioAt(t, serve(t, saying(status, "")), nil)), request("sms", 1, text, ""))
+		_, f := once(t, smsVia(twilioAt(t, serve(t, saying(status, "")), nil)), newRequest("sms", 1, text, ""))
 		if f == nil || f.Class != models.FailureUnknown || !f.Unreachable {
 			t.Errorf("%d: %+v, want a failure of the way", status, f)
 		}

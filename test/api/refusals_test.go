@@ -57,7 +57,7 @@ func twelve(t *testing.T, kind string, c worker.Channel) (s route.BreakerState, 
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			_ = e.Handle(lifetime.New(ctx), &models.Record{Value: []byte(request(kind, 1, text, ""))}, message.Progress{}, ours{})
+			_ = e.Handle(lifetime.New(ctx), &models.Record{Value: []byte(newRequest(kind, 1, text, ""))}, message.Progress{}, ours{})
 		}()
 		select {
 		case <-ended:

@@ -24,7 +24,7 @@ func BenchmarkHundredRecipients(b *testing.B) {
 	for i := range 100 {
 		to = append(to, fmt.Sprintf("user%d@example.com", i))
 	}
-	m := mailOf(request("to: " + strings.Join(to, " ")))
+	m := mailOf(newRequest("to: " + strings.Join(to, " ")))
 	var times []time.Duration
 	for b.Loop() {
 		start := time.Now()

@@ -20,6 +20,7 @@ import (
 
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/adapters/email"
+	"messaging-worker/internal/adapters/request"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/providers/email/smtp"
 )
@@ -60,9 +61,9 @@ func playFile(t *testing.T, file string) {
 	if len(wants) != len(messages) {
 		t.Fatalf("%d messages, %d wants", len(messages), len(wants))
 	}
-	a := email.New(p, common.Limits{}, o.Timeout)
+	a := email.New(p, request.Limits{}, o.Timeout)
 	for i, message := range messages {
-		got := outcome(t, a, request(string(message.Data)))
+		got := outcome(t, a, newRequest(string(message.Data)))
 		if *update {
 			wants[i].Data = []byte(got)
 		}
@@ -171,9 +172,9 @@ func lines(f *txtar.File) []string {
 	return list
 }
 
-// request makes a request of lines "name: value". What is not said has a
+// newRequest makes a request of lines "name: value". What is not said has a
 // default.
-func request(text string) *models.EmailRequest {
+func newRequest(text string) *models.EmailRequest {
 	r := &models.EmailRequest{
 		From: "sender@example.com", To: []string{"a@example.com"}, Subject: "Hello",
 		Body: models.Body{Type: models.BodyText, Content: "Hello\n"},

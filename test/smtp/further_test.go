@@ -14,6 +14,7 @@ import (
 
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/adapters/email"
+	"messaging-worker/internal/adapters/request"
 	"messaging-worker/internal/models"
 )
 
@@ -98,8 +99,8 @@ func TestFurtherTransactionsHaveTheTimeOfOneCall(t *testing.T) {
 			defer p.Close()
 			ctx, cancel := context.WithTimeout(t.Context(), tt.ctx)
 			defer cancel()
-			req := request("to: a@example.com b@example.com c@example.com")
-			resp, err := email.New(p, common.Limits{}, o.Timeout).Delivery(req).Send(ctx, common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
+			req := newRequest("to: a@example.com b@example.com c@example.com")
+			resp, err := email.New(p, request.Limits{}, o.Timeout).Delivery(req).Send(ctx, common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
 			got := tell(resp, err)
 			want := fmt.Sprintf("partial 250 Ok\naccepted: 1\nrejected: 0\ntransient error: timeout after %v before every recipient was tried\nrefused [] open [1 2]\n", tt.limit)
 			if got != want {
@@ -124,8 +125,8 @@ func TestFurtherTransactionStalls(t *testing.T) {
 	o.Port, o.Timeout = srv.port(), brief
 	p := newProvider(t, o)
 	defer p.Close()
-	req := request("to: a@example.com b@example.com")
-	_, err := email.New(p, common.Limits{}, o.Timeout).Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0, 1}})
+	req := newRequest("to: a@example.com b@example.com")
+	_, err := email.New(p, request.Limits{}, o.Timeout).Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0, 1}})
 	f := common.Classify(err)
 	if f == nil || f.Class != models.FailureTransient || f.Ambiguous || f.Unreachable || !slices.Equal(f.Open, []int{1}) {
 		t.Errorf("%+v, want number 1 open for certain", f)
@@ -148,7 +149,7 @@ func TestManyTransactionsGiveNobodyTheMailTwice(t *testing.T) {
 	for i := range recipients {
 		to = append(to, fmt.Sprintf("user%d@example.com", i))
 	}
-	req, a := request("to: "+strings.Join(to, " ")), email.New(p, common.Limits{}, o.Timeout)
+	req, a := newRequest("to: "+strings.Join(to, " ")), email.New(p, request.Limits{}, o.Timeout)
 	open := a.Delivery(req).Units[0]
 	for attempt := 1; len(open) > 0; attempt++ {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*limit)

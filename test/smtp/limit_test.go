@@ -68,7 +68,7 @@ func newGated(t *testing.T, o smtp.Options) *gated {
 	t.Helper()
 	p := newProvider(t, o)
 	t.Cleanup(func() { p.Close() })
-	g := &gated{Provider: p, route: route.New(route.Options{Concurrency: o.Connections}), mail: mailOf(request(""))}
+	g := &gated{Provider: p, route: route.New(route.Options{Concurrency: o.Connections}), mail: mailOf(newRequest(""))}
 	p.OnLimit(g.route.Bound)
 	return g
 }

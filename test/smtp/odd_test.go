@@ -18,6 +18,7 @@ import (
 
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/adapters/email"
+	"messaging-worker/internal/adapters/request"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/providers/email/smtp"
 )
@@ -140,9 +141,9 @@ func TestOddRepliesAreRead(t *testing.T) {
 		o.Port = srv.port()
 		p := newProvider(t, o)
 		defer p.Close()
-		a := email.New(p, common.Limits{}, o.Timeout)
+		a := email.New(p, request.Limits{}, o.Timeout)
 		for _, to := range []string{"a@example.com", "b@example.com no@example.com c@example.com", "no@example.com", "d@example.com"} {
-			req := request("to: " + to)
+			req := newRequest("to: " + to)
 			_, err := a.Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: a.Delivery(req).Units[0]})
 			wantMails(r, s, req.To, common.Classify(err))
 		}
@@ -245,9 +246,9 @@ func twice(t *testing.T, s *odd, o smtp.Options, when, surplus, to string) {
 	o.Port = srv.port()
 	p := newProvider(t, o)
 	defer p.Close()
-	a := email.New(p, common.Limits{}, o.Timeout)
+	a := email.New(p, request.Limits{}, o.Timeout)
 	for _, to := range []string{"z@example.com", to, "y@example.com", to} {
-		req := request("to: " + to)
+		req := newRequest("to: " + to)
 		_, err := a.Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: a.Delivery(req).Units[0]})
 		wantMails(t, s, req.To, common.Classify(err))
 		if last := s.lastConn(); when == "idle" && last != nil {
@@ -308,7 +309,7 @@ func TestCutReplyToAMessage(t *testing.T) {
 			o.Port = srv.port()
 			p := newProvider(t, o)
 			defer p.Close()
-			_, err := email.New(p, common.Limits{}, o.Timeout).Delivery(request("")).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
+			_, err := email.New(p, request.Limits{}, o.Timeout).Delivery(newRequest("")).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
 			f := common.Classify(err)
 			got := sent
 			if f != nil {

@@ -85,7 +85,7 @@ func (s *sink) count(command string) int64 {
 // sendAll sends n messages from workers goroutines.
 func sendAll(tb testing.TB, p *smtp.Provider, n, workers int) {
 	tb.Helper()
-	sendCopies(tb, p, mailOf(request("")), n, workers)
+	sendCopies(tb, p, mailOf(newRequest("")), n, workers)
 }
 
 // sendCopies sends a mail n times.
@@ -205,13 +205,13 @@ func TestWaitForASlotHeedsTheContext(t *testing.T) {
 	p := newProvider(t, o)
 	done := make(chan error)
 	go func() {
-		_, err := p.Send(t.Context(), mailOf(request("")))
+		_, err := p.Send(t.Context(), mailOf(newRequest("")))
 		done <- err
 	}()
 	<-reached
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := p.Send(ctx, mailOf(request(""))); err == nil {
+	if _, err := p.Send(ctx, mailOf(newRequest(""))); err == nil {
 		t.Error("a second call had no slot and no error")
 	}
 	close(release)
@@ -330,7 +330,7 @@ func TestProbeWhileNewConnectionsAreRefused(t *testing.T) {
 		close(done)
 	}()
 	wait(t, "message", arrived)
-	if _, err := p.Send(t.Context(), mailOf(request(""))); err == nil {
+	if _, err := p.Send(t.Context(), mailOf(newRequest(""))); err == nil {
 		t.Error("a call on a refused connection has no error")
 	}
 	close(held)
@@ -396,11 +396,11 @@ func TestPanicLeavesTheSlot(t *testing.T) {
 	p := newProvider(t, o)
 	func() {
 		defer func() { _ = recover() }()
-		_, _ = p.Send(t.Context(), mailOf(request("")))
+		_, _ = p.Send(t.Context(), mailOf(newRequest("")))
 	}()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	_, err := p.Send(ctx, mailOf(request("")))
+	_, err := p.Send(ctx, mailOf(newRequest("")))
 	if _, ok := errors.AsType[*provider.SetupError](err); !ok {
 		t.Errorf("the call after a panic: %v, want one that got as far as AUTH", err)
 	}
@@ -420,7 +420,7 @@ func TestManyRecipients(t *testing.T) {
 			to = append(to, fmt.Sprintf("user%d@example.com", i))
 		}
 		before := s.count("RCPT")
-		m := mailOf(request("to: " + strings.Join(to, " ")))
+		m := mailOf(newRequest("to: " + strings.Join(to, " ")))
 		if r, err := p.Send(t.Context(), m); err != nil || r.Refusals != nil || r.Failed != nil {
 			t.Errorf("%d recipients: %+v, %v", n, r, err)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/adapters/email"
+	"messaging-worker/internal/adapters/request"
 	"messaging-worker/internal/models"
 )
 
@@ -50,7 +51,7 @@ func TestPortOfTheOtherKind(t *testing.T) {
 			o.Port, o.RootCAs = srv.port(), roots
 			p := newProvider(t, o)
 			defer p.Close()
-			resp, err := email.New(p, common.Limits{}, o.Timeout).Delivery(request("")).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
+			resp, err := email.New(p, request.Limits{}, o.Timeout).Delivery(newRequest("")).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
 			f := common.Classify(err)
 			if f == nil || f.Class != models.FailureTransient || !f.Unreachable || !strings.Contains(f.Error(), tt.want) || resp.Status != models.StatusUnavailable {
 				t.Errorf("%+v, %v, want a transient failure with %q", resp, f, tt.want)

@@ -22,6 +22,7 @@ import (
 
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/adapters/email"
+	"messaging-worker/internal/adapters/request"
 	"messaging-worker/internal/models"
 	"messaging-worker/test/kafka"
 )
@@ -222,7 +223,7 @@ func (r *relay) adapter(t *testing.T) *email.Adapter {
 	o.Port, o.RootCAs = r.port, r.ca
 	p := newProvider(t, o)
 	t.Cleanup(func() { p.Close() })
-	return email.New(p, common.Limits{}, o.Timeout)
+	return email.New(p, request.Limits{}, o.Timeout)
 }
 
 // idle waits until the queue is empty: all that is delivered is delivered.
@@ -269,7 +270,7 @@ func TestMailArrivesThroughPostfix(t *testing.T) {
 	const subject = "Grüße, 世界 🎉 and a subject that is long enough to be folded more than once"
 	n := 0
 	for name, body := range bodies {
-		req := request("to: a@example.com\ncc: b@example.com\nbcc: hidden@example.com")
+		req := newRequest("to: a@example.com\ncc: b@example.com\nbcc: hidden@example.com")
 		req.MessageID = fmt.Sprintf("1e8f3b1b-4d0d-4bd3-9c86-%012d", n)
 		req.Subject, req.Body.Content = subject, body
 		if name == "html" {
@@ -331,7 +332,7 @@ func TestPostfixRefusesOneOfThree(t *testing.T) {
 	t.Parallel()
 	r := startPostfix(t, "a", "b")
 	a := r.adapter(t)
-	req := request("to: a@example.com unknown@example.com b@example.com")
+	req := newRequest("to: a@example.com unknown@example.com b@example.com")
 	resp, err := a.Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
 	f := common.Classify(err)
 	if f == nil || f.Class != models.FailurePermanent || len(f.Refused) != 1 || f.Refused[0] != 1 || resp.Status != models.StatusPartial || !strings.HasPrefix(resp.Meta["refused.1"], "smtp 550 5.1.1") {
@@ -354,7 +355,7 @@ func TestPostfixOnOurName(t *testing.T) {
 		o := options("tls=starttls")
 		o.Port, o.RootCAs, o.HeloName = r.port, r.ca, name
 		p := newProvider(t, o)
-		_, err := email.New(p, common.Limits{}, o.Timeout).Delivery(request("to: a@example.com")).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
+		_, err := email.New(p, request.Limits{}, o.Timeout).Delivery(newRequest("to: a@example.com")).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
 		p.Close()
 		if f := common.Classify(err); (f != nil) != refused || refused && (f.Class != models.FailureTransient || !f.Unreachable) {
 			t.Errorf("EHLO %q: %v", name, err)
@@ -368,7 +369,7 @@ func TestPostfixTakesFewRecipientsAtOnce(t *testing.T) {
 	names := []string{"r0", "r1", "r2", "r3", "r4", "r5", "r6"}
 	r := startPostfix(t, names...)
 	a := r.adapter(t)
-	req := request("to: " + strings.Join(names, "@example.com ") + "@example.com")
+	req := newRequest("to: " + strings.Join(names, "@example.com ") + "@example.com")
 	resp, err := a.Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: a.Delivery(req).Units[0]})
 	if err != nil || strings.Count(resp.Meta["queue_id"], ",") != 2 {
 		t.Errorf("%+v, %v, want three transactions", resp, err)
@@ -388,7 +389,7 @@ func TestPostfixGrantsFewConnections(t *testing.T) {
 	o := options("tls=starttls")
 	o.Port, o.RootCAs, o.Connections, o.Messages = r.port, r.ca, 20, 10
 	g := newGated(t, o)
-	g.mail = mailOf(request("to: a@example.com"))
+	g.mail = mailOf(newRequest("to: a@example.com"))
 	g.sendMany(t, messages)
 	if limit, _ := g.Connections(); limit > 3 {
 		t.Errorf("limit %d, want about 2", limit)
@@ -403,7 +404,7 @@ func TestPostfixTakesSMTPUTF8(t *testing.T) {
 	t.Parallel()
 	r := startPostfix(t, "jürgen")
 	a := r.adapter(t)
-	if resp, err := a.Delivery(request("to: jürgen@example.com")).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}}); err != nil {
+	if resp, err := a.Delivery(newRequest("to: jürgen@example.com")).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}}); err != nil {
 		t.Fatalf("%+v, %v", resp, err)
 	}
 	r.idle(t)
@@ -420,7 +421,7 @@ func TestPostfixWithoutSMTPUTF8(t *testing.T) {
 	t.Parallel()
 	r := startPostfixWith(t, "-o smtputf8_enable=no", "anna", "bert@xn--bcher-kva.example")
 	a := r.adapter(t)
-	req := request("from: sender@exämple.com\nto: anna@example.com jürgen@example.com bert@bücher.example\nsubject: Grüße")
+	req := newRequest("from: sender@exämple.com\nto: anna@example.com jürgen@example.com bert@bücher.example\nsubject: Grüße")
 	_, err := a.Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
 	if f := common.Classify(err); f == nil || !slices.Equal(f.Refused, []int{1}) || len(f.Open) > 0 {
 		t.Fatalf("%v, want number 1 refused", err)

@@ -14,6 +14,7 @@ import (
 
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/adapters/email"
+	"messaging-worker/internal/adapters/request"
 	"messaging-worker/internal/models"
 	provider "messaging-worker/internal/providers/email"
 	"messaging-worker/internal/providers/email/smtp"
@@ -49,7 +50,7 @@ func TestServerMustProveItself(t *testing.T) {
 			o := options("tls=tls")
 			o.Port, o.RootCAs = srv.port(), tt.roots
 			p := newProvider(t, o)
-			_, err := email.New(p, common.Limits{}, o.Timeout).Delivery(request("")).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
+			_, err := email.New(p, request.Limits{}, o.Timeout).Delivery(newRequest("")).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
 			f := common.Classify(err)
 			if f == nil || f.Class != models.FailureTransient || !f.Unreachable || !strings.Contains(f.Error(), tt.want) {
 				t.Errorf("%v, want a transient failure with %q", f, tt.want)
@@ -82,7 +83,7 @@ func TestNoCredentialsWithoutTLS(t *testing.T) {
 		o := options("auth=" + auth)
 		o.Host, o.Port = host, srv.port()
 		p := newProvider(t, o)
-		_, err := p.Send(t.Context(), mailOf(request("")))
+		_, err := p.Send(t.Context(), mailOf(newRequest("")))
 		if setup, ok := errors.AsType[*provider.SetupError](err); !ok || setup.Stage != "AUTH" {
 			t.Errorf("%s: %v, want a SetupError", auth, err)
 		}
@@ -114,7 +115,7 @@ func TestPasswordIsAskedForEachConnection(t *testing.T) {
 	}
 	p := newProvider(t, o)
 	for range 2 {
-		if _, err := p.Send(t.Context(), mailOf(request(""))); err != nil {
+		if _, err := p.Send(t.Context(), mailOf(newRequest(""))); err != nil {
 			t.Errorf("Send: %v", err)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/adapters/email"
+	"messaging-worker/internal/adapters/request"
 )
 
 // startSink runs Postfix's smtp-sink with options that make it fail.
@@ -144,7 +145,7 @@ func TestFaultsOfSmtpSink(t *testing.T) {
 			o.Host, o.Port = startSink(t, strings.Fields(tt.options)...)
 			p := newProvider(t, o)
 			defer p.Close()
-			_, err := email.New(p, common.Limits{}, o.Timeout).Delivery(request("")).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
+			_, err := email.New(p, request.Limits{}, o.Timeout).Delivery(newRequest("")).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
 			if got := brieflyOf(err); got != tt.want {
 				t.Errorf("%s, want %s", got, tt.want)
 			}

@@ -13,6 +13,7 @@ import (
 
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/adapters/email"
+	"messaging-worker/internal/adapters/request"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/providers/email/smtp"
 )
@@ -143,14 +144,14 @@ func (s stall) soil(t *testing.T, a *email.Adapter) {
 	if !s.dirty {
 		return
 	}
-	_, err := a.Delivery(request("")).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
+	_, err := a.Delivery(newRequest("")).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
 	if f := common.Classify(err); f == nil || f.Class != models.FailurePermanent {
 		t.Fatalf("the message before: %v, want it refused", err)
 	}
 }
 
 func (s stall) request() *models.EmailRequest {
-	r := request("")
+	r := newRequest("")
 	if s.unread {
 		r.Body.Content = strings.Repeat(strings.Repeat("x", 70)+"\n", 1<<18)
 	}
@@ -180,7 +181,7 @@ func TestStalledServerIsLeftAtTheDeadline(t *testing.T) {
 				want += " (may have been accepted)"
 			}
 			p, silent, gone := s.start(t, o)
-			a := email.New(p, common.Limits{}, o.Timeout)
+			a := email.New(p, request.Limits{}, o.Timeout)
 			s.soil(t, a)
 			resp, err := a.Delivery(s.request()).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
 			f := common.Classify(err)
@@ -203,7 +204,7 @@ func TestCancellingFreesTheCall(t *testing.T) {
 			o := options("")
 			o.Timeout, o.DataTimeout = never, never
 			p, silent, gone := s.start(t, o)
-			a := email.New(p, common.Limits{}, o.Timeout)
+			a := email.New(p, request.Limits{}, o.Timeout)
 			s.soil(t, a)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
@@ -232,11 +233,11 @@ func (s stall) next0(t *testing.T, p *smtp.Provider, gone chan struct{}) {
 		close(gone)
 	}
 	wait(t, "hanging up", gone)
-	a := email.New(p, common.Limits{}, patience)
+	a := email.New(p, request.Limits{}, patience)
 	limits := options("") // what is brief for the stall may be brief for this one too
 	ctx, cancel := context.WithTimeout(t.Context(), limits.Timeout)
 	defer cancel()
-	if resp, err := a.Delivery(request("")).Send(ctx, common.Call{Attempt: 2, Recipients: []int{0}}); err != nil {
+	if resp, err := a.Delivery(newRequest("")).Send(ctx, common.Call{Attempt: 2, Recipients: []int{0}}); err != nil {
 		t.Errorf("the next message: %+v, %v", resp, err)
 	}
 }
@@ -268,13 +269,13 @@ func TestConnectStalls(t *testing.T) {
 	o.Port, o.Timeout = l.Addr().(*net.TCPAddr).Port, brief
 	p := newProvider(t, o)
 	defer p.Close()
-	_, err = email.New(p, common.Limits{}, brief).Delivery(request("")).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
+	_, err = email.New(p, request.Limits{}, brief).Delivery(newRequest("")).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
 	if f := common.Classify(err); f == nil || f.Err.Error() != fmt.Sprint("timeout after ", brief) || !f.Unreachable {
 		t.Errorf("%v, want a time-out", f)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(brief/20, cancel)
-	if _, err = p.Send(ctx, mailOf(request(""))); err == nil || ctx.Err() == nil {
+	if _, err = p.Send(ctx, mailOf(newRequest(""))); err == nil || ctx.Err() == nil {
 		t.Errorf("cancelled: %v", err)
 	}
 }
@@ -289,7 +290,7 @@ func TestConnectionRefused(t *testing.T) {
 	o.Port = l.Addr().(*net.TCPAddr).Port
 	l.Close()
 	p := newProvider(t, o)
-	_, err = email.New(p, common.Limits{}, patience).Delivery(request("")).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
+	_, err = email.New(p, request.Limits{}, patience).Delivery(newRequest("")).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
 	if f := common.Classify(err); f == nil || f.Error() != "transient error: connection refused" || !f.Unreachable {
 		t.Errorf("%v", f)
 	}
@@ -311,7 +312,7 @@ func TestServerThatIsSilentAtQuit(t *testing.T) {
 	o.Port, o.IdleTimeout = srv.port(), 50*time.Millisecond
 	p := newProvider(t, o)
 	for range 2 {
-		if _, err := p.Send(t.Context(), mailOf(request(""))); err != nil {
+		if _, err := p.Send(t.Context(), mailOf(newRequest(""))); err != nil {
 			t.Fatal(err)
 		}
 		select {

@@ -116,7 +116,7 @@ func BenchmarkTLS(b *testing.B) {
 	plain, secured := sinkProcess(b, smtp.TLSNone, workers), sinkProcess(b, smtp.TLSImplicit, workers)
 	sendAll(b, plain, workers, workers) // connections are made
 	sendAll(b, secured, workers, workers)
-	m := mailOf(request(""))
+	m := mailOf(newRequest(""))
 	m.Body = strings.Repeat("Lines of sixty-four characters, as people and programs write it.\n", 16) // 1 KiB
 	var clear, hidden spent
 	b.ResetTimer()

@@ -15,6 +15,7 @@ import (
 
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/adapters/email"
+	"messaging-worker/internal/adapters/request"
 	"messaging-worker/internal/adapters/sms"
 	"messaging-worker/internal/adapters/whatsapp"
 	"messaging-worker/internal/models"
@@ -23,8 +24,8 @@ import (
 
 const id = "1e8f3b1b-4d0d-4bd3-9c86-2f72c7808c61"
 
-func limits(recipients int) common.Limits {
-	return common.Limits{
+func limits(recipients int) request.Limits {
+	return request.Limits{
 		MessageBytes: 8 << 20, Recipients: recipients, BodyBytes: 2 << 20, SMSBodyRunes: 1600, WhatsAppBodyBytes: 4096,
 		SubjectRunes: 255, MetaEntries: 50, MetaKeyRunes: 128, MetaValueRunes: 1024,
 	}

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"messaging-worker/internal/adapters/answer"
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
@@ -329,7 +330,7 @@ func TestCallsHaveADeadline(t *testing.T) {
 			if took := time.Since(start); took != 30*time.Second {
 				t.Errorf("attempt %d was cut after %v, want 30s", call.Attempt, took)
 			}
-			resp, f := common.TimedOut(30 * time.Second)
+			resp, f := answer.TimedOut(30 * time.Second)
 			return resp, f
 		}}, 1)
 		b.handle(t)

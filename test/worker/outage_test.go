@@ -698,7 +698,7 @@ func TestSenderRateAfterAPause(t *testing.T) {
 	}{
 		{"breaker", func(t *testing.T, r *route.Route) {
 			t.Helper()
-			a := &route.Attempt{Lease: &lease{}, Message: from{sender: "another"}}
+			a := &route.Attempt{Lease: &lease{}, Delivery: &common.Delivery{Sender: "another"}}
 			_ = r.Admit(t.Context(), a, 1, nil)
 			call, _ := r.Start(t.Context(), a, nil)
 			r.End(call, route.Outcome{Failure: &common.Failure{Class: models.FailureTransient, Unreachable: true, Err: errors.New("http 503")}})

@@ -11,6 +11,7 @@ import (
 	"messaging-worker/internal/adapters/adaptertest"
 	"messaging-worker/internal/adapters/common"
 	emailadapter "messaging-worker/internal/adapters/email"
+	"messaging-worker/internal/adapters/request"
 	smsadapter "messaging-worker/internal/adapters/sms"
 	whatsappadapter "messaging-worker/internal/adapters/whatsapp"
 	"messaging-worker/internal/models"
@@ -81,7 +82,7 @@ func TestSMS(t *testing.T) {
 	req := &models.PhoneRequest{From: "+15551234567", To: []string{"+15557654321"}, Body: models.Body{Content: "your code is 123456"}}
 	adaptertest.Run(t, func(ctx context.Context, err error) (models.ProviderResponse, error) {
 		p := answer{api.Receipt{Status: 201, Kind: "sid", ID: "SM1", Message: "queued"}, err}
-		return smsadapter.New(p, common.Limits{}, adaptertest.Limit).Delivery(req).Send(ctx, common.Call{Attempt: 1, Recipients: []int{0}})
+		return smsadapter.New(p, request.Limits{}, adaptertest.Limit).Delivery(req).Send(ctx, common.Call{Attempt: 1, Recipients: []int{0}})
 	}, httpAnswers())
 }
 
@@ -90,7 +91,7 @@ func TestWhatsApp(t *testing.T) {
 	req := &models.PhoneRequest{From: "+15551234567", To: []string{"+15557654321"}, Body: models.Body{Content: "your code is 123456"}}
 	adaptertest.Run(t, func(ctx context.Context, err error) (models.ProviderResponse, error) {
 		p := answer{api.Receipt{Status: 200, Kind: "wamid", ID: "wamid.1"}, err}
-		return whatsappadapter.New(p, common.Limits{}, adaptertest.Limit).Delivery(req).Send(ctx, common.Call{Attempt: 1, Recipients: []int{0}})
+		return whatsappadapter.New(p, request.Limits{}, adaptertest.Limit).Delivery(req).Send(ctx, common.Call{Attempt: 1, Recipients: []int{0}})
 	}, httpAnswers())
 }
 
@@ -129,7 +130,7 @@ func TestEmail(t *testing.T) {
 		},
 	)
 	adaptertest.Run(t, func(ctx context.Context, err error) (models.ProviderResponse, error) {
-		a := emailadapter.New(reply{receipt: email.Receipt{Reply: email.Reply{Code: 250}}, err: err}, common.Limits{}, adaptertest.Limit)
+		a := emailadapter.New(reply{receipt: email.Receipt{Reply: email.Reply{Code: 250}}, err: err}, request.Limits{}, adaptertest.Limit)
 		return a.Delivery(emailRequest()).Send(ctx, common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
 	}, list)
 }
@@ -155,7 +156,7 @@ func TestEmailRecipientsEachHaveTheirOutcome(t *testing.T) {
 			t.Parallel()
 			var m email.Message
 			p := reply{receipt: email.Receipt{Reply: email.Reply{Code: 250}, Refusals: tt.refusals}, got: &m}
-			resp, err := emailadapter.New(p, common.Limits{}, time.Second).Delivery(emailRequest()).Send(t.Context(), common.Call{Attempt: 2, Recipients: []int{0, 2}})
+			resp, err := emailadapter.New(p, request.Limits{}, time.Second).Delivery(emailRequest()).Send(t.Context(), common.Call{Attempt: 2, Recipients: []int{0, 2}})
 			f := common.Classify(err)
 			if f == nil || f.Class != tt.wantClass || !slices.Equal(f.Refused, tt.wantRefused) || !slices.Equal(f.Open, tt.open) || resp.Status != tt.wantStatus {
 				t.Errorf("response %+v, failure %+v, want %s refused %v open %v status %s", resp, f, tt.wantClass, tt.wantRefused, tt.open, tt.wantStatus)
@@ -171,7 +172,7 @@ func TestRetryAfterReachesTheEngine(t *testing.T) {
 	t.Parallel()
 	p := answer{err: &api.Error{Provider: "Twilio", Status: 429, Code: 20429, Message: "Rate limit exceeded", RetryAfter: 2 * time.Second}}
 	req := &models.PhoneRequest{To: []string{"+15557654321"}}
-	resp, err := smsadapter.New(p, common.Limits{}, time.Second).Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
+	resp, err := smsadapter.New(p, request.Limits{}, time.Second).Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
 	if f := common.Classify(err); f.RetryAfter != 2*time.Second || resp.Status != models.StatusRateLimited || resp.Code != 429 || resp.Message != "Twilio 20429: Rate limit exceeded" {
 		t.Errorf("response %+v, failure %+v", resp, f)
 	}
@@ -181,7 +182,7 @@ func TestMessageWithoutACode(t *testing.T) {
 	t.Parallel()
 	p := answer{err: &api.Error{Provider: "Twilio", Status: 502, Message: "Bad gateway"}}
 	req := &models.PhoneRequest{To: []string{"+15557654321"}}
-	resp, _ := smsadapter.New(p, common.Limits{}, time.Second).Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
+	resp, _ := smsadapter.New(p, request.Limits{}, time.Second).Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
 	if resp.Message != "Twilio: Bad gateway" {
 		t.Errorf("message %q", resp.Message)
 	}
@@ -191,7 +192,7 @@ func TestIDsAreNamedByNumber(t *testing.T) {
 	t.Parallel()
 	p := answer{receipt: api.Receipt{Status: 201, Kind: "sid", ID: "SM1"}}
 	req := &models.PhoneRequest{To: []string{"+15550001", "+15550002"}}
-	resp, err := smsadapter.New(p, common.Limits{}, time.Second).Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{1}})
+	resp, err := smsadapter.New(p, request.Limits{}, time.Second).Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{1}})
 	if err != nil || resp.Meta["sid.+15550002"] != "SM1" {
 		t.Errorf("meta = %v, %v, want sid.+15550002=SM1", resp.Meta, err)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"messaging-worker/internal/adapters/common"
 	emailadapter "messaging-worker/internal/adapters/email"
+	"messaging-worker/internal/adapters/request"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/providers/email"
 )
@@ -34,7 +35,7 @@ func TestBusyServer(t *testing.T) {
 		{"one has the mail", answering{receipt: accepted}, false},
 	}
 	for _, tt := range tests {
-		a := emailadapter.New(tt.provider, common.Limits{}, 0)
+		a := emailadapter.New(tt.provider, request.Limits{}, 0)
 		req := &models.EmailRequest{From: "noreply@example.com", To: []string{"a@example.com", "b@example.com"}}
 		_, err := a.Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0, 1}})
 		f := common.Classify(err)

@@ -16,6 +16,7 @@ import (
 	"messaging-worker/internal/adapters/adaptertest"
 	"messaging-worker/internal/adapters/common"
 	emailadapter "messaging-worker/internal/adapters/email"
+	"messaging-worker/internal/adapters/request"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/providers/email"
 )
@@ -91,7 +92,7 @@ func TestEmailFailuresAreClassed(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			a := emailadapter.New(reply{err: tt.err}, common.Limits{}, adaptertest.Limit)
+			a := emailadapter.New(reply{err: tt.err}, request.Limits{}, adaptertest.Limit)
 			resp, err := a.Delivery(emailRequest()).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
 			f := common.Classify(err)
 			if f.Class != tt.class || f.Unreachable != tt.unreachable || f.Ambiguous != tt.ambiguous || f.Err.Error() != tt.text || resp.Status != tt.status {
@@ -120,7 +121,7 @@ func TestEmailRecipientsRefusedForUsAll(t *testing.T) {
 			t.Parallel()
 			all := []email.Refusal{{Recipient: 0, Reply: tt.reply}, {Recipient: 1, Reply: tt.reply}, {Recipient: 2, Reply: tt.reply}}
 			send := func(refusals []email.Refusal) *common.Failure {
-				a := emailadapter.New(reply{receipt: email.Receipt{Reply: email.Reply{Code: 250}, Refusals: refusals}}, common.Limits{}, time.Second)
+				a := emailadapter.New(reply{receipt: email.Receipt{Reply: email.Reply{Code: 250}, Refusals: refusals}}, request.Limits{}, time.Second)
 				_, err := a.Delivery(emailRequest()).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
 				return common.Classify(err)
 			}
@@ -154,7 +155,7 @@ func TestEmailConversationThatFailsHalfWay(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			p := reply{receipt: email.Receipt{Refusals: tt.refusals, Failed: tt.failed, Err: tt.err}}
-			_, err := emailadapter.New(p, common.Limits{}, time.Second).Delivery(emailRequest()).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
+			_, err := emailadapter.New(p, request.Limits{}, time.Second).Delivery(emailRequest()).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
 			f := common.Classify(err)
 			if f == nil || f.Class != tt.class || !slices.Equal(f.Refused, tt.wantRefused) || !slices.Equal(f.Open, tt.open) {
 				t.Errorf("%+v, want %s refused %v open %v", f, tt.class, tt.wantRefused, tt.open)
@@ -193,7 +194,7 @@ func TestEmailAnswersAreTheRecipientsOwn(t *testing.T) {
 		},
 	}
 	for _, tt := range tests {
-		_, err := emailadapter.New(reply{receipt: tt.receipt}, common.Limits{}, time.Second).
+		_, err := emailadapter.New(reply{receipt: tt.receipt}, request.Limits{}, time.Second).
 			Delivery(emailRequest()).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
 		f, got := common.Classify(err), map[int]string{}
 		for i, a := range f.Answers {
@@ -213,7 +214,7 @@ func TestEmailDoubtIsOfThoseWithoutAnAnswer(t *testing.T) {
 		Refusals: []email.Refusal{{Recipient: 1, Reply: smtpReply(451, 4, 7, 1)}}, Failed: []int{0, 2},
 		Err: &email.ConnectionError{Stage: ".", Ambiguous: true, Err: io.EOF},
 	}}
-	_, err := emailadapter.New(p, common.Limits{}, time.Second).Delivery(emailRequest()).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
+	_, err := emailadapter.New(p, request.Limits{}, time.Second).Delivery(emailRequest()).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
 	if f := common.Classify(err); f == nil || !slices.Equal(f.Open, []int{0, 1, 2}) || !slices.Equal(f.Doubtful, []int{0, 2}) {
 		t.Errorf("%+v, want 0 and 2 in doubt", f)
 	}
@@ -224,7 +225,7 @@ func TestEmailMetaBecomesHeaders(t *testing.T) {
 	var m email.Message
 	req := emailRequest()
 	req.Meta = map[string]string{"email.reply_to": "help@example.com", "email.list_unsubscribe": "https://example.com/u"}
-	_, err := emailadapter.New(reply{receipt: email.Receipt{Reply: email.Reply{Code: 250}}, got: &m}, common.Limits{}, time.Second).
+	_, err := emailadapter.New(reply{receipt: email.Receipt{Reply: email.Reply{Code: 250}}, got: &m}, request.Limits{}, time.Second).
 		Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
 	if err != nil || m.ReplyTo != "help@example.com" || m.ListUnsubscribe != "https://example.com/u" {
 		t.Errorf("%+v, %v", m, err)
@@ -254,7 +255,7 @@ func TestEmailRecipientsLeftOver(t *testing.T) {
 			for i := range tt.left {
 				refusals = append(refusals, email.Refusal{Recipient: i, Reply: tt.reply})
 			}
-			a := emailadapter.New(reply{receipt: email.Receipt{Refusals: refusals}}, common.Limits{}, time.Second)
+			a := emailadapter.New(reply{receipt: email.Receipt{Refusals: refusals}}, request.Limits{}, time.Second)
 			_, err := a.Delivery(emailRequest()).Send(t.Context(), common.Call{Attempt: 2, Recipients: tt.left})
 			f := common.Classify(err)
 			if f.Unreachable != tt.setup || !tt.setup && (f.Class != models.FailurePermanent || !slices.Equal(f.Refused, tt.left)) {
@@ -266,7 +267,7 @@ func TestEmailRecipientsLeftOver(t *testing.T) {
 	alone.To, alone.CC = alone.To[:1], nil
 	for code, setup := range map[int]bool{550: false, 554: true} {
 		p := reply{receipt: email.Receipt{Refusals: []email.Refusal{{Reply: smtpReply(code, 5, 7, 1)}}}}
-		_, err := emailadapter.New(p, common.Limits{}, time.Second).Delivery(alone).Send(t.Context(), common.Call{Attempt: 2, Recipients: []int{0}})
+		_, err := emailadapter.New(p, request.Limits{}, time.Second).Delivery(alone).Send(t.Context(), common.Call{Attempt: 2, Recipients: []int{0}})
 		if f := common.Classify(err); f.Unreachable != setup {
 			t.Errorf("%d for one alone: %+v, want set-up %v", code, f, setup)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"messaging-worker/internal/adapters/common"
 	emailadapter "messaging-worker/internal/adapters/email"
+	"messaging-worker/internal/adapters/request"
 	"messaging-worker/internal/providers/email"
 )
 
@@ -33,7 +34,7 @@ func TestServersWordsNameNoMailbox(t *testing.T) {
 			"odd queue ids": {receipt: email.Receipt{Reply: r(250), QueueID: "USER@example.com"}},
 		}
 		for name, p := range tests {
-			resp, err := emailadapter.New(p, common.Limits{}, time.Second).Delivery(emailRequest()).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
+			resp, err := emailadapter.New(p, request.Limits{}, time.Second).Delivery(emailRequest()).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
 			text := fmt.Sprintf("%+v %v", resp, err)
 			if p.err != nil {
 				text += fmt.Sprint(emailadapter.ProbeError(p.err, time.Second))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/adapters/request"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/providers/email"
 	"messaging-worker/internal/util"
@@ -22,13 +23,13 @@ type Provider interface {
 // Adapter is the email channel. It is safe for concurrent use.
 type Adapter struct {
 	provider Provider
-	limits   common.Limits
+	limits   request.Limits
 	timeout  time.Duration
-	readers  common.Readers
+	readers  request.Readers
 }
 
 // New makes an adapter. Timeout is the limit of one call, for error texts.
-func New(provider Provider, limits common.Limits, timeout time.Duration) *Adapter {
+func New(provider Provider, limits request.Limits, timeout time.Duration) *Adapter {
 	return &Adapter{provider: provider, limits: limits, timeout: timeout}
 }
 

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"time"
 
+	"messaging-worker/internal/adapters/answer"
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/providers/email"
@@ -149,7 +150,7 @@ func failed(err error, limit time.Duration, own []string) (models.ProviderRespon
 	if isLine && line.Limit > 0 {
 		limit = line.Limit
 	}
-	resp, f, ok := common.ClassifyNetwork(err, limit)
+	resp, f, ok := answer.Network(err, limit)
 	switch {
 	case !ok && !isLine:
 		return models.ProviderResponse{Status: models.StatusUnknown}, common.Unknown(errors.New("provider failed without a reply"))
@@ -158,7 +159,7 @@ func failed(err error, limit time.Duration, own []string) (models.ProviderRespon
 		f.Unreachable = true
 	}
 	if isLine && line.Ambiguous {
-		f = common.MayHaveBeenAccepted(f)
+		f = answer.MayHaveBeenAccepted(f)
 	}
 	return resp, f
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/adapters/request"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/util"
 )
@@ -26,7 +27,7 @@ const maxURL = 900
 // is *common.Violations.
 func (a *Adapter) Decode(rec *models.Record) (common.Delivery, error) {
 	req := &models.EmailRequest{}
-	err := a.readers.Read(rec, models.Email, &a.limits, &req.Envelope, func(r *common.Reader, name string) bool {
+	err := a.readers.Read(rec, models.Email, &a.limits, &req.Envelope, func(r *request.Reader, name string) bool {
 		switch name {
 		case "from":
 			r.String(name, &req.From)
@@ -44,14 +45,14 @@ func (a *Adapter) Decode(rec *models.Record) (common.Delivery, error) {
 			return false
 		}
 		return true
-	}, func(r *common.Reader) { a.check(r, req) })
+	}, func(r *request.Reader) { a.check(r, req) })
 	if err != nil {
 		return common.Delivery{}, err
 	}
 	return a.Delivery(req), nil
 }
 
-func (a *Adapter) check(r *common.Reader, req *models.EmailRequest) {
+func (a *Adapter) check(r *request.Reader, req *models.EmailRequest) {
 	r.Addressee("from", req.From, util.IsMailbox, wantMailbox)
 	r.List("to", req.To, 1, a.limits.Recipients, util.IsMailbox, wantMailbox)
 	r.List("cc", req.CC, 0, a.limits.Recipients, util.IsMailbox, wantMailbox)
@@ -71,7 +72,7 @@ func (a *Adapter) check(r *common.Reader, req *models.EmailRequest) {
 	req.Body.MediaType = "" // media is WhatsApp's
 }
 
-func (a *Adapter) checkMeta(r *common.Reader, meta map[string]string) {
+func (a *Adapter) checkMeta(r *request.Reader, meta map[string]string) {
 	if text, ok := meta[metaReplyTo]; ok && !util.IsMailbox(text) {
 		r.Add(metaPath(metaReplyTo), "not "+wantMailbox)
 	}

@@ -6,15 +6,15 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/adapters/answer"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/util"
 )
 
 // masked stands where a server named a mailbox.
-const masked = common.Omitted
+const masked = answer.Omitted
 
-// clean returns a server's words without mailboxes, and as common.Clean does
+// clean returns a server's words without mailboxes, and as answer.Clean does
 // without the request's own texts. Of the request's mailboxes the local part
 // alone goes too, as a whole word.
 func clean(text string, own []string) string {
@@ -26,7 +26,7 @@ func clean(text string, own []string) string {
 			all = append(all, mask(s)) // as a text that was repeated looks by now
 		}
 	}
-	plain = common.Omit(plain, all...)
+	plain = answer.Omit(plain, all...)
 	for _, s := range own {
 		plain = omitLocal(plain, s)
 	}
@@ -38,7 +38,7 @@ func clean(text string, own []string) string {
 func omitQuoted(text string, own []string) string {
 	for _, s := range own {
 		if strings.HasPrefix(s, `"`) && util.IsMailbox(s) {
-			text = common.OmitWord(text, s)
+			text = answer.OmitWord(text, s)
 		}
 	}
 	return text
@@ -87,7 +87,7 @@ func omitName(text, name string) string {
 	if letters+digits < 2 || letters == 0 && digits <= codes || stockWord(name) {
 		return text
 	}
-	return common.OmitWord(text, name)
+	return answer.OmitWord(text, name)
 }
 
 // mask puts a neutral word in the place of whatever may be a mailbox. A server

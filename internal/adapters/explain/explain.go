@@ -14,6 +14,7 @@ import (
 
 	"messaging-worker/internal/adapters/common"
 	emailadapter "messaging-worker/internal/adapters/email"
+	"messaging-worker/internal/adapters/httpapi"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/providers/api"
 	"messaging-worker/internal/providers/email"
@@ -143,7 +144,7 @@ func (e Explanation) byHTTP() (Explanation, error) {
 	if e.Meaning == "" {
 		e.Meaning = "no status of the standard"
 	}
-	word, f := common.ClassifyHTTP(common.HTTPAnswer{Status: status})
+	word, f := httpapi.Classify(httpapi.Answer{Status: status})
 	class := classOf(word, f)
 	switch {
 	case f.Accepted:

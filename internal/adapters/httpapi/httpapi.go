@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"messaging-worker/internal/adapters/answer"
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/providers/api"
@@ -19,17 +20,17 @@ import (
 func Result(to string, receipt api.Receipt, err error, limit time.Duration, own ...string) (models.ProviderResponse, error) {
 	if err == nil {
 		return models.ProviderResponse{
-			Status: models.StatusOK, Code: receipt.Status, Message: common.Clean(receipt.Message, own...),
+			Status: models.StatusOK, Code: receipt.Status, Message: answer.Clean(receipt.Message, own...),
 			Meta: map[string]string{receipt.Kind + "." + to: receipt.ID},
 		}, nil
 	}
-	if answer, ok := errors.AsType[*api.Error](err); ok {
-		status, failure := classify(answer)
+	if refusal, ok := errors.AsType[*api.Error](err); ok {
+		status, failure := classify(refusal)
 		return models.ProviderResponse{
-			Status: status, Code: answer.Status,
-			Message: common.Clean(message(answer), own...),
-			Raw:     common.Clean(answer.Raw, own...),
-			Meta:    requestID(answer),
+			Status: status, Code: refusal.Status,
+			Message: answer.Clean(message(refusal), own...),
+			Raw:     answer.Clean(refusal.Raw, own...),
+			Meta:    requestID(refusal),
 		}, failure
 	}
 	return noAnswer(err, limit)
@@ -41,8 +42,8 @@ func ProbeError(err error, limit time.Duration) error {
 	if err == nil {
 		return nil
 	}
-	if answer, ok := errors.AsType[*api.Error](err); ok {
-		_, failure := classify(answer)
+	if refusal, ok := errors.AsType[*api.Error](err); ok {
+		_, failure := classify(refusal)
 		return failure
 	}
 	_, failure := noAnswer(err, limit)
@@ -53,7 +54,7 @@ func ProbeError(err error, limit time.Duration) error {
 // have been accepted.
 func noAnswer(err error, limit time.Duration) (models.ProviderResponse, error) {
 	line, isLine := errors.AsType[*api.ConnectionError](err)
-	resp, failure, ok := common.ClassifyNetwork(err, limit)
+	resp, failure, ok := answer.Network(err, limit)
 	switch {
 	case !ok && isLine && line.Answered:
 		resp, failure = models.ProviderResponse{Status: models.StatusUnknown}, common.Unknown(errors.New("a reply outside the protocol"))
@@ -64,7 +65,7 @@ func noAnswer(err error, limit time.Duration) (models.ProviderResponse, error) {
 		failure.Unreachable = true
 	}
 	if isLine && line.Sent {
-		failure = common.MayHaveBeenAccepted(failure)
+		failure = answer.MayHaveBeenAccepted(failure)
 	}
 	return resp, failure
 }
@@ -73,9 +74,9 @@ func noAnswer(err error, limit time.Duration) (models.ProviderResponse, error) {
 // the HTTP status.
 func classify(e *api.Error) (string, *common.Failure) {
 	if e.Status == http.StatusProxyAuthRequired { // whatever its body is, no provider says so
-		return common.ClassifyHTTP(common.HTTPAnswer{Status: e.Status, RetryAfter: e.RetryAfter})
+		return Classify(Answer{Status: e.Status, RetryAfter: e.RetryAfter})
 	}
-	status, f := common.ClassifyHTTP(common.HTTPAnswer{
+	status, f := Classify(Answer{
 		Status: e.Status, RetryAfter: e.RetryAfter, Unreadable: e.Unreadable, Foreign: e.Foreign,
 	})
 	f.Throttle = e.Status == http.StatusTooManyRequests
@@ -96,7 +97,7 @@ func classify(e *api.Error) (string, *common.Failure) {
 	// A code that refuses is an answer to the message; what else comes with
 	// 5xx leaves open how far it got.
 	if e.Status >= 500 && (e.Class == "" || e.Class == api.Transient) {
-		f = common.MayHaveBeenAccepted(f)
+		f = answer.MayHaveBeenAccepted(f)
 	}
 	return status, f
 }

@@ -9,6 +9,7 @@ import (
 
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/adapters/httpapi"
+	"messaging-worker/internal/adapters/request"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/providers/api"
 	"messaging-worker/internal/util"
@@ -24,18 +25,18 @@ type Provider interface {
 type Adapter struct {
 	channel  models.Channel
 	provider Provider
-	limits   common.Limits
+	limits   request.Limits
 	timeout  time.Duration
-	check    func(r *common.Reader, req *models.PhoneRequest)
+	check    func(r *request.Reader, req *models.PhoneRequest)
 	single   [][]int // the units of a request with one number
-	readers  common.Readers
+	readers  request.Readers
 }
 
 // New makes the adapter of a channel. Timeout is the limit of one call, for
 // error texts. Check holds the channel's rules for the body.
 func New(
-	channel models.Channel, provider Provider, limits common.Limits, timeout time.Duration,
-	check func(r *common.Reader, req *models.PhoneRequest),
+	channel models.Channel, provider Provider, limits request.Limits, timeout time.Duration,
+	check func(r *request.Reader, req *models.PhoneRequest),
 ) *Adapter {
 	return &Adapter{channel: channel, provider: provider, limits: limits, timeout: timeout, check: check, single: [][]int{{0}}}
 }
@@ -44,7 +45,7 @@ func New(
 // *common.Violations.
 func (a *Adapter) Decode(rec *models.Record) (common.Delivery, error) {
 	req := &models.PhoneRequest{}
-	err := a.readers.Read(rec, a.channel, &a.limits, &req.Envelope, func(r *common.Reader, name string) bool {
+	err := a.readers.Read(rec, a.channel, &a.limits, &req.Envelope, func(r *request.Reader, name string) bool {
 		switch name {
 		case "from":
 			r.String(name, &req.From)
@@ -56,7 +57,7 @@ func (a *Adapter) Decode(rec *models.Record) (common.Delivery, error) {
 			return false
 		}
 		return true
-	}, func(r *common.Reader) {
+	}, func(r *request.Reader) {
 		const want = "an E.164 number"
 		r.Addressee("from", req.From, util.IsE164, want)
 		r.List("to", req.To, 1, a.limits.Recipients, util.IsE164, want)

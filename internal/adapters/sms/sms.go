@@ -5,15 +5,15 @@ import (
 	"fmt"
 	"time"
 
-	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/adapters/phone"
+	"messaging-worker/internal/adapters/request"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/util"
 )
 
 // New makes the SMS channel. Timeout is the limit of one call, for error texts.
-func New(provider phone.Provider, limits common.Limits, timeout time.Duration) *phone.Adapter {
-	return phone.New(models.SMS, provider, limits, timeout, func(r *common.Reader, req *models.PhoneRequest) {
+func New(provider phone.Provider, limits request.Limits, timeout time.Duration) *phone.Adapter {
+	return phone.New(models.SMS, provider, limits, timeout, func(r *request.Reader, req *models.PhoneRequest) {
 		r.BodyType(&req.Body, models.BodyText)
 		r.BodyContent(&req.Body)
 		if util.LongerThan(req.Body.Content, limits.SMSBodyRunes) {

@@ -5,21 +5,21 @@ import (
 	"fmt"
 	"time"
 
-	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/adapters/phone"
+	"messaging-worker/internal/adapters/request"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/util"
 )
 
 // New makes the WhatsApp channel. Timeout is the limit of one call, for error
 // texts.
-func New(provider phone.Provider, limits common.Limits, timeout time.Duration) *phone.Adapter {
-	return phone.New(models.WhatsApp, provider, limits, timeout, func(r *common.Reader, req *models.PhoneRequest) {
+func New(provider phone.Provider, limits request.Limits, timeout time.Duration) *phone.Adapter {
+	return phone.New(models.WhatsApp, provider, limits, timeout, func(r *request.Reader, req *models.PhoneRequest) {
 		check(r, req, limits.WhatsAppBodyBytes)
 	})
 }
 
-func check(r *common.Reader, req *models.PhoneRequest, bodyBytes int) {
+func check(r *request.Reader, req *models.PhoneRequest, bodyBytes int) {
 	kind := r.BodyType(&req.Body, models.BodyText, models.BodyTemplate, models.BodyMedia)
 	r.BodyContent(&req.Body)
 	if n := len(req.Body.Content); n > bodyBytes {

@@ -1,10 +1,10 @@
-package common_test
+package answer_test
 
 import (
 	"strings"
 	"testing"
 
-	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/adapters/answer"
 	"messaging-worker/internal/util"
 )
 
@@ -31,11 +31,11 @@ func TestOmit(t *testing.T) {
 		{"as JSON", "line one\nline \"two\"/ü", `line one\nline \"two\"\/\u00fc`, "[omitted]"},
 	}
 	for _, tt := range tests {
-		if got := common.Omit(tt.in, tt.own); got != tt.want {
+		if got := answer.Omit(tt.in, tt.own); got != tt.want {
 			t.Errorf("%s: Omit(%q, %q) = %q, want %q", tt.name, tt.in, tt.own, got, tt.want)
 		}
 	}
-	if got := common.Omit("said: code 1234 is yours", "1234", "code 1234 is yours"); got != "said: [omitted]" {
+	if got := answer.Omit("said: code 1234 is yours", "1234", "code 1234 is yours"); got != "said: [omitted]" {
 		t.Errorf("the longer text last: %q", got)
 	}
 }
@@ -52,12 +52,12 @@ func FuzzOmitNumber(f *testing.F) {
 			if len(number) < 5 && named[0] == '0' {
 				continue // too short to be told from another
 			}
-			if got := common.Omit(before+named+behind, number); strings.Contains(got, number[1:]) {
+			if got := answer.Omit(before+named+behind, number); strings.Contains(got, number[1:]) {
 				t.Errorf("Omit(%q) = %q has %s in it", before+named+behind, got, number)
 			}
 		}
 		for _, longer := range []string{number + "0", "+9" + number[1:]} {
-			if got := common.Omit(" "+longer+" ", number); got != " "+longer+" " {
+			if got := answer.Omit(" "+longer+" ", number); got != " "+longer+" " {
 				t.Errorf("Omit(%q, %q) = %q", longer, number, got)
 			}
 		}

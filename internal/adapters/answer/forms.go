@@ -1,11 +1,10 @@
-package common
+package answer
 
 import (
 	"fmt"
 	"html"
 	"net/url"
 	"strings"
-	"time"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -62,12 +61,4 @@ func inASCII(text string) string {
 		}
 	}
 	return string(b)
-}
-
-// TimedOut is a call that ran into its limit. Its text names the limit as it
-// was set, not what a clock measured: "timeout after 30s".
-func TimedOut(limit time.Duration) (models.ProviderResponse, *Failure) {
-	f := Transient(fmt.Errorf("timeout after %s", limit))
-	f.Unreachable = true
-	return models.ProviderResponse{Status: models.StatusTimeout}, f
 }

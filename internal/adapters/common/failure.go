@@ -1,6 +1,5 @@
-// Package common holds what the adapters of all channels share: the failure
-// classes that travel inside errors, the rules for provider responses, and
-// the reader and checks of the request envelope.
+// Package common holds the terms in which engine and adapters speak: the
+// delivery, the call, and the failures that travel inside errors.
 package common
 
 import (

@@ -1,4 +1,6 @@
-package common
+// Package request reads and checks requests: their JSON, and the envelope that
+// all channels share.
+package request
 
 import (
 	"bytes"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/models"
 )
 
@@ -43,7 +46,7 @@ type Readers struct{ pool sync.Pool }
 // Read reads the record's members. It calls member for each one at the top
 // that the envelope does not know; member reads it and returns true, or
 // returns false to have it skipped. Then it calls check, unless the JSON was
-// broken. The error is nil or *Violations.
+// broken. The error is nil or *common.Violations.
 func (p *Readers) Read(
 	rec *models.Record, channel models.Channel, limits *Limits, env *models.Envelope,
 	member func(r *Reader, name string) bool, check func(r *Reader),
@@ -171,7 +174,7 @@ func (r *Reader) err() error {
 	if r.more > 0 {
 		r.list = append(r.list, fmt.Sprintf("and %d more", r.more))
 	}
-	v := &Violations{List: r.list, MessageID: r.id, TraceID: r.env.TraceID, TenantID: r.env.TenantID}
+	v := &common.Violations{List: r.list, MessageID: r.id, TraceID: r.env.TraceID, TenantID: r.env.TenantID}
 	if r.fatal {
 		v.MessageID, v.TraceID, v.TenantID = recoverIDs(r.rec.Value)
 	}
