@@ -116,55 +116,12 @@ type Breaker struct {
 	Open     time.Duration
 }
 
-// Mock is the mock provider of all channels.
-type Mock struct {
-	Latency    time.Duration
-	LedgerFile string
-}
-
-// SMTP is the SMTP server that mail is sent through.
-type SMTP struct {
-	Host                                  string
-	Port                                  int
-	Username                              string
-	Password                              Secret
-	Auth, TLS, TLSCAFile, HeloName        string
-	DKIMDomain, DKIMSelector, DKIMKeyFile string
-	DataTimeout                           time.Duration // 0 means Worker.ProviderTimeout
-	MessagesPerConnection                 int
-}
-
-// Twilio is the account for SMS and WhatsApp.
-type Twilio struct {
-	AccountSID          string
-	AuthToken           Secret
-	APIKeySID           string
-	APIKeySecret        Secret
-	BaseURL             string
-	MessagingServiceSID string
-	StatusCallbackURL   string
-	ContentSIDs         map[string]string
-}
-
-// Meta is the WhatsApp Cloud API account.
-type Meta struct {
-	PhoneNumberID  string
-	AccessToken    Secret
-	PhoneNumberIDs map[string]string
-	CallbackData   bool
-	BaseURL        string
-	APIVersion     string
-}
-
 // LongestCall returns how long one provider call may take at most.
 func (c *Config) LongestCall() time.Duration {
-	if c.Provider.Name != "smtp" {
-		return c.Worker.ProviderTimeout
+	if p := c.provider(); p.longestCall != nil {
+		return p.longestCall(c)
 	}
-	if c.SMTP.DataTimeout == 0 {
-		return 2 * c.Worker.ProviderTimeout
-	}
-	return c.Worker.ProviderTimeout + c.SMTP.DataTimeout
+	return c.Worker.ProviderTimeout
 }
 
 // Error is all that is wrong with the settings.

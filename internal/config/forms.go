@@ -117,45 +117,6 @@ func isHostName(s string) bool {
 	return len(s) <= longest && strings.Trim(label, "0123456789") != ""
 }
 
-// mailDomain takes a domain that keys are looked up in.
-func mailDomain(dst *string) parser {
-	return func(s string) error {
-		*dst = strings.TrimSuffix(s, ".")
-		if _, err := netip.ParseAddr(s); err == nil || !isHostName(s) || !strings.Contains(s, ".") {
-			return errors.New("want a domain in ASCII, as example.com")
-		}
-		return nil
-	}
-}
-
-// selector takes what stands in front of ._domainkey (RFC 6376, 3.1).
-func selector(dst *string) parser {
-	return func(s string) error {
-		*dst = s
-		if strings.Contains(s, "_domainkey") || !isHostName(s+".x") {
-			return errors.New("want the selector alone, what stands in front of ._domainkey")
-		}
-		return nil
-	}
-}
-
-// accountSID takes the id of a Twilio account, of which the form is published:
-// pattern ^AC[0-9a-fA-F]{32}$ of Twilio's OpenAPI description.
-func accountSID(dst *string) parser {
-	return form(dst, regexp.MustCompile("^AC[0-9a-fA-F]{32}$"), "AC and 32 hexadecimal digits")
-}
-
-// sid takes another of Twilio's ids by its first two letters, which tell the
-// kind: what is behind them is Twilio's to judge.
-func sid(dst *string, kind string) parser {
-	return form(dst, regexp.MustCompile("^"+kind+"[0-9a-zA-Z]+$"), kind+" and letters or digits behind it")
-}
-
-// sids takes content SIDs by name.
-func sids(dst *map[string]string) parser {
-	return valued(dst, func(s string) error { return sid(new(string), "HX")(s) })
-}
-
 // valued takes pairs whose values have a form.
 func valued(dst *map[string]string, check func(string) error) parser {
 	return func(s string) error {
@@ -171,12 +132,4 @@ func valued(dst *map[string]string, check func(string) error) parser {
 		*dst = list
 		return nil
 	}
-}
-
-// metaID takes an id of Meta's.
-func metaID(dst *string) parser { return form(dst, regexp.MustCompile(`^[0-9]+$`), "digits alone") }
-
-// metaVersion takes a version of the Graph API.
-func metaVersion(dst *string) parser {
-	return form(dst, regexp.MustCompile(`^v[0-9]+\.[0-9]+$`), "v and a number, as v23.0")
 }

@@ -187,14 +187,8 @@ func (l *loader) check() {
 	if l.tool {
 		return
 	}
-	switch c.Provider.Name {
-	case "smtp":
-		l.checkSMTP(&c.SMTP)
-	case "twilio":
-		l.checkTwilio(&c.Twilio)
-	case "meta":
-		l.need(c.Meta.PhoneNumberID == "", "META_PHONE_NUMBER_ID", "with WHATSAPP_PROVIDER=meta")
-		l.need(!c.Meta.AccessToken.IsSet(), "META_ACCESS_TOKEN", "with WHATSAPP_PROVIDER=meta")
+	if p := c.provider(); p.check != nil {
+		p.check(l)
 	}
 }
 
@@ -224,30 +218,4 @@ func (l *loader) checkKafka(k *Kafka) {
 	}
 	l.need(k.SASLUsername == "", "KAFKA_SASL_USERNAME", why)
 	l.need(!k.SASLPassword.IsSet(), "KAFKA_SASL_PASSWORD", why)
-}
-
-func (l *loader) checkSMTP(s *SMTP) {
-	l.need(s.Host == "", "SMTP_HOST", "with EMAIL_PROVIDER=smtp")
-	if s.Auth != "none" {
-		l.need(s.Username == "", "SMTP_USERNAME", "unless SMTP_AUTH=none")
-		l.need(!s.Password.IsSet(), "SMTP_PASSWORD", "unless SMTP_AUTH=none")
-	}
-	given := 0
-	for _, v := range []string{s.DKIMDomain, s.DKIMSelector, s.DKIMKeyFile} {
-		if v != "" {
-			given++
-		}
-	}
-	if given > 0 && given < 3 {
-		l.problem("SMTP_DKIM_DOMAIN", "SMTP_DKIM_SELECTOR and SMTP_DKIM_KEY_FILE belong together: give all or none")
-	}
-}
-
-func (l *loader) checkTwilio(t *Twilio) {
-	l.need(t.AccountSID == "", "TWILIO_ACCOUNT_SID", "with a twilio provider")
-	if (t.APIKeySID == "") != !t.APIKeySecret.IsSet() {
-		l.problem("TWILIO_API_KEY_SID", "and TWILIO_API_KEY_SECRET belong together: give both or none")
-	}
-	l.need(!t.AuthToken.IsSet() && t.APIKeySID == "", "TWILIO_AUTH_TOKEN",
-		"with a twilio provider, or TWILIO_API_KEY_SID with TWILIO_API_KEY_SECRET")
 }

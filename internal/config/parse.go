@@ -13,8 +13,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-
-	"messaging-worker/internal/util"
 )
 
 // A parser checks a setting's text and puts its value where it belongs. Its
@@ -220,34 +218,6 @@ func readable(path string) error {
 		return fmt.Errorf("cannot read the file: %s is a directory", path)
 	}
 	return nil
-}
-
-// heloName takes what RFC 5321, 4.1.1.1, allows in EHLO.
-func heloName(dst *string) parser {
-	return func(s string) error {
-		if !util.IsHeloName(s) {
-			return fmt.Errorf("%q is neither a domain (letters, digits and hyphens between dots) nor an address literal such as [192.0.2.1] or [IPv6:2001:db8::1]", s)
-		}
-		*dst = s
-		return nil
-	}
-}
-
-// numbers takes pairs whose names are telephone numbers.
-func numbers(dst *map[string]string) parser {
-	return func(s string) error {
-		var list map[string]string
-		if err := valued(&list, metaID(new(string)))(s); err != nil {
-			return err
-		}
-		for number := range list {
-			if !util.IsE164(number) {
-				return errors.New("want +15551234567=ID, several separated by commas, each number in E.164 format")
-			}
-		}
-		*dst = list
-		return nil
-	}
 }
 
 // pairs parses name=value,name=value.

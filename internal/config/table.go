@@ -31,7 +31,7 @@ type section struct {
 
 // table returns all settings, bound to c.
 func table(c *Config) []section {
-	return []section{
+	return append([]section{
 		{"Process", []setting{
 			{name: "APP_ENV", fallback: "development", meaning: "development: console log; anything else: JSON, one object a line", parse: line(&c.Env)},
 			{name: "APP_PORT", fallback: "8080", meaning: "HTTP port of the health checks; 0 takes a free one and logs it", parse: whole(&c.Port, 0, 65535)},
@@ -69,11 +69,7 @@ func table(c *Config) []section {
 			{name: "BREAKER_OPEN_SECONDS", fallback: "5", meaning: "time between probes while the channel pauses; with refused credentials it doubles up to five minutes, until the secret's file changes", parse: duration(&c.Breaker.Open)},
 		}},
 		limitSection(c),
-		providerSection(c),
-		smtpSection(c),
-		twilioSection(c),
-		metaSection(c),
-	}
+	}, providerSections(c)...)
 }
 
 func limitSection(c *Config) section {
