@@ -40,25 +40,46 @@ const (
 	byStatus = "by http status"
 )
 
+// provider is who gives codes, and how they are explained.
+type provider struct {
+	name    string
+	explain func(e Explanation) (Explanation, error)
+}
+
+// providers is the table of those whose codes are explained. A new one takes
+// its row here.
+func providers() []provider {
+	return []provider{
+		{"twilio", func(e Explanation) (Explanation, error) {
+			return e.byTable(twilio.Codes().Find, twilio.Codes(), "twilio.com/docs/api/errors", "")
+		}},
+		{"meta", func(e Explanation) (Explanation, error) {
+			return e.byTable(meta.Find, meta.Codes(), "developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes",
+				"An answer that says is_transient is transient. Else the")
+		}},
+		{"smtp", Explanation.bySMTP},
+		{"http", Explanation.byHTTP},
+	}
+}
+
 // Providers are the names that Code takes.
-func Providers() []string { return []string{"twilio", "meta", "smtp", "http"} }
+func Providers() []string {
+	var names []string
+	for _, p := range providers() {
+		names = append(names, p.name)
+	}
+	return names
+}
 
 // Code explains a provider's code. Its error says what is wrong with the
 // question; a code that is in no table has an explanation too.
-func Code(provider, code string) (Explanation, error) {
-	e := Explanation{Provider: provider, Code: code}
-	switch provider {
-	case "twilio":
-		return e.byTable(twilio.Codes().Find, twilio.Codes(), "twilio.com/docs/api/errors", "")
-	case "meta":
-		return e.byTable(meta.Find, meta.Codes(), "developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes",
-			"An answer that says is_transient is transient. Else the")
-	case "http":
-		return e.byHTTP()
-	case "smtp":
-		return e.bySMTP()
+func Code(name, code string) (Explanation, error) {
+	for _, p := range providers() {
+		if p.name == name {
+			return p.explain(Explanation{Provider: name, Code: code})
+		}
 	}
-	return e, fmt.Errorf("no provider %q: one of %s", provider, strings.Join(Providers(), ", "))
+	return Explanation{Provider: name, Code: code}, fmt.Errorf("no provider %q: one of %s", name, strings.Join(Providers(), ", "))
 }
 
 func (e Explanation) byTable(find func(int) (api.Code, bool), codes api.Codes, source, before string) (Explanation, error) {
