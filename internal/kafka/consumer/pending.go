@@ -15,11 +15,11 @@ type pending struct {
 	mu       sync.Mutex
 	messages int
 	bytes    int64
-	freed    chan struct{} // holds one token: the waiter looks again by itself
+	roomy    chan struct{} // holds one token: the waiter looks again by itself
 }
 
 func newPending(maxMessages int, maxBytes int64) *pending {
-	return &pending{maxMessages: maxMessages, maxBytes: maxBytes, freed: make(chan struct{}, 1)}
+	return &pending{maxMessages: maxMessages, maxBytes: maxBytes, roomy: make(chan struct{}, 1)}
 }
 
 // tryTake admits one message of size bytes when it fits. A message larger
@@ -35,14 +35,26 @@ func (p *pending) tryTake(size int64) bool {
 	return true
 }
 
+// recheckAfter bounds the wait for enough room: it comes late where most of what
+// is pending backs off for long.
+const recheckAfter = 20 * time.Millisecond
+
 // take waits until a message of size bytes fits, or for ctx. It calls beat
 // about every second meanwhile: waiting for room is not being stuck.
 func (p *pending) take(ctx context.Context, size int64, beat func()) error {
-	for !p.tryTake(size) {
+	if p.tryTake(size) {
+		return nil
+	}
+	recheck := time.NewTicker(recheckAfter)
+	defer recheck.Stop()
+	for next := time.Now().Add(time.Second); !p.tryTake(size); {
 		select {
-		case <-p.freed:
-		case <-time.After(time.Second):
-			beat()
+		case <-p.roomy:
+		case now := <-recheck.C:
+			if !now.Before(next) {
+				beat()
+				next = next.Add(time.Second)
+			}
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -50,13 +62,19 @@ func (p *pending) take(ctx context.Context, size int64, beat func()) error {
 	return nil
 }
 
+// release gives a message's room back. It wakes take once there is room for a
+// sixteenth of what fits: to wake for each message costs more than the message.
 func (p *pending) release(size int64) {
 	p.mu.Lock()
 	p.messages--
 	p.bytes -= size
+	roomy := p.messages <= p.maxMessages-p.maxMessages/16 && p.bytes <= p.maxBytes-p.maxBytes/16
 	p.mu.Unlock()
+	if !roomy {
+		return
+	}
 	select {
-	case p.freed <- struct{}{}:
+	case p.roomy <- struct{}{}:
 	default:
 	}
 }
