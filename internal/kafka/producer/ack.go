@@ -3,20 +3,31 @@ package producer
 import (
 	"context"
 	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Ack is the promise of an acknowledgement. Any number may wait for it.
+// Ack is a record on its way and the promise of its acknowledgement. Any number
+// may wait for it.
 type Ack struct {
-	mu        sync.Mutex
-	completed bool
-	err       error
-	done      chan struct{} // made by the first who has to wait: many never do
+	partition *partition
+	record    *kgo.Record
+
+	// Of the partition's list of unacknowledged records, under its lock.
+	since         time.Time
+	before, after *Ack
+
+	mu       sync.Mutex
+	answered bool
+	err      error
+	done     chan struct{} // made by the first who has to wait: many never do
 }
 
 func (a *Ack) answer(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.completed, a.err = true, err
+	a.answered, a.err = true, err
 	if a.done != nil {
 		close(a.done)
 	}
@@ -26,7 +37,7 @@ func (a *Ack) answer(err error) {
 // ErrClosed, or the cause of ctx's end; the record is then still on its way.
 func (a *Ack) Wait(ctx context.Context) error {
 	a.mu.Lock()
-	if a.completed {
+	if a.answered {
 		a.mu.Unlock()
 		return a.err
 	}
@@ -35,6 +46,11 @@ func (a *Ack) Wait(ctx context.Context) error {
 	}
 	done := a.done
 	a.mu.Unlock()
+	p := a.partition.producer
+	if p.waiters.Add(1) == 1 {
+		p.writeNow()
+	}
+	defer p.waiters.Add(-1)
 	select {
 	case <-done:
 		return a.err

@@ -35,9 +35,9 @@ const (
 // gap.
 type orderGuard struct {
 	state    guardState
-	handed   int            // entries with the client, not answered
-	retrying map[string]int // entries in the retry queue, by key
-	held     fifo.Queue[*entry]
+	handed   int            // records with the client, not answered
+	retrying map[string]int // records in the retry queue, by key
+	held     fifo.Queue[*Ack]
 }
 
 // The methods below are all that changes a guard's state.
@@ -61,8 +61,8 @@ func (t *partition) countAnswer() {
 		return
 	}
 	t.guard.state = open
-	for e, ok := t.guard.held.Pop(); ok; e, ok = t.guard.held.Pop() {
-		t.pass(e)
+	for a, ok := t.guard.held.Pop(); ok; a, ok = t.guard.held.Pop() {
+		t.pass(a)
 	}
 }
 
@@ -71,24 +71,24 @@ func (t *partition) close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.guard.state = closed
-	for e, ok := t.guard.held.Pop(); ok; e, ok = t.guard.held.Pop() {
-		t.complete(e, ErrClosed)
+	for a, ok := t.guard.held.Pop(); ok; a, ok = t.guard.held.Pop() {
+		t.complete(a, ErrClosed)
 	}
 }
 
-// pass sends e where the state says. The lock must be held: the client then has
+// pass sends a where the state says. The lock must be held: the client then has
 // the records in the order of the calls. It does not block, since it has no
 // bound on what it buffers, and calls nothing back before it returns.
-func (t *partition) pass(e *entry) {
+func (t *partition) pass(a *Ack) {
 	switch {
 	case t.guard.state == closed:
-		t.complete(e, ErrClosed)
+		t.complete(a, ErrClosed)
 	case t.guard.state == draining:
-		t.guard.held.Push(e)
-	case t.ordered && len(t.guard.retrying) > 0 && t.guard.retrying[string(e.record.Key)] > 0:
-		t.retry(e)
+		t.guard.held.Push(a)
+	case t.ordered && len(t.guard.retrying) > 0 && t.guard.retrying[string(a.record.Key)] > 0:
+		t.retry(a)
 	default:
 		t.guard.handed++
-		t.producer.client.Produce(context.Background(), e.record, e.answered)
+		t.producer.client.Produce(context.Background(), a.record, a.onAnswer)
 	}
 }

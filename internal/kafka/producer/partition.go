@@ -9,18 +9,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// entry is a record on its way, with the promise of its acknowledgement.
-type entry struct {
-	Ack
-
-	record    *kgo.Record
-	partition *partition
-
-	// Of the partition's list of unacknowledged entries, under its lock.
-	since         time.Time
-	before, after *entry
-}
-
 // partition is what is under way to one partition, as the caller names it: the
 // client changes the number in the record.
 type partition struct {
@@ -34,17 +22,17 @@ type partition struct {
 	guard   orderGuard
 }
 
-// produce takes e on its way.
-func (t *partition) produce(e *entry) {
+// produce takes a on its way.
+func (t *partition) produce(a *Ack) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.unacked.add(e)
-	t.pass(e)
+	t.unacked.add(a)
+	t.pass(a)
 }
 
-// answered is the client's callback for e.
-func (e *entry) answered(r *kgo.Record, err error) {
-	t := e.partition
+// onAnswer is the client's callback for a.
+func (a *Ack) onAnswer(r *kgo.Record, err error) {
+	t := a.partition
 	closed := errors.Is(err, kgo.ErrClientClosed)
 	if err == nil {
 		t.producer.onAck(r)
@@ -55,45 +43,45 @@ func (e *entry) answered(r *kgo.Record, err error) {
 	defer t.mu.Unlock()
 	switch {
 	case err == nil:
-		t.complete(e, nil)
+		t.complete(a, nil)
 	case closed:
-		t.complete(e, ErrClosed)
+		t.complete(a, ErrClosed)
 	default:
-		t.retry(e)
+		t.retry(a)
 	}
 	t.countAnswer()
 }
 
-// retry puts e into the retry queue of its topic. The lock must be held, so
+// retry puts a into the retry queue of its topic. The lock must be held, so
 // that the queue's order is that of the partition.
-func (t *partition) retry(e *entry) {
-	if !t.producer.enqueue(e) {
-		t.complete(e, ErrClosed)
+func (t *partition) retry(a *Ack) {
+	if !t.producer.enqueue(a) {
+		t.complete(a, ErrClosed)
 		return
 	}
-	t.guard.retrying[string(e.record.Key)]++
+	t.guard.retrying[string(a.record.Key)]++
 }
 
-// retried completes e, which was in the retry queue.
-func (t *partition) retried(e *entry, err error) {
+// retried completes a, which was in the retry queue.
+func (t *partition) retried(a *Ack, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	key := string(e.record.Key)
+	key := string(a.record.Key)
 	if t.guard.retrying[key]--; t.guard.retrying[key] == 0 {
 		delete(t.guard.retrying, key)
 	}
-	t.complete(e, err)
+	t.complete(a, err)
 }
 
-// complete answers e for good. The lock must be held.
-func (t *partition) complete(e *entry, err error) {
-	t.unacked.remove(e, t.producer.late)
-	e.record = nil // an Ack that is kept must not keep it
-	e.answer(err)
+// complete answers a for good. The lock must be held.
+func (t *partition) complete(a *Ack, err error) {
+	t.unacked.remove(a, t.producer.late)
+	a.record = nil // an Ack that is kept must not keep it
+	a.answer(err)
 }
 
-// oldest returns an entry that is not acknowledged, or nil.
-func (t *partition) oldest() *entry {
+// oldest returns a record that is not acknowledged, or nil.
+func (t *partition) oldest() *Ack {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.unacked.first
@@ -162,13 +150,13 @@ func (all *partitions) close() {
 	}
 }
 
-// oldest returns an entry that is not acknowledged, or nil.
-func (all *partitions) oldest() *entry {
+// oldest returns a record that is not acknowledged, or nil.
+func (all *partitions) oldest() *Ack {
 	all.mu.RLock()
 	defer all.mu.RUnlock()
 	for _, t := range all.all {
-		if e := t.oldest(); e != nil {
-			return e
+		if a := t.oldest(); a != nil {
+			return a
 		}
 	}
 	return nil

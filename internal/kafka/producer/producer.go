@@ -9,6 +9,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -25,9 +26,11 @@ var ErrTooLarge = errors.New("record too large for its topic")
 // ErrClosed is the answer to a record that Close overtook.
 var ErrClosed = errors.New("producer closed")
 
-// linger is how long a record waits for company. Three milliseconds carried
-// more messages a second than zero or one, and a person does not notice them.
-const linger = 3 * time.Millisecond
+// linger is how long a record waits for others to fill its batch, while more
+// than one caller waits for acknowledgements: who waits alone gets no company,
+// and has its record written at once. It must stay well below the time that
+// attempts are published ahead of their calls.
+const linger = 8 * time.Millisecond
 
 // soloMaxBytes bounds a record that travels alone: just below the largest
 // request that a broker accepts by default (socket.request.max.bytes).
@@ -65,34 +68,36 @@ type Producer struct {
 	late        time.Duration // how long a record may wait before Refused tells of it
 	log         zerolog.Logger
 	partitions  partitions
+	waiters     atomic.Int64 // calls of Ack.Wait
 	why         *refusalReasons
 	logged      kafka.ErrorLog // of refusals, by topic
 
 	mu          sync.Mutex
-	retryQueues map[string]*fifo.Queue[*entry] // by topic, while there is something in it
-	refusals    map[string]error               // by topic: why Kafka refuses what its retry queue sends
+	retryQueues map[string]*fifo.Queue[*Ack] // by topic, while there is something in it
+	refusals    map[string]error             // by topic: why Kafka refuses what its retry queue sends
 	closed      bool
 	done        chan struct{}
 	wg          sync.WaitGroup // retryAll and watch
 }
 
 // New makes a producer. It does not connect: an absent broker is no error.
-func New(o Options) (*Producer, error) { return newProducer(o, lateAfter) }
+func New(o Options) (*Producer, error) { return newProducer(o, lateAfter, linger) }
 
-// newProducer makes a producer that tells of records that wait for as long as late.
-func newProducer(o Options, late time.Duration) (*Producer, error) {
+// newProducer makes a producer that tells of records that wait for as long as
+// late, and whose records linger for so long.
+func newProducer(o Options, late, linger time.Duration) (*Producer, error) {
 	opts, err := o.Kafka.Client(o.Log)
 	if err != nil {
 		return nil, err
 	}
-	codec, err := o.Kafka.Codec()
+	compress, err := compression(o.Kafka)
 	if err != nil {
 		return nil, err
 	}
 	opts = append(
 		opts,
 		kgo.RequiredAcks(kgo.AllISRAcks()),
-		kgo.ProducerBatchCompression(codec, kgo.NoCompression()),
+		compress,
 		kgo.ProducerLinger(linger),
 		kgo.RecordPartitioner(partitioner{o.ByPartition, kgo.StickyKeyPartitioner(nil)}),
 		// A missing topic may still appear; an outage has no end we know of.
@@ -105,7 +110,7 @@ func newProducer(o Options, late time.Duration) (*Producer, error) {
 		byPartition: o.ByPartition, giveUp: o.GiveUpTooLarge, onAck: o.OnAck, late: late, log: o.Log,
 		partitions:  partitions{all: map[topicPartition]*partition{}},
 		why:         &refusalReasons{Logger: kafka.Logger(o.Log), of: map[string]string{}},
-		retryQueues: map[string]*fifo.Queue[*entry]{}, refusals: map[string]error{}, done: make(chan struct{}),
+		retryQueues: map[string]*fifo.Queue[*Ack]{}, refusals: map[string]error{}, done: make(chan struct{}),
 	}
 	opts = append(opts, kgo.WithLogger(p.why))
 	if p.onAck == nil {
@@ -146,9 +151,16 @@ func (p *Producer) Client() *kgo.Client { return p.client }
 // records of one partition and key are written in the order of their Produce
 // calls. The caller must not change r.
 func (p *Producer) Produce(r *kgo.Record) *Ack {
-	e := &entry{record: r, partition: p.partitions.of(p, r.Topic, r.Partition)}
-	e.partition.produce(e)
-	return &e.Ack
+	a := &Ack{record: r, partition: p.partitions.of(p, r.Topic, r.Partition)}
+	a.partition.produce(a)
+	return a
+}
+
+// writeNow has the client write what it has buffered, without waiting for it.
+func (p *Producer) writeNow() {
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = p.client.Flush(ended) // it ends the lingering, and then its wait
 }
 
 // Flush waits until everything handed over was acknowledged, or for ctx.
@@ -157,11 +169,11 @@ func (p *Producer) Flush(ctx context.Context) error {
 		if err := p.client.Flush(ctx); err != nil {
 			return fmt.Errorf("flush producer: %w", err)
 		}
-		e := p.partitions.oldest() // held back, or refused and tried again
-		if e == nil {
+		a := p.partitions.oldest() // held back, or refused and tried again
+		if a == nil {
 			return nil
 		}
-		if err := e.Wait(ctx); err != nil && ctx.Err() != nil {
+		if err := a.Wait(ctx); err != nil && ctx.Err() != nil {
 			return fmt.Errorf("flush producer: %w", err)
 		}
 	}
@@ -172,8 +184,8 @@ func (p *Producer) Flush(ctx context.Context) error {
 // ctx's end. What is handed over meanwhile is waited for too.
 func (p *Producer) FlushPartition(ctx context.Context, topic string, number int32) error {
 	t := p.partitions.of(p, topic, number)
-	for e := t.oldest(); e != nil; e = t.oldest() {
-		if err := e.Wait(ctx); err != nil {
+	for a := t.oldest(); a != nil; a = t.oldest() {
+		if err := a.Wait(ctx); err != nil {
 			return err
 		}
 	}

@@ -22,43 +22,43 @@ import (
 // The queues are unbounded, because the consumer already limits what can be in
 // them, and because the client's acknowledgements must never block on them.
 
-// enqueue puts e into its topic's retry queue. False means that p is closed.
-func (p *Producer) enqueue(e *entry) bool {
+// enqueue puts a into its topic's retry queue. False means that p is closed.
+func (p *Producer) enqueue(a *Ack) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return false
 	}
-	topic := e.partition.topic
+	topic := a.partition.topic
 	if p.retryQueues[topic] == nil {
-		p.retryQueues[topic] = &fifo.Queue[*entry]{}
+		p.retryQueues[topic] = &fifo.Queue[*Ack]{}
 		p.wg.Go(func() { p.retryAll(topic) })
 	}
-	p.retryQueues[topic].Push(e)
+	p.retryQueues[topic].Push(a)
 	return true
 }
 
 // retryAll empties a topic's retry queue. Once p is closed it answers the rest.
 func (p *Producer) retryAll(topic string) {
 	for {
-		e := p.nextRetry(topic)
-		if e == nil {
+		a := p.nextRetry(topic)
+		if a == nil {
 			return
 		}
-		e.partition.retried(e, p.sendAlone(e.record))
+		a.partition.retried(a, p.sendAlone(a.record))
 	}
 }
 
-// nextRetry takes the first entry out of a topic's retry queue. It removes the
+// nextRetry takes the first record out of a topic's retry queue. It removes the
 // empty queue, and returns nil.
-func (p *Producer) nextRetry(topic string) *entry {
+func (p *Producer) nextRetry(topic string) *Ack {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	e, ok := p.retryQueues[topic].Pop()
+	a, ok := p.retryQueues[topic].Pop()
 	if !ok {
 		delete(p.retryQueues, topic)
 	}
-	return e
+	return a
 }
 
 // sendAlone tries until r is acknowledged, too large for good, or p closes.

@@ -11,46 +11,46 @@ const lateAfter = 10 * time.Second
 // next record follows the last acknowledgement at once.
 const idleAfter = 500 * time.Millisecond
 
-// unackedList holds the entries of one partition that are not acknowledged, the
+// unackedList holds the records of one partition that are not acknowledged, the
 // oldest first, whether they are with a client, held back or tried again: the
 // client retries some refusals for ever without reporting them.
 type unackedList struct {
-	first, last *entry
+	first, last *Ack
 	lateAt      time.Time // of the latest acknowledgement, where it came late
 }
 
-// add appends an entry that is handed over now.
-func (l *unackedList) add(e *entry) {
-	e.since, e.before = time.Now(), l.last
+// add appends a record that is handed over now.
+func (l *unackedList) add(a *Ack) {
+	a.since, a.before = time.Now(), l.last
 	if l.last == nil {
-		l.first = e
+		l.first = a
 	} else {
-		l.last.after = e
+		l.last.after = a
 	}
-	l.last = e
+	l.last = a
 }
 
-// remove takes out an entry that is completed. Late is how long it may have
+// remove takes out a record that is completed. Late is how long it may have
 // waited to count as in time.
-func (l *unackedList) remove(e *entry, late time.Duration) {
-	if e.before == nil {
-		l.first = e.after
+func (l *unackedList) remove(a *Ack, late time.Duration) {
+	if a.before == nil {
+		l.first = a.after
 	} else {
-		e.before.after = e.after
+		a.before.after = a.after
 	}
-	if e.after == nil {
-		l.last = e.before
+	if a.after == nil {
+		l.last = a.before
 	} else {
-		e.after.before = e.before
+		a.after.before = a.before
 	}
-	e.before, e.after = nil, nil // an Ack that is kept must not keep others
+	a.before, a.after = nil, nil // an Ack that is kept must not keep others
 	l.lateAt = time.Time{}
-	if now := time.Now(); now.Sub(e.since) >= late {
+	if now := time.Now(); now.Sub(a.since) >= late {
 		l.lateAt = now
 	}
 }
 
-// stalled reports whether the oldest entry has waited for as long as late, or
+// stalled reports whether the oldest record has waited for as long as late, or
 // the latest acknowledgement came late and none has come in time since.
 func (l *unackedList) stalled(late time.Duration) bool {
 	if l.first != nil && time.Since(l.first.since) >= late {

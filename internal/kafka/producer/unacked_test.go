@@ -28,7 +28,7 @@ func TestRecordThatWaitsForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := newPartitions()
 		list := &all.of(&Producer{}, "status", 1).unacked
-		old, young := &entry{}, &entry{}
+		old, young := &Ack{}, &Ack{}
 		list.add(old)
 		time.Sleep(lateAfter - time.Second)
 		list.add(young)
@@ -57,7 +57,7 @@ func TestEachAcknowledgementTakesLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		list := &unackedList{}
 		for n := range 5 {
-			e := &entry{}
+			e := &Ack{}
 			list.add(e)
 			for range 11 {
 				time.Sleep(time.Second)
@@ -80,11 +80,11 @@ func TestWaitingIsInOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		list := &unackedList{}
-		var open []*entry
+		var open []*Ack
 		for range 10_000 {
 			time.Sleep(time.Millisecond)
 			if len(open) == 0 || rand.IntN(2) == 0 {
-				open = append(open, &entry{})
+				open = append(open, &Ack{})
 				list.add(open[len(open)-1])
 			} else {
 				i := rand.IntN(len(open))
@@ -128,7 +128,7 @@ func TestRefusalsThatTheClientKeepsToItself(t *testing.T) {
 	})
 	p, err := newProducer(Options{
 		Kafka: kafka.Options{Brokers: cluster.ListenAddrs()}, ByPartition: []string{"status"}, Log: zerolog.Nop(),
-	}, 100*time.Millisecond)
+	}, 100*time.Millisecond, linger)
 	if err != nil {
 		t.Fatal(err)
 	}

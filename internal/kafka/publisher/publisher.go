@@ -109,7 +109,7 @@ func (p *Publisher) Status(_ context.Context, src *models.Record, ev *models.Sta
 		return unwritable{err}
 	}
 	r := &kgo.Record{
-		Topic: p.statusTopic, Partition: src.Partition,
+		Topic: p.statusTopic, Partition: src.Partition, Timestamp: ev.Timestamp,
 		Key: []byte(ev.MessageID), Value: value,
 		Headers: p.headers(src, ev.TenantID, 0),
 	}

@@ -1,0 +1,47 @@
+package producer
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"messaging-worker/internal/kafka"
+)
+
+// However long records linger for company: who waits alone does not wait for
+// it, and what was produced before goes along.
+func TestWhoWaitsAloneDoesNotLinger(t *testing.T) {
+	t.Parallel()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(3, "status"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	p, err := newProducer(Options{
+		Kafka: kafka.Options{Brokers: cluster.ListenAddrs()}, ByPartition: []string{"status"}, Log: zerolog.Nop(),
+	}, lateAfter, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	defer cancel()
+	p.Produce(&kgo.Record{Topic: "status", Value: []byte("x")})
+	if err := p.Flush(ctx); err != nil { // so that the client knows the topic
+		t.Fatal(err)
+	}
+	for range 3 {
+		first := p.Produce(&kgo.Record{Topic: "status", Partition: 0, Value: []byte("x")})
+		second := p.Produce(&kgo.Record{Topic: "status", Partition: 1, Value: []byte("x")})
+		if err := second.Wait(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := first.Wait(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
