@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"strings"
 
-	"messaging-worker/internal/dev"
-	"messaging-worker/internal/ops"
 	"messaging-worker/internal/ops/cluster"
 	"messaging-worker/internal/ops/dlq"
-	"messaging-worker/internal/ops/scan"
+	"messaging-worker/internal/ops/fault"
 	"messaging-worker/internal/preflight"
 )
 
@@ -21,7 +19,7 @@ const initTopics = "msgctl topics init"
 // inWords returns the text of an error and, where a command or a flag helps,
 // which.
 func inWords(err error) string {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // a join itself, not what wraps one
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var lines []string
 		var plain []string
 		for _, e := range joined.Unwrap() {
@@ -40,33 +38,24 @@ func inWords(err error) string {
 	return err.Error() + help(err)
 }
 
-// help returns what to add to an error's text: about itself, not about what it
-// wraps.
+// help returns what to add to the text of an error: about itself, not about what
+// it wraps.
 func help(err error) string {
-	switch e := err.(type) { //nolint:errorlint // see above
-	case *ops.NoBrokerError:
-		return "; is Kafka running there? set KAFKA_BROKERS or --brokers"
-	case *ops.TopicsError:
-		return "; " + initTopics + " creates topics, and the settings KAFKA_…_TOPIC name them"
-	case *ops.ProduceError:
-		if e.NoTopic() {
-			return "; " + initTopics + " creates topics"
-		}
-	case *scan.NoTopicError:
-		return "; is its setting right? " + initTopics + " creates topics"
-	case *cluster.NotShownError:
-		return ": see msgctl topics list"
-	case *dlq.PassedEndError:
-		return " choose another --group"
-	case *dlq.StoppedError:
-		if e.At == nil {
-			return "; run the same command again, it goes on"
-		}
-		return "; run the same command again, it goes on there"
-	case dev.BrokerError:
-		return "; is another stack running? choose another --port"
+	e, ok := err.(*fault.Error) //nolint:errorlint // see above
+	if !ok {
+		return ""
 	}
-	return ""
+	return map[fault.Kind]string{
+		fault.NoBroker:      "; is Kafka running there? set KAFKA_BROKERS or --brokers",
+		fault.NoTopic:       "; is its setting right? " + initTopics + " creates topics",
+		fault.NoTopicToSend: "; " + initTopics + " creates topics",
+		fault.TopicsMissing: "; " + initTopics + " creates topics, and the settings KAFKA_…_TOPIC name them",
+		fault.NotShown:      ": see msgctl topics list",
+		fault.PassedEnd:     " choose another --group",
+		fault.Stopped:       "; run the same command again, it goes on",
+		fault.StoppedAt:     "; run the same command again, it goes on there",
+		fault.NoPort:        "; is another stack running? choose another --port",
+	}[e.Kind]
 }
 
 // reasonText names the flag that lifts a reason.

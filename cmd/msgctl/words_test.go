@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"testing"
 
-	"messaging-worker/internal/ops"
 	"messaging-worker/internal/ops/cluster"
-	"messaging-worker/internal/ops/dlq"
-	"messaging-worker/internal/ops/scan"
+	"messaging-worker/internal/ops/fault"
 	"messaging-worker/internal/preflight"
 )
 
@@ -17,31 +15,28 @@ import (
 func TestErrorsInWords(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("cause")
-	noTopic := func(name string) error { return &scan.NoTopicError{Topic: name} }
-	letter := &dlq.Letter{At: dlq.Position{Topic: "d", Partition: 1, Offset: 2}}
+	noTopic := func(name string) error { return fault.New(fault.NoTopic, "topic %s does not exist", name) }
 	tests := []struct {
 		err  error
 		want string
 	}{
 		{cause, "cause"},
-		{&ops.NoBrokerError{Brokers: []string{"a:1", "b:2"}, Err: cause}, "no broker of a:1,b:2 answers: cause; is Kafka running there? set KAFKA_BROKERS or --brokers"},
+		{fault.New(fault.NoBroker, "no broker of a:1 answers: %w", cause), "no broker of a:1 answers: cause; is Kafka running there? set KAFKA_BROKERS or --brokers"},
 		{fmt.Errorf("wrapped: %w", noTopic("a")), "wrapped: topic a does not exist; is its setting right? msgctl topics init creates topics"},
 		{
 			fmt.Errorf("nothing to read: %w", errors.Join(noTopic("a"), noTopic("b"))),
 			"nothing to read: topic a does not exist; is its setting right? msgctl topics init creates topics\n" +
 				"topic b does not exist; is its setting right? msgctl topics init creates topics",
 		},
+		{
+			fault.New(fault.TopicsMissing, "%w", errors.Join(cause, cause)),
+			"cause\ncause; msgctl topics init creates topics, and the settings KAFKA_…_TOPIC name them",
+		},
 		{fmt.Errorf("%w, or %w", noTopic("a"), cause), "topic a does not exist, or cause"},
 		{
-			errors.Join(&dlq.StoppedError{At: letter, Err: cause}, errors.New("note the progress")),
+			errors.Join(fault.New(fault.StoppedAt, "put d/1/2 back: %w", cause), errors.New("note the progress")),
 			"put d/1/2 back: cause; run the same command again, it goes on there\nnote the progress",
 		},
-		{&dlq.StoppedError{Err: cause}, "wait for Kafka to take the requests: cause; run the same command again, it goes on"},
-		{
-			&dlq.PassedEndError{Group: "g", At: dlq.Position{Topic: "d", Partition: 1, Offset: 20}, End: 10},
-			"batch g has passed offset 20 of d/1, which ends at 10: was the topic made anew? choose another --group",
-		},
-		{&cluster.NotShownError{Topics: []string{"a", "b"}}, "the brokers have taken on changes of a, b, but do not show them yet: see msgctl topics list"},
 	}
 	for _, tt := range tests {
 		if got := inWords(tt.err); got != tt.want {

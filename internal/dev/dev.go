@@ -16,6 +16,7 @@ import (
 	"messaging-worker/internal/kafka/embedded"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/ops"
+	"messaging-worker/internal/ops/fault"
 )
 
 // Options of the stack.
@@ -29,12 +30,6 @@ type Options struct {
 	Out      io.Writer      // what happens to each message, and the summary
 	Log      zerolog.Logger // of the workers
 }
-
-// BrokerError means that the embedded broker did not start.
-type BrokerError struct{ error }
-
-// Unwrap returns the cause.
-func (e BrokerError) Unwrap() error { return e.error }
 
 // Run runs the stack until ctx ends or, with Once, until all traffic has its
 // outcome. It prints what happens to each message, and a summary at the end.
@@ -50,7 +45,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	broker, err := embedded.Start(embedded.Options{Port: o.Port, DataDir: o.DataDir, Topics: topics})
 	if err != nil {
-		return BrokerError{err}
+		return fault.New(fault.NoPort, "%w", err)
 	}
 	defer broker.Close()
 	for _, c := range settings {

@@ -42,7 +42,7 @@ func (v *view) print(format string, args ...any) {
 func (s *stack) follow(ctx context.Context, outcome chan<- struct{}) error {
 	for rec, err := range s.traffic.Records(ctx) {
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // the end of ctx is how following ends
+			return nil // this is how following ends
 		}
 		if err != nil {
 			return err

@@ -11,27 +11,14 @@ import (
 
 	"messaging-worker/internal/config"
 	"messaging-worker/internal/kafka"
+	"messaging-worker/internal/ops/fault"
 )
 
 // connectTimeout bounds the wait for the first answer of a broker.
 const connectTimeout = 10 * time.Second
 
-// NoBrokerError means that none of the brokers answers, or lets us in.
-type NoBrokerError struct {
-	Brokers []string
-	Err     error
-}
-
-// Error implements error.
-func (e *NoBrokerError) Error() string {
-	return fmt.Sprintf("no broker of %s answers: %v", strings.Join(e.Brokers, ","), e.Err)
-}
-
-// Unwrap returns the cause.
-func (e *NoBrokerError) Unwrap() error { return e.Err }
-
 // Connect makes a client of the settings and waits for a broker's first
-// answer, so that a wrong address or password is a *NoBrokerError at once. The client
+// answer, so that a wrong address or password is a fault.NoBroker at once. The client
 // reads committed records only, as the workers do. Opts are added to those of
 // the settings. The caller closes the client.
 func Connect(ctx context.Context, c *config.Config, opts ...kgo.Opt) (*kgo.Client, error) {
@@ -58,7 +45,7 @@ func Connect(ctx context.Context, c *config.Config, opts ...kgo.Opt) (*kgo.Clien
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return nil, &NoBrokerError{c.Kafka.Brokers, err}
+		return nil, fault.New(fault.NoBroker, "no broker of %s answers: %w", strings.Join(c.Kafka.Brokers, ","), err)
 	}
 	return client, nil
 }

@@ -10,19 +10,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/kafka"
+	"messaging-worker/internal/ops/fault"
 )
 
 // topicTimeout is how long a topic may take to be known to every broker after
 // its creation was answered.
 const topicTimeout = 5 * time.Second
 
-// TopicsError lists topics that do not exist or may not be used as needed.
-type TopicsError struct{ error }
-
-// Unwrap returns the problems, joined.
-func (e *TopicsError) Unwrap() error { return e.error }
-
-// NeedTopics returns a *TopicsError where a topic does not exist or may not be
+// NeedTopics returns a fault.TopicsMissing where a topic does not exist or may not be
 // used as needed. It gives a topic that was just created a few seconds to
 // appear.
 func NeedTopics(ctx context.Context, client *kgo.Client, needs ...kafka.Need) error {
@@ -40,7 +35,7 @@ func NeedTopics(ctx context.Context, client *kgo.Client, needs ...kafka.Need) er
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-giveUp:
-			return &TopicsError{errors.Join(missing...)}
+			return fault.New(fault.TopicsMissing, "%w", errors.Join(missing...))
 		}
 	}
 }
@@ -66,23 +61,14 @@ func WithGrace(ctx context.Context, grace time.Duration) (context.Context, conte
 	}
 }
 
-// ProduceError means that a topic did not take a record.
-type ProduceError struct {
-	Topic string
-	Err   error
-}
-
-// Error implements error.
-func (e *ProduceError) Error() string {
-	text := fmt.Sprintf("produce to %s: %v", e.Topic, e.Err)
-	if errors.Is(e.Err, kerr.MessageTooLarge) || errors.Is(e.Err, kerr.RecordListTooLarge) {
-		text += "; raise the topic's max.message.bytes, or send less"
+// produceError is the error of producing to a topic.
+func produceError(topic string, err error) error {
+	const format = "produce to %s: %w"
+	switch {
+	case errors.Is(err, kerr.MessageTooLarge), errors.Is(err, kerr.RecordListTooLarge):
+		return fmt.Errorf(format+"; raise the topic's max.message.bytes, or send less", topic, err)
+	case errors.Is(err, kerr.UnknownTopicOrPartition):
+		return fault.New(fault.NoTopicToSend, format, topic, err)
 	}
-	return text
+	return fmt.Errorf(format, topic, err)
 }
-
-// Unwrap returns the cause.
-func (e *ProduceError) Unwrap() error { return e.Err }
-
-// NoTopic reports whether the topic does not exist.
-func (e *ProduceError) NoTopic() bool { return errors.Is(e.Err, kerr.UnknownTopicOrPartition) }

@@ -52,7 +52,7 @@ func (s *Samples) Produce(ctx context.Context, c *config.Config, made func(*Requ
 			if err == nil {
 				made(&r)
 			} else if failed == nil {
-				failed = &ProduceError{topic, err}
+				failed = produceError(topic, err)
 			}
 		})
 	}

@@ -91,7 +91,7 @@ func produceAll(ctx context.Context, client *kgo.Client, topic string, requests 
 			case err != nil && ctx.Err() != nil:
 				return sent, context.Cause(ctx)
 			case err != nil:
-				return sent, &ProduceError{topic, err}
+				return sent, produceError(topic, err)
 			}
 			s := &Sent{MessageID: string(r.Key), Topic: topic, Partition: r.Partition, Offset: r.Offset}
 			sent = append(sent, s)

@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/config"
+	"messaging-worker/internal/ops/fault"
 	"messaging-worker/internal/ops/scan"
 )
 
@@ -32,7 +33,7 @@ func OpenSources(ctx context.Context, settings []*config.Config, anyOf bool, top
 		switch {
 		case err == nil:
 			s.Settings, s.Topics = append(s.Settings, c), append(s.Topics, t)
-		case scan.IsNoTopic(err):
+		case fault.Is(err, fault.NoTopic):
 			missing = append(missing, err)
 		default:
 			s.Close()

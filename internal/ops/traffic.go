@@ -35,7 +35,7 @@ func (t *Traffic) Close() { t.client.Close() }
 // Produce writes one request to a topic and waits for its acknowledgement.
 func (t *Traffic) Produce(ctx context.Context, r *Request, topic string) error {
 	if err := t.client.ProduceSync(ctx, r.Record(topic)).FirstErr(); err != nil {
-		return &ProduceError{topic, err}
+		return produceError(topic, err)
 	}
 	return nil
 }

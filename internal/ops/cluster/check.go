@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"messaging-worker/internal/config"
 	"messaging-worker/internal/ops"
+	"messaging-worker/internal/ops/fault"
 )
 
 // Check looks at everything that workers of these channels need of Kafka. It
@@ -126,11 +128,12 @@ func (c *checker) connect(ctx context.Context) Finding {
 	client, err := ops.Connect(ctx, c.cluster)
 	brokers := strings.Join(c.cluster.Kafka.Brokers, ",")
 	if err != nil {
-		if unreached, ok := errors.AsType[*ops.NoBrokerError](err); ok {
-			err = unreached.Err
+		seen := err.Error()
+		if !fault.Is(err, fault.NoBroker) { // the settings cannot be used; the text begins with what was tried
+			seen = fmt.Sprintf("no broker of %s answers: %v", brokers, cmp.Or(errors.Unwrap(err), err))
 		}
 		return Finding{
-			Verdict: Fail, Seen: fmt.Sprintf("no broker of %s answers: %v", brokers, err),
+			Verdict: Fail, Seen: seen,
 			Advice: []Advice{connectAdvice(err, &c.cluster.Kafka)},
 		}
 	}

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"messaging-worker/internal/config"
 	"messaging-worker/internal/ops"
+	"messaging-worker/internal/ops/fault"
 )
 
 // InitOptions say how far Init may go.
@@ -76,14 +76,6 @@ func initCluster(ctx context.Context, channels []*config.Config, o InitOptions) 
 	return append(list, a.quota(ctx, channels)...), nil
 }
 
-// NotShownError means that the brokers accepted changes and do not show them yet.
-type NotShownError struct{ Topics []string }
-
-// Error implements error.
-func (e *NotShownError) Error() string {
-	return fmt.Sprintf("the brokers have taken on changes of %s, but do not show them yet", strings.Join(e.Topics, ", "))
-}
-
 // awaitShown returns once every broker shows the changes: brokers answer before
 // the change has reached the others.
 func awaitShown(ctx context.Context, client *kgo.Client, all []wanted, list []Change) error {
@@ -112,7 +104,8 @@ func awaitShown(ctx context.Context, client *kgo.Client, all []wanted, list []Ch
 		select {
 		case <-time.After(50 * time.Millisecond):
 		case <-ctx.Done():
-			return &NotShownError{slices.Sorted(maps.Keys(names))}
+			return fault.New(fault.NotShown, "the brokers have taken on changes of %s, but do not show them yet",
+				strings.Join(slices.Sorted(maps.Keys(names)), ", "))
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"messaging-worker/internal/ops/fault"
 	"messaging-worker/internal/ops/scan"
 )
 
@@ -21,20 +22,6 @@ type progress struct {
 	topic *scan.Topic
 	at    map[int32]int64 // where to go on
 	last  map[int32]int64 // what Kafka has of it
-}
-
-// PassedEndError means that a batch has come further than its topic goes, which
-// cannot be the topic that it began with.
-type PassedEndError struct {
-	Group string
-	At    Position // how far the batch has come
-	End   int64    // of the partition
-}
-
-// Error implements error.
-func (e *PassedEndError) Error() string {
-	return fmt.Sprintf("batch %s has passed offset %d of %s/%d, which ends at %d: was the topic made anew?",
-		e.Group, e.At.Offset, e.At.Topic, e.At.Partition, e.End)
 }
 
 // spans returns what the batch has not passed yet.
@@ -52,7 +39,8 @@ func (p *progress) spans(ctx context.Context, since time.Time) ([]scan.Span, err
 	var left []scan.Span
 	for _, s := range spans {
 		if at := committed[s.Partition]; at > s.To {
-			return nil, &PassedEndError{p.group, Position{p.topic.Name, s.Partition, at}, s.To}
+			return nil, fault.New(fault.PassedEnd, "batch %s has passed offset %d of %s/%d, which ends at %d: was the topic made anew?",
+				p.group, at, p.topic.Name, s.Partition, s.To)
 		} else if at > s.From {
 			s.From = at
 		}

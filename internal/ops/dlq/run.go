@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"messaging-worker/internal/ops/fault"
 	"messaging-worker/internal/ops/scan"
 )
 
@@ -21,24 +22,6 @@ const (
 // flushTimeout bounds how long Kafka may take to acknowledge what was put back,
 // also after Ctrl-C.
 const flushTimeout = 30 * time.Second
-
-// StoppedError means that Kafka did not take all requests. The same batch, run
-// again, goes on there.
-type StoppedError struct {
-	At  *Letter // whose request was not taken; nil where that is not known
-	Err error
-}
-
-// Error implements error.
-func (e *StoppedError) Error() string {
-	if e.At == nil {
-		return fmt.Sprintf("wait for Kafka to take the requests: %v", e.Err)
-	}
-	return fmt.Sprintf("put %s back: %v", e.At.At, e.Err)
-}
-
-// Unwrap returns the cause.
-func (e *StoppedError) Unwrap() error { return e.Err }
 
 // entry is one record of the dead letter topic on its way through the replay.
 type entry struct {
@@ -116,7 +99,7 @@ func (r *replay) checkpoint(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 	defer cancel()
 	if err := r.writing.Flush(ctx); err != nil {
-		return &StoppedError{nil, err}
+		return fault.New(fault.Stopped, "wait for Kafka to take the requests: %w", err)
 	}
 	done := r.pending
 	r.pending, r.checkpointed = nil, time.Now()
@@ -129,7 +112,7 @@ func (r *replay) checkpoint(ctx context.Context) error {
 		}
 		if e.err != nil {
 			blocked[e.partition] = true
-			failed = &StoppedError{e.verdict.Letter, e.err}
+			failed = fault.New(fault.StoppedAt, "put %s back: %w", e.verdict.Letter.At, e.err)
 			continue
 		}
 		if e.verdict != nil {

@@ -16,19 +16,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"messaging-worker/internal/ops/fault"
 )
-
-// NoTopicError means that a topic does not exist.
-type NoTopicError struct{ Topic string }
-
-// Error implements error.
-func (e *NoTopicError) Error() string { return "topic " + e.Topic + " does not exist" }
-
-// IsNoTopic reports whether an error is, or wraps, a *NoTopicError.
-func IsNoTopic(err error) bool {
-	_, ok := errors.AsType[*NoTopicError](err)
-	return ok
-}
 
 // Topic is a topic to read. It is safe for concurrent use.
 type Topic struct {
@@ -49,7 +39,7 @@ type Span struct {
 }
 
 // Open asks the brokers for a topic. The error of one that does not exist
-// is a *NoTopicError.
+// is a fault.NoTopic.
 func Open(ctx context.Context, client *kgo.Client, name string) (*Topic, error) {
 	t := &Topic{Name: name, client: client, admin: kadm.NewClient(client)}
 	return t, t.refresh(ctx)
@@ -64,7 +54,7 @@ func (t *Topic) refresh(ctx context.Context) error {
 	detail := meta.Topics[t.Name]
 	switch {
 	case errors.Is(detail.Err, kerr.UnknownTopicOrPartition) || detail.Err == nil && len(detail.Partitions) == 0:
-		return &NoTopicError{t.Name}
+		return fault.New(fault.NoTopic, "topic %s does not exist", t.Name)
 	case detail.Err != nil:
 		return fmt.Errorf("topic %s: %w", t.Name, detail.Err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/ops/dlq"
+	"messaging-worker/internal/ops/fault"
 	"messaging-worker/internal/ops/scan"
 )
 
@@ -68,7 +69,7 @@ type Search struct {
 }
 
 // Open asks for the topics. The error of a status topic that does not exist
-// is a *scan.NoTopicError.
+// is a fault.NoTopic.
 func (s *Search) Open(ctx context.Context) error {
 	var err error
 	if s.status, err = scan.Open(ctx, s.Client, s.Status); err != nil {
@@ -79,7 +80,7 @@ func (s *Search) Open(ctx context.Context) error {
 	switch {
 	case err == nil:
 		s.keyed = request.Partitions()
-	case !scan.IsNoTopic(err): // without it the status topic's own number is the best guess
+	case !fault.Is(err, fault.NoTopic): // without it the status topic's own number is the best guess
 		return err
 	}
 	return nil
@@ -202,7 +203,7 @@ func (s *Search) delivery(source dlq.Position) *Delivery {
 
 func (s *Search) letters(ctx context.Context) error {
 	topic, err := scan.Open(ctx, s.Client, s.DLQ)
-	if scan.IsNoTopic(err) {
+	if fault.Is(err, fault.NoTopic) {
 		s.story.Looked = append(s.story.Looked, Looked{Err: err})
 		return nil
 	}
