@@ -53,7 +53,7 @@ one is made, whatever another came to. Exit code 1 when one has failed.`,
 		},
 	}
 	cmd.Flags().StringSliceVar(&channels, "channel", nil, "only these channels (default: all)")
-	_ = cmd.RegisterFlagCompletionFunc("channel", cobra.FixedCompletions(channelNames(), cobra.ShellCompDirectiveNoFileComp)) // the flag is there: the line above made it
+	complete(cmd, "channel", channelNames())
 	return cmd
 }
 

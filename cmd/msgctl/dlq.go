@@ -41,8 +41,7 @@ func (f *dlqFlags) bind(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.filter.Errors, "error", nil, "part of the last error, in any case; may be repeated")
 	flags.StringSliceVar(&f.filter.IDs, "message-id", nil, "message id; may be repeated")
 	flags.StringArrayVar(&f.filter.Meta, "meta", nil, "entry of meta, KEY=VALUE or KEY; all that are given must hold")
-	_ = cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions( // the flag is there
-		[]string{"permanent", "transient", "validation", "unknown"}, cobra.ShellCompDirectiveNoFileComp))
+	complete(cmd, "type", []string{"permanent", "transient", "validation", "unknown"})
 }
 
 // read returns the filter that the flags mean.

@@ -74,7 +74,7 @@ Exit code 1 if any could not be replayed.`,
 	f.bind(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.channel, "channel", "", "email, sms or whatsapp (required)")
-	completeChannels(cmd)
+	complete(cmd, "channel", channelNames())
 	flags.StringArrayVar(&f.sets, "set", nil, "edit of each request, PATH=TEXT or PATH:=JSON; may be repeated")
 	flags.StringVar(&f.options.Group, "group", "", "consumer group that holds the progress (default: of filters, edits and --force)")
 	flags.Float64Var(&f.options.Rate, "rate", 0, "requests a second; 0 is as fast as it goes")

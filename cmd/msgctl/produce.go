@@ -112,7 +112,7 @@ func (f *produceFlags) run(cmd *cobra.Command, s *session) error {
 		err = out.err
 	}
 	if s.output != "json" || err != nil {
-		fmt.Fprintf(cmd.ErrOrStderr(), "%d of %s produced to %s\n", done, requests(p.Count), c.Kafka.RequestTopic)
+		fmt.Fprintf(cmd.ErrOrStderr(), "%d of %s produced to %s\n", done, counted(p.Count, "request"), c.Kafka.RequestTopic)
 	}
 	return err
 }

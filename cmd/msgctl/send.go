@@ -198,7 +198,7 @@ func (f *sendFlags) conclude(cmd *cobra.Command, asked int, sent []*ops.Sent, er
 	}
 	open := len(sent) - delivered - failed
 	if len(sent) > 0 && (f.wait || err != nil) {
-		text := fmt.Sprintf("%d of %s produced", len(sent), requests(asked))
+		text := fmt.Sprintf("%d of %s produced", len(sent), counted(asked, "request"))
 		if f.wait {
 			text += fmt.Sprintf(": %d sent, %d failed, %d without an outcome", delivered, failed, open)
 		}

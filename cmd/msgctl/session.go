@@ -32,7 +32,7 @@ func (s *session) bind(cmd *cobra.Command) {
 	flags.StringVar(&s.envFile, "env-file", "", "file with settings that the environment does not set (default: .env where there is one)")
 	flags.StringVar(&s.brokers, "brokers", "", "comma-separated host:port, instead of KAFKA_BROKERS")
 	flags.StringVarP(&s.output, "output", "o", "table", "table or json")
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp)) // the flag is there: the line above made it
+	complete(cmd, "output", []string{"table", "json"})
 }
 
 // check refuses shared flags that no command can obey.
@@ -66,6 +66,11 @@ func (s *session) lookup() (config.Lookup, error) {
 
 // settings returns those of one channel, as a tool reads them.
 func (s *session) settings(channel string) (*config.Config, error) {
+	return s.load(channel, config.LoadTool)
+}
+
+// load reads settings of one channel.
+func (s *session) load(channel string, read func(config.Lookup, string) (*config.Config, error)) (*config.Config, error) {
 	if err := knownChannel(channel); err != nil {
 		return nil, err
 	}
@@ -73,17 +78,14 @@ func (s *session) settings(channel string) (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return config.LoadTool(lookup, channel)
+	return read(lookup, channel)
 }
 
 // allSettings returns those of the channels, or of every one where none is
 // named.
 func (s *session) allSettings(channels []string) ([]*config.Config, error) {
-	if len(channels) == 0 {
-		channels = channelNames()
-	}
 	var list []*config.Config
-	for _, channel := range channels {
+	for _, channel := range orAll(channels) {
 		c, err := s.settings(channel)
 		if err != nil {
 			return nil, err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -27,14 +26,12 @@ func statusCommand(s *session) *cobra.Command {
 	return cmd
 }
 
+func statusTopic(c *config.Config) string { return c.Kafka.StatusTopic }
+
 // channelsFlag adds --channel, which may be repeated.
 func channelsFlag(cmd *cobra.Command, channels *[]string) {
 	cmd.Flags().StringSliceVar(channels, "channel", nil, "email, sms or whatsapp; may be repeated (default: all whose topics exist)")
-	completeChannels(cmd)
-}
-
-func completeChannels(cmd *cobra.Command) {
-	_ = cmd.RegisterFlagCompletionFunc("channel", cobra.FixedCompletions(channelNames(), cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+	complete(cmd, "channel", channelNames())
 }
 
 func statusFollow(s *session) *cobra.Command {
@@ -50,7 +47,7 @@ func statusFollow(s *session) *cobra.Command {
   msgctl status follow -o json | jq 'select(.event_type == "failed")'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			sources, err := s.open(cmd.Context(), channels, func(c *config.Config) string { return c.Kafka.StatusTopic })
+			sources, err := s.open(cmd.Context(), channels, statusTopic)
 			if err != nil {
 				return err
 			}
@@ -134,7 +131,12 @@ that is not found ends with exit code 1.`,
 			if err != nil {
 				return usageError{fmt.Errorf("--since: %w", err)}
 			}
-			story, err := s.search(cmd.Context(), channels, args[0], from, all)
+			sources, err := s.open(cmd.Context(), channels, statusTopic)
+			if err != nil {
+				return err
+			}
+			defer sources.Close()
+			story, err := timeline.Find(cmd.Context(), sources, args[0], from, all)
 			if err != nil {
 				return err
 			}
@@ -145,43 +147,6 @@ that is not found ends with exit code 1.`,
 	cmd.Flags().StringVar(&since, "since", "", "only events from then on: RFC 3339, or how long ago (2h, 7d)")
 	cmd.Flags().BoolVar(&all, "all-partitions", false, "look in all partitions at once: for records of one id by different producers")
 	return cmd
-}
-
-// search looks for a message in the likely partitions of all channels, then in
-// all partitions.
-func (s *session) search(ctx context.Context, channels []string, id string, since time.Time, all bool) (timeline.Story, error) {
-	var searches []*timeline.Search
-	story := timeline.Story{MessageID: id}
-	opened, err := s.open(ctx, channels, func(c *config.Config) string { return c.Kafka.StatusTopic })
-	if err != nil {
-		return story, err
-	}
-	defer opened.Close()
-	for _, c := range opened.Settings {
-		one := &timeline.Search{
-			Client: opened.Client, Channel: models.Channel(c.Channel), Since: since,
-			Request: c.Kafka.RequestTopic, Status: c.Kafka.StatusTopic, DLQ: c.Kafka.DLQTopic,
-		}
-		if err := one.Open(ctx); err != nil {
-			return story, err
-		}
-		searches = append(searches, one)
-	}
-	steps := []func(*timeline.Search, context.Context, string) (timeline.Story, error){(*timeline.Search).Guess, (*timeline.Search).Everywhere}
-	if all {
-		steps = steps[1:]
-	}
-	for _, step := range steps {
-		story.Looked = nil
-		for _, one := range searches {
-			found, err := step(one, ctx, id)
-			if err != nil || len(found.Deliveries) > 0 {
-				return found, err
-			}
-			story.Looked = append(story.Looked, found.Looked...)
-		}
-	}
-	return story, nil
 }
 
 func (s *session) printStory(cmd *cobra.Command, story *timeline.Story) error {

@@ -22,7 +22,7 @@ func topicsCommand(s *session) *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.PersistentFlags().StringSliceVar(&channels, "channel", nil, "only these channels (default: all)")
-	_ = cmd.RegisterFlagCompletionFunc("channel", cobra.FixedCompletions(channelNames(), cobra.ShellCompDirectiveNoFileComp)) // the flag is there: the line above made it
+	complete(cmd, "channel", channelNames())
 	cmd.AddCommand(topicsInit(s, &channels), topicsList(s, &channels))
 	return cmd
 }

@@ -32,7 +32,7 @@ not valid.`,
 			return nil, cobra.ShellCompDirectiveDefault
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := s.limits(args[0])
+			c, err := s.load(args[0], config.LoadLimits)
 			if err != nil {
 				return err
 			}
@@ -43,18 +43,6 @@ not valid.`,
 			return s.printValidation(cmd, v)
 		},
 	}
-}
-
-// limits returns what bounds the requests of a channel.
-func (s *session) limits(channel string) (*config.Config, error) {
-	if err := knownChannel(channel); err != nil {
-		return nil, err
-	}
-	lookup, err := s.lookup()
-	if err != nil {
-		return nil, err
-	}
-	return config.LoadLimits(lookup, channel)
 }
 
 func validateFile(cmd *cobra.Command, c *config.Config, file string) (*ops.Validation, error) {
@@ -72,7 +60,7 @@ func (s *session) printValidation(cmd *cobra.Command, v *ops.Validation) error {
 			fmt.Fprintln(w, violation)
 		}
 		if v.Invalid == 0 {
-			fmt.Fprintf(w, "%s, all valid\n", requests(v.Requests))
+			fmt.Fprintf(w, "%s, all valid\n", counted(v.Requests, "request"))
 		}
 	})
 	switch {
@@ -81,17 +69,9 @@ func (s *session) printValidation(cmd *cobra.Command, v *ops.Validation) error {
 	case v.Invalid > 0 && s.output == "json":
 		return errNo
 	case v.Invalid > 0:
-		return fmt.Errorf("%d of %s not valid", v.Invalid, requests(v.Requests))
+		return fmt.Errorf("%d of %s not valid", v.Invalid, counted(v.Requests, "request"))
 	}
 	return nil
-}
-
-// requests counts them in words.
-func requests(n int) string {
-	if n == 1 {
-		return "1 request"
-	}
-	return fmt.Sprintf("%d requests", n)
 }
 
 // open returns a file, or standard input for -, and the name to call it by.

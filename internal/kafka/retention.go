@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -16,19 +15,9 @@ import (
 // crash may repeat messages; nothing is lost. The error means that the brokers
 // did not answer.
 func JournalFaults(ctx context.Context, cl *kgo.Client, requests, status string) ([]string, error) {
-	configs, err := kadm.NewClient(cl).DescribeTopicConfigs(ctx, requests, status)
+	found, err := TopicSettings(ctx, cl, requests, status)
 	if err != nil {
-		return nil, fmt.Errorf("ask for topic settings: %w", err)
-	}
-	found := map[string]map[string]string{}
-	for _, c := range configs {
-		if c.Err != nil {
-			return nil, fmt.Errorf("ask for settings of %s: %w", c.Name, c.Err)
-		}
-		found[c.Name] = map[string]string{}
-		for _, entry := range c.Configs {
-			found[c.Name][entry.Key] = entry.MaybeValue()
-		}
+		return nil, err
 	}
 	return faults(found[requests], found[status]), nil
 }

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -20,38 +21,48 @@ type Need struct {
 	Read, Write bool
 }
 
-// MissingTopics asks the brokers for the topics and returns those that do not
-// exist or may not be used as needed, each with the reason. It creates none.
-// The error means that the brokers did not answer.
-func MissingTopics(ctx context.Context, cl *kgo.Client, needs ...Need) ([]error, error) {
+// Metadata asks the brokers for topics, with what the client is allowed to do
+// there. It creates none.
+func Metadata(ctx context.Context, cl *kgo.Client, topics ...string) ([]kmsg.MetadataResponseTopic, error) {
 	req := kmsg.NewPtrMetadataRequest()
 	req.AllowAutoTopicCreation, req.IncludeTopicAuthorizedOperations = false, true
-	for _, need := range needs {
+	for _, topic := range topics {
 		t := kmsg.NewMetadataRequestTopic()
-		t.Topic = new(need.Topic)
+		t.Topic = new(topic)
 		req.Topics = append(req.Topics, t)
 	}
 	resp, err := req.RequestWith(ctx, cl)
 	if err != nil {
+		return nil, err //nolint:wrapcheck // the caller says what for
+	}
+	return slices.DeleteFunc(resp.Topics, func(t kmsg.MetadataResponseTopic) bool {
+		return t.Topic == nil || !slices.Contains(topics, *t.Topic)
+	}), nil
+}
+
+// MissingTopics asks the brokers for the topics and returns those that do not
+// exist or may not be used as needed, each with the reason. It creates none.
+// The error means that the brokers did not answer.
+func MissingTopics(ctx context.Context, cl *kgo.Client, needs ...Need) ([]error, error) {
+	var names []string
+	for _, need := range needs {
+		names = append(names, need.Topic)
+	}
+	topics, err := Metadata(ctx, cl, names...)
+	if err != nil {
 		return nil, fmt.Errorf("brokers do not answer: %w", err)
 	}
 	var missing []error
-	for _, t := range resp.Topics {
-		name := ""
-		if t.Topic != nil {
-			name = *t.Topic
-		}
-		i := slices.IndexFunc(needs, func(n Need) bool { return n.Topic == name })
-		if i < 0 {
-			continue
-		}
+	for _, t := range topics {
+		name := *t.Topic
+		need := needs[slices.Index(names, name)]
 		switch err := kerr.ErrorForCode(t.ErrorCode); {
 		case errors.Is(err, kerr.UnknownTopicOrPartition):
 			missing = append(missing, fmt.Errorf("topic %s does not exist", name))
 		case err != nil && !kerr.IsRetriable(err):
 			missing = append(missing, fmt.Errorf("topic %s: %w", name, err))
 		case err == nil:
-			missing = append(missing, forbidden(needs[i], t.AuthorizedOperations)...)
+			missing = append(missing, forbidden(need, t.AuthorizedOperations)...)
 		}
 	}
 	return missing, nil
@@ -78,43 +89,48 @@ func forbidden(n Need, allowed int32) []error {
 
 // Partitions asks the brokers how many partitions a topic has.
 func Partitions(ctx context.Context, cl *kgo.Client, topic string) (int, error) {
-	req := kmsg.NewPtrMetadataRequest()
-	req.AllowAutoTopicCreation = false
-	t := kmsg.NewMetadataRequestTopic()
-	t.Topic = new(topic)
-	req.Topics = append(req.Topics, t)
-	resp, err := req.RequestWith(ctx, cl)
+	topics, err := Metadata(ctx, cl, topic)
 	if err != nil {
 		return 0, fmt.Errorf("brokers do not answer: %w", err)
 	}
-	if len(resp.Topics) != 1 {
+	if len(topics) != 1 {
 		return 0, fmt.Errorf("topic %s: no answer", topic)
 	}
-	if err := kerr.ErrorForCode(resp.Topics[0].ErrorCode); err != nil {
+	if err := kerr.ErrorForCode(topics[0].ErrorCode); err != nil {
 		return 0, fmt.Errorf("topic %s: %w", topic, err)
 	}
-	return len(resp.Topics[0].Partitions), nil
+	return len(topics[0].Partitions), nil
+}
+
+// TopicSettings asks the brokers for the settings of topics, by topic and name.
+func TopicSettings(ctx context.Context, cl *kgo.Client, topics ...string) (map[string]map[string]string, error) {
+	answers, err := kadm.NewClient(cl).DescribeTopicConfigs(ctx, topics...)
+	if err != nil {
+		return nil, fmt.Errorf("ask for settings of %s: %w", strings.Join(topics, " and "), err)
+	}
+	found := map[string]map[string]string{}
+	for _, answer := range answers {
+		if answer.Err != nil {
+			return nil, fmt.Errorf("ask for settings of %s: %w", answer.Name, answer.Err)
+		}
+		found[answer.Name] = map[string]string{}
+		for _, entry := range answer.Configs {
+			found[answer.Name][entry.Key] = entry.MaybeValue()
+		}
+	}
+	return found, nil
 }
 
 // MaxMessageBytes asks the brokers for a topic's max.message.bytes. The error
-// means that they did not answer.
+// means that they do not tell.
 func MaxMessageBytes(ctx context.Context, cl *kgo.Client, topic string) (int, error) {
-	configs, err := kadm.NewClient(cl).DescribeTopicConfigs(ctx, topic)
+	settings, err := TopicSettings(ctx, cl, topic)
 	if err != nil {
-		return 0, fmt.Errorf("ask for settings of %s: %w", topic, err)
+		return 0, err
 	}
-	config, err := configs.On(topic, nil)
-	if err = errors.Join(err, config.Err); err != nil {
-		return 0, fmt.Errorf("ask for settings of %s: %w", topic, err)
+	n, err := strconv.Atoi(settings[topic]["max.message.bytes"])
+	if err != nil {
+		return 0, fmt.Errorf("max.message.bytes of %s: %w", topic, err)
 	}
-	for _, entry := range config.Configs {
-		if entry.Key == "max.message.bytes" {
-			n, err := strconv.Atoi(entry.MaybeValue())
-			if err != nil {
-				return 0, fmt.Errorf("max.message.bytes of %s: %w", topic, err)
-			}
-			return n, nil
-		}
-	}
-	return 0, fmt.Errorf("settings of %s: no max.message.bytes", topic)
+	return n, nil
 }

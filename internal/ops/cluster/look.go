@@ -8,10 +8,11 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"messaging-worker/internal/kafka"
 )
 
 // topic is what the brokers say of one.
@@ -62,14 +63,7 @@ func amountText(n int64) string {
 // describeTopics asks for topics and their settings. It creates none. The error means
 // that the brokers do not answer.
 func describeTopics(ctx context.Context, cl *kgo.Client, names ...string) (map[string]*topic, error) {
-	req := kmsg.NewPtrMetadataRequest()
-	req.AllowAutoTopicCreation = false
-	for _, name := range names {
-		t := kmsg.NewMetadataRequestTopic()
-		t.Topic = new(name)
-		req.Topics = append(req.Topics, t)
-	}
-	resp, err := req.RequestWith(ctx, cl)
+	answers, err := kafka.Metadata(ctx, cl, names...)
 	if err != nil {
 		return nil, fmt.Errorf("ask for topics: %w", err)
 	}
@@ -77,34 +71,16 @@ func describeTopics(ctx context.Context, cl *kgo.Client, names ...string) (map[s
 	for _, name := range names {
 		found[name] = &topic{name: name, err: kerr.UnknownTopicOrPartition}
 	}
-	for _, answer := range resp.Topics {
-		if answer.Topic == nil || found[*answer.Topic] == nil {
-			continue
-		}
+	for _, answer := range answers {
 		t := found[*answer.Topic]
 		if t.err = kerr.ErrorForCode(answer.ErrorCode); t.err == nil {
 			t.partitions = answer.Partitions
-			t.settings, t.settingsErr = settings(ctx, cl, t.name)
+			// Topic by topic: one that may not be described must not hide the
+			// others.
+			var settings map[string]map[string]string
+			settings, t.settingsErr = kafka.TopicSettings(ctx, cl, t.name)
+			t.settings = settings[t.name]
 		}
 	}
 	return found, nil
-}
-
-// settings are asked for topic by topic: one that may not be described must
-// not hide the others.
-func settings(ctx context.Context, cl *kgo.Client, name string) (map[string]string, error) {
-	answers, err := kadm.NewClient(cl).DescribeTopicConfigs(ctx, name)
-	if err != nil {
-		return nil, fmt.Errorf("ask for settings of %s: %w", name, err)
-	}
-	list := map[string]string{}
-	for _, answer := range answers {
-		if answer.Err != nil {
-			return nil, fmt.Errorf("ask for settings of %s: %w", name, answer.Err)
-		}
-		for _, entry := range answer.Configs {
-			list[entry.Key] = entry.MaybeValue()
-		}
-	}
-	return list, nil
 }

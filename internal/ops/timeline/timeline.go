@@ -10,7 +10,9 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"messaging-worker/internal/config"
 	"messaging-worker/internal/models"
+	"messaging-worker/internal/ops"
 	"messaging-worker/internal/ops/dlq"
 	"messaging-worker/internal/ops/fault"
 	"messaging-worker/internal/ops/scan"
@@ -55,67 +57,88 @@ type Looked struct {
 	Err  error
 }
 
-// Search looks for one message in one channel's topics.
-type Search struct {
-	Client               *kgo.Client
-	Channel              models.Channel
-	Request, Status, DLQ string
-	Since                time.Time // zero means from the start
-	status               *scan.Topic
-	keyed                int // the partitions that a producer's partitioner chooses from
-	looked               []int32
-	story                Story
-	events               []Event
+// Find looks for a message in the status topics of the sources, and for its
+// dead letters: first, unless all is set, where the usual producers put its key,
+// then in all partitions. Zero since means from the start. A story without
+// deliveries means that the message is in none.
+func Find(ctx context.Context, sources *ops.Sources, id string, since time.Time, all bool) (Story, error) {
+	story := Story{MessageID: id}
+	var searches []*search
+	for i, c := range sources.Settings {
+		s, err := newSearch(ctx, sources.Client, c, sources.Topics[i], id, since)
+		if err != nil {
+			return story, err
+		}
+		searches = append(searches, s)
+	}
+	steps := []func(*search, context.Context) error{(*search).likely, (*search).everywhere}
+	if all {
+		steps = steps[1:]
+	}
+	for _, step := range steps {
+		story.Looked = nil
+		for _, s := range searches {
+			if err := step(s, ctx); err != nil || len(s.story.Deliveries) > 0 {
+				return s.story, err
+			}
+			story.Looked = append(story.Looked, s.story.Looked...)
+		}
+	}
+	return story, nil
 }
 
-// Open asks for the topics. The error of a status topic that does not exist
-// is a fault.NoTopic.
-func (s *Search) Open(ctx context.Context) error {
-	var err error
-	if s.status, err = scan.Open(ctx, s.Client, s.Status); err != nil {
-		return err
-	}
-	s.keyed = s.status.Partitions()
-	request, err := scan.Open(ctx, s.Client, s.Request)
+// search looks for one message in one channel's topics.
+type search struct {
+	client *kgo.Client
+	config *config.Config
+	status *scan.Topic
+	since  time.Time
+	keyed  int // the partitions that a producer's partitioner chooses from
+	looked []int32
+	story  Story
+	events []Event
+}
+
+func newSearch(ctx context.Context, client *kgo.Client, c *config.Config, status *scan.Topic, id string, since time.Time) (*search, error) {
+	s := &search{client: client, config: c, status: status, since: since, keyed: status.Partitions()}
+	s.story = Story{MessageID: id, Channel: models.Channel(c.Channel)}
+	request, err := scan.Open(ctx, client, c.Kafka.RequestTopic)
 	switch {
 	case err == nil:
 		s.keyed = request.Partitions()
 	case !fault.Is(err, fault.NoTopic): // without it the status topic's own number is the best guess
-		return err
+		return nil, err
 	}
-	return nil
+	return s, nil
 }
 
-// Guess looks where the usual producers put the key, one after the other. The
-// story is empty where the message is not there.
-func (s *Search) Guess(ctx context.Context, id string) (Story, error) {
-	s.story = Story{MessageID: id, Channel: s.Channel}
-	for _, g := range scan.Guesses([]byte(id), s.keyed) {
+// likely looks where the usual producers put the key, one after the other.
+func (s *search) likely(ctx context.Context) error {
+	for _, g := range scan.Guesses([]byte(s.story.MessageID), s.keyed) {
 		// Events lie in the partition with their request's number.
 		partition := g.Partition % int32(s.status.Partitions()) //nolint:gosec // a number of partitions
-		where := fmt.Sprintf("%s partition %d (%s)", s.Status, partition, g.By)
 		if slices.Contains(s.looked, partition) {
 			continue // two partitions of the requests share it
 		}
 		s.looked = append(s.looked, partition)
-		if err := s.look(ctx, id, where, partition); err != nil {
-			return s.story, err
+		if err := s.look(ctx, fmt.Sprintf(" partition %d (%s)", partition, g.By), partition); err != nil {
+			return err
 		}
 		if len(s.events) > 0 {
 			s.story.By = g.By
 			return s.assemble(ctx)
 		}
 	}
-	return s.story, nil
+	return nil
 }
 
-// Everywhere looks in all partitions, and where no event is left in the dead
-// letters. It goes on with the story of Guess.
-func (s *Search) Everywhere(ctx context.Context, id string) (Story, error) {
-	s.story.MessageID, s.story.Channel, s.story.By = id, s.Channel, "all partitions"
-	where := fmt.Sprintf("%s, all %d partitions", s.Status, s.status.Partitions())
+// everywhere looks in all partitions where likely did not, and where no event is
+// left in the dead letters.
+func (s *search) everywhere(ctx context.Context) error {
+	s.story.By = "all partitions"
+	where := fmt.Sprintf(", all %d partitions", s.status.Partitions())
 	if len(s.looked) > 0 {
-		where = fmt.Sprintf("%s, its other %d partitions", s.Status, s.status.Partitions()-len(s.looked))
+		where = fmt.Sprintf(", its other %d partitions", s.status.Partitions()-len(s.looked))
 	}
 	var others []int32
 	for p := range int32(s.status.Partitions()) { //nolint:gosec // a number of partitions
@@ -123,23 +146,23 @@ func (s *Search) Everywhere(ctx context.Context, id string) (Story, error) {
 			others = append(others, p)
 		}
 	}
-	if err := s.look(ctx, id, where, others...); err != nil {
-		return s.story, err
+	if err := s.look(ctx, where, others...); err != nil {
+		return err
 	}
 	return s.assemble(ctx)
 }
 
-func (s *Search) look(ctx context.Context, id, where string, partitions ...int32) error {
+func (s *search) look(ctx context.Context, where string, partitions ...int32) error {
 	s.events = nil
 	if len(partitions) == 0 {
 		return nil // none is left
 	}
-	spans, err := s.status.Spans(ctx, s.Since, partitions...)
+	spans, err := s.status.Spans(ctx, s.since, partitions...)
 	if err != nil {
 		return err
 	}
-	s.story.Looked = append(s.story.Looked, Looked{Text: fmt.Sprintf("%s: %d events", where, scan.Total(spans))})
-	want := func(key []byte) bool { return string(key) == id }
+	s.story.Looked = append(s.story.Looked, Looked{Text: fmt.Sprintf("%s%s: %d events", s.status.Name, where, scan.Total(spans))})
+	want := func(key []byte) bool { return string(key) == s.story.MessageID }
 	return s.status.Read(ctx, spans, want, func(rec *kgo.Record) error {
 		if e, ok := ParseEvent(rec); ok {
 			s.events = append(s.events, e)
@@ -149,7 +172,7 @@ func (s *Search) look(ctx context.Context, id, where string, partitions ...int32
 }
 
 // assemble puts what was found into order.
-func (s *Search) assemble(ctx context.Context) (Story, error) {
+func (s *search) assemble(ctx context.Context) error {
 	// One delivery's events share a partition.
 	slices.SortFunc(s.events, func(a, b Event) int { return a.At.Compare(b.At) })
 	for _, e := range s.events {
@@ -159,11 +182,11 @@ func (s *Search) assemble(ctx context.Context) (Story, error) {
 	failed := slices.ContainsFunc(s.story.Deliveries, func(d Delivery) bool { return d.last().EventType == models.EventFailed })
 	if failed || len(s.events) == 0 {
 		if err := s.letters(ctx); err != nil {
-			return s.story, err
+			return err
 		}
 	}
 	arrange(s.story.Deliveries)
-	return s.story, nil
+	return nil
 }
 
 // arrange puts deliveries into the order of their requests: by offset in one
@@ -192,7 +215,7 @@ func (d *Delivery) began() time.Time {
 	return d.Events[0].Timestamp
 }
 
-func (s *Search) delivery(source dlq.Position) *Delivery {
+func (s *search) delivery(source dlq.Position) *Delivery {
 	i := slices.IndexFunc(s.story.Deliveries, func(d Delivery) bool { return d.Source == source })
 	if i < 0 {
 		i = len(s.story.Deliveries)
@@ -201,8 +224,8 @@ func (s *Search) delivery(source dlq.Position) *Delivery {
 	return &s.story.Deliveries[i]
 }
 
-func (s *Search) letters(ctx context.Context) error {
-	topic, err := scan.Open(ctx, s.Client, s.DLQ)
+func (s *search) letters(ctx context.Context) error {
+	topic, err := scan.Open(ctx, s.client, s.config.Kafka.DLQTopic)
 	if fault.Is(err, fault.NoTopic) {
 		s.story.Looked = append(s.story.Looked, Looked{Err: err})
 		return nil
@@ -215,7 +238,7 @@ func (s *Search) letters(ctx context.Context) error {
 		return err
 	}
 	if len(letters) == 0 {
-		s.story.Looked = append(s.story.Looked, Looked{Text: fmt.Sprintf("%s, all %d partitions", s.DLQ, topic.Partitions())})
+		s.story.Looked = append(s.story.Looked, Looked{Text: fmt.Sprintf("%s, all %d partitions", topic.Name, topic.Partitions())})
 	}
 	for _, l := range letters {
 		s.delivery(l.Source).Letter = l
