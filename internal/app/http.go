@@ -1,12 +1,29 @@
 package app
 
 import (
+	"messaging-worker/internal/adapters/httpapi"
 	"messaging-worker/internal/config"
+	"messaging-worker/internal/models"
 	"messaging-worker/internal/providers/meta"
 	"messaging-worker/internal/providers/twilio"
 )
 
-// twilioOf makes a client of the settings. It does not connect.
+// openTwilio makes a Twilio account's provider for the channel.
+func openTwilio(c *config.Config) (parts, error) {
+	client := newTwilio(c)
+	p := parts{
+		provider: client, secret: twilioSecret(c).Version,
+		probe: newProbe(client.Probe, httpapi.ProbeError, c.Worker.ProviderTimeout),
+	}
+	if c.Channel == string(models.WhatsApp) {
+		p.phone = twilio.WhatsApp{Client: client, ContentSIDs: c.Twilio.ContentSIDs}
+	} else {
+		p.phone = twilio.SMS{Client: client}
+	}
+	return p, nil
+}
+
+// newTwilio makes a client of the settings. It does not connect.
 func newTwilio(c *config.Config) *twilio.Client {
 	t := &c.Twilio
 	return twilio.New(twilio.Options{
@@ -23,7 +40,16 @@ func twilioSecret(c *config.Config) config.Secret {
 	return c.Twilio.AuthToken
 }
 
-// metaOf makes a client of the settings. It does not connect.
+// openMeta makes the provider of a business account at Meta.
+func openMeta(c *config.Config) (parts, error) {
+	client := newMeta(c)
+	return parts{
+		provider: client, phone: client, secret: c.Meta.AccessToken.Version,
+		probe: newProbe(client.Probe, httpapi.ProbeError, c.Worker.ProviderTimeout),
+	}, nil
+}
+
+// newMeta makes a client of the settings. It does not connect.
 func newMeta(c *config.Config) *meta.Client {
 	m := &c.Meta
 	return meta.New(meta.Options{

@@ -6,9 +6,22 @@ import (
 	"os"
 	"sync"
 
+	"messaging-worker/internal/adapters/email"
 	"messaging-worker/internal/config"
 	"messaging-worker/internal/providers/email/smtp"
 )
+
+// openSMTP makes the provider of an SMTP server.
+func openSMTP(c *config.Config) (parts, error) {
+	server, err := newSMTP(c)
+	if err != nil {
+		return parts{}, err
+	}
+	return parts{
+		provider: server, mail: server, smtp: server, secret: c.SMTP.Password.Version,
+		probe: newProbe(server.Probe, email.ProbeError, c.Worker.ProviderTimeout),
+	}, nil
+}
 
 // newSMTP makes the SMTP provider of the settings. It does not connect.
 func newSMTP(c *config.Config) (*smtp.Provider, error) {

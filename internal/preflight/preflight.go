@@ -31,20 +31,17 @@ func Problems(lookup config.Lookup, channel models.Channel) (*config.Config, []s
 	if _, err := kafka.FromSettings(&c.Kafka, "").Client(zerolog.Nop()); err != nil {
 		problems = append(problems, "KAFKA: "+err.Error())
 	}
-	if hasMock(c) {
+	row := app.ProviderOf(c)
+	if row.Advice == "" { // without a probe it is not opened: the mock would create its ledger
 		return c, problems
 	}
-	if provider, _, err := app.OpenProvider(c); err != nil {
+	if provider, _, err := row.Open(c); err != nil {
 		problems = append(problems, err.Error())
 	} else {
 		_ = provider.Close() // it has made no call
 	}
 	return c, problems
 }
-
-// hasMock reports whether the provider is the mock, which is not opened: that
-// would truncate its ledger, and it has no probe.
-func hasMock(c *config.Config) bool { return c.Provider.Name == "mock" }
 
 // SetSettings is the advice to correct the settings of a channel.
 const SetSettings cluster.Action = "set settings"
@@ -84,36 +81,20 @@ func checkWorker(ctx context.Context, lookup config.Lookup, channel models.Chann
 
 // probeProvider makes the probe of a worker's breaker: it sends nothing.
 func probeProvider(ctx context.Context, c *config.Config) (verdict cluster.Verdict, seen, advice string) {
-	const nothing = " has nothing to ask"
-	name := c.Provider.Name
-	if hasMock(c) {
-		return cluster.OK, name + nothing, ""
+	row := app.ProviderOf(c)
+	if row.Advice == "" {
+		return cluster.OK, row.Name + " has nothing to ask", ""
 	}
-	provider, probe, err := app.OpenProvider(c)
+	provider, probe, err := row.Open(c)
 	if err != nil {
-		return cluster.Fail, err.Error(), "mend the setting"
+		return cluster.Fail, err.Error(), "fix the setting"
 	}
 	defer provider.Close()
-	if probe == nil {
-		return cluster.OK, name + nothing, ""
-	}
 	ctx, cancel := context.WithTimeout(ctx, c.Worker.ProviderTimeout)
 	defer cancel()
 	begin := time.Now()
 	if err := probe(ctx); err != nil {
-		return cluster.Fail, name + ": " + err.Error(), providerAdvice(name)
+		return cluster.Fail, row.Name + ": " + err.Error(), row.Advice
 	}
-	return cluster.OK, name + " takes our credentials, in " + time.Since(begin).Round(time.Millisecond).String(), ""
-}
-
-// providerAdvice names the settings that a probe depends on.
-func providerAdvice(name string) string {
-	switch name {
-	case "smtp":
-		return "check SMTP_HOST, SMTP_PORT, SMTP_TLS and SMTP_TLS_CA_FILE; if it refuses our credentials, SMTP_USERNAME, SMTP_PASSWORD and SMTP_AUTH; a 421 may mean that workers which run have all connections that it grants"
-	case "twilio":
-		return "check TWILIO_BASE_URL; if it refuses our credentials (401), TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN, or TWILIO_API_KEY_SID and TWILIO_API_KEY_SECRET"
-	default:
-		return "check META_BASE_URL and META_API_VERSION; if it refuses our credentials (401, code 190), META_ACCESS_TOKEN and META_PHONE_NUMBER_ID"
-	}
+	return cluster.OK, row.Name + " takes our credentials, in " + time.Since(begin).Round(time.Millisecond).String(), ""
 }
