@@ -91,7 +91,7 @@ func refusesUs(stage string, r email.Reply, own []string) bool {
 // attempt left open prove nothing: the server has accepted or refused the others.
 func deniesRelaying(r email.Reply, c *Conversation) bool {
 	policy := r.Enhanced[0] == 5 && r.Enhanced[1] == 7
-	return refusesUs(rcpt, r, c.Own) || policy && c.Whole && (r.Code == 554 || r.Code == 550 && len(c.Recipients) > 1)
+	return refusesUs(email.StageRCPT, r, c.Own) || policy && c.Whole && (r.Code == 554 || r.Code == 550 && len(c.Recipients) > 1)
 }
 
 // throttles reports a reply that throttles all our calls: 421 for a policy and
@@ -129,7 +129,7 @@ func failed(err error, limit time.Duration, own []string) (models.ProviderRespon
 		}
 		f := setupFailure(shortText(broken.Reply, own))
 		f.Throttle = throttles(broken.Reply)
-		f.Credentials = broken.Stage == "AUTH"
+		f.Credentials = broken.Stage == email.StageAUTH
 		return response(broken.Reply, models.StatusUnavailable, own), f
 	}
 	if busy, ok := errors.AsType[*email.BusyError](err); ok {

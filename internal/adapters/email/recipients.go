@@ -65,7 +65,7 @@ func recipientAnswers(receipt email.Receipt, c *Conversation) (models.ProviderRe
 	for _, refusal := range receipt.Refusals {
 		class, status := classOf(refusal.Reply)
 		// A server that took others, or may have, does not refuse us.
-		ofUs := nobody && refusesUs(rcpt, refusal.Reply, c.Own)
+		ofUs := nobody && refusesUs(email.StageRCPT, refusal.Reply, c.Own)
 		if ofUs {
 			class, status = models.FailureTransient, models.StatusUnavailable
 		}
@@ -91,19 +91,16 @@ func recipientAnswers(receipt email.Receipt, c *Conversation) (models.ProviderRe
 	return response(worst, status, c.Own), f
 }
 
-// rcpt is the stage at which recipients are refused.
-const rcpt = "RCPT"
-
 // explained reports a recipient that was refused for its own sake: a server
 // that looks at recipients has let us in.
 func (c *Conversation) explained(r email.Refusal) bool {
-	return refusesMessage(rcpt, r.Reply, c.Own)
+	return refusesMessage(email.StageRCPT, r.Reply, c.Own)
 }
 
 // unexplained names the first refusal that may be about us, or "".
 func unexplained(refusals []email.Refusal, c *Conversation) string {
 	for _, r := range refusals {
-		if _, f := classify(rcpt, r.Reply, c.Own); f.Unexplained != "" {
+		if _, f := classify(email.StageRCPT, r.Reply, c.Own); f.Unexplained != "" {
 			return f.Unexplained
 		}
 	}

@@ -234,10 +234,10 @@ func (e Explanation) bySMTP() (Explanation, error) {
 		e.Class, e.Action = accepted, actionAccepted
 		return e, nil
 	}
-	e = e.refused("RCPT", r)
+	e = e.refused(email.StageRCPT, r)
 	// Servers say the same code of different things: to a recipient above, and
 	// to what comes before and behind it.
-	for _, at := range [][2]string{{"MAIL", "MAIL"}, {".", "the message itself"}} {
+	for _, at := range [][2]string{{email.StageMAIL, "MAIL"}, {email.StageMessage, "the message itself"}} {
 		if other := e.refused(at[0], r); other.Class != e.Class {
 			e.Action += " In answer to " + at[1] + " it is " + other.Class + "."
 		}
@@ -261,7 +261,7 @@ func (e Explanation) refused(stage string, r email.Reply) Explanation {
 		return e
 	case class == api.Permanent:
 		e.Scope = email.About(stage, r)
-		if e.Scope == "" && stage == "RCPT" {
+		if e.Scope == "" && stage == email.StageRCPT {
 			e.Scope = email.AboutRecipient
 		}
 	case f.Throttle, f.Unreachable:

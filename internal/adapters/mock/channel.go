@@ -66,15 +66,8 @@ func (c channel) Decode(rec *models.Record) (common.Delivery, error) {
 // mail answers as a mail server does. Of is how many recipients the whole
 // message has.
 func (c channel) mail(id string, recipients []int, of int, o Outcome, err error) (models.ProviderResponse, error) {
-	refusal, refused := map[Result]email.Reply{
-		Transient:   {Code: 451, Enhanced: [3]int{4, 3, 0}, Message: "try again later"},
-		Permanent:   {Code: 550, Enhanced: [3]int{5, 7, 1}, Message: "message refused"},
-		Unplayable:  {Code: 554, Enhanced: [3]int{5, 6, 0}, Message: o.Reason},
-		RateLimited: {Code: 450, Enhanced: [3]int{4, 7, 1}, Message: "rate limit exceeded"},
-		Unknown:     {Code: 299, Message: "a reply outside the protocol"},
-	}[o.Result]
-	if refused && err == nil {
-		err = &email.ReplyError{Reply: refusal, Stage: "."}
+	if o.Result != Accepted && err == nil {
+		err = &email.ReplyError{Reply: replyTo(o), Stage: email.StageMessage}
 	}
 	var receipt email.Receipt
 	for i, recipient := range recipients {
@@ -92,33 +85,48 @@ func (c channel) mail(id string, recipients []int, of int, o Outcome, err error)
 	return call.Outcome(receipt, err)
 }
 
+// replyTo is the reply that refuses a message.
+func replyTo(o Outcome) email.Reply {
+	return map[Result]email.Reply{
+		Transient:   {Code: 451, Enhanced: [3]int{4, 3, 0}, Message: "try again later"},
+		Permanent:   {Code: 550, Enhanced: [3]int{5, 7, 1}, Message: "message refused"},
+		Unplayable:  {Code: 554, Enhanced: [3]int{5, 6, 0}, Message: o.Reason},
+		RateLimited: {Code: 450, Enhanced: [3]int{4, 7, 1}, Message: "rate limit exceeded"},
+		Unknown:     {Code: 299, Message: "a reply outside the protocol"},
+	}[o.Result]
+}
+
 // http answers as an HTTP provider does that has no table of codes.
 func (c channel) http(id, to string, call common.Call, o Outcome, err error) (models.ProviderResponse, error) {
 	if len(o.Refused) > 0 {
 		o.Result = Permanent
 	}
-	answer := map[Result]api.Error{
+	if o.Result == Accepted || err != nil {
+		return httpapi.Result(to, api.Receipt{
+			Status: http.StatusCreated, Kind: "id", Message: "queued",
+			ID: "mock-" + id + "-" + strconv.Itoa(call.Attempt) + "-" + strconv.Itoa(call.Recipients[0]),
+		}, err, c.timeout)
+	}
+	e := answerTo(o)
+	resp, err := httpapi.Result(to, api.Receipt{}, e, c.timeout)
+	f := common.Classify(err)
+	f.Throttle = false // a scripted limit is about one message
+	if e.Status >= 500 {
+		f.Err = fmt.Errorf("http %d", e.Status)
+	}
+	return resp, f
+}
+
+// answerTo is the answer that refuses a message.
+func answerTo(o Outcome) *api.Error {
+	e := map[Result]api.Error{
 		Transient:   {Status: http.StatusServiceUnavailable, Message: "Service unavailable"},
 		Permanent:   {Status: http.StatusBadRequest, Message: "Recipient refused"},
 		Unplayable:  {Status: http.StatusBadRequest, Message: o.Reason},
 		RateLimited: {Status: http.StatusTooManyRequests, Message: "Rate limit exceeded"},
 		Unknown:     {Message: "A reply outside the protocol"},
-	}
-	e, refused := answer[o.Result]
-	if refused && err == nil {
-		e.Provider, e.Code = "Mock", e.Status
-		e.Raw = fmt.Sprintf(`{"status":%d,"message":%q}`, e.Status, e.Message)
-		err = &e
-	}
-	resp, err := httpapi.Result(to, api.Receipt{
-		Status: http.StatusCreated, Kind: "id", Message: "queued",
-		ID: "mock-" + id + "-" + strconv.Itoa(call.Attempt) + "-" + strconv.Itoa(call.Recipients[0]),
-	}, err, c.timeout)
-	if f := common.Classify(err); f != nil && refused {
-		f.Throttle = false // a scripted limit is about one message
-		if e.Status >= 500 {
-			f.Err = fmt.Errorf("http %d", e.Status)
-		}
-	}
-	return resp, err
+	}[o.Result]
+	e.Provider, e.Code = "Mock", e.Status
+	e.Raw = fmt.Sprintf(`{"status":%d,"message":%q}`, e.Status, e.Message)
+	return &e
 }

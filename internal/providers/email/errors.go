@@ -9,7 +9,7 @@ import (
 type ReplyError struct {
 	Reply
 
-	Stage string // the command that was refused: "MAIL", "RCPT", "DATA", or "." for the message itself
+	Stage string // of the command or the message that was refused
 }
 
 // Error returns the code, and where there is one the enhanced code.
@@ -19,9 +19,9 @@ func (e *ReplyError) Error() string { return e.String() }
 // our credentials. It happens before the message is offered, so it says nothing
 // about the message.
 type SetupError struct {
-	Stage string // "TLS", "greeting", "EHLO", "STARTTLS", "AUTH", "DKIM"
-	Reply Reply  // what the server answered; zero where it is not an answer
-	Err   error  // what is wrong where no reply says it; else nil. It holds no secret
+	Stage string
+	Reply Reply // what the server answered; zero where it is not an answer
+	Err   error // what is wrong where no reply says it; else nil. It holds no secret
 }
 
 // Error names the stage, and the reply's codes or what is wrong.
@@ -37,7 +37,7 @@ func (e *SetupError) Unwrap() error { return e.Err }
 
 // ConnectionError is a connection that could not be made, broke, or ran out of time.
 type ConnectionError struct {
-	Stage string // as for ReplyError and SetupError, or "connect", or "body"
+	Stage string
 
 	// Limit is the time limit that a time-out ran into, as it was set; zero
 	// where the caller's context alone limited it.
@@ -76,7 +76,7 @@ func (e *TimeUpError) Error() string {
 
 // ProtocolError is an answer that is no reply of SMTP.
 type ProtocolError struct {
-	Stage string // as for ReplyError
+	Stage string
 	Text  string // what came, in short; it may hold an address
 
 	// Accepted says that it came in answer to the message's last line: it may

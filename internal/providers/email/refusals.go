@@ -2,7 +2,6 @@ package email
 
 import (
 	"slices"
-	"strings"
 )
 
 // Whom a refusal for good is about. The words are those of api.Code's scopes.
@@ -14,12 +13,6 @@ const (
 	AboutProvider  = "provider"  // the server's own state
 )
 
-// Stages of a transaction, as in ReplyError.
-const (
-	stageMail = "MAIL"
-	stageRcpt = "RCPT"
-)
-
 // Values of refusalRule that are no numbers of a code.
 const (
 	anyDetail = -1 // whatever the last number is
@@ -29,15 +22,15 @@ const (
 // refusalRule is one line of the table of refusals for good (5yz). A line
 // without stages or without codes holds for all of them.
 type refusalRule struct {
-	stages          string // separated by blanks
-	codes           []int  // basic ones
-	subject, detail int    // the last two numbers of the enhanced code; subject 0: whatever it is
-	last            int    // the last detail of a range that begins with detail; 0 for none
+	stages          []string
+	codes           []int // basic ones
+	subject, detail int   // the last two numbers of the enhanced code; subject 0: whatever it is
+	last            int   // the last detail of a range that begins with detail; 0 for none
 	about           string
 }
 
 func (l *refusalRule) fits(stage string, r Reply) bool {
-	if l.stages != "" && !slices.Contains(strings.Fields(l.stages), stage) {
+	if l.stages != nil && !slices.Contains(l.stages, stage) {
 		return false
 	}
 	if l.codes != nil && !slices.Contains(l.codes, r.Code) {
@@ -60,7 +53,7 @@ func (l *refusalRule) fits(stage string, r Reply) bool {
 // "" where its codes do not tell. Stage is that of ReplyError, "RCPT" for the
 // reply to one recipient.
 func About(stage string, r Reply) string {
-	for _, line := range refusalRules() {
+	for _, line := range refusalRules {
 		if line.fits(stage, r) {
 			return line.about
 		}
@@ -77,55 +70,55 @@ func About(stage string, r Reply) string {
 // Microsoft's list of NDR codes of Exchange Online
 // (learn.microsoft.com/troubleshoot/exchange/email-delivery/ndr); for 5.4.5 as
 // a quota, Gmail's list (support.google.com/a/answer/3726730).
-func refusalRules() []refusalRule {
-	return []refusalRule{
-		// Credentials, and a conversation that the server does not take from us.
-		{codes: []int{530, 534, 535, 538}, about: AboutAccount},
-		{stages: "MAIL RCPT DATA", codes: []int{521}, about: AboutProvider},
-		{stages: "MAIL RCPT DATA", codes: []int{502, 503}, about: AboutAccount},
-		{subject: 7, detail: 8, last: 13, about: AboutAccount},
-		{subject: 7, detail: 25, about: AboutAccount}, // reverse DNS of our address
-		{subject: 7, detail: 57, about: AboutAccount}, // not authenticated
-		{subject: 7, detail: 504, last: 505, about: AboutRecipient},
-		{subject: 7, detail: 506, about: AboutAccount}, // our name in HELO
-		{subject: 7, detail: 513, about: AboutRecipient},
-		{subject: 7, detail: 606, last: 649, about: AboutAccount}, // our address is banned
-		{subject: 7, detail: 705, about: AboutAccount},            // quota
-		{subject: 7, detail: 708, about: AboutAccount},            // our address
-		{subject: 7, detail: 750, about: AboutAccount},            // our domain is not registered
-		{subject: 7, detail: 17, last: 18, about: AboutRecipient}, // it has a new owner
+//
+//nolint:gochecknoglobals // a constant, if a slice could be one
+var refusalRules = []refusalRule{
+	// Credentials, and a conversation that the server does not take from us.
+	{codes: []int{530, 534, 535, 538}, about: AboutAccount},
+	{stages: []string{StageMAIL, StageRCPT, StageDATA}, codes: []int{521}, about: AboutProvider},
+	{stages: []string{StageMAIL, StageRCPT, StageDATA}, codes: []int{502, 503}, about: AboutAccount},
+	{subject: 7, detail: 8, last: 13, about: AboutAccount},
+	{subject: 7, detail: 25, about: AboutAccount}, // reverse DNS of our address
+	{subject: 7, detail: 57, about: AboutAccount}, // not authenticated
+	{subject: 7, detail: 504, last: 505, about: AboutRecipient},
+	{subject: 7, detail: 506, about: AboutAccount}, // our name in HELO
+	{subject: 7, detail: 513, about: AboutRecipient},
+	{subject: 7, detail: 606, last: 649, about: AboutAccount}, // our address is banned
+	{subject: 7, detail: 705, about: AboutAccount},            // quota
+	{subject: 7, detail: 708, about: AboutAccount},            // our address
+	{subject: 7, detail: 750, about: AboutAccount},            // our domain is not registered
+	{subject: 7, detail: 17, last: 18, about: AboutRecipient}, // it has a new owner
 
-		// Size and content, wherever they are noticed.
-		{subject: 3, detail: 4, about: AboutMessage},
-		{subject: 6, detail: anyDetail, about: AboutMessage},
+	// Size and content, wherever they are noticed.
+	{subject: 3, detail: 4, about: AboutMessage},
+	{subject: 6, detail: anyDetail, about: AboutMessage},
 
-		// RCPT: routes and mailboxes are that recipient's. Exchange Online says
-		// 5.4.1 for one that does not exist; 5.4.5 is congestion, and Gmail's
-		// quota.
-		{stages: stageRcpt, subject: 4, detail: 3, about: AboutProvider},
-		{stages: stageRcpt, subject: 4, detail: 5, about: AboutProvider},
-		{stages: stageRcpt, subject: 4, detail: anyDetail, about: AboutRecipient},
-		{stages: stageRcpt, codes: []int{550, 551, 553, 556}, subject: 3, detail: 0, about: AboutRecipient},
-		{stages: stageRcpt, subject: 3, detail: anyDetail, about: AboutProvider},
-		{stages: stageRcpt, subject: 1, detail: 7, last: 8, about: AboutSender},
-		{stages: stageRcpt, subject: 1, detail: anyDetail, about: AboutRecipient},
-		{stages: stageRcpt, subject: 2, detail: anyDetail, about: AboutRecipient},
-		{stages: stageRcpt, codes: []int{501, 550, 551, 552, 553, 556}, subject: noSubject, about: AboutRecipient},
+	// RCPT: routes and mailboxes are that recipient's. Exchange Online says
+	// 5.4.1 for one that does not exist; 5.4.5 is congestion, and Gmail's
+	// quota.
+	{stages: []string{StageRCPT}, subject: 4, detail: 3, about: AboutProvider},
+	{stages: []string{StageRCPT}, subject: 4, detail: 5, about: AboutProvider},
+	{stages: []string{StageRCPT}, subject: 4, detail: anyDetail, about: AboutRecipient},
+	{stages: []string{StageRCPT}, codes: []int{550, 551, 553, 556}, subject: 3, detail: 0, about: AboutRecipient},
+	{stages: []string{StageRCPT}, subject: 3, detail: anyDetail, about: AboutProvider},
+	{stages: []string{StageRCPT}, subject: 1, detail: 7, last: 8, about: AboutSender},
+	{stages: []string{StageRCPT}, subject: 1, detail: anyDetail, about: AboutRecipient},
+	{stages: []string{StageRCPT}, subject: 2, detail: anyDetail, about: AboutRecipient},
+	{stages: []string{StageRCPT}, codes: []int{501, 550, 551, 552, 553, 556}, subject: noSubject, about: AboutRecipient},
 
-		// MAIL names no recipient yet and nothing of the content but its size.
-		{stages: stageMail, subject: 7, detail: anyDetail, about: AboutAccount},
-		{stages: stageMail, subject: 1, detail: anyDetail, about: AboutSender},
-		{stages: stageMail, subject: 2, detail: 3, about: AboutMessage}, // larger than the server takes
-		{stages: stageMail, subject: 2, detail: anyDetail, about: AboutSender},
-		{stages: stageMail, codes: []int{501, 553}, subject: noSubject, about: AboutSender},
+	// MAIL names no recipient yet and nothing of the content but its size.
+	{stages: []string{StageMAIL}, subject: 7, detail: anyDetail, about: AboutAccount},
+	{stages: []string{StageMAIL}, subject: 1, detail: anyDetail, about: AboutSender},
+	{stages: []string{StageMAIL}, subject: 2, detail: 3, about: AboutMessage}, // larger than the server takes
+	{stages: []string{StageMAIL}, subject: 2, detail: anyDetail, about: AboutSender},
+	{stages: []string{StageMAIL}, codes: []int{501, 553}, subject: noSubject, about: AboutSender},
 
-		// MAIL, DATA and the message.
-		{subject: 3, detail: anyDetail, about: AboutProvider},
-		{subject: 4, detail: anyDetail, about: AboutProvider},
-		{subject: 1, detail: 7, last: 8, about: AboutSender},
-		{subject: 1, detail: anyDetail, about: AboutRecipient},
-		{subject: 2, detail: 3, about: AboutMessage}, // too long, also for a mailbox
-		{subject: 2, detail: 1, last: 4, about: AboutRecipient},
-		{codes: []int{552}, subject: noSubject, about: AboutMessage}, // larger than SIZE
-	}
+	// MAIL, DATA and the message.
+	{subject: 3, detail: anyDetail, about: AboutProvider},
+	{subject: 4, detail: anyDetail, about: AboutProvider},
+	{subject: 1, detail: 7, last: 8, about: AboutSender},
+	{subject: 1, detail: anyDetail, about: AboutRecipient},
+	{subject: 2, detail: 3, about: AboutMessage}, // too long, also for a mailbox
+	{subject: 2, detail: 1, last: 4, about: AboutRecipient},
+	{codes: []int{552}, subject: noSubject, about: AboutMessage}, // larger than SIZE
 }

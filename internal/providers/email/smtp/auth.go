@@ -25,7 +25,7 @@ const maxChallenges = 8
 
 // authenticate logs in, unless AuthNone is set.
 func (p *Provider) authenticate(ctx context.Context, c *conn) error {
-	const stage = "AUTH"
+	const stage = email.StageAUTH
 	if p.opts.Auth == AuthNone {
 		return nil
 	}
@@ -49,7 +49,7 @@ func (p *Provider) authenticate(ctx context.Context, c *conn) error {
 // connection after refusing a mechanism, c.retryConnect says that a new
 // connection may get further. A refusal of the credentials ends it.
 func (p *Provider) tryEach(ctx context.Context, c *conn, clients []mechanism) (err error) {
-	const stage = "AUTH"
+	const stage = email.StageAUTH
 	for i, client := range clients {
 		r, failed := exchange(c, client.Client)
 		if errors.Is(failed, sasl.ErrUnexpectedServerChallenge) {

@@ -144,7 +144,7 @@ func (c *conn) command(parts ...string) (email.Reply, error) {
 // other reply that cannot be read may be an acceptance.
 func (c *conn) connectionError(ctx context.Context, stage string, limit time.Duration, err error) error {
 	c.broken = true
-	last, text := stage == lastStage, ""
+	last, text := stage == email.StageMessage, ""
 	came, part := errors.AsType[*unreadable](err)
 	if part {
 		text = came.text

@@ -24,14 +24,14 @@ func (p *Provider) connect(ctx context.Context, deadline time.Time) (*conn, erro
 	defer cancel()
 	raw, err := (&net.Dialer{}).DialContext(dialing, "tcp", p.address)
 	if err != nil {
-		return nil, &email.ConnectionError{Stage: "connect", Limit: p.timeout, Err: dialError(dialing, err)}
+		return nil, &email.ConnectionError{Stage: email.StageConnect, Limit: p.timeout, Err: dialError(dialing, err)}
 	}
 	c := newConn(raw)
 	stop := context.AfterFunc(ctx, c.cut)
 	c.setDeadline(ctx, deadline)
 	err = p.open(dialing, c)
 	if !stop() && err == nil {
-		err = &email.ConnectionError{Stage: "connect", Err: ctx.Err()}
+		err = &email.ConnectionError{Stage: email.StageConnect, Err: ctx.Err()}
 	}
 	if err != nil {
 		c.close()
@@ -55,7 +55,7 @@ func dialError(ctx context.Context, err error) error {
 // open takes a new connection through greeting, EHLO, TLS and AUTH.
 func (p *Provider) open(ctx context.Context, c *conn) error {
 	if p.opts.TLS == TLSImplicit {
-		if err := p.handshake(ctx, c, "TLS"); err != nil {
+		if err := p.handshake(ctx, c, email.StageTLS); err != nil {
 			return err
 		}
 	}
@@ -78,7 +78,7 @@ func (p *Provider) open(ctx context.Context, c *conn) error {
 func (p *Provider) checkReply(ctx context.Context, c *conn, stage string, r email.Reply, err error) error {
 	switch {
 	case errors.Is(err, errProtocol) && ctx.Err() == nil:
-		if came, ok := errors.AsType[*unreadable](err); ok && stage == "greeting" { // shows what listens there
+		if came, ok := errors.AsType[*unreadable](err); ok && stage == email.StageGreeting { // shows what listens there
 			err = fmt.Errorf("%w: %q", errProtocol, came.text)
 		}
 		return &email.SetupError{Stage: stage, Err: err}
@@ -110,7 +110,7 @@ func (p *Provider) hello(ctx context.Context, c *conn) error {
 		c.offers = offers{}
 		r, err = c.command("HELO ", p.heloName(c.raw.LocalAddr()))
 	}
-	return p.checkReply(ctx, c, "EHLO", r, err)
+	return p.checkReply(ctx, c, email.StageEHLO, r, err)
 }
 
 // add records one EHLO keyword with its parameters.
@@ -147,7 +147,7 @@ func (o *offers) add(text string) {
 // startTLS puts the connection under TLS or fails: nothing else is sent in
 // clear text.
 func (p *Provider) startTLS(ctx context.Context, c *conn) error {
-	const stage = "STARTTLS"
+	const stage = email.StageSTARTTLS
 	if !c.offers.startTLS {
 		return &email.SetupError{Stage: stage, Err: errors.New("the server does not offer STARTTLS")}
 	}

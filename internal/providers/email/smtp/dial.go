@@ -57,7 +57,7 @@ func (p *pool) finishDial(d *dial) {
 	case c == nil:
 	case p.closed:
 		c.close()
-		d.c, d.err = nil, &email.ConnectionError{Stage: "connect", Err: net.ErrClosed}
+		d.c, d.err = nil, &email.ConnectionError{Stage: email.StageConnect, Err: net.ErrClosed}
 	default:
 		p.countOpened()
 		if d.abandoned {

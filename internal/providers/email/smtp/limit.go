@@ -77,7 +77,7 @@ func (p *pool) waitIdleSoon(ctx context.Context, deadline time.Time, proven bool
 // noConnError is the error of a call that got no connection.
 func (p *pool) noConnError(ctx context.Context) error {
 	if ctx.Err() != nil {
-		return &email.ConnectionError{Stage: "connect", Limit: p.timeout, Err: ctx.Err()}
+		return &email.ConnectionError{Stage: email.StageConnect, Limit: p.timeout, Err: ctx.Err()}
 	}
 	return &email.BusyError{}
 }
@@ -90,10 +90,10 @@ func (p *pool) noConnError(ctx context.Context) error {
 func overLimit(err error) (atLimit, silent bool) {
 	if setUp, ok := errors.AsType[*email.SetupError](err); ok {
 		code := setUp.Reply.Code
-		return code == 421 || setUp.Stage == "greeting" && code >= 400 && code < 500, false
+		return code == 421 || setUp.Stage == email.StageGreeting && code >= 400 && code < 500, false
 	}
 	line, ok := errors.AsType[*email.ConnectionError](err)
-	if !ok || line.Stage != "connect" && line.Stage != "TLS" && line.Stage != "greeting" && line.Stage != "EHLO" {
+	if !ok || line.Stage != email.StageConnect && line.Stage != email.StageTLS && line.Stage != email.StageGreeting && line.Stage != email.StageEHLO {
 		return false, false
 	}
 	if errors.Is(err, syscall.ECONNREFUSED) || hungUp(err) {

@@ -49,7 +49,7 @@ func (w *messageWriter) write(m *email.Message, ascii bool) (*messageBuffer, err
 	if w.dkim != nil {
 		d.signed.Reset()
 		if err := w.dkim.sign(&d.signed, text); err != nil {
-			return nil, &email.SetupError{Stage: "DKIM", Err: errors.New("the message cannot be signed")}
+			return nil, &email.SetupError{Stage: email.StageDKIM, Err: errors.New("the message cannot be signed")}
 		}
 		text = d.signed.Bytes()
 	}

@@ -92,7 +92,7 @@ func (p *pool) acquire(ctx context.Context) error {
 	}
 	p.queue = slices.Delete(p.queue, i, i+1)
 	if ctx.Err() != nil {
-		return &email.ConnectionError{Stage: "connect", Err: ctx.Err()}
+		return &email.ConnectionError{Stage: email.StageConnect, Err: ctx.Err()}
 	}
 	return &email.BusyError{}
 }

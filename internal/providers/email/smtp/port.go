@@ -42,7 +42,7 @@ func newPort() *port { return &port{asking: make(chan struct{}, 1)} }
 // greeting reads the server's greeting. If none comes for a while on a port that
 // has never greeted, it tests whether the port wants TLS first.
 func (p *Provider) greeting(ctx context.Context, c *conn) error {
-	const stage = "greeting"
+	const stage = email.StageGreeting
 	asking, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if !c.secure && !p.port.greeted.Load() {

@@ -45,7 +45,7 @@ func (p *Provider) Probe(ctx context.Context) error {
 // noop sends NOOP on an idle connection, and makes it idle again as it was, so
 // that probes do not keep it open.
 func (p *Provider) noop(ctx context.Context, c *conn) error {
-	const stage = "NOOP"
+	const stage = email.StageNOOP
 	if !c.silent() { // the server closed it, or sent what would be read as the reply
 		p.pool.drop(c)
 		return &email.ConnectionError{Stage: stage, Err: io.EOF}

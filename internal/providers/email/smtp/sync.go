@@ -20,7 +20,7 @@ func (t *transaction) checkSync() {
 	case positive(r):
 		t.c.dirty = false
 	default:
-		t.outOfSync("RSET", r)
+		t.outOfSync(email.StageRSET, r)
 	}
 }
 

@@ -22,9 +22,6 @@ const maxGroup = 250
 // connection while the message was written.
 const hangUpWait = 500 * time.Millisecond
 
-// lastStage is the stage of the message's last line and the reply to it.
-const lastStage = "."
-
 // wireMessage is one message as it is sent. It does not change any more.
 type wireMessage struct {
 	from string
@@ -146,26 +143,26 @@ func (t *transaction) group(ctx context.Context, limit limits, first, last int) 
 func (t *transaction) stage(i int) string {
 	switch {
 	case i < t.before-1:
-		return "RSET"
+		return email.StageRSET
 	case i < t.before:
-		return "MAIL"
+		return email.StageMAIL
 	case i < t.before+len(t.rcpts):
-		return "RCPT"
+		return email.StageRCPT
 	}
-	return "DATA"
+	return email.StageDATA
 }
 
 // queueCommand queues command i.
 func (t *transaction) queueCommand(i int) {
 	switch t.stage(i) {
-	case "MAIL":
+	case email.StageMAIL:
 		t.queueMail()
-	case "RCPT":
+	case email.StageRCPT:
 		t.c.queue("RCPT TO:<", t.msg.to[t.rcpts[i-t.before]], ">")
-	case "RSET":
-		t.c.queue("RSET")
+	case email.StageRSET:
+		t.c.queue(email.StageRSET)
 	default:
-		t.c.queue("DATA")
+		t.c.queue(email.StageDATA)
 	}
 }
 
@@ -192,24 +189,24 @@ func (t *transaction) handleReply(i int, r email.Reply) {
 		t.refused = &email.ReplyError{Reply: r, Stage: stage}
 		return
 	}
-	if intermediate(r) && stage != "DATA" || positive(r) && stage == "DATA" {
+	if intermediate(r) && stage != email.StageDATA || positive(r) && stage == email.StageDATA {
 		t.outOfSync(stage, r)
 		return
 	}
 	switch stage {
-	case "RSET":
+	case email.StageRSET:
 		t.c.dirty = false
 		if !positive(r) {
 			t.c.broken, t.repeatable = true, true
 			t.refused = &email.ReplyError{Reply: r, Stage: stage}
 		}
-	case "MAIL":
+	case email.StageMAIL:
 		if !positive(r) {
 			t.refused = &email.ReplyError{Reply: r, Stage: stage}
 		}
-	case "RCPT":
+	case email.StageRCPT:
 		t.handleRcptReply(t.rcpts[i-t.before], r)
-	case "DATA":
+	case email.StageDATA:
 		t.dataAccepted = intermediate(r)
 		if !t.dataAccepted && t.refused == nil && len(t.accepted) > 0 {
 			t.refused = &email.ReplyError{Reply: r, Stage: stage}
@@ -248,15 +245,15 @@ func (t *transaction) content(ctx context.Context, limit limits) error {
 	r, err := t.c.readReply()
 	switch {
 	case err != nil:
-		return t.c.connectionError(ctx, lastStage, limit.data, err)
+		return t.c.connectionError(ctx, email.StageMessage, limit.data, err)
 	case positive(r):
 		t.reply = r
 		return nil
 	case r.Code < 400: // it asks for more of a message that has ended
-		return t.c.connectionError(ctx, lastStage, limit.data, &unreadable{text: replyText(r), err: errProtocol})
+		return t.c.connectionError(ctx, email.StageMessage, limit.data, &unreadable{text: replyText(r), err: errProtocol})
 	}
 	t.c.dirty, t.c.broken = true, t.c.broken || r.Code == 421
-	return &email.ReplyError{Reply: r, Stage: lastStage}
+	return &email.ReplyError{Reply: r, Stage: email.StageMessage}
 }
 
 // replyAfterHangUp looks for the reply of a server that closed the connection
@@ -266,10 +263,10 @@ func (t *transaction) replyAfterHangUp(ctx context.Context, limit limits, err er
 		t.c.setDeadline(ctx, time.Now().Add(hangUpWait))
 		if r, e := t.c.readReply(); e == nil && r.Code >= 400 {
 			t.c.broken = true
-			return &email.ReplyError{Reply: r, Stage: lastStage}
+			return &email.ReplyError{Reply: r, Stage: email.StageMessage}
 		}
 	}
-	return t.c.connectionError(ctx, "body", limit.timeout, err)
+	return t.c.connectionError(ctx, email.StageBody, limit.timeout, err)
 }
 
 func timedOut(ctx context.Context, err error) bool { return ctx.Err() != nil || isTimeout(err) }
