@@ -66,6 +66,7 @@ func (r *Route) Admit(ctx context.Context, a *Attempt, calls int, recipients []i
 		}
 		// What held when it began to wait may not hold any more.
 		if r.throttledUntil(a, recipients).IsZero() && r.certain(a.Lease) {
+			r.waiters.Put(w)
 			return nil
 		}
 		r.Withdraw(a, calls)
@@ -81,7 +82,7 @@ func (r *Route) Withdraw(a *Attempt, calls int) {
 	a.admitted -= calls
 	r.ahead -= calls
 	if a.sender != nil {
-		a.sender.give(float64(calls))
+		a.sender.give(now, calls)
 		r.nextOf(now, a.sender)
 	}
 	r.grant(now)

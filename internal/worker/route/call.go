@@ -57,7 +57,9 @@ func (r *Route) slot(ctx context.Context, l Lease) (Call, error) {
 			return Call{}, err
 		}
 		if r.confirm(w, r.certain(l)) {
-			return w.call, nil
+			c = w.call
+			r.waiters.Put(w)
+			return c, nil
 		}
 	}
 }
@@ -91,16 +93,16 @@ func (r *Route) confirm(w *waiter, certain bool) bool {
 		return true
 	}
 	now := time.Now()
-	r.undo(w.call)
+	r.undo(now, w.call)
 	r.grant(now)
 	return false
 }
 
 // undo gives slot and tokens of a call back, which is ahead again.
-func (r *Route) undo(c Call) {
+func (r *Route) undo(now time.Time, c Call) {
 	r.slots.undo(c)
-	r.provider.give(1)
-	r.group.give(1)
+	r.provider.give(now, 1)
+	r.group.give(now, 1)
 }
 
 // Outcome is how a call ended. The zero Outcome is that of a call whose
@@ -121,7 +123,7 @@ func (r *Route) End(c Call, o Outcome) Verdict {
 	defer r.mu.Unlock()
 	now := time.Now()
 	if !o.Cut && o.Failure != nil && o.Failure.NotCalled {
-		r.undo(c)
+		r.undo(now, c)
 		c.attempt.admitted++
 		r.grant(now)
 		return Verdict{}

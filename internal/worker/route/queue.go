@@ -2,6 +2,8 @@ package route
 
 import (
 	"cmp"
+	"context"
+	"time"
 
 	"messaging-worker/internal/fifo"
 )
@@ -64,4 +66,51 @@ func (w *waiter) wake(granted bool) {
 	default:
 	}
 	w.ready <- granted
+}
+
+// newWaiter returns who waits behind all others, and goes back to r.waiters
+// once it is granted. It is called with r.mu held.
+func (r *Route) newWaiter() *waiter {
+	r.asked++
+	w, ok := r.waiters.Get().(*waiter)
+	if !ok {
+		return &waiter{number: r.asked, ready: make(chan bool, 1)}
+	}
+	*w = waiter{number: r.asked, ready: w.ready}
+	return w
+}
+
+// wait returns nil once w is granted, errPaused when it is to wait aside for
+// that, or the cause of ctx's end. Then it is out of the queue.
+func (r *Route) wait(ctx context.Context, w *waiter) error {
+	select {
+	case granted := <-w.ready:
+		if !granted {
+			return errPaused
+		}
+		return nil
+	case <-ctx.Done():
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if w.granted { // at the same moment: it is ours
+		<-w.ready
+		return nil
+	}
+	r.leave(w)
+	return context.Cause(ctx)
+}
+
+// leave takes a waiter that gives up out of its queue. It is called with r.mu
+// held.
+func (r *Route) leave(w *waiter) {
+	now := time.Now()
+	w.gone = true
+	if a := w.attempt; a != nil && a.sender != nil {
+		if a.sender.first == w {
+			a.sender.first = nil
+		}
+		r.nextOf(now, a.sender)
+	}
+	r.grant(now) // it may have stood in front of somebody who fits
 }

@@ -102,16 +102,19 @@ func (b *bucket) within(now time.Time, d time.Duration) int {
 	return int(min(b.tokens+d.Seconds()*b.perSecond, math.MaxInt32))
 }
 
-func (b *bucket) take(n float64) {
+// take takes a token.
+func (b *bucket) take(now time.Time) {
 	if b != nil {
-		b.tokens -= n
+		b.fill(now)
+		b.tokens--
 	}
 }
 
 // give gives tokens back.
-func (b *bucket) give(n float64) {
+func (b *bucket) give(now time.Time, n int) {
 	if b != nil {
-		b.tokens = min(b.burst, b.tokens+n)
+		b.fill(now)
+		b.tokens = min(b.burst, b.tokens+float64(n))
 	}
 }
 
@@ -130,7 +133,7 @@ type sender struct {
 	timer   *time.Timer
 }
 
-// senderOf returns who m is from, or nil where senders have no rate. It is
+// senderOf returns who d is from, or nil where senders have no rate. It is
 // called with r.mu held.
 func (r *Route) senderOf(d *common.Delivery, now time.Time) *sender {
 	if r.senderRate <= 0 {

@@ -158,7 +158,12 @@ func TestLookAheadSeesAWaveComing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const slots, waves, length = 100, 20, 50 * time.Millisecond
-		p, start := &provider{route: route.New(route.Options{Concurrency: slots})}, time.Now()
+		p := &provider{route: route.New(route.Options{Concurrency: slots})}
+		for range 5000 { // until it is known how long calls take
+			_ = p.call(t.Context(), from("a"), 0, length)
+		}
+		p.began = nil
+		start := time.Now()
 		var wg sync.WaitGroup
 		var mu sync.Mutex
 		var early time.Duration
@@ -269,29 +274,145 @@ func TestPlacesAreHandedOnInOrder(t *testing.T) {
 	}
 }
 
-// A message with more calls than may be ahead goes when it is alone.
+// A message with more calls than may be ahead goes when it is alone, and nobody
+// who comes later goes before it.
 func TestALargeMessageIsNotStarved(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := &provider{route: route.New(route.Options{Concurrency: 4})}
 		var wg sync.WaitGroup
-		for range 50 {
-			wg.Go(func() { _ = p.call(t.Context(), from("a"), time.Millisecond, 10*time.Millisecond) })
+		for i := range 100 {
+			wg.Go(func() {
+				time.Sleep(time.Duration(i) * 2 * time.Millisecond)
+				_ = p.call(t.Context(), from("a"), time.Millisecond, 10*time.Millisecond)
+			})
 		}
-		wg.Go(func() {
-			a := from("a")
-			if err := p.route.Admit(t.Context(), a, 100, nil); err != nil {
-				t.Error(err)
-			}
-			for range 100 {
-				wg.Go(func() { _ = p.start(t.Context(), a, time.Millisecond, nil) })
-			}
-		})
+		time.Sleep(15*time.Millisecond + time.Microsecond)
+		a, start := from("a"), time.Now()
+		if err := p.route.Admit(t.Context(), a, 100, nil); err != nil {
+			t.Error(err)
+		}
+		if waited := time.Since(start); waited > 30*time.Millisecond {
+			t.Errorf("it waited for %v, while others who came later were called", waited)
+		}
+		for range 100 {
+			wg.Go(func() { _ = p.start(t.Context(), a, time.Millisecond, nil) })
+		}
 		wg.Wait()
-		if len(p.began) != 150 {
-			t.Errorf("%d calls, want 150", len(p.began))
+		if len(p.began) != 200 {
+			t.Errorf("%d calls, want 200", len(p.began))
 		}
 		p.idle(t, 4)
+	})
+}
+
+// Who gives up at the head of a queue lets the next go.
+func TestNextGoesWhenTheFirstGivesUp(t *testing.T) {
+	t.Parallel()
+	for name, rate := range map[string]float64{"a large message": 0, "one of a sender": 3} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := route.New(route.Options{Concurrency: 8, Rates: route.Rates{Sender: rate}})
+				ahead := from("ahead")
+				if err := r.Admit(t.Context(), ahead, 1, nil); err != nil {
+					t.Fatal(err)
+				}
+				if rate > 0 {
+					r.Pause(time.Now().Add(time.Second))
+				}
+				ctx, giveUp := context.WithCancel(t.Context())
+				ended := make(chan error, 2)
+				go func() { ended <- r.Admit(ctx, from("a"), 100, nil) }()
+				synctest.Wait()
+				go func() { ended <- r.Admit(t.Context(), from("a"), 1, nil) }()
+				synctest.Wait()
+				giveUp()
+				if err := <-ended; !errors.Is(err, context.Canceled) {
+					t.Errorf("Admit = %v, want that it gave up", err)
+				}
+				if rate > 0 {
+					r.Withdraw(ahead, 1)
+					time.Sleep(time.Second)
+				}
+				synctest.Wait()
+				select {
+				case err := <-ended:
+					if err != nil {
+						t.Errorf("Admit = %v", err)
+					}
+				default:
+					t.Fatal("the next still waits")
+				}
+			})
+		})
+	}
+}
+
+// A call that was not made is ahead again: until it is made or withdrawn, no
+// more attempts are admitted than may be ahead with it.
+func TestCallThatIsNotMadeIsAheadAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, a := route.New(route.Options{Concurrency: 1}), from("a")
+		if err := r.Admit(t.Context(), a, 1, nil); err != nil {
+			t.Fatal(err)
+		}
+		call, err := r.Start(t.Context(), a, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.End(call, route.Outcome{Failure: &common.Failure{NotCalled: true}})
+		admitted := make(chan error, 1)
+		go func() { admitted <- r.Admit(t.Context(), from("b"), 100, nil) }()
+		synctest.Wait()
+		if len(admitted) > 0 {
+			t.Error("another attempt was admitted besides")
+		}
+		r.Withdraw(a, 1)
+		if err := <-admitted; err != nil {
+			t.Errorf("Admit = %v", err)
+		}
+	})
+}
+
+// A pause that begins between the grant of a slot and the call keeps the call
+// from being made, and it keeps its place.
+func TestPauseAfterTheGrant(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := route.New(route.Options{Concurrency: 8})
+		r.Bound(1)
+		first := from("a")
+		err := r.Admit(t.Context(), first, 4, nil)
+		call, startErr := r.Start(t.Context(), first, nil)
+		if err = errors.Join(err, startErr); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		var mu sync.Mutex
+		var order []int
+		var wg sync.WaitGroup
+		for i := range 3 {
+			wg.Go(func() {
+				call, err := r.Start(t.Context(), first, nil)
+				if err != nil || time.Since(start) < time.Second {
+					t.Errorf("Start = %v after %v, want after the pause", err, time.Since(start))
+				}
+				mu.Lock()
+				order = append(order, i)
+				mu.Unlock()
+				time.Sleep(time.Millisecond)
+				r.End(call, route.Outcome{})
+			})
+			synctest.Wait()
+		}
+		r.End(call, route.Outcome{}) // grants the next its slot, and before that one wakes
+		r.Pause(start.Add(time.Second))
+		wg.Wait()
+		if !slices.Equal(order, []int{0, 1, 2}) {
+			t.Errorf("order %v, want that of asking", order)
+		}
 	})
 }
 
@@ -381,262 +502,51 @@ func TestNoCallStartsBeyondTheBound(t *testing.T) {
 	})
 }
 
-// A share of the group's rate that is lowered holds for those who wait already.
-func TestShareIsLowered(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		p := &provider{route: route.New(route.Options{Concurrency: 10, Rates: route.Rates{Group: 100}})}
-		p.route.Share(1)
-		ctx, stop := context.WithCancel(t.Context())
-		var wg sync.WaitGroup
-		for range 200 {
-			wg.Go(func() { _ = p.call(ctx, from("a"), 0, 0) })
-		}
-		time.Sleep(time.Second + time.Millisecond)
-		p.route.Share(0.1)
-		before := len(p.began)
-		time.Sleep(time.Second)
-		if after := len(p.began) - before; before < 95 || before > 105 || after < 9 || after > 11 {
-			t.Errorf("%d calls in a second of the whole rate and %d in one of a tenth, want 100 and 10", before, after)
-		}
-		stop()
-		wg.Wait()
-	})
-}
-
-// Whatever calls come, and however the share of the group's rate changes, no
-// more start in any time than the rates let: their burst, and what they let
-// start in that time. None is lost.
-func TestRatesAreNeverExceeded(t *testing.T) {
+// While a route is paused nothing is admitted or started, whoever was admitted
+// before; afterwards all calls are made.
+func TestNothingStartsWhilePaused(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
-		rates := route.Rates{
-			Provider: rapid.SampledFrom([]float64{0, 3, 40}).Draw(r, "provider"),
-			Sender:   rapid.SampledFrom([]float64{0, 2, 30}).Draw(r, "sender"),
-			Group:    rapid.SampledFrom([]float64{0, 5, 60}).Draw(r, "group"),
-		}
-		shares := rapid.SliceOfN(rapid.Float64Range(0, 1), 1, 5).Draw(r, "shares")
-		comes := rapid.SliceOfN(rapid.IntRange(0, 3000), 1, 60).Draw(r, "when calls come, in ms")
-		length := time.Duration(rapid.IntRange(0, 300).Draw(r, "length in ms")) * time.Millisecond
+		slots := rapid.IntRange(1, 10).Draw(r, "slots")
+		comes := rapid.SliceOfN(rapid.IntRange(0, 300), 1, 60).Draw(r, "when calls come, in ms")
+		pauses := rapid.SliceOfN(rapid.IntRange(1, 80), 1, 5).Draw(r, "pauses, in ms")
 		synctest.Test(t, func(t *testing.T) {
-			p := &provider{route: route.New(route.Options{Concurrency: 8, Rates: rates})}
+			p := &provider{route: route.New(route.Options{Concurrency: slots})}
+			var until atomic.Pointer[time.Time]
+			until.Store(new(time.Time))
 			var wg sync.WaitGroup
 			wg.Go(func() {
-				for _, share := range shares {
-					p.route.Share(share)
-					time.Sleep(700 * time.Millisecond)
+				for _, ms := range pauses {
+					time.Sleep(60*time.Millisecond + time.Microsecond) // never at the moment of a start
+					end := time.Now().Add(time.Duration(ms) * time.Millisecond)
+					p.route.Pause(end)
+					if end.After(*until.Load()) {
+						until.Store(&end)
+					}
 				}
-				p.route.Share(0.5)
 			})
-			for i, ms := range comes {
+			var made atomic.Int64
+			for _, ms := range comes {
 				wg.Go(func() {
 					time.Sleep(time.Duration(ms) * time.Millisecond)
-					f := &common.Failure{NotCalled: i%7 == 0}
 					a := from("a")
-					if err := p.route.Admit(t.Context(), a, 1, nil); err != nil {
-						r.Errorf("Admit = %v", err)
+					if err := p.route.Admit(t.Context(), a, 1, nil); err != nil || time.Now().Before(*until.Load()) {
+						r.Errorf("Admit = %v, %v before the pause's end", err, time.Until(*until.Load()))
 					}
-					if f.NotCalled { // it is made the second time
-						call, err := p.route.Start(t.Context(), a, nil)
-						if err != nil {
-							r.Errorf("Start = %v", err)
-						}
-						p.route.End(call, route.Outcome{Failure: f})
+					time.Sleep(2 * time.Millisecond)
+					call, err := p.route.Start(t.Context(), a, nil)
+					if err != nil || time.Now().Before(*until.Load()) {
+						r.Errorf("Start = %v, %v before the pause's end", err, time.Until(*until.Load()))
 					}
-					_ = p.start(t.Context(), a, length, nil)
+					made.Add(1)
+					time.Sleep(10 * time.Millisecond)
+					p.route.End(call, route.Outcome{})
 				})
 			}
 			wg.Wait()
-			if len(p.began) != len(comes) {
-				r.Errorf("%d of %d calls were made", len(p.began), len(comes))
-			}
-			for name, rate := range map[string]float64{"provider": rates.Provider, "sender": rates.Sender, "group": rates.Group} {
-				if rate > 0 && name != "sender" { // whose token is of the admission, not of the start
-					within(r, name, p.began, rate)
-				}
+			if int(made.Load()) != len(comes) {
+				r.Errorf("%d of %d calls were made", made.Load(), len(comes))
 			}
 		})
-	})
-}
-
-// within checks that of no two starts more lie between than a rate lets.
-func within(r *rapid.T, name string, began []time.Time, rate float64) {
-	for i := range began {
-		for j := i + 1; j < len(began); j++ {
-			if most := rate + rate*began[j].Sub(began[i]).Seconds() + 1e-6; float64(j-i+1) > max(1, most)+1 {
-				r.Errorf("%d calls within %v, more than the rate of the %s lets, %v", j-i+1, began[j].Sub(began[i]), name, rate)
-			}
-		}
-	}
-}
-
-// Who waits for a rate has no slot, and keeps nobody from one: calls start as
-// soon as there is a token again, though many wait.
-func TestWaitForARateHoldsNoSlot(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		p := &provider{route: route.New(route.Options{Concurrency: 4, Rates: route.Rates{Provider: 2}})}
-		var wg sync.WaitGroup
-		for range 20 {
-			wg.Go(func() { _ = p.call(t.Context(), from("a"), time.Millisecond, 0) })
-		}
-		time.Sleep(time.Second / 4)
-		if n := p.route.InFlight(); n != 0 || len(p.began) != 2 {
-			t.Errorf("%d calls under way after %d, want none while all wait for the rate", n, len(p.began))
-		}
-		wg.Wait()
-	})
-}
-
-// The rate of one sender keeps no other's calls waiting.
-func TestSenderWaitsAlone(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		p := &provider{route: route.New(route.Options{Concurrency: 2, Rates: route.Rates{Sender: 1}})}
-		ctx, stop := context.WithCancel(t.Context())
-		var wg sync.WaitGroup
-		for range 50 {
-			wg.Go(func() { _ = p.call(ctx, from("busy"), 0, 0) })
-		}
-		synctest.Wait()
-		start := time.Now()
-		for i := range 50 {
-			if err := p.call(t.Context(), from(string(rune('A'+i))), 0, 0); err != nil {
-				t.Errorf("call = %v", err)
-			}
-		}
-		if took := time.Since(start); took > 0 || len(p.began) != 51 {
-			t.Errorf("%d calls of others took %v behind a sender that waits", len(p.began)-1, took)
-		}
-		stop()
-		wg.Wait()
-	})
-}
-
-// down is a failure on the provider's side.
-func down() *common.Failure {
-	f := common.Transient(errors.New("http 503"))
-	f.Unreachable = true
-	return f
-}
-
-// The breaker closes when as many calls are let in as the provider takes, and
-// leaves no limit of its own behind. While it is open nothing is admitted or
-// started; half open it lets in one call, then two, then four.
-func TestBreakerClosesAtTheBound(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		p := &provider{}
-		p.route = route.New(route.Options{Concurrency: 50, Breaker: route.Breaker{
-			Failures: 1, OpenFor: time.Second, CallTimeout: time.Second,
-			Probe: func(context.Context) error {
-				if len(p.began) == 1 && time.Since(p.began[0]) < 3*time.Second {
-					return down()
-				}
-				return nil
-			},
-		}})
-		p.route.Bound(3)
-		ctx, stop := context.WithCancel(t.Context())
-		var run, wg sync.WaitGroup
-		run.Go(func() { p.route.Run(ctx) })
-		is := func(want route.BreakerState, calls int) {
-			t.Helper()
-			synctest.Wait()
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			if s, _, _ := p.route.Breaker(); s != want || len(p.began) != calls {
-				t.Errorf("%v after %d calls, want %v after %d", s, len(p.began), want, calls)
-			}
-		}
-		late := from("late") // is admitted, and starts only when the provider is back
-		_ = p.route.Admit(ctx, late, 1, nil)
-		a := from("a")
-		_ = p.route.Admit(ctx, a, 1, nil)
-		_ = p.start(ctx, a, 0, down())
-		wg.Go(func() { _ = p.start(ctx, late, 300*time.Millisecond, nil) })
-		for range 20 {
-			wg.Go(func() { _ = p.call(ctx, from("a"), 0, 300*time.Millisecond) })
-		}
-		time.Sleep(2900 * time.Millisecond)
-		is(route.Open, 1)
-		time.Sleep(250 * time.Millisecond)
-		is(route.HalfOpen, 2)
-		time.Sleep(300 * time.Millisecond)
-		is(route.HalfOpen, 4)
-		time.Sleep(300 * time.Millisecond)
-		is(route.Closed, 7) // as many as the bound
-		p.route.Bound(50)
-		wg.Wait()
-		if p.most != 18 { // the 3 and all that were left
-			t.Errorf("at most %d calls under way, want 18 when the provider takes 50", p.most)
-		}
-		stop()
-		run.Wait()
-	})
-}
-
-// doubt is a lease that is in doubt while a test says so.
-type doubt struct {
-	free
-
-	mu sync.Mutex
-	ok chan struct{} // nil: certain
-}
-
-func (d *doubt) Await(ctx context.Context) error {
-	d.mu.Lock()
-	ok := d.ok
-	d.mu.Unlock()
-	if ok == nil {
-		return nil
-	}
-	select {
-	case <-ok:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// A call whose lease is in doubt when it could start gives slot and tokens to
-// others, and is made when the lease is certain.
-func TestDoubtHoldsNoSlotAndNoToken(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		p := &provider{route: route.New(route.Options{Concurrency: 2, Rates: route.Rates{Group: 100}})}
-		p.route.Share(1)
-		time.Sleep(time.Second)
-		var wg sync.WaitGroup
-		for range 2 {
-			wg.Go(func() { _ = p.call(t.Context(), from("first"), 0, time.Second/10) })
-		}
-		synctest.Wait()
-		d := &doubt{}
-		a, other := &route.Attempt{Lease: d, Delivery: d.delivery()}, from("other")
-		if err := errors.Join(p.route.Admit(t.Context(), a, 1, nil), p.route.Admit(t.Context(), other, 1, nil)); err != nil {
-			t.Fatal(err)
-		}
-		wg.Go(func() { _ = p.start(t.Context(), a, 0, nil) }) // waits for a slot, certain as yet
-		synctest.Wait()
-		p.route.Share(0) // one token is left, and none to come
-		d.mu.Lock()
-		d.ok = make(chan struct{})
-		d.mu.Unlock()
-		time.Sleep(time.Second / 5)
-		if n := p.route.InFlight(); n != 0 || len(p.began) != 2 {
-			t.Errorf("%d calls under way after %d, want none while the lease is in doubt", n, len(p.began))
-		}
-		wg.Go(func() { _ = p.start(t.Context(), other, 0, nil) })
-		synctest.Wait()
-		if len(p.began) != 3 {
-			t.Error("the token of a call in doubt is lost to others")
-		}
-		p.route.Share(1)
-		close(d.ok)
-		wg.Wait()
-		if len(p.began) != 4 {
-			t.Errorf("%d calls, want 4", len(p.began))
-		}
 	})
 }

@@ -58,7 +58,7 @@ type throttles struct {
 // scope names a sender, or with a recipient the pair of both.
 func scope(sender, recipient string) string { return sender + "\x00" + recipient }
 
-// scopes returns the sender of m and its pairs with recipients.
+// scopes returns the sender of d and its pairs with recipients.
 func scopes(d *common.Delivery, recipients []int) []string {
 	sender := d.Sender
 	list := append(make([]string, 0, 1+len(recipients)), scope(sender, ""))
@@ -68,7 +68,7 @@ func scopes(d *common.Delivery, recipients []int) []string {
 	return list
 }
 
-// throttled notes that the provider throttles calls to recipients of m. It is
+// throttled notes that the provider throttles calls to recipients of d. It is
 // called with r.mu held.
 func (r *Route) throttled(now time.Time, d *common.Delivery, recipients []int, f *common.Failure) {
 	list := scopes(d, recipients)
@@ -106,7 +106,7 @@ func (t *throttles) forget(now time.Time) {
 	}
 }
 
-// accepted notes that the provider has taken calls to recipients of m. A
+// accepted notes that the provider has taken calls to recipients of d. A
 // throttle that is still on is of a later answer, and stays. It is called with
 // the route's mu held.
 func (t *throttles) accepted(now time.Time, d *common.Delivery, recipients []int) {
