@@ -23,6 +23,9 @@ const (
 	EventFailed  EventType = "failed"
 )
 
+// Final reports whether the event ends its message.
+func (t EventType) Final() bool { return t == EventSent || t == EventFailed }
+
 // Provider response statuses: what a provider's answer comes down to.
 const (
 	StatusOK          = "ok"

@@ -34,9 +34,9 @@ type result struct {
 // still open, and folds their results into m. An error means that the worker
 // is stopping; then no call is under way any more.
 func (e *Engine) attempt(life *lifetime.Lifetime, m *job) error {
-	units := m.openUnits()
+	units := m.progress.OpenUnits(m.units)
 	if err := e.enter(life, m, units); err != nil {
-		return errors.Join(err, m.flushOnStop(life.Calls()))
+		return err
 	}
 	if err := e.announce(life, m); err != nil {
 		e.route.Withdraw(&m.admission, len(units))
@@ -59,22 +59,21 @@ func (e *Engine) admit(ctx context.Context, m *job, units [][]int) error {
 	ctx, cancel := e.untilExpiry(ctx, m)
 	defer cancel()
 	m.showStage(waiting, time.Time{})
-	m.admission = route.Attempt{Lease: m.lease, Delivery: &m.delivery, Refused: m.unspent}
+	m.admission = route.Attempt{Lease: m.lease, Delivery: &m.delivery, Refused: m.last.unspent}
 	return e.route.Admit(ctx, &m.admission, len(units), joined(units))
 }
 
 // announce publishes the attempt and waits for its acknowledgement: no call
 // is made that the status topic does not know of.
 func (e *Engine) announce(life *lifetime.Lifetime, m *job) error {
-	if m.lease.AtMostOnce() && !m.begun {
+	if m.lease.AtMostOnce() && !m.committed {
 		if err := m.lease.CommitBeforeCall(life.Waiting()); err != nil {
 			return fmt.Errorf("commit before the first call: %w", err)
 		}
-		m.begun = true
+		m.committed = true
 	}
-	m.attempt++
-	m.run, m.unmade = m.unmade+1, 0
-	m.publish(life.Calls(), models.EventAttempt, nil, "")
+	attempt, run := m.progress.Next()
+	m.publish(life.Calls(), models.StatusEvent{EventType: models.EventAttempt, Attempt: attempt, Run: run})
 	if err := withGrace(life.Waiting(), life.Calls(), m.flush); err != nil {
 		return err
 	}
@@ -154,7 +153,7 @@ func (e *Engine) start(life *lifetime.Lifetime, m *job, recipients []int) (c rou
 func (e *Engine) callNow(calls context.Context, m *job, recipients []int, started route.Call) result {
 	ctx, cancel := context.WithTimeout(calls, e.opts.CallTimeout)
 	defer cancel()
-	response, err := e.send(ctx, m, common.Call{Attempt: m.attempt, Recipients: recipients})
+	response, err := e.send(ctx, m, common.Call{Attempt: m.progress.Spent(), Recipients: recipients})
 	r := result{recipients: recipients, response: response, failure: common.Classify(err)}
 	cut := calls.Err() != nil
 	if !cut && r.failure != nil {
@@ -162,8 +161,8 @@ func (e *Engine) callNow(calls context.Context, m *job, recipients []int, starte
 	}
 	r.apply(e.route.End(started, route.Outcome{
 		Failure: r.failure, Cut: cut,
-		Critical: m.attempt == e.opts.MaxAttempts-1 && r.again(),
-		Last:     m.attempt >= e.opts.MaxAttempts, LetIn: m.letIn,
+		Critical: m.progress.Spent() == e.opts.MaxAttempts-1 && r.again(),
+		Last:     m.progress.Spent() >= e.opts.MaxAttempts, LetIn: m.letIn,
 	}))
 	return r
 }

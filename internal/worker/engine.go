@@ -6,7 +6,6 @@ package worker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -18,47 +17,6 @@ import (
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker/route"
 )
-
-// Ack is the promise that an event will be in Kafka. Wait returns nil once it is,
-// or the cause of ctx's end. Any number may wait. It is an alias, so that a
-// publisher need not import this package to return it.
-type Ack = interface {
-	Wait(ctx context.Context) error
-}
-
-// Publisher writes what happened. It tries until its context or itself ends,
-// so an error from it means only that the worker is stopping or the partition
-// is gone.
-type Publisher interface {
-	// Status hands ev over without waiting and keeps the order of the calls
-	// for one message. Ctx tells which span the event belongs to; its end
-	// changes nothing.
-	Status(ctx context.Context, src *models.Record, ev *models.StatusEvent) Ack
-
-	// DLQ returns once the dead letter is acknowledged.
-	DLQ(ctx context.Context, src *models.Record, rec *models.DLQRecord) error
-}
-
-// Lease is the right to handle one record. It is safe for concurrent use.
-type Lease interface {
-	route.Lease
-
-	// AtMostOnce reports that nobody will read the record again once
-	// CommitBeforeCall has returned nil, so that being stopped is an outcome
-	// too.
-	AtMostOnce() bool
-
-	// CommitBeforeCall returns nil when the first provider call may be made:
-	// nobody will read the record again. It is called only where AtMostOnce.
-	// Once ctx has ended it commits nothing more, and its answer is final:
-	// after an error the record will be read again, and no call may be made.
-	CommitBeforeCall(ctx context.Context) error
-
-	// Checkpoint stores which recipients are resolved while other calls of
-	// their round are still under way, so that a crash does not call them
-	// again. Each call replaces what the last one stored. It does not block.
-	Checkpoint(s message.Resolved)
-}
 
 // Options of an Engine. All but Log are required.
 type Options struct {
@@ -110,50 +68,60 @@ const grace = time.Second
 // Progress is how far earlier owners of the partition got with the record: the
 // message goes on from there and repeats no event.
 func (e *Engine) Handle(life *lifetime.Lifetime, rec *models.Record, progress message.Progress, lease Lease) error {
-	ctx, calls := life.Waiting(), life.Calls()
-	if ctx.Err() != nil && !passed(ctx, lease) {
-		return context.Cause(ctx)
+	if stopped := life.Waiting(); stopped.Err() != nil && !passed(stopped, lease) {
+		return context.Cause(stopped)
 	}
 	delivery, violations := e.decode(rec)
 	if violations != nil {
-		return e.refuse(calls, rec, violations)
+		return e.refuse(life.Calls(), rec, violations)
 	}
-	m := newMessage(rec, delivery, e.publisher, lease)
+	m := newJob(rec, delivery, progress, e.publisher, lease)
 	m.view = e.opts.Pending.add(m)
 	defer e.opts.Pending.remove(m.view)
 	// Queued goes out before the first attempt, so that a crash in between
 	// leaves a trace. Kafka keeps the order, so nobody waits for it yet.
-	if !progress.Queued {
-		m.publish(ctx, models.EventQueued, nil, "")
+	if !m.progress.Queued() {
+		m.publish(life.Waiting(), models.StatusEvent{EventType: models.EventQueued})
 	}
-	if ended, err := e.resume(life, m, progress); ended || err != nil {
-		return err
+	again, err := e.resume(life, m)
+	for again && err == nil {
+		again, err = e.round(life, m)
 	}
-	for {
-		err := e.attempt(life, m)
-		switch {
-		case errors.Is(err, errExpired):
-			return e.expired(calls, m)
-		case err != nil && m.begun && calls.Err() == nil:
-			return e.giveUp(calls, m)
-		case err != nil:
-			return err
-		case m.delivered():
-			return e.sent(calls, m)
-		case !m.open(), m.attempt >= e.opts.MaxAttempts && !m.notStarted:
-			return e.failed(calls, m)
-		}
-		err = e.backOff(ctx, m)
-		if errors.Is(err, errExpired) {
-			return e.expired(calls, m)
-		}
-		if err != nil {
-			if m.begun && calls.Err() == nil {
-				return e.giveUp(calls, m)
-			}
-			return errors.Join(err, m.flushOnStop(calls))
-		}
+	return e.end(life, m, err)
+}
+
+// resume waits for what is left of an earlier owner's wait. It reports false
+// where that owner had brought the message to its end, but for the events that
+// say so.
+//
+// An attempt without an outcome was under way: it counts as spent and may have
+// been accepted. So a request that kills its worker comes to an end too.
+func (e *Engine) resume(life *lifetime.Lifetime, m *job) (again bool, err error) {
+	p := &m.progress
+	switch {
+	case !p.Attempted():
+		return true, nil
+	case !e.undecided(m), p.UnderWay() && e.opts.AmbiguousToDLQ:
+		return false, nil
+	case p.UnderWay():
+		return true, nil
 	}
+	return true, e.waitUntil(life.Waiting(), m, p.NextAt())
+}
+
+// round makes one attempt, and where that leaves somebody to be called again
+// waits for the next one.
+func (e *Engine) round(life *lifetime.Lifetime, m *job) (again bool, err error) {
+	if err := e.attempt(life, m); err != nil || !e.undecided(m) {
+		return false, err
+	}
+	return true, e.backOff(life.Waiting(), m)
+}
+
+// undecided reports whether somebody is to be called again. A round that was
+// not made, or not in whole, spends no attempt.
+func (e *Engine) undecided(m *job) bool {
+	return m.progress.IsOpen() && (m.progress.Spent() < e.opts.MaxAttempts || m.last.notCalled)
 }
 
 // decode returns a delivery or what is wrong with the record.
@@ -174,41 +142,13 @@ func (e *Engine) decode(rec *models.Record) (d common.Delivery, v *common.Violat
 	return d, &common.Violations{List: []string{"record: " + err.Error()}}
 }
 
-// refuse ends a request that does not validate: it was never attempted.
-func (e *Engine) refuse(ctx context.Context, rec *models.Record, v *common.Violations) error {
-	id, trace, now := v.MessageID, v.TraceID, time.Now().UTC()
-	if id == "" {
-		id = rec.FallbackID()
-	}
-	if trace == "" {
-		trace = rec.TraceID()
-	}
-	letter := &models.DLQRecord{
-		MessageID: id, Channel: e.opts.Channel, OriginalMessage: models.NewOriginal(rec.Value),
-		Attempts: 1, FailureType: models.FailureValidation, LastError: v.Error(),
-		FirstFailedAt: now, LastAttemptAt: now, TraceID: trace, TenantID: v.TenantID,
-	}
-	if err := e.publisher.DLQ(ctx, rec, letter); err != nil {
-		return fmt.Errorf("publish dead letter: %w", err)
-	}
-	// A key that stands for the id may be anything, an address too: the log
-	// names the record by its place.
-	e.failures.line(e.opts.Log, zerolog.WarnLevel).Str("message_id", v.MessageID).Str("source", rec.Position()).
-		Func(traced(trace, v.TenantID)).Str("failure_type", string(letter.FailureType)).Str("error", unquoted(letter.LastError)).Msg("failed")
-	return e.publisher.Status(ctx, rec, &models.StatusEvent{
-		MessageID: id, Channel: e.opts.Channel, EventType: models.EventFailed,
-		Error: letter.LastError, TraceID: trace, TenantID: v.TenantID, Timestamp: time.Now().UTC(),
-		FailureType: letter.FailureType,
-	}).Wait(ctx)
-}
-
 // backOff publishes the retry and waits until the next attempt is due. The
 // wait holds no slot and no other message. A retry that would come too late is
 // none: then the error is errExpired.
 func (e *Engine) backOff(ctx context.Context, m *job) error {
-	wait := m.retryAfter
-	if !m.notStarted { // who was not called has nothing to back off from
-		wait = max(wait, e.opts.Backoff.Wait(m.attempt))
+	wait := m.last.retryAfter
+	if !m.last.notCalled { // who was not called has nothing to back off from
+		wait = max(wait, e.opts.Backoff.Wait(m.progress.Spent()))
 	}
 	next := time.Now().Add(wait)
 	if e.tooOld(m, next) {
@@ -216,11 +156,11 @@ func (e *Engine) backOff(ctx context.Context, m *job) error {
 	}
 	m.retry(ctx, next)
 	e.debug(m).Str("error", m.failureText()).Dur("wait", wait).Msg("retry")
-	return e.waitAside(ctx, m, next)
+	return e.waitUntil(ctx, m, next)
 }
 
-// waitAside waits until the next attempt is due.
-func (e *Engine) waitAside(ctx context.Context, m *job, next time.Time) error {
+// waitUntil waits until the next attempt is due.
+func (e *Engine) waitUntil(ctx context.Context, m *job, next time.Time) error {
 	e.waiting.Add(1)
 	defer e.waiting.Add(-1)
 	m.showStage(backingOff, next)
@@ -242,35 +182,6 @@ func (e *Engine) untilExpiry(ctx context.Context, m *job) (context.Context, cont
 		return ctx, func() {}
 	}
 	return context.WithDeadlineCause(ctx, m.envelope.CreatedAt.Add(e.opts.MaxAge), errExpired)
-}
-
-func (e *Engine) expired(ctx context.Context, m *job) error {
-	m.expire()
-	return e.failed(ctx, m)
-}
-
-func (e *Engine) sent(ctx context.Context, m *job) error {
-	m.publish(ctx, models.EventSent, m.response(), "")
-	m.showStage(ending, time.Time{})
-	e.debug(m).Msg("sent")
-	return m.flush(ctx)
-}
-
-// failed writes the dead letter first. A crash between the two then repeats a
-// dead letter, which readers can tell; the other order would lose it.
-func (e *Engine) failed(ctx context.Context, m *job) error {
-	m.showStage(ending, time.Time{})
-	letter := m.deadLetter(e.opts.Channel)
-	if err := m.flush(ctx); err != nil {
-		return err
-	}
-	if err := e.publisher.DLQ(ctx, m.record, letter); err != nil {
-		return fmt.Errorf("publish dead letter: %w", err)
-	}
-	m.givenUp = letter.FailureType
-	m.publish(ctx, models.EventFailed, m.response(), letter.LastError)
-	m.log(e.failures.line(e.opts.Log, zerolog.WarnLevel)).Str("failure_type", string(letter.FailureType)).Str("error", letter.LastError).Msg("failed")
-	return m.flush(ctx)
 }
 
 // sleep waits for d, or returns the cause of ctx's end.

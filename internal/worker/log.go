@@ -82,7 +82,7 @@ func (m *job) log(e *zerolog.Event) *zerolog.Event {
 	if e == nil {
 		return nil // nobody listens, as in nearly all cases: it may cost nothing
 	}
-	return e.Str("message_id", m.envelope.MessageID).Int("attempt", m.attempt).
+	return e.Str("message_id", m.envelope.MessageID).Int("attempt", m.progress.Spent()).
 		Func(traced(m.traceID, m.envelope.TenantID))
 }
 

@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"errors"
-	"time"
 
 	"messaging-worker/internal/lifetime"
 )
@@ -26,28 +25,10 @@ func (e *Engine) enter(life *lifetime.Lifetime, m *job, units [][]int) error {
 	if err == nil || errors.Is(err, errExpired) {
 		return err
 	}
-	if m.begun = m.begun || passed(life.Waiting(), m.lease); !m.begun {
+	if m.committed = m.committed || passed(life.Waiting(), m.lease); !m.committed {
 		return err
 	}
 	last, cancel := context.WithTimeoutCause(life.Calls(), grace, context.Cause(life.Waiting()))
 	defer cancel()
 	return e.admit(last, m, units)
-}
-
-// giveUp ends a message that the stop keeps from being attempted and that
-// nobody would read again.
-func (e *Engine) giveUp(calls context.Context, m *job) error {
-	now := time.Now().UTC()
-	if _, r := m.decisive(); r == nil {
-		for _, i := range m.with(isOpen, isUnsettled) {
-			m.because(i, &reason{err: errNotStarted})
-		}
-	}
-	if m.firstFailed.IsZero() {
-		m.firstFailed = now
-	}
-	if m.lastAttempt.IsZero() {
-		m.lastAttempt = now
-	}
-	return e.failed(calls, m)
 }

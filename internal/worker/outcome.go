@@ -9,21 +9,9 @@ import (
 	"time"
 
 	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 )
-
-// failureType says why the message is given up.
-func (m *job) failureType() models.FailureType {
-	left := len(m.recipients) - m.count(isAccepted)
-	switch {
-	case m.count(isRefused) == left:
-		return models.FailurePermanent
-	case m.count(isOpen) > 0:
-		return models.FailureTransient
-	default:
-		return models.FailureUnknown
-	}
-}
 
 // again reports whether the failed call leaves anybody for another attempt.
 func (r *result) again() bool {
@@ -36,120 +24,125 @@ func (r *result) again() bool {
 	return slices.ContainsFunc(r.failure.Open, func(i int) bool { return !slices.Contains(r.failure.Doubtful, i) })
 }
 
-// decisive returns why the message is in its state, and the fate of those for
-// whom it is. The fates are asked in the order in which failureType does, so
-// that an event's text belongs to the type of its dead letter. It is nil where
-// all have it.
-func (m *job) decisive() (fate, *reason) {
-	for _, f := range []fate{isOpen, isUnsettled, isAssumed, isRefused} {
-		if r := m.reasonOf(f); r != nil {
-			return f, r
+// states returns what a failed call came to, by recipient.
+func (r *result) states() map[int]message.RecipientState {
+	f, states := r.failure, make(map[int]message.RecipientState, len(r.recipients))
+	set := func(recipients []int, s message.RecipientState) {
+		for _, i := range recipients {
+			states[i] = s
 		}
 	}
-	return isAccepted, nil
+	switch {
+	case f.Refused != nil || f.Open != nil:
+		set(r.recipients, message.Accepted)
+		set(f.Refused, message.Refused)
+		for _, i := range f.Open {
+			states[i] = openState(f, i)
+		}
+		if f.Accepted {
+			set(f.Doubtful, message.Indeterminate)
+		}
+	case f.Accepted:
+		set(r.recipients, message.Indeterminate)
+	case f.Class == models.FailurePermanent:
+		set(r.recipients, message.Refused)
+	default:
+		set(r.recipients, openState(f, -1))
+	}
+	if r.indeterminate {
+		for i, s := range states {
+			if s.IsOpen() && (f.Doubtful == nil || slices.Contains(f.Doubtful, i)) {
+				states[i] = message.Indeterminate
+			}
+		}
+	}
+	return states
+}
+
+// openState is the state of an open recipient of a failed call.
+func openState(f *common.Failure, recipient int) message.RecipientState {
+	class := f.Class
+	if answer, ok := f.Answers[recipient]; ok {
+		class = answer.Class
+	}
+	if class == models.FailureUnknown {
+		return message.Unclassified
+	}
+	return message.Open
 }
 
 func (m *job) failureText() string {
-	f, r := m.decisive()
-	if r == nil {
+	state, f := m.progress.Decisive()
+	if f == nil {
 		return ""
 	}
-	return (&common.Failure{Class: f.class(), Err: r.err}).Error()
+	return (&common.Failure{Class: state.FailureType(), Err: f.Err}).Error()
 }
 
-// response merges what the providers answered into one.
-func (m *job) response() *models.ProviderResponse {
+// response merges what the providers answered into one. Final says that nobody
+// is called any more.
+func (m *job) response(final bool) *models.ProviderResponse {
+	p := &m.progress
 	resp := models.ProviderResponse{Status: models.StatusUnknown}
-	if _, r := m.decisive(); r != nil {
-		resp = r.response
+	if _, f := p.Decisive(); f != nil {
+		resp = f.Response
 	} else if m.success != nil {
-		resp = m.success.response
+		resp = *m.success
 	}
 	resp.Meta = m.meta
-	accepted, refused := m.count(isAccepted), m.count(isRefused)
+	if len(m.recipients) == 1 {
+		return &resp
+	}
+	accepted, refused := p.Count(message.Accepted), p.Count(message.Refused)
 	switch {
-	case m.delivered(), len(m.recipients) == 1:
+	case p.Delivered():
 	case accepted > 0:
 		resp.Status = models.StatusPartial
-	case refused > 0 && (!m.open() || m.givenUp != ""):
+	case refused > 0 && (final || !p.IsOpen()):
 		resp.Status = models.StatusRejected
 	}
-	if len(m.recipients) > 1 {
-		resp.Meta = maps.Clone(m.meta)
-		m.addMeta(&resp, "accepted", strconv.Itoa(accepted))
-		m.addMeta(&resp, "rejected", strconv.Itoa(refused))
-		m.addMeta(&resp, "open", strconv.Itoa(m.count(isOpen)+m.count(isUnsettled)))
-	}
+	resp.Meta = cloned(m.meta)
+	resp.Meta["accepted"] = strconv.Itoa(accepted)
+	resp.Meta["rejected"] = strconv.Itoa(refused)
+	resp.Meta["open"] = strconv.Itoa(p.Count(message.Open, message.Unclassified))
 	return &resp
 }
 
-func (m *job) addMeta(resp *models.ProviderResponse, key, value string) {
-	if resp.Meta == nil {
-		resp.Meta = map[string]string{}
-	}
-	resp.Meta[key] = value
-}
-
 // retry publishes that the attempt failed and when the next one is due. An
-// attempt that was not made, or not to all, is taken back: it is not spent.
+// attempt that was not made, or not to all, is withdrawn: it is not spent.
 func (m *job) retry(ctx context.Context, next time.Time) {
-	resp := m.response()
-	resp.Meta = maps.Clone(resp.Meta)
-	m.addMeta(resp, models.MetaNextAttemptAt, next.UTC().Format(time.RFC3339Nano))
-	if len(m.recipients) > 1 {
-		m.addMeta(resp, models.MetaOpenRecipients, m.list(isOpen, isUnsettled))
-		for key, f := range map[string]fate{models.MetaRefusedRecipients: isRefused, models.MetaAssumedRecipients: isAssumed} {
-			if list := m.list(f); list != "" {
-				m.addMeta(resp, key, list)
-			}
-		}
-	}
-	if r := m.reasonOf(isRefused); r != nil {
-		m.addMeta(resp, models.MetaRefusedError, r.err.Error())
-		if r.response.Code != 0 {
-			m.addMeta(resp, models.MetaRefusedCode, strconv.Itoa(r.response.Code))
-		}
-	}
-	taken := m.unspent || m.notStarted && !m.lease.AtMostOnce() // there nobody goes on
-	if taken {
-		m.addMeta(resp, models.MetaNotCalled, strconv.Itoa(m.run))
-	}
-	m.publish(ctx, models.EventRetry, resp, m.failureText())
+	withdrawn := m.last.unspent || m.last.notCalled && !m.lease.AtMostOnce() // there nobody goes on
+	resp := m.response(false)
+	resp.Meta = cloned(resp.Meta)
+	m.progress.RetryMeta(resp.Meta, next, withdrawn)
+	m.publish(ctx, models.StatusEvent{EventType: models.EventRetry, Attempt: m.progress.Spent(), ProviderResponse: resp, Error: m.failureText()})
 	m.retried = true
-	if taken {
-		m.attempt, m.unmade = m.attempt-1, m.run
-	}
-}
-
-// list writes the numbers of the recipients with one of the fates.
-func (m *job) list(fates ...fate) string {
-	var numbers []string
-	for _, i := range m.with(fates...) {
-		numbers = append(numbers, strconv.Itoa(i))
-	}
-	return strings.Join(numbers, ",")
 }
 
 func (m *job) deadLetter(channel models.Channel) *models.DLQRecord {
+	p := &m.progress
 	letter := &models.DLQRecord{
 		MessageID: m.envelope.MessageID, Channel: channel,
 		OriginalMessage: models.NewOriginal(m.record.Value),
-		Attempts:        max(1, m.attempt), FailureType: m.failureType(), LastError: m.failureText(),
-		FirstFailedAt: m.firstFailed, LastAttemptAt: m.lastAttempt,
+		Attempts:        max(1, p.Spent()), FailureType: p.FailureType(), LastError: m.failureText(),
+		FirstFailedAt: p.FirstFailed(), LastAttemptAt: p.LastAttempt(),
 		TraceID: m.traceID, TenantID: m.envelope.TenantID, Meta: m.envelope.Meta,
 	}
-	if len(m.recipients) > 1 && m.count(isRefused)+m.count(isAccepted) > 0 {
-		letter.Meta = maps.Clone(letter.Meta)
-		if letter.Meta == nil {
-			letter.Meta = map[string]string{}
-		}
+	if len(m.recipients) > 1 && p.Count(message.Refused, message.Accepted) > 0 {
 		var left []string
-		for _, i := range m.recipients {
-			if m.fates[i] != isAccepted {
-				left = append(left, m.delivery.Recipients[i])
-			}
+		for _, i := range p.With(message.Open, message.Unclassified, message.Refused, message.Indeterminate) {
+			left = append(left, m.delivery.Recipients[i])
 		}
+		letter.Meta = cloned(letter.Meta)
 		letter.Meta[models.MetaFailedRecipients] = strings.Join(left, ",")
 	}
 	return letter
+}
+
+// cloned returns a copy to add to; that of nil is empty.
+func cloned(meta map[string]string) map[string]string {
+	if meta == nil {
+		return map[string]string{}
+	}
+	return maps.Clone(meta)
 }

@@ -94,11 +94,11 @@ func (m *job) showStage(s stage, next time.Time) {
 	m.view.mu.Lock()
 	defer m.view.mu.Unlock()
 	now := &m.view.now
-	now.Stage, now.Attempt, now.NextAt = string(s), m.attempt, nil
+	now.Stage, now.Attempt, now.NextAt = string(s), m.progress.Spent(), nil
 	if !next.IsZero() {
 		now.NextAt = new(next.UTC())
 	}
-	if f, r := m.decisive(); r != nil {
-		now.LastError = f.class()
+	if state, f := m.progress.Decisive(); f != nil {
+		now.LastError = state.FailureType()
 	}
 }

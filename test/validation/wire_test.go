@@ -87,6 +87,17 @@ func (l *line) handle(t *testing.T, channel models.Channel, value []byte, progre
 	}
 }
 
+// after is what the journal hands over after an event of an earlier owner.
+func after(t *testing.T, event string) (p message.Progress) {
+	t.Helper()
+	ev, err := models.DecodeEvent([]byte(event), []models.Header(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Apply(&ev)
+	return p
+}
+
 // live lets messages of every kind live.
 func (l *line) live(t *testing.T) {
 	t.Helper()
@@ -104,10 +115,11 @@ func (l *line) live(t *testing.T) {
 				l.handle(t, channel, base(channel, edits), message.Progress{}, models.Header{Key: "own", Value: nil})
 			}
 		}
-		l.handle(t, channel, base(channel, edit{"created_at": `"1900-01-01T00:00:00Z"`}), message.Progress{}) // expired
-		l.handle(t, channel, base(channel, nil), message.Progress{Queued: true, Attempts: 3, UnderWay: true}) // cut in its last attempt
-		l.handle(t, channel, base(channel, nil), message.Progress{Queued: true, Attempts: 1, Withdrawn: 1})   // its second attempt was taken back
-		l.handle(t, channel, base(channel, edit{"to": to}), message.Progress{Queued: true, Attempts: 1, Reached: true, Open: []int{2}, Refused: []int{0}, Indeterminate: []int{1}})
+		l.handle(t, channel, base(channel, edit{"created_at": `"1900-01-01T00:00:00Z"`}), message.Progress{})                                    // expired
+		l.handle(t, channel, base(channel, nil), after(t, `{"event_type":"attempt","attempt":3}`))                                               // cut in its last attempt
+		l.handle(t, channel, base(channel, nil), after(t, `{"event_type":"retry","attempt":2,"provider_response":{"meta":{"not_called":"1"}}}`)) // its second attempt was taken back
+		l.handle(t, channel, base(channel, edit{"to": to}), after(t,
+			`{"event_type":"retry","attempt":1,"provider_response":{"meta":{"open_recipients":"2","refused_recipients":"0","assumed_recipients":"1"}}}`))
 		l.handle(t, channel, base(channel, edit{"x": quote(strings.Repeat("x", 5000)), "from": `"x"`}), message.Progress{})
 		l.handle(t, channel, base(channel, edit{"from": `"x"`}), message.Progress{}, models.Header{Key: "fat", Value: []byte(strings.Repeat("x", 5000))})
 		for _, r := range raws() {

@@ -242,12 +242,10 @@ func (x *mixture) check(t *testing.T) {
 		if ev.EventType == models.EventSent || ev.EventType == models.EventFailed {
 			return
 		}
-		e := journal.Event{Type: ev.EventType, Attempt: ev.Attempt, Timestamp: ev.Timestamp, Run: ev.Run}
 		if ev.ProviderResponse != nil {
-			e.Meta = ev.ProviderResponse.Meta
 			x.note(known, codes, first[ev.Attempt])
 		}
-		fold.Add(journal.Key{}, e)
+		fold.Add(journal.Key{}, &ev)
 		if ev.EventType == models.EventRetry || ev.EventType == models.EventAttempt {
 			progress, _ := fold.Look(journal.Key{})
 			x.resumed(t, fmt.Sprint(x.outcomes, " cut behind ", i), progress, maps.Clone(known), maps.Clone(codes))

@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -17,6 +18,42 @@ import (
 	"messaging-worker/internal/worker"
 )
 
+// of is an event of earlier owners.
+func of(kind models.EventType, attempt int) models.StatusEvent {
+	return models.StatusEvent{EventType: kind, Attempt: attempt}
+}
+
+// run is a later run of an attempt.
+func run(attempt, n int) models.StatusEvent {
+	return models.StatusEvent{EventType: models.EventAttempt, Attempt: attempt, Run: n}
+}
+
+// retry is one with that meta: names and values in turn.
+func retry(attempt int, meta ...string) models.StatusEvent {
+	ev := of(models.EventRetry, attempt)
+	ev.ProviderResponse = &models.ProviderResponse{Meta: map[string]string{}}
+	for pair := range slices.Chunk(meta, 2) {
+		ev.ProviderResponse.Meta[pair[0]] = pair[1]
+	}
+	return ev
+}
+
+// after is what the journal hands over after events.
+func after(events ...models.StatusEvent) message.Progress {
+	var p message.Progress
+	for _, ev := range events {
+		p.Apply(&ev)
+	}
+	return p
+}
+
+// checkpointed is an attempt under way of which a commit tells more.
+func checkpointed(attempt int, r message.Resolved) message.Progress {
+	p := after(of(models.EventAttempt, attempt))
+	p.Checkpoint(r)
+	return p
+}
+
 // A message goes on where earlier owners left it, and repeats no event.
 func TestGoingOn(t *testing.T) {
 	t.Parallel()
@@ -27,21 +64,21 @@ func TestGoingOn(t *testing.T) {
 		calls    string
 	}{
 		{"new", message.Progress{}, []string{"queued 0", "attempt 1", "sent 1"}, "1:[0] 1:[1] 1:[2]"},
-		{"queued", message.Progress{Queued: true}, []string{"attempt 1", "sent 1"}, "1:[0] 1:[1] 1:[2]"},
-		{"under way", message.Progress{Queued: true, Attempts: 1, UnderWay: true}, []string{"attempt 2", "sent 2"}, "2:[0] 2:[1] 2:[2]"},
-		{"under way for the last time", message.Progress{Queued: true, Attempts: 3, UnderWay: true}, []string{"dlq unknown 3", "failed 3"}, ""},
-		{"waits for one recipient", message.Progress{Queued: true, Attempts: 1, Reached: true, Open: []int{1}}, []string{"attempt 2", "sent 2"}, "2:[1]"},
-		{"one was refused before", message.Progress{Queued: true, Attempts: 1, Reached: true, Open: []int{1}, Refused: []int{2}}, []string{"attempt 2", "dlq permanent 2", "failed 2"}, "2:[1]"},
-		{"one cannot be told", message.Progress{Queued: true, Attempts: 1, Reached: true, Open: []int{1}, Indeterminate: []int{0}}, []string{"attempt 2", "dlq unknown 2", "failed 2"}, "2:[1]"},
-		{"two of a round were known to be accepted", message.Progress{Queued: true, Attempts: 1, UnderWay: true, Resolved: message.Resolved{Accepted: []int{0, 2}}}, []string{"attempt 2", "sent 2"}, "2:[1]"},
-		{"one of a round was refused", message.Progress{Queued: true, Attempts: 1, UnderWay: true, Resolved: message.Resolved{Accepted: []int{0}, Refused: []int{2}}}, []string{"attempt 2", "dlq permanent 2", "failed 2"}, "2:[1]"},
-		{"all of a round were accepted", message.Progress{Queued: true, Attempts: 3, UnderWay: true, Resolved: message.Resolved{Accepted: []int{0, 1, 2}}}, []string{"sent 3"}, ""},
-		{"nobody of a round is open", message.Progress{Queued: true, Attempts: 1, UnderWay: true, Resolved: message.Resolved{Accepted: []int{0, 1}, Refused: []int{2}}}, []string{"dlq permanent 1", "failed 1"}, ""},
-		{"numbers that the message has not", message.Progress{Queued: true, Attempts: 1, UnderWay: true, Resolved: message.Resolved{Accepted: []int{1, 2, 3, 1 << 20}, Refused: []int{-1}}}, []string{"attempt 2", "sent 2"}, "2:[0]"},
-		{"taken back before its first call", message.Progress{Queued: true, Withdrawn: 1}, []string{"attempt 1", "sent 1"}, "1:[0] 1:[1] 1:[2]"},
-		{"its first round was taken back in part", message.Progress{Queued: true, Withdrawn: 2, Reached: true, Open: []int{1}}, []string{"attempt 1", "sent 1"}, "1:[1]"},
-		{"its last attempt was taken back", message.Progress{Queued: true, Attempts: 2, Withdrawn: 1, Reached: true, Open: []int{1}}, []string{"attempt 3", "sent 3"}, "3:[1]"},
-		{"the budget was lowered meanwhile", message.Progress{Queued: true, Attempts: 5, Reached: true, Open: []int{1}}, []string{"dlq transient 5", "failed 5"}, ""},
+		{"queued", after(of(models.EventQueued, 0)), []string{"attempt 1", "sent 1"}, "1:[0] 1:[1] 1:[2]"},
+		{"under way", after(of(models.EventAttempt, 1)), []string{"attempt 2", "sent 2"}, "2:[0] 2:[1] 2:[2]"},
+		{"under way for the last time", after(of(models.EventAttempt, 3)), []string{"dlq unknown 3", "failed 3"}, ""},
+		{"waits for one recipient", after(retry(1, models.MetaOpenRecipients, "1")), []string{"attempt 2", "sent 2"}, "2:[1]"},
+		{"one was refused before", after(retry(1, models.MetaOpenRecipients, "1", models.MetaRefusedRecipients, "2")), []string{"attempt 2", "dlq permanent 2", "failed 2"}, "2:[1]"},
+		{"one cannot be told", after(retry(1, models.MetaOpenRecipients, "1", models.MetaAssumedRecipients, "0")), []string{"attempt 2", "dlq unknown 2", "failed 2"}, "2:[1]"},
+		{"two of a round were known to be accepted", checkpointed(1, message.Resolved{Accepted: []int{0, 2}}), []string{"attempt 2", "sent 2"}, "2:[1]"},
+		{"one of a round was refused", checkpointed(1, message.Resolved{Accepted: []int{0}, Refused: []int{2}}), []string{"attempt 2", "dlq permanent 2", "failed 2"}, "2:[1]"},
+		{"all of a round were accepted", checkpointed(3, message.Resolved{Accepted: []int{0, 1, 2}}), []string{"sent 3"}, ""},
+		{"nobody of a round is open", checkpointed(1, message.Resolved{Accepted: []int{0, 1}, Refused: []int{2}}), []string{"dlq permanent 1", "failed 1"}, ""},
+		{"numbers that the message has not", checkpointed(1, message.Resolved{Accepted: []int{1, 2, 3, 1 << 20}, Refused: []int{-1}}), []string{"attempt 2", "sent 2"}, "2:[0]"},
+		{"taken back before its first call", after(retry(1, models.MetaNotCalled, "1")), []string{"attempt 1", "sent 1"}, "1:[0] 1:[1] 1:[2]"},
+		{"its first round was taken back in part", after(run(1, 2), retry(1, models.MetaNotCalled, "2", models.MetaOpenRecipients, "1")), []string{"attempt 1", "sent 1"}, "1:[1]"},
+		{"its last attempt was taken back", after(retry(3, models.MetaNotCalled, "1", models.MetaOpenRecipients, "1")), []string{"attempt 3", "sent 3"}, "3:[1]"},
+		{"the budget was lowered meanwhile", after(retry(5, models.MetaOpenRecipients, "1")), []string{"dlq transient 5", "failed 5"}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -74,10 +111,10 @@ func TestTheRestOfTheWaitIsWaited(t *testing.T) {
 			}
 			return accepted()
 		}}, 1)
-		for _, progress := range []message.Progress{{Queued: true, Attempts: 1}, {Queued: true, Withdrawn: 1}} {
+		for _, meta := range [][]string{nil, {models.MetaNotCalled, "1"}} {
 			due = time.Now().Add(42 * time.Second)
-			progress.NextAt = due
-			if err := b.engine.Handle(lifetime.New(t.Context()), record(), progress, &lease{}); err != nil {
+			meta = append(meta, models.MetaNextAttemptAt, due.Format(time.RFC3339Nano))
+			if err := b.engine.Handle(lifetime.New(t.Context()), record(), after(retry(1, meta...)), &lease{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -85,7 +122,7 @@ func TestTheRestOfTheWaitIsWaited(t *testing.T) {
 
 		life := lifetime.New(t.Context())
 		life.Stop(errors.New("stopping"))
-		if err := b.engine.Handle(life, record(), message.Progress{Attempts: 1, NextAt: time.Now().Add(time.Hour)}, &lease{}); err == nil {
+		if err := b.engine.Handle(life, record(), after(retry(1, models.MetaNextAttemptAt, time.Now().Add(time.Hour).Format(time.RFC3339Nano))), &lease{}); err == nil {
 			t.Error("Handle = nil for a message that still waits when the worker stops")
 		}
 	})

@@ -59,8 +59,8 @@ func (p *atLeastOnce) admit(r *kgo.Record) (progress message.Progress, finished 
 		p.tally.finished.Add(1)
 		return progress, true
 	}
-	progress.Resolved = p.checkpoints[key]
-	if progress.Queued {
+	progress.Checkpoint(p.checkpoints[key])
+	if progress.Queued() {
 		p.tally.resumed.Add(1)
 	} else {
 		p.tally.new.Add(1)

@@ -37,17 +37,17 @@ const (
 // entry is an event on its way to the log or in it.
 type entry struct {
 	request int64
-	event   journal.Event
+	event   *models.StatusEvent
 	late    bool // landed after its owner's death
 }
 
 // announced reports an event that nobody had acted upon when it landed.
 func (e entry) announced() bool {
-	return e.late && (e.event.Type == models.EventQueued || e.event.Type == models.EventAttempt)
+	return e.late && (e.event.EventType == models.EventQueued || e.event.EventType == models.EventAttempt)
 }
 
 func (e entry) ends() bool {
-	return e.event.Type == models.EventSent || e.event.Type == models.EventFailed
+	return e.event.EventType.Final()
 }
 
 // partition is what Kafka knows.
@@ -116,8 +116,8 @@ func (p *partition) takeOver(t *rapid.T) *holder {
 		part, ended := o.fold.Look(key(request))
 		all, ended2 := whole.Look(key(request))
 		least, _ := sure.Look(key(request))
-		if ended != ended2 || part.Reached != all.Reached || !slices.Equal(part.Open, all.Open) ||
-			part.Attempts < least.Attempts || part.Attempts > all.Attempts {
+		if ended != ended2 || states(part) != states(all) ||
+			part.Spent() < least.Spent() || part.Spent() > all.Spent() {
 			t.Fatalf("request %d: read from %d: %+v, from the start: %+v", request, commit.Position.Offset, part, all)
 		}
 	}
@@ -136,6 +136,13 @@ func (p *partition) takeOver(t *rapid.T) *holder {
 	return o
 }
 
+func states(p message.Progress) (s [modelRecipients]message.RecipientState) {
+	for i := range s {
+		s[i] = p.State(i)
+	}
+	return s
+}
+
 func (o *holder) resolve(request int64, recipient int) {
 	if o.resolved[request] == nil {
 		o.resolved[request] = map[int]bool{}
@@ -144,10 +151,10 @@ func (o *holder) resolve(request int64, recipient int) {
 }
 
 // resolvedBy returns whom a retry event does not list as open.
-func resolvedBy(e journal.Event) []int {
+func resolvedBy(e *models.StatusEvent) []int {
 	var list []int
-	if e.Type == models.EventRetry {
-		open := strings.Split(e.Meta[models.MetaOpenRecipients], ",")
+	if e.EventType == models.EventRetry {
+		open := strings.Split(e.ProviderResponse.Meta[models.MetaOpenRecipients], ",")
 		for i := range modelRecipients {
 			if !slices.Contains(open, strconv.Itoa(i)) {
 				list = append(list, i)
@@ -167,9 +174,9 @@ func (o *holder) admit() {
 		o.finish(request)
 		return
 	}
-	h := &handling{step: "queue", attempt: progress.Attempts, open: map[int]bool{}}
+	h := &handling{step: "queue", attempt: progress.Spent(), open: map[int]bool{}}
 	for i := range modelRecipients {
-		h.open[i] = !progress.Reached || slices.Contains(progress.Open, i)
+		h.open[i] = progress.State(i).IsOpen()
 	}
 	if s, ok := o.checkpoints[key(request)]; ok {
 		h.checkpointed = true
@@ -177,10 +184,10 @@ func (o *holder) admit() {
 			h.open[i] = false
 		}
 	}
-	if progress.Queued {
+	if progress.Queued() {
 		h.step = "attempt"
 	}
-	if progress.Attempts > 0 && len(h.openList()) == 0 || progress.Attempts >= modelBudget {
+	if progress.Attempted() && len(h.openList()) == 0 || progress.Spent() >= modelBudget {
 		h.step = "end"
 	}
 	o.requests[request] = h
@@ -196,7 +203,7 @@ func (h *handling) openList() []int {
 	return list
 }
 
-func (o *holder) publish(request int64, e journal.Event) int {
+func (o *holder) publish(request int64, e *models.StatusEvent) int {
 	o.sent = append(o.sent, entry{request: request, event: e})
 	o.numbers++
 	return o.numbers
@@ -207,23 +214,23 @@ func (o *holder) step(t *rapid.T, request int64) {
 	h := o.requests[request]
 	switch h.step {
 	case "queue":
-		o.publish(request, journal.Event{Type: models.EventQueued})
+		o.publish(request, event(models.EventQueued, 0))
 		h.step = "attempt"
 	case "attempt":
 		h.attempt++
 		for _, e := range o.p.log[:o.read] {
-			if e.request == request && e.event.Type == models.EventAttempt && !e.late && e.event.Attempt >= h.attempt {
+			if e.request == request && e.event.EventType == models.EventAttempt && !e.late && e.event.Attempt >= h.attempt {
 				t.Fatalf("request %d: attempt %d again, the log had it", request, h.attempt)
 			}
 		}
-		h.waits = o.publish(request, attempt(h.attempt))
+		h.waits = o.publish(request, event(models.EventAttempt, h.attempt))
 		h.called, h.step = h.openList(), "call"
 	case "call":
 		if h.waits > o.acked {
 			return
 		}
 		if h.checkpointed && h.waits > 1 { // the retry before this attempt is acknowledged too
-			if _, before := o.hasRetry(request, h.attempt-1); before {
+			if o.hasRetry(request, h.attempt-1) {
 				delete(o.checkpoints, key(request))
 				h.checkpointed = false
 			}
@@ -249,7 +256,7 @@ func (o *holder) step(t *rapid.T, request int64) {
 		o.publish(request, retry(h.attempt, strings.Join(open, ",")))
 		h.step = "attempt"
 	case "end":
-		h.waits = o.publish(request, journal.Event{Type: models.EventSent})
+		h.waits = o.publish(request, event(models.EventSent, 0))
 		h.step = "ended"
 	case "ended":
 		if h.waits <= o.acked {
@@ -260,13 +267,13 @@ func (o *holder) step(t *rapid.T, request int64) {
 }
 
 // hasRetry reports whether this owner's retry n of the request is in the log.
-func (o *holder) hasRetry(request int64, n int) (journal.Event, bool) {
+func (o *holder) hasRetry(request int64, n int) bool {
 	for _, e := range o.p.log[o.read:] {
-		if e.request == request && e.event.Type == models.EventRetry && e.event.Attempt == n {
-			return e.event, true
+		if e.request == request && e.event.EventType == models.EventRetry && e.event.Attempt == n {
+			return true
 		}
 	}
-	return journal.Event{}, false
+	return false
 }
 
 func (o *holder) resolvedOf(h *handling) message.Resolved {

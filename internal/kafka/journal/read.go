@@ -3,10 +3,8 @@ package journal
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -180,69 +178,22 @@ func (p *plan) take(fetched kgo.FetchTopicPartition) (folded int, ended bool) {
 // that is asked for. Anything else there is skipped: null values, records
 // without our headers, other topics' events, what is not JSON.
 func (p *plan) fold(rec *kgo.Record) {
-	source, ok := sourceOf(rec)
-	if !ok || source.topic != p.Requests {
+	source, ok := models.SourceOf(rec.Headers)
+	if !ok || source.Topic != p.Requests {
 		return
 	}
-	found, asked := p.found[source.partition]
+	found, asked := p.found[source.Partition]
 	if !asked {
 		return
 	}
-	if found.Foreign && source.key.Offset > found.Handled {
-		found.Handled = source.key.Offset
-		p.found[source.partition] = found
+	if found.Foreign && source.Offset > found.Handled {
+		found.Handled = source.Offset
+		p.found[source.Partition] = found
 	}
-	if source.key.Offset < found.Start {
+	if source.Offset < found.Start {
 		return
 	}
-	var event struct {
-		Type      models.EventType `json:"event_type"`
-		Attempt   int              `json:"attempt"`
-		Timestamp time.Time        `json:"timestamp"`
-		Response  struct {
-			Meta map[string]string `json:"meta"`
-		} `json:"provider_response"`
+	if ev, err := models.DecodeEvent(rec.Value, rec.Headers); err == nil {
+		found.Fold.Add(Key{source.Offset, source.Timestamp}, &ev)
 	}
-	if json.Unmarshal(rec.Value, &event) != nil {
-		return
-	}
-	found.Fold.Add(source.key, Event{event.Type, event.Attempt, event.Timestamp, event.Response.Meta, source.run})
-}
-
-type source struct {
-	topic     string
-	partition int32
-	key       Key
-	run       int // of an attempt; 0 where the header is absent
-}
-
-// sourceOf reads the headers that name an event's request.
-func sourceOf(rec *kgo.Record) (source, bool) {
-	var s source
-	seen := 0
-	for _, h := range rec.Headers {
-		var err error
-		var n int64
-		switch h.Key {
-		case models.HeaderSourceTopic:
-			s.topic = string(h.Value)
-		case models.HeaderSourcePartition:
-			n, err = strconv.ParseInt(string(h.Value), 10, 32)
-			s.partition = int32(n)
-		case models.HeaderSourceOffset:
-			s.key.Offset, err = strconv.ParseInt(string(h.Value), 10, 64)
-		case models.HeaderSourceTimestamp:
-			s.key.Timestamp, err = strconv.ParseInt(string(h.Value), 10, 64)
-		case models.HeaderAttemptRun:
-			s.run, _ = strconv.Atoi(string(h.Value)) // foreign text is a first run
-			continue
-		default:
-			continue
-		}
-		if err != nil {
-			return s, false
-		}
-		seen++
-	}
-	return s, seen == 4
 }

@@ -1,0 +1,177 @@
+package worker
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/message"
+	"messaging-worker/internal/models"
+	"messaging-worker/internal/worker/route"
+)
+
+// job is one message at work. One goroutine owns it; while the calls of a round
+// are under way, theirs share progress and checkpointed under a lock.
+type job struct {
+	record    *models.Record
+	delivery  common.Delivery
+	envelope  *models.Envelope
+	publisher Publisher
+	lease     Lease
+	admission route.Attempt // of the present attempt
+	traceID   string
+	unacked   []Ack // events not known to be in Kafka yet
+	view      *view // for an operator; nil where nobody looks
+
+	progress     message.Progress
+	units        [][]int // all provider calls that it may need
+	recipients   []int   // all that units reach, ascending
+	committed    bool    // at most once: nobody will read the record again
+	checkpointed int     // how many recipients the lease's checkpoint lists
+	retried      bool    // an event says what the checkpoint does
+	last         round
+	success      *models.ProviderResponse // of the last call that was accepted
+	meta         map[string]string        // what the providers told, over all calls
+	letIn        int                      // how often the provider had let somebody in when it last refused us and not this; 0 for never
+}
+
+// round is what the last round of calls came to.
+type round struct {
+	retryAfter time.Duration // the longest that a provider asked for
+	notCalled  bool          // some call was not made, or said nothing of the message
+	uncalled   bool          // no call was made
+	unspent    bool          // some call was made and said nothing of the message
+}
+
+func newJob(rec *models.Record, d common.Delivery, progress message.Progress, p Publisher, l Lease) *job {
+	m := &job{
+		record: rec, delivery: d, envelope: d.Envelope, publisher: p, lease: l,
+		progress: progress, units: d.Units, unacked: make([]Ack, 0, 3),
+	}
+	if m.traceID = m.envelope.TraceID; m.traceID == "" {
+		m.traceID = rec.TraceID()
+	}
+	m.recipients = joined(m.units)
+	m.progress.Begin(m.recipients, time.Now().UTC())
+	if m.progress.Attempted() {
+		m.checkpointed = m.progress.Resolved().Len()
+		m.success = &models.ProviderResponse{Status: models.StatusOK}
+	}
+	return m
+}
+
+// joined returns the recipients of all units, ascending.
+func joined(units [][]int) []int {
+	if len(units) == 1 { // as nearly always
+		return units[0]
+	}
+	all := slices.Concat(units...)
+	slices.Sort(all)
+	return all
+}
+
+// publish hands an event over to Kafka, and takes it into the job's progress.
+// It fills in what all events of the message share.
+func (m *job) publish(ctx context.Context, ev models.StatusEvent) {
+	ev.MessageID, ev.Channel, ev.TenantID = m.envelope.MessageID, m.envelope.Channel, m.envelope.TenantID
+	ev.TraceID, ev.Timestamp = m.traceID, time.Now().UTC()
+	m.progress.Apply(&ev)
+	m.unacked = append(m.unacked, m.publisher.Status(ctx, m.record, &ev))
+}
+
+// flush waits until all events so far are acknowledged: for the last one
+// first, because the others are there by then and cost no wait of their own.
+func (m *job) flush(ctx context.Context) error {
+	for n := len(m.unacked); n > 0; n-- {
+		if err := m.unacked[n-1].Wait(ctx); err != nil {
+			return err //nolint:wrapcheck // the cause of ctx's end
+		}
+		m.unacked = m.unacked[:n-1]
+	}
+	return nil
+}
+
+// flushOnStopTimeout is how long a message that is stopped waits until Kafka
+// has its events. What comes later still is true, and the next owner's fold
+// takes it.
+const flushOnStopTimeout = 3 * time.Second
+
+// flushOnStop waits until a stopped message's events are acknowledged, and not
+// for a Kafka that takes none.
+func (m *job) flushOnStop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, flushOnStopTimeout)
+	defer cancel()
+	return m.flush(ctx)
+}
+
+// applyResult takes what a call came to for each of its recipients.
+func (m *job) applyResult(r *result) {
+	if r.failure == nil {
+		for _, i := range r.recipients {
+			m.progress.Record(i, message.Accepted, nil)
+		}
+		return
+	}
+	attempt := m.progress.Spent()
+	whole := &message.Failure{Attempt: attempt, Err: r.failure.Err, Response: r.response}
+	for i, state := range r.states() {
+		failure := whole
+		if answer, ok := r.failure.Answers[i]; ok {
+			failure = &message.Failure{Attempt: attempt, Err: answer.Err, Response: answer.Response}
+		}
+		m.progress.Record(i, state, failure)
+	}
+}
+
+// endRound takes what the calls of a round came to as a whole.
+func (m *job) endRound(results []result) {
+	failed := false
+	m.last = round{uncalled: true}
+	for i := range results {
+		r := &results[i]
+		m.mergeMeta(r.response.Meta)
+		m.last.uncalled = m.last.uncalled && r.notStarted
+		if r.failure == nil {
+			m.success = &r.response
+			continue
+		}
+		failed = true
+		m.letIn = max(m.letIn, r.letIn)
+		m.last.retryAfter = max(m.last.retryAfter, r.failure.RetryAfter)
+		m.last.unspent = m.last.unspent || r.unspent
+		m.last.notCalled = m.last.notCalled || r.notStarted || r.unspent
+	}
+	m.progress.RoundEnded(time.Now().UTC(), failed, !m.last.uncalled)
+}
+
+// mergeMeta adds what a provider told of its recipients.
+func (m *job) mergeMeta(meta map[string]string) {
+	switch {
+	case len(meta) == 0:
+	case m.meta == nil:
+		m.meta = meta
+	default:
+		m.meta = maps.Clone(m.meta)
+		maps.Copy(m.meta, meta)
+	}
+}
+
+// checkpoint has the lease keep which recipients are resolved, so that a crash
+// in the middle of the round calls nobody again.
+func (m *job) checkpoint() {
+	if r := m.progress.Resolved(); r.Len() > m.checkpointed {
+		m.checkpointed = r.Len()
+		m.lease.Checkpoint(r)
+	}
+}
+
+// dropCheckpoint lets the lease forget what an acknowledged retry event says.
+func (m *job) dropCheckpoint() {
+	if m.checkpointed > 0 && m.retried {
+		m.checkpointed = 0
+		m.lease.Checkpoint(message.Resolved{})
+	}
+	m.retried = false
+}
