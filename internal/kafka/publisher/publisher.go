@@ -4,13 +4,8 @@ package publisher
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"maps"
 	"strconv"
-	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -130,76 +125,3 @@ type unwritable struct{ err error }
 
 // Wait returns why.
 func (u unwritable) Wait(context.Context) error { return u.err }
-
-// DLQ writes rec and waits for the acknowledgement. A record that Kafka
-// refuses as too large is written without the original, then also without
-// the request's own headers and meta; the source headers find the original.
-// An error means only that ctx or the publisher has ended.
-func (p *Publisher) DLQ(ctx context.Context, src *models.Record, rec *models.DLQRecord) error {
-	for _, build := range []func(*models.Record, *models.DLQRecord) (*kgo.Record, error){p.whole, p.withoutOriginal} {
-		if err := p.write(ctx, src, rec, build); !errors.Is(err, producer.ErrTooLarge) {
-			return err
-		}
-	}
-	for {
-		err := p.write(ctx, src, rec, p.bare)
-		if !errors.Is(err, producer.ErrTooLarge) {
-			p.logged.Changed(p.dlqTopic, nil)
-			return err
-		}
-		if p.logged.Changed(p.dlqTopic, err) {
-			p.log.Error().Err(err).Str("topic", p.dlqTopic).Str("source", src.Position()).
-				Msg("max.message.bytes is too small for any dead letter; raise it, the message waits")
-		}
-		select {
-		case <-time.After(10 * time.Second):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-}
-
-func (p *Publisher) write(
-	ctx context.Context, src *models.Record, rec *models.DLQRecord,
-	build func(*models.Record, *models.DLQRecord) (*kgo.Record, error),
-) error {
-	r, err := build(src, rec)
-	if err != nil {
-		return err
-	}
-	return p.producer.Produce(r).Wait(ctx)
-}
-
-func (p *Publisher) whole(src *models.Record, rec *models.DLQRecord) (*kgo.Record, error) {
-	return p.deadLetter(rec, p.withOwnHeaders(src, rec.TenantID))
-}
-
-func (p *Publisher) withoutOriginal(src *models.Record, rec *models.DLQRecord) (*kgo.Record, error) {
-	return p.deadLetter(omitOriginal(src, rec, rec.Meta), p.withOwnHeaders(src, rec.TenantID))
-}
-
-func (p *Publisher) bare(src *models.Record, rec *models.DLQRecord) (*kgo.Record, error) {
-	omitted := omitOriginal(src, rec, nil)
-	omitted.Meta[models.MetaHeadersOmitted] = "true"
-	omitted.LastError = models.CutRunes(omitted.LastError, models.MaxTextRunes)
-	return p.deadLetter(omitted, p.headers(src, rec.TenantID, 0))
-}
-
-func (p *Publisher) deadLetter(rec *models.DLQRecord, headers []kgo.RecordHeader) (*kgo.Record, error) {
-	value, err := rec.Encode()
-	return &kgo.Record{Topic: p.dlqTopic, Key: []byte(rec.MessageID), Value: value, Headers: headers}, err
-}
-
-func omitOriginal(src *models.Record, rec *models.DLQRecord, meta map[string]string) *models.DLQRecord {
-	sum := sha256.Sum256(src.Value)
-	omitted := *rec
-	omitted.OriginalMessage = models.Original{}
-	omitted.Meta = maps.Clone(meta)
-	if omitted.Meta == nil {
-		omitted.Meta = map[string]string{}
-	}
-	omitted.Meta[models.MetaOriginalOmitted] = "true"
-	omitted.Meta[models.MetaOriginalSHA256] = hex.EncodeToString(sum[:])
-	omitted.Meta[models.MetaOriginalBytes] = strconv.Itoa(len(src.Value))
-	return &omitted
-}

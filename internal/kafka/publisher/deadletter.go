@@ -1,0 +1,92 @@
+package publisher
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"messaging-worker/internal/kafka/producer"
+	"messaging-worker/internal/models"
+)
+
+// DLQ writes rec and waits for the acknowledgement. A record that Kafka
+// refuses as too large is written without the original, then also without
+// the request's own headers and meta; its source headers still name the
+// original.
+// An error means only that ctx or the publisher has ended.
+func (p *Publisher) DLQ(ctx context.Context, src *models.Record, rec *models.DLQRecord) error {
+	for _, form := range []form{p.complete, p.withoutOriginal} {
+		if err := p.write(ctx, src, rec, form); !errors.Is(err, producer.ErrTooLarge) {
+			return err
+		}
+	}
+	for {
+		err := p.write(ctx, src, rec, p.smallest)
+		if !errors.Is(err, producer.ErrTooLarge) {
+			p.logged.Changed(p.dlqTopic, nil)
+			return err
+		}
+		if p.logged.Changed(p.dlqTopic, err) {
+			p.log.Error().Err(err).Str("topic", p.dlqTopic).Str("source", src.Position()).
+				Msg("max.message.bytes is too small for any dead letter; raise it, the message waits")
+		}
+		select {
+		case <-time.After(10 * time.Second):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// form makes the record of a dead letter.
+type form func(src *models.Record, rec *models.DLQRecord) (*kgo.Record, error)
+
+func (p *Publisher) write(ctx context.Context, src *models.Record, rec *models.DLQRecord, build form) error {
+	r, err := build(src, rec)
+	if err != nil {
+		return err
+	}
+	return p.producer.Produce(r).Wait(ctx) //nolint:wrapcheck // ErrTooLarge, ErrClosed or the cause of ctx's end
+}
+
+func (p *Publisher) complete(src *models.Record, rec *models.DLQRecord) (*kgo.Record, error) {
+	return p.deadLetter(rec, p.withOwnHeaders(src, rec.TenantID))
+}
+
+func (p *Publisher) withoutOriginal(src *models.Record, rec *models.DLQRecord) (*kgo.Record, error) {
+	return p.deadLetter(omitOriginal(src, rec, rec.Meta), p.withOwnHeaders(src, rec.TenantID))
+}
+
+func (p *Publisher) smallest(src *models.Record, rec *models.DLQRecord) (*kgo.Record, error) {
+	omitted := omitOriginal(src, rec, nil)
+	omitted.Meta[models.MetaHeadersOmitted] = "true"
+	omitted.LastError = models.CutRunes(omitted.LastError, models.MaxTextRunes)
+	return p.deadLetter(omitted, p.headers(src, rec.TenantID, 0))
+}
+
+func (p *Publisher) deadLetter(rec *models.DLQRecord, headers []kgo.RecordHeader) (*kgo.Record, error) {
+	value, err := rec.Encode()
+	return &kgo.Record{Topic: p.dlqTopic, Key: []byte(rec.MessageID), Value: value, Headers: headers}, err
+}
+
+// omitOriginal returns a copy of rec with meta, which tells in the place of the
+// original message what it was.
+func omitOriginal(src *models.Record, rec *models.DLQRecord, meta map[string]string) *models.DLQRecord {
+	sum := sha256.Sum256(src.Value)
+	omitted := *rec
+	omitted.OriginalMessage = models.Original{}
+	omitted.Meta = maps.Clone(meta)
+	if omitted.Meta == nil {
+		omitted.Meta = map[string]string{}
+	}
+	omitted.Meta[models.MetaOriginalOmitted] = "true"
+	omitted.Meta[models.MetaOriginalSHA256] = hex.EncodeToString(sum[:])
+	omitted.Meta[models.MetaOriginalBytes] = strconv.Itoa(len(src.Value))
+	return &omitted
+}
