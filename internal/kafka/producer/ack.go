@@ -12,7 +12,7 @@ import (
 // may wait for it.
 type Ack struct {
 	partition *partition
-	record    *kgo.Record
+	record    kgo.Record
 
 	// Of the partition's list of unacknowledged records, under its lock.
 	since         time.Time

@@ -89,6 +89,6 @@ func (t *partition) pass(a *Ack) {
 		t.retry(a)
 	default:
 		t.guard.handed++
-		t.producer.client.Produce(context.Background(), a.record, a.onAnswer)
+		t.producer.client.Produce(context.Background(), &a.record, a.onAnswer)
 	}
 }

@@ -76,7 +76,7 @@ func (t *partition) retried(a *Ack, err error) {
 // complete answers a for good. The lock must be held.
 func (t *partition) complete(a *Ack, err error) {
 	t.unacked.remove(a, t.producer.late)
-	a.record = nil // an Ack that is kept must not keep it
+	a.record.Key, a.record.Value, a.record.Headers = nil, nil, nil // the client is done with them
 	a.answer(err)
 }
 

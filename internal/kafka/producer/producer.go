@@ -149,8 +149,8 @@ func (p *Producer) Client() *kgo.Client { return p.client }
 
 // Produce hands r to Kafka and returns at once. In a topic of ByPartition,
 // records of one partition and key are written in the order of their Produce
-// calls. The caller must not change r.
-func (p *Producer) Produce(r *kgo.Record) *Ack {
+// calls. The caller must not change what r holds.
+func (p *Producer) Produce(r kgo.Record) *Ack {
 	a := &Ack{record: r, partition: p.partitions.of(p, r.Topic, r.Partition)}
 	a.partition.produce(a)
 	return a

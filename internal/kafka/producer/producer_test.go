@@ -30,13 +30,13 @@ func TestWhoWaitsAloneDoesNotLinger(t *testing.T) {
 	t.Cleanup(p.Close)
 	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
 	defer cancel()
-	p.Produce(&kgo.Record{Topic: "status", Value: []byte("x")})
+	p.Produce(kgo.Record{Topic: "status", Value: []byte("x")})
 	if err := p.Flush(ctx); err != nil { // so that the client knows the topic
 		t.Fatal(err)
 	}
 	for range 3 {
-		first := p.Produce(&kgo.Record{Topic: "status", Partition: 0, Value: []byte("x")})
-		second := p.Produce(&kgo.Record{Topic: "status", Partition: 1, Value: []byte("x")})
+		first := p.Produce(kgo.Record{Topic: "status", Partition: 0, Value: []byte("x")})
+		second := p.Produce(kgo.Record{Topic: "status", Partition: 1, Value: []byte("x")})
 		if err := second.Wait(ctx); err != nil {
 			t.Fatal(err)
 		}

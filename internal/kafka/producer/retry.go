@@ -45,7 +45,7 @@ func (p *Producer) retryAll(topic string) {
 		if a == nil {
 			return
 		}
-		a.partition.retried(a, p.sendAlone(a.record))
+		a.partition.retried(a, p.sendAlone(&a.record))
 	}
 }
 

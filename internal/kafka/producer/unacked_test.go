@@ -135,11 +135,11 @@ func TestRefusalsThatTheClientKeepsToItself(t *testing.T) {
 	t.Cleanup(p.Close)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	letter := p.Produce(&kgo.Record{Topic: "dlq", Value: []byte("x")})
+	letter := p.Produce(kgo.Record{Topic: "dlq", Value: []byte("x")})
 	if err := letter.Wait(ctx); err != nil {
 		t.Fatal(err)
 	}
-	event := p.Produce(&kgo.Record{Topic: "status", Value: []byte("x")})
+	event := p.Produce(kgo.Record{Topic: "status", Value: []byte("x")})
 	const want = "topic status does not acknowledge records within 100ms: NOT_ENOUGH_REPLICAS: "
 	for tick := time.NewTicker(10 * time.Millisecond); ; <-tick.C {
 		if err := p.Refused(); err != nil && strings.HasPrefix(err.Error(), want) {
@@ -154,7 +154,7 @@ func TestRefusalsThatTheClientKeepsToItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	for p.Refused() != nil { // until an acknowledgement comes in time, however slow the machine
-		if err := p.Produce(&kgo.Record{Topic: "status", Value: []byte("x")}).Wait(ctx); err != nil {
+		if err := p.Produce(kgo.Record{Topic: "status", Value: []byte("x")}).Wait(ctx); err != nil {
 			t.Fatal(err, p.Refused())
 		}
 	}

@@ -45,7 +45,7 @@ func (p *Publisher) DLQ(ctx context.Context, src *models.Record, rec *models.DLQ
 }
 
 // form makes the record of a dead letter.
-type form func(src *models.Record, rec *models.DLQRecord) (*kgo.Record, error)
+type form func(src *models.Record, rec *models.DLQRecord) (kgo.Record, error)
 
 func (p *Publisher) write(ctx context.Context, src *models.Record, rec *models.DLQRecord, build form) error {
 	r, err := build(src, rec)
@@ -55,24 +55,25 @@ func (p *Publisher) write(ctx context.Context, src *models.Record, rec *models.D
 	return p.producer.Produce(r).Wait(ctx) //nolint:wrapcheck // ErrTooLarge, ErrClosed or the cause of ctx's end
 }
 
-func (p *Publisher) complete(src *models.Record, rec *models.DLQRecord) (*kgo.Record, error) {
-	return p.deadLetter(rec, p.withOwnHeaders(src, rec.TenantID))
+func (p *Publisher) complete(src *models.Record, rec *models.DLQRecord) (kgo.Record, error) {
+	r, err := p.deadLetter(src, rec)
+	return withRequestHeaders(r, src), err
 }
 
-func (p *Publisher) withoutOriginal(src *models.Record, rec *models.DLQRecord) (*kgo.Record, error) {
-	return p.deadLetter(omitOriginal(src, rec, rec.Meta), p.withOwnHeaders(src, rec.TenantID))
+func (p *Publisher) withoutOriginal(src *models.Record, rec *models.DLQRecord) (kgo.Record, error) {
+	return p.complete(src, omitOriginal(src, rec, rec.Meta))
 }
 
-func (p *Publisher) smallest(src *models.Record, rec *models.DLQRecord) (*kgo.Record, error) {
+func (p *Publisher) smallest(src *models.Record, rec *models.DLQRecord) (kgo.Record, error) {
 	omitted := omitOriginal(src, rec, nil)
 	omitted.Meta[models.MetaHeadersOmitted] = "true"
 	omitted.LastError = models.CutRunes(omitted.LastError, models.MaxTextRunes)
-	return p.deadLetter(omitted, p.headers(src, rec.TenantID, 0))
+	return p.deadLetter(src, omitted)
 }
 
-func (p *Publisher) deadLetter(rec *models.DLQRecord, headers []kgo.RecordHeader) (*kgo.Record, error) {
+func (p *Publisher) deadLetter(src *models.Record, rec *models.DLQRecord) (kgo.Record, error) {
 	value, err := rec.Encode()
-	return &kgo.Record{Topic: p.dlqTopic, Key: []byte(rec.MessageID), Value: value, Headers: headers}, err
+	return p.record(p.dlqTopic, src, rec.MessageID, rec.TenantID, value), err
 }
 
 // omitOriginal returns a copy of rec with meta, which tells in the place of the

@@ -9,19 +9,16 @@ import (
 	"messaging-worker/internal/models"
 )
 
-// headers returns the worker's own headers with room for extra more.
-func (p *Publisher) headers(src *models.Record, tenant string, extra int) []kgo.RecordHeader {
+// record returns a record about the request src. Its key is the message's id,
+// its headers are the worker's own.
+func (p *Publisher) record(topic string, src *models.Record, id, tenant string, value []byte) kgo.Record {
 	traceParent, tenant := src.TraceParent(), models.CutRunes(tenant, models.MaxTextRunes)
-	n := 6
-	for _, optional := range []string{traceParent, tenant} {
-		if optional != "" {
-			n++
-		}
-	}
-	// One buffer holds all values: there are six of them in each event.
-	v := values{make([]byte, 0, len(src.Topic)+len(traceParent)+len(tenant)+3*20)}
-	out := append(
-		make([]kgo.RecordHeader, 0, n+extra),
+	// One buffer holds the key and all headers' values: there are three such
+	// records for each message.
+	v := values{make([]byte, 0, len(id)+len(src.Topic)+len(traceParent)+len(tenant)+3*20)}
+	key := v.text(id)
+	headers := append(
+		make([]kgo.RecordHeader, 0, 8),
 		kgo.RecordHeader{Key: models.HeaderContentType, Value: contentType},
 		kgo.RecordHeader{Key: models.HeaderWorker, Value: p.worker},
 		kgo.RecordHeader{Key: models.HeaderSourceTopic, Value: v.text(src.Topic)},
@@ -30,18 +27,18 @@ func (p *Publisher) headers(src *models.Record, tenant string, extra int) []kgo.
 		kgo.RecordHeader{Key: models.HeaderSourceTimestamp, Value: v.decimal(src.Timestamp.UnixMilli())},
 	)
 	if traceParent != "" {
-		out = append(out, kgo.RecordHeader{Key: models.HeaderTraceParent, Value: v.text(traceParent)})
+		headers = append(headers, kgo.RecordHeader{Key: models.HeaderTraceParent, Value: v.text(traceParent)})
 	}
 	if tenant != "" {
-		out = append(out, kgo.RecordHeader{Key: models.HeaderTenantID, Value: v.text(tenant)})
+		headers = append(headers, kgo.RecordHeader{Key: models.HeaderTenantID, Value: v.text(tenant)})
 	}
-	return out
+	return kgo.Record{Topic: topic, Key: key, Value: value, Headers: headers}
 }
 
 //nolint:gochecknoglobals // a constant, if bytes could be one: each record has it
 var contentType = []byte("application/json")
 
-// values cuts header values from one buffer, whose capacity must hold them.
+// values cuts values from one buffer, whose capacity must hold them.
 type values struct{ buffer []byte }
 
 func (v *values) text(s string) []byte {
@@ -56,15 +53,14 @@ func (v *values) decimal(n int64) []byte {
 	return v.buffer[begin:len(v.buffer):len(v.buffer)]
 }
 
-// withOwnHeaders returns the worker's headers and behind them the request's
-// own, unchanged and in their order, without those that the worker's replace.
-func (p *Publisher) withOwnHeaders(src *models.Record, tenant string) []kgo.RecordHeader {
-	out := p.headers(src, tenant, len(src.Headers))
-	ours := out
+// withRequestHeaders adds the request's own headers behind those of r, unchanged
+// and in their order, without those that the worker's replace.
+func withRequestHeaders(r kgo.Record, src *models.Record) kgo.Record {
+	ours := r.Headers
 	for _, h := range src.Headers {
 		if !slices.ContainsFunc(ours, func(o kgo.RecordHeader) bool { return o.Key == h.Key }) {
-			out = append(out, kgo.RecordHeader{Key: h.Key, Value: h.Value})
+			r.Headers = append(r.Headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
 		}
 	}
-	return out
+	return r
 }

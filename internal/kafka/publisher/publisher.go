@@ -103,11 +103,8 @@ func (p *Publisher) Status(_ context.Context, src *models.Record, ev *models.Sta
 	if err != nil { // only a time beyond year 9999 could do this
 		return unwritable{err}
 	}
-	r := &kgo.Record{
-		Topic: p.statusTopic, Partition: src.Partition, Timestamp: ev.Timestamp,
-		Key: []byte(ev.MessageID), Value: value,
-		Headers: p.headers(src, ev.TenantID, 0),
-	}
+	r := p.record(p.statusTopic, src, ev.MessageID, ev.TenantID, value)
+	r.Partition, r.Timestamp = src.Partition, ev.Timestamp
 	if ev.EventType == models.EventAttempt && ev.Run > 1 {
 		r.Headers = append(r.Headers, kgo.RecordHeader{Key: models.HeaderAttemptRun, Value: strconv.AppendInt(nil, int64(ev.Run), 10)})
 	}
