@@ -128,7 +128,7 @@ func TestRelease(t *testing.T) {
 // Tasks that wait when the pool is closed run, and the limit holds nobody up.
 func TestClose(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	synctest.Test(t, func(*testing.T) {
 		p := pool.New(1)
 		hang := make(chan struct{})
 		ran := make(chan struct{}, 2)

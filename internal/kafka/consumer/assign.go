@@ -1,8 +1,14 @@
 package consumer
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"sync"
+	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/kafka/journal"
@@ -10,12 +16,14 @@ import (
 	"messaging-worker/internal/pool"
 )
 
-// assigner begins assignments.
+// assigner begins assignments: of partitions that the group assigns, and anew
+// where a partition's log has changed.
 type assigner struct {
 	*base
 
 	partitions *partitions
 	pool       *pool.Pool
+	recovery   *recovery
 
 	// mu is held while a partition gets its assignment and the client its
 	// position, and while one is taken away: never both at once.
@@ -61,4 +69,78 @@ func (a *assigner) newPolicy(rewound bool) commitPolicy {
 		return &atMostOnce{asked: position{offset: -1, epoch: -1}, sent: -1}
 	}
 	return &atLeastOnce{events: a.Journal, tally: &a.tally, rewound: rewound, checkpoints: journal.Checkpoints{}}
+}
+
+// isOffRange reports the errors that say that the log is not what it was.
+func isOffRange(err error) bool {
+	_, lost := errors.AsType[*kgo.ErrDataLoss](err)
+	return lost || errors.Is(err, kerr.OffsetOutOfRange)
+}
+
+// batch is what one poll brought of one partition.
+type batch struct {
+	assignment *assignment
+	records    []*kgo.Record
+	err        error
+}
+
+// reposition begins a new assignment of each partition whose log is not what
+// it was, in the place of the one that read it.
+func (a *assigner) reposition(life *lifetime.Lifetime, batches []batch) {
+	for _, b := range batches {
+		if loss, ok := errors.AsType[*kgo.ErrDataLoss](b.err); ok {
+			a.rewind(life, b.assignment, loss, batches)
+		} else if errors.Is(b.err, kerr.OffsetOutOfRange) {
+			a.reset(life, b.assignment)
+		}
+	}
+}
+
+// errNoStart is the answer of a broker that does not know the partition.
+var errNoStart = errors.New("the broker does not tell the partition's start")
+
+// reset goes on at the earliest record of a partition whose position is not
+// in the log (any more): retention overtook us, or the log was cut. Reading
+// again what may have been done is the lesser evil against leaving it out.
+func (a *assigner) reset(life *lifetime.Lifetime, old *assignment) {
+	ask, cancel := context.WithTimeout(life.Waiting(), 5*time.Second)
+	defer cancel()
+	partition := old.partition
+	starts, err := kadm.NewClient(a.client).ListStartOffsets(ask, a.Topic)
+	if err == nil {
+		err = starts.Error()
+	}
+	start, ok := starts.Lookup(a.Topic, partition)
+	if err == nil && !ok {
+		err = errNoStart
+	}
+	if subject := fmt.Sprint("reset ", partition); a.logged.Changed(subject, err) && err != nil {
+		a.Log.Warn().Err(err).Int32("partition", partition).Msg("position out of range: cannot ask for the earliest record yet")
+	}
+	if err != nil {
+		return
+	}
+	was := a.client.CommittedOffsets()[a.Topic][partition].Offset
+	if a.replace(life, old, start.Offset) {
+		a.Log.Error().Int32("partition", partition).Int64("committed_offset", was).Int64("earliest_offset", start.Offset).
+			Msg("position out of range: going on at the earliest record")
+		a.recovery.recover(life.Waiting(), []journal.Want{{Partition: partition, Committed: -1}})
+	}
+}
+
+// rewind goes on where the log was cut: another leader took over without its
+// last records, and others may stand there by now.
+func (a *assigner) rewind(life *lifetime.Lifetime, old *assignment, loss *kgo.ErrDataLoss, batches []batch) {
+	want := old.wantFrom(loss.ResetTo)
+	for _, b := range batches {
+		if b.assignment == old && len(b.records) > 0 { // read and not admitted, perhaps before the cut
+			want.Committed = min(want.Committed, b.records[0].Offset)
+		}
+	}
+	if a.replace(life, old, want.Committed) {
+		a.Log.Error().Int32("partition", old.partition).Int64("read_offset", loss.ConsumedTo).
+			Int64("lost_from_offset", loss.ResetTo).Int64("going_on_offset", want.Committed).
+			Msg("the log of requests was cut: records were lost, going on with those that stand in their place")
+		a.recovery.recover(life.Waiting(), []journal.Want{want})
+	}
 }

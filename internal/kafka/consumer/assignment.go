@@ -1,7 +1,6 @@
 package consumer
 
 import (
-	"context"
 	"sync"
 	"time"
 
@@ -23,7 +22,7 @@ type assignment struct {
 	tasks     *pool.Owner        // its handlers
 	handlers  sync.WaitGroup     // admitted and not returned
 	moved     broadcast.Signal   // committed has gone up
-	refusal   error              // of the last commit, nil where it was taken; under committer.mu alone
+	refusal   error              // of the last commit, nil where it was taken; written by the one commit under way
 
 	mu sync.Mutex
 	offsets
@@ -37,7 +36,7 @@ type assignment struct {
 func newAssignment(partition int32, life *lifetime.Lifetime, tasks *pool.Owner, policy commitPolicy) *assignment {
 	return &assignment{
 		partition: partition, life: lifetime.New(life.Calls()), tasks: tasks, policy: policy,
-		offsets: offsets{tracker: newTracker(), committed: -1}, end: -1,
+		offsets: offsets{tracker: newTracker(), committed: -1, state: recovering}, end: -1,
 	}
 }
 
@@ -211,43 +210,6 @@ func (a *assignment) wantFrom(cut int64) journal.Want {
 	return want
 }
 
-// refuse admits nothing more.
-func (a *assignment) refuse() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.state.advance(stopping)
-}
-
-// isStopping reports whether nothing more is admitted.
-func (a *assignment) isStopping() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.state >= stopping
-}
-
-// halt admits nothing more and ends the waits of what was admitted.
-func (a *assignment) halt(cause error) {
-	a.refuse()
-	a.life.Stop(cause)
-	a.tasks.Release()
-}
-
-// abandon halts, and cuts the calls under way. What is committed before its
-// call is nobody else's: its calls may end whoever owns the partition by then.
-func (a *assignment) abandon(cause error) {
-	if !a.policy.outlives() {
-		a.life.Cut(cause)
-	}
-	a.halt(cause)
-}
-
-// close admits and commits nothing more.
-func (a *assignment) close() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.state.advance(closed)
-}
-
 // Partition is how far one has come that is assigned to us.
 type Partition struct {
 	Number     int32
@@ -269,34 +231,4 @@ func (a *assignment) stats() Partition {
 		p.Lag = max(0, a.end-a.committed)
 	}
 	return p
-}
-
-// drain halts the assignments, waits until their handlers have returned, and
-// abandons what is left when ctx ends. It reports whether all returned in
-// time. Handlers that outlive their partition are waited for no longer then.
-func drain(ctx context.Context, assignments []*assignment, cause error) bool {
-	for _, a := range assignments {
-		a.halt(cause)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for _, a := range assignments {
-			a.handlers.Wait()
-		}
-	}()
-	select {
-	case <-done:
-		return true
-	case <-ctx.Done():
-	}
-	for _, a := range assignments {
-		a.abandon(cause)
-	}
-	for _, a := range assignments {
-		if !a.policy.outlives() {
-			a.handlers.Wait()
-		}
-	}
-	return false
 }

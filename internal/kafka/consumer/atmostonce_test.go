@@ -26,7 +26,6 @@ type partition struct {
 	life       *lifetime.Lifetime
 	assignment *assignment
 	next       int64 // offset to read
-	halted     bool
 
 	mu     sync.Mutex
 	flight chan answer             // of the commit under way; nil for none
@@ -179,32 +178,27 @@ func (p *partition) step(what, n int) {
 		p.land(answer(n % 4))
 	case 9:
 		if n == 0 {
-			p.halt()
+			p.assignment.halt(errHandedOver)
 		}
 	}
-	if p.underWay() == nil || !p.halted { // else handlers may wait for its mutex
-		synctest.Wait()
-	}
-}
-
-func (p *partition) halt() {
-	p.halted = true
-	p.assignment.halt(errHandedOver)
+	synctest.Wait()
 }
 
 // leave has the partition revoked, with a last commit that is acknowledged.
 // Abruptly, its life ends first, and commits go on for a while.
 func (p *partition) leave(last answer, abruptly bool) {
-	defer p.handlers.pool.Close()
+	defer p.runner.pool.Close()
 	defer p.life.Cut(nil)
 	if abruptly {
 		p.life.Cut(nil)
+		synctest.Wait()
 		p.land(last)
 		p.assignment.handlers.Wait()
 		p.commit()
 		p.land(acknowledged)
 	}
-	p.halt()
+	p.assignment.halt(errHandedOver)
+	synctest.Wait()
 	p.land(last)
 	revoked := make(chan struct{})
 	go func() {
@@ -301,5 +295,5 @@ func TestLostPartitionKeepsItsCalls(t *testing.T) {
 	if inTime := c.partitions.awaitOutliving(t.Context()); !inTime || failure != nil {
 		t.Errorf("in time %v, the call's context: %v, want in time and not cut", inTime, failure)
 	}
-	c.handlers.pool.Close()
+	c.runner.pool.Close()
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -32,22 +31,22 @@ type committer struct {
 	partitions *partitions
 	send       func(ctx context.Context, commits map[int32]commit) (refused map[int32]error, err error)
 	now, soon  chan struct{} // a commit is asked for; they hold one token
-	mu         sync.Mutex    // held by the one commit under way
+	underWay   chan struct{} // holds a token while a commit is under way
 }
 
 func newCommitter(b *base, p *partitions) *committer {
-	c := &committer{base: b, partitions: p, now: make(chan struct{}, 1), soon: make(chan struct{}, 1)}
+	c := &committer{base: b, partitions: p, now: make(chan struct{}, 1), soon: make(chan struct{}, 1), underWay: make(chan struct{}, 1)}
 	c.send = c.toKafka
 	return c
 }
 
 // askNow asks for a commit, and askSoon for one within checkpointDelay.
-func (c *committer) askNow()  { ask(c.now) }
-func (c *committer) askSoon() { ask(c.soon) }
+func (c *committer) askNow()  { putToken(c.now) }
+func (c *committer) askSoon() { putToken(c.soon) }
 
-func ask(asked chan<- struct{}) {
+func putToken(into chan<- struct{}) {
 	select {
-	case asked <- struct{}{}:
+	case into <- struct{}{}:
 	default: // one token is enough
 	}
 }
@@ -84,8 +83,8 @@ func (c *committer) loop(ctx context.Context) {
 // commit commits what is committable of the assignments. One commit runs at a
 // time: two at once could land in the wrong order and take an offset back.
 func (c *committer) commit(ctx context.Context, assignments []*assignment) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.underWay <- struct{}{}
+	defer func() { <-c.underWay }()
 	commits := map[int32]commit{}
 	for _, a := range assignments {
 		if one, ok := a.toCommit(); ok {
@@ -115,8 +114,7 @@ func (c *committer) commit(ctx context.Context, assignments []*assignment) {
 
 // answered tells the assignments what Kafka has answered, and reports whether
 // it has taken all commits. Refusals are logged: once for all partitions that
-// are refused for the same reason, and again when the reason changes. It is
-// called with c.mu held.
+// are refused for the same reason, and again when the reason changes.
 func (c *committer) answered(assignments []*assignment, commits map[int32]commit, refused map[int32]error) bool {
 	stood := map[error]bool{} // kerr has one value for each code
 	for _, a := range assignments {
@@ -216,8 +214,8 @@ func (c *committer) beforeCall(ctx context.Context, a *assignment, offset int64)
 // passed waits for the commit that is under way, if there is one, and reports
 // whether the record lies below the committed offset.
 func (c *committer) passed(a *assignment, offset int64) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.underWay <- struct{}{}
+	defer func() { <-c.underWay }()
 	passed, final := a.outcome(offset)
 	if !passed && !final {
 		c.Log.Error().Int32("partition", a.partition).Int64("offset", offset).

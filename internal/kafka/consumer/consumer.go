@@ -4,9 +4,11 @@
 package consumer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,7 +27,7 @@ type Consumer struct {
 
 	partitions *partitions
 	committer  *committer
-	handlers   *handlers
+	runner     *runner
 	recovery   *recovery
 	poller     *poller
 	meter      *meter
@@ -40,23 +42,20 @@ func New(o Options, handle Handler) (*Consumer, error) {
 	}
 	parts := newPartitions(&b.faults)
 	commits := newCommitter(b, parts)
-	hands := &handlers{
+	run := &runner{
 		base: b, handle: handle, committer: commits, pool: pool.New(o.MaxAtWork),
 		pending:    newPending(o.MaxPendingMessages, o.MaxPendingBytes),
 		membership: newMembership(o.SessionTimeout-membershipSlack, b.isMember),
 	}
-	assigns := &assigner{base: b, partitions: parts, pool: hands.pool}
 	recovers := newRecovery(b, parts, commits)
-	polls := &poller{
-		base: b, partitions: parts, handlers: hands,
-		repositioner: &repositioner{base: b, assigner: assigns, recovery: recovers},
-	}
+	assigns := &assigner{base: b, partitions: parts, pool: run.pool, recovery: recovers}
+	polls := &poller{base: b, partitions: parts, assigner: assigns, runner: run}
 	return &Consumer{
-		base: b, partitions: parts, committer: commits, handlers: hands, recovery: recovers, poller: polls,
+		base: b, partitions: parts, committer: commits, runner: run, recovery: recovers, poller: polls,
 		meter: &meter{base: b, partitions: parts},
 		group: &group{
 			base: b, partitions: parts, committer: commits, assigner: assigns, recovery: recovers, poller: polls,
-			membership: hands.membership,
+			membership: run.membership,
 		},
 	}, nil
 }
@@ -75,7 +74,7 @@ func (c *Consumer) Run(life *lifetime.Lifetime) error {
 		return fmt.Errorf("make consumer: %w", err)
 	}
 	defer c.client.CloseAllowingRebalance()
-	defer c.handlers.pool.Close()
+	defer c.runner.pool.Close()
 	close(c.started)
 
 	committing, stopCommits := context.WithCancel(life.Calls())
@@ -151,4 +150,35 @@ func (c *Consumer) LookAgain() {
 	if c.running() {
 		c.client.ForceMetadataRefresh()
 	}
+}
+
+// Stats is what a consumer has done since its start, and what it has in hand.
+type Stats struct {
+	PendingMessages int   // read and not finished
+	PendingBytes    int64 // of payload, of those
+
+	Commits        uint64 // acknowledged
+	CommitFailures uint64 // refused, in whole or in part, or not answered
+	JournalRecords uint64 // events read back
+
+	// Requests that were read again after an assignment, by what the journal
+	// said of them: ended, begun, nothing.
+	Finished, Resumed, New uint64
+
+	Partitions []Partition // owned, ascending
+}
+
+// Stats returns the present numbers. It may be called at any time.
+func (c *Consumer) Stats() Stats {
+	s := Stats{
+		Commits: c.tally.commits.Load(), CommitFailures: c.tally.commitFailures.Load(),
+		JournalRecords: c.tally.journalRecords.Load(),
+		Finished:       c.tally.finished.Load(), Resumed: c.tally.resumed.Load(), New: c.tally.new.Load(),
+	}
+	s.PendingMessages, s.PendingBytes = c.runner.pending.count()
+	for _, a := range c.partitions.all() {
+		s.Partitions = append(s.Partitions, a.stats())
+	}
+	slices.SortFunc(s.Partitions, func(a, b Partition) int { return cmp.Compare(a.Number, b.Number) })
+	return s
 }

@@ -66,7 +66,7 @@ func TestRecordsOfAnEarlierAssignment(t *testing.T) {
 		defer c.client.Close()
 		close(c.started)
 		interrupted := false
-		c.poller.latest = &poll{stop: func() { interrupted = true }, sorted: make(chan struct{})}
+		c.poller.latest = &polling{stop: func() { interrupted = true }, sorted: make(chan struct{})}
 		stale := kgo.Fetches{{Topics: []kgo.FetchTopic{{Topic: "request", Partitions: []kgo.FetchPartition{
 			{Partition: 3, Records: []*kgo.Record{{Partition: 3, Offset: 41}}},
 		}}}}}

@@ -19,7 +19,7 @@ type Handler func(life *lifetime.Lifetime, rec *models.Record, progress message.
 // Lease is the right to handle one record, for as long as its partition is
 // assigned to this consumer. It is safe for concurrent use.
 type Lease struct {
-	handlers   *handlers
+	runner     *runner
 	assignment *assignment
 	record     *models.Record
 }
@@ -32,7 +32,7 @@ func (l *Lease) AtMostOnce() bool { return l.assignment.policy.outlives() }
 // acknowledged that. After the end of ctx its answer is final, and an error
 // means that the record is read again. It is called only where AtMostOnce.
 func (l *Lease) CommitBeforeCall(ctx context.Context) error {
-	return l.handlers.committer.beforeCall(ctx, l.assignment, l.record.Offset)
+	return l.runner.committer.beforeCall(ctx, l.assignment, l.record.Offset)
 }
 
 // Await returns nil while this consumer is a member of the group. Where no
@@ -43,23 +43,23 @@ func (l *Lease) Await(ctx context.Context) error {
 	if l.assignment.policy.outlives() {
 		return nil
 	}
-	return l.handlers.membership.wait(ctx)
+	return l.runner.membership.wait(ctx)
 }
 
 // Yield runs a long wait, and lets another record's handler work meanwhile.
-func (l *Lease) Yield(wait func() error) error { return l.handlers.pool.Yield(wait) }
+func (l *Lease) Yield(wait func() error) error { return l.runner.pool.Yield(wait) }
 
 // Checkpoint stores with the next commits which recipients need no further
 // call. It replaces what was stored for the record before. At most once, it
 // does nothing.
 func (l *Lease) Checkpoint(r message.Resolved) {
 	if l.assignment.checkpoint(l.record, r) {
-		l.handlers.committer.askSoon()
+		l.runner.committer.askSoon()
 	}
 }
 
-// handlers runs the handler of each admitted record.
-type handlers struct {
+// runner runs the handler of each admitted record.
+type runner struct {
 	*base
 
 	handle     Handler
@@ -70,22 +70,22 @@ type handlers struct {
 }
 
 // start hands an admitted record over. It does not wait for its handler.
-func (h *handlers) start(a *assignment, rec *models.Record, progress message.Progress) {
+func (r *runner) start(a *assignment, rec *models.Record, progress message.Progress) {
 	a.tasks.Start(func() {
 		defer a.handlers.Done()
-		defer h.pending.release(int64(len(rec.Value)))
-		err := h.handle(a.life, rec, progress, &Lease{h, a, rec})
+		defer r.pending.release(int64(len(rec.Value)))
+		err := r.handle(a.life, rec, progress, &Lease{r, a, rec})
 		switch {
 		case err == nil:
 			a.finish(rec)
 		case a.life.Waiting().Err() == nil:
-			h.unfinished(rec, err, "message left unfinished; it is read again after a restart")
+			r.unfinished(rec, err, "message left unfinished; it is read again after a restart")
 		case a.policy.outlives() && a.isPassed(rec.Offset):
-			h.unfinished(rec, err, "message cut before its outcome; its offset is committed, so it is not read again")
+			r.unfinished(rec, err, "message cut before its outcome; its offset is committed, so it is not read again")
 		}
 	})
 }
 
-func (h *handlers) unfinished(rec *models.Record, err error, what string) {
-	h.Log.Error().Err(err).Int32("partition", rec.Partition).Int64("offset", rec.Offset).Msg(what)
+func (r *runner) unfinished(rec *models.Record, err error, what string) {
+	r.Log.Error().Err(err).Int32("partition", rec.Partition).Int64("offset", rec.Offset).Msg(what)
 }

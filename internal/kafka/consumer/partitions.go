@@ -66,15 +66,6 @@ func (p *partitions) before(partition int32) *assignment {
 	return p.former[partition]
 }
 
-// lastCommit returns what this process committed last of a partition that it
-// owned before, or -1.
-func (p *partitions) lastCommit(partition int32) int64 {
-	if before := p.before(partition); before != nil {
-		return before.stats().Committed
-	}
-	return -1
-}
-
 // withFormer returns the assignments, and those before them of their
 // partitions: where the log was cut, calls of theirs may be under way.
 func (p *partitions) withFormer(assignments []*assignment) []*assignment {

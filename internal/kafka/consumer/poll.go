@@ -22,17 +22,17 @@ const maxPoll = 2000
 type poller struct {
 	*base
 
-	partitions   *partitions
-	repositioner *repositioner
-	handlers     *handlers
+	partitions *partitions
+	assigner   *assigner
+	runner     *runner
 
 	mu     sync.Mutex
-	latest *poll
+	latest *polling
 }
 
-// poll is one poll, from before the client hands records out until each of
+// polling is one poll, from before the client hands records out until each of
 // them has its assignment.
-type poll struct {
+type polling struct {
 	stop   context.CancelFunc // what has come by then is still handed out
 	sorted chan struct{}      // closed at its end
 }
@@ -49,7 +49,7 @@ func (p *poller) loop(life *lifetime.Lifetime) {
 			return
 		}
 		failed := p.fetchErrors(fetches)
-		p.repositioner.reposition(life, batches)
+		p.assigner.reposition(life, batches)
 		for _, b := range batches {
 			p.admit(ctx, b)
 		}
@@ -64,7 +64,7 @@ func (p *poller) loop(life *lifetime.Lifetime) {
 func (p *poller) next(ctx context.Context) (kgo.Fetches, []batch) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	now := &poll{stop: cancel, sorted: make(chan struct{})}
+	now := &polling{stop: cancel, sorted: make(chan struct{})}
 	defer close(now.sorted)
 	p.mu.Lock()
 	p.latest = now
@@ -119,15 +119,15 @@ func (p *poller) admit(ctx context.Context, b batch) {
 			continue
 		}
 		size := int64(len(r.Value))
-		if err := p.handlers.pending.take(ctx, size, p.Observer.Polling); err != nil {
+		if err := p.runner.pending.take(ctx, size, p.Observer.Polling); err != nil {
 			return
 		}
 		progress, ok := b.assignment.admit(r)
 		if !ok {
-			p.handlers.pending.release(size)
+			p.runner.pending.release(size)
 			continue
 		}
-		p.handlers.start(b.assignment, record(r), progress)
+		p.runner.start(b.assignment, record(r), progress)
 	}
 }
 

@@ -3,6 +3,8 @@ package consumer
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -148,7 +150,7 @@ func (r *recovery) read(ctx context.Context, list []journal.Want, byPartition ma
 	if err != nil {
 		return err
 	}
-	r.warnOfForeign(ctx, found, r.partitions.lastCommit)
+	r.warnOfForeign(ctx, found)
 	requests := 0
 	for _, w := range open {
 		requests += found[w.Partition].Fold.Len()
@@ -188,4 +190,56 @@ func (r *recovery) resume(a *assignment, w journal.Want, f journal.Found) {
 	r.partitions.ifOwned(a, func() {
 		r.client.ResumeFetchPartitions(map[string][]int32{r.Topic: {a.partition}})
 	})
+}
+
+// lookWithin bounds the search for what a foreign commit has passed: the
+// partitions wait for it.
+const lookWithin = 5 * time.Second
+
+// warnOfForeign logs which requests a commit has passed that no worker made:
+// that of another kind of consumer in our group, or a reset by hand. Nobody has
+// sent them, and nobody will.
+func (r *recovery) warnOfForeign(ctx context.Context, found map[int32]journal.Found) {
+	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	for _, partition := range slices.Sorted(maps.Keys(found)) {
+		if f := found[partition]; f.Foreign {
+			r.warnOfRange(ctx, partition, f)
+		}
+	}
+}
+
+func (r *recovery) warnOfRange(ctx context.Context, partition int32, f journal.Found) {
+	first, by := f.LogStart, "the log's start: no status event tells of a request"
+	if f.Handled >= 0 {
+		first, by = f.Handled+1, "the latest request that a status event tells of"
+	}
+	if before := r.partitions.before(partition); before != nil && before.stats().Committed >= 0 {
+		first, by = before.stats().Committed, "the last commit of this worker"
+	}
+	first = r.firstRequest(ctx, partition, max(first, f.LogStart), f.Start)
+	if first >= f.Start {
+		return // it went back, or passed nothing
+	}
+	r.Log.Warn().Str("topic", r.Topic).Int32("partition", partition).Str("group", r.Group).
+		Int64("first_offset", first).Int64("last_offset", f.Start-1).Str("known_by", by).
+		Msg("the group's offset was committed by something that is no worker: requests in this range are not sent; " +
+			"to have them sent, stop the workers and reset the offset to first_offset: what is finished is not sent again")
+}
+
+// firstRequest returns the offset of the first request from one offset to below
+// another, or the latter where there is none: transaction markers and records
+// that were rolled back are no requests. Where Kafka does not answer, it returns
+// the offset from which on there may be one.
+func (r *recovery) firstRequest(ctx context.Context, partition int32, from, to int64) int64 {
+	for from < to {
+		found, next, err := kafka.NextCommitted(ctx, r.client, r.Topic, partition, from)
+		if found == nil && (err != nil || next <= from) {
+			break
+		}
+		if from = next; found != nil {
+			break
+		}
+	}
+	return from
 }

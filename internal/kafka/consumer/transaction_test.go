@@ -97,7 +97,7 @@ func TestOnlyCommittedRequestsAreHandled(t *testing.T) {
 	stable := later.offset
 	m.c.meter.measure(t.Context())
 	s.caughtUp(m, stable) // while a transaction is open
-	if messages, bytes := m.c.handlers.pending.count(); messages+int(bytes) > 0 {
+	if messages, bytes := m.c.runner.pending.count(); messages+int(bytes) > 0 {
 		t.Errorf("%d messages of %d bytes are pending, want none", messages, bytes)
 	}
 	select {

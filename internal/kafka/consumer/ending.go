@@ -1,0 +1,70 @@
+package consumer
+
+import "context"
+
+// refuse admits nothing more.
+func (a *assignment) refuse() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.state.advance(stopping)
+}
+
+// isStopping reports whether nothing more is admitted.
+func (a *assignment) isStopping() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.state >= stopping
+}
+
+// halt admits nothing more and ends the waits of what was admitted.
+func (a *assignment) halt(cause error) {
+	a.refuse()
+	a.life.Stop(cause)
+	a.tasks.Release()
+}
+
+// abandon halts, and cuts the calls under way. What is committed before its
+// call is nobody else's: its calls may end whoever owns the partition by then.
+func (a *assignment) abandon(cause error) {
+	if !a.policy.outlives() {
+		a.life.Cut(cause)
+	}
+	a.halt(cause)
+}
+
+// close admits and commits nothing more.
+func (a *assignment) close() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.state.advance(closed)
+}
+
+// drain halts the assignments, waits until their handlers have returned, and
+// abandons what is left when ctx ends. It reports whether all returned in
+// time. Handlers that outlive their partition are waited for no longer then.
+func drain(ctx context.Context, assignments []*assignment, cause error) bool {
+	for _, a := range assignments {
+		a.halt(cause)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, a := range assignments {
+			a.handlers.Wait()
+		}
+	}()
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+	}
+	for _, a := range assignments {
+		a.abandon(cause)
+	}
+	for _, a := range assignments {
+		if !a.policy.outlives() {
+			a.handlers.Wait()
+		}
+	}
+	return false
+}
