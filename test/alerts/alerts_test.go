@@ -33,11 +33,11 @@ import (
 	"github.com/prometheus/prometheus/tsdb/chunks"
 	"github.com/prometheus/prometheus/util/annotations"
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"messaging-worker/internal/models"
+	"messaging-worker/test/kafka"
 	"messaging-worker/test/stage"
 )
 
@@ -304,8 +304,7 @@ func TestAlerts(t *testing.T) {
 			for round := 1; round <= 12; round++ {
 				h.scrape(t, w)
 				for range 2 {
-					id := stage.NewID()
-					s.Put(id, stage.Request(s.Channel, id, stage.Hints("scenario", "permanent")))
+					s.PutOne(stage.Hints("scenario", "permanent"))
 				}
 				s.PutMany(5)
 				s.Events(7 * round)
@@ -322,8 +321,7 @@ func TestAlerts(t *testing.T) {
 		}},
 		{"MessagingStandsStill", func(t *testing.T, h *history) {
 			s := stage.New(t, models.SMS, stage.Options{Partitions: 2})
-			id := stage.NewID()
-			s.Put(id, stage.Request(s.Channel, id, stage.Hints("scenario_latency_ms", "100000")))
+			s.PutOne(stage.Hints("scenario_latency_ms", "100000"))
 			w := s.Work(map[string]string{"PROVIDER_TIMEOUT_SECONDS": "120"})
 			lagIsTold(t, w)
 			for range 20 {
@@ -352,11 +350,7 @@ func TestAlerts(t *testing.T) {
 			}
 		}},
 		{"MessagingCommitsFail", func(t *testing.T, h *history) {
-			broker, err := kfake.NewCluster(kfake.NumBrokers(1))
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(broker.Close)
+			broker := kafka.Embedded(t)
 			broker.ControlKey(kmsg.OffsetCommit.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
 				broker.KeepControl()
 				r := req.(*kmsg.OffsetCommitRequest)

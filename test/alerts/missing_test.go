@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
 
@@ -48,10 +47,7 @@ func TestChannelWithoutWorker(t *testing.T) {
 	for range 3 {
 		h.scrape(t, email, sms)
 	}
-	sms.Signal(syscall.SIGTERM)
-	if code := sms.Exit(); code != 0 {
-		t.Fatalf("exit code %d", code)
-	}
+	sms.Stop()
 	s.PutMany(5)
 	h.scrape(t, email)
 	h.wants(t, "as in a restart") // nothing, before it has lasted
@@ -140,8 +136,7 @@ func TestNothingAssigned(t *testing.T) {
 func TestPendingAlertOutlivesAHandOver(t *testing.T) {
 	t.Parallel()
 	s := stage.New(t, models.SMS, stage.Options{Partitions: 1})
-	id := stage.NewID()
-	s.Put(id, stage.Request(s.Channel, id, stage.Hints("scenario_latency_ms", "100000")))
+	s.PutOne(stage.Hints("scenario_latency_ms", "100000"))
 	settings := map[string]string{"PROVIDER_TIMEOUT_SECONDS": "120"}
 	w := s.Work(settings)
 	lagIsTold(t, w)

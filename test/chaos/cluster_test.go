@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -48,10 +47,7 @@ func untouched(t *testing.T, s *stage.Stage, w *stage.Worker, ledger string, ids
 		t.Error("the worker has ended")
 	}
 	w.WaitReady(http.StatusOK)
-	w.Signal(syscall.SIGTERM)
-	if code := w.Exit(); code != 0 {
-		t.Errorf("exit code %d, want 0", code)
-	}
+	w.Stop()
 	t.Logf("%d messages, %d lost, %d called twice", len(ids), lost, again)
 }
 
@@ -125,9 +121,7 @@ func TestProduceRefused(t *testing.T) {
 func refused(t *testing.T, refusal *kerr.Error) {
 	t.Helper()
 	r := chance(t)
-	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.BrokerConfigs(map[string]string{"group.initial.rebalance.delay.ms": "0"}))
-	check(t, err)
-	defer broker.Close()
+	broker := kafka.Embedded(t)
 	s := stage.New(t, models.SMS, stage.Options{Brokers: broker.ListenAddrs(), Partitions: 4, Timeout: timeout()})
 	ledger := filepath.Join(t.TempDir(), "ledger")
 	w := s.Work(steady(ledger))
@@ -149,9 +143,7 @@ func refused(t *testing.T, refusal *kerr.Error) {
 func TestForgottenWithOutcomesUnderWay(t *testing.T) {
 	t.Parallel()
 	r := chance(t)
-	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.BrokerConfigs(map[string]string{"group.initial.rebalance.delay.ms": "0"}))
-	check(t, err)
-	defer broker.Close()
+	broker := kafka.Embedded(t)
 	s := stage.New(t, models.SMS, stage.Options{Brokers: broker.ListenAddrs(), Partitions: 4, Timeout: timeout()})
 	ledger := filepath.Join(t.TempDir(), "ledger")
 	w := s.Work(steady(ledger))

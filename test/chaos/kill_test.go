@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"messaging-worker/internal/models"
 	"messaging-worker/test/stage"
 )
@@ -121,15 +119,11 @@ func (k killing) env(s *stage.Stage, ledger string, static bool) map[string]stri
 
 // fill produces the requests.
 func (k killing) fill(s *stage.Stage, r *rand.Rand) map[string]bool {
-	ids := map[string]bool{}
-	var records []*kgo.Record
 	to := make([]string, k.recipients)
 	for i := range to {
 		to[i] = fmt.Sprintf("+1555000%04d", i)
 	}
-	for range k.messages {
-		id := stage.NewID()
-		ids[id] = true
+	return s.PutEach(k.messages, func(int) map[string]any {
 		edits := map[string]any{}
 		if r.IntN(100) < k.pinned {
 			edits = stage.Hints("scenario", "rate_limited", "scenario_failures", "1", "scenario_retry_after_ms", strconv.Itoa(pick(10, 60)*1000))
@@ -137,10 +131,8 @@ func (k killing) fill(s *stage.Stage, r *rand.Rand) map[string]bool {
 			edits = stage.Hints("scenario", "transient", "scenario_failures", "1", "scenario_recipients", "2,7")
 		}
 		edits["to"] = to
-		records = append(records, &kgo.Record{Key: []byte(id), Value: stage.Request(s.Channel, id, edits)})
-	}
-	s.Produce(records...)
-	return ids
+		return edits
+	})
 }
 
 // judge counts: what is missing, what was repeated and by which kill, and

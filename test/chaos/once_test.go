@@ -7,13 +7,12 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
-	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/models"
+	"messaging-worker/test/kafka"
 	"messaging-worker/test/stage"
 )
 
@@ -40,15 +39,6 @@ func grow(t *testing.T, w *stage.Worker, ledger string, lines int) {
 	})
 }
 
-// leave stops a worker as a roll-out does.
-func leave(t *testing.T, w *stage.Worker) {
-	t.Helper()
-	w.Signal(syscall.SIGTERM)
-	if code := w.Exit(); code != 0 {
-		t.Errorf("exit code %d, want 0", code)
-	}
-}
-
 // At most once, over stops and rebalances: every message has an end, and
 // nobody is called twice.
 func TestAtMostOnceLosesNothingAtStops(t *testing.T) {
@@ -61,33 +51,24 @@ func TestAtMostOnceLosesNothingAtStops(t *testing.T) {
 	for range stops {
 		w := s.Work(once(ledger))
 		grow(t, w, ledger, messages/(2*stops))
-		leave(t, w)
+		w.Stop()
 	}
 	first := s.Work(once(ledger))
 	s.Committed()
 	maps.Copy(ids, putPairs(s, messages))
 	grow(t, first, ledger, messages/10)
 	second := s.Work(once(ledger)) // takes half of the partitions
-	stage.Eventually(t, func() string {
-		if !strings.Contains(first.Logs(), "partitions revoked") {
-			return "there was no rebalance"
-		}
-		return ""
-	})
-	leave(t, first)
+	first.WaitLog("partitions revoked")
+	first.Stop()
 	s.Committed()
-	leave(t, second)
+	second.Stop()
 	endings(t, s, ledger, ids)
 }
 
 // putPairs produces messages of which some go to two recipients, one of whom
 // may be open after the first attempt.
 func putPairs(s *stage.Stage, n int) map[string]bool {
-	ids := map[string]bool{}
-	var records []*kgo.Record
-	for i := range n {
-		id := stage.NewID()
-		ids[id] = true
+	return s.PutEach(n, func(i int) map[string]any {
 		edits := map[string]any{}
 		if i%20 == 0 {
 			edits = stage.Hints("scenario", "transient", "scenario_failures", "1", "scenario_recipients", "1")
@@ -95,10 +76,8 @@ func putPairs(s *stage.Stage, n int) map[string]bool {
 		if i%20 <= 2 {
 			edits["to"] = []string{"+15550000001", "+15550000002"}
 		}
-		records = append(records, &kgo.Record{Key: []byte(id), Value: stage.Request(s.Channel, id, edits)})
-	}
-	s.Produce(records...)
-	return ids
+		return edits
+	})
 }
 
 // endings checks that each message has one end, a dead letter where it failed,
@@ -158,7 +137,7 @@ func TestAtMostOnceKills(t *testing.T) {
 	}
 	last := s.Work(env)
 	s.Committed()
-	leave(t, last)
+	last.Stop()
 	list := readLedger(t, ledger)
 	if n := len(twice(list)); n > 0 {
 		t.Errorf("%d calls were made twice", n)
@@ -174,9 +153,7 @@ func TestAtMostOnceKills(t *testing.T) {
 // else's, so they come to an end all the same.
 func TestAtMostOnceForgotten(t *testing.T) {
 	t.Parallel()
-	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.BrokerConfigs(map[string]string{"group.initial.rebalance.delay.ms": "0"}))
-	check(t, err)
-	defer broker.Close()
+	broker := kafka.Embedded(t)
 	s := stage.New(t, models.SMS, stage.Options{Brokers: broker.ListenAddrs(), Partitions: 2, Timeout: timeout()})
 	ledger := filepath.Join(t.TempDir(), "ledger")
 	env := once(ledger)
@@ -191,21 +168,12 @@ func TestAtMostOnceForgotten(t *testing.T) {
 		return strings.Contains(string(r.Value), `"attempt"`) && strings.Contains(string(r.Value), calling)
 	})
 	forget(broker)
-	stage.Eventually(t, func() string {
-		if !strings.Contains(w.Logs(), "partitions lost") {
-			return "the worker has not noticed that it was forgotten"
-		}
-		return ""
-	})
+	w.WaitLog("partitions lost")
 	events := s.Events(2)
-	if got, want := stage.Sequence(events[waiting]), "queued 0, attempt 1, retry 1, failed 1"; got != want {
-		t.Errorf("the message that backed off: %s, want %s", got, want)
-	}
-	if got, want := stage.Sequence(events[calling]), "queued 0, attempt 1, sent 1"; got != want {
-		t.Errorf("the message under way: %s, want %s", got, want)
-	}
+	stage.CheckSequence(t, "the message that backed off", events[waiting], "queued 0, attempt 1, retry 1, failed 1")
+	stage.CheckSequence(t, "the message under way", events[calling], "queued 0, attempt 1, sent 1")
 	if n := len(s.Letters(1)[waiting]); n != 1 {
 		t.Errorf("%d dead letters of the message that backed off, want 1", n)
 	}
-	leave(t, w)
+	w.Stop()
 }

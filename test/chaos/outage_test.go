@@ -129,7 +129,7 @@ func outage(t *testing.T, name string, every time.Duration, extra map[string]str
 	s := stage.New(t, models.SMS, stage.Options{Partitions: 4, Timeout: timeout()})
 	w := s.Work(f.settings(extra))
 	w.WaitReady(http.StatusOK)
-	stop := trickle(t, s, every)
+	stop := trickle(t, s, every, 1, func() map[string]any { return nil })
 	stage.Eventually(t, func() string {
 		if len(f.Ledger()) == 0 {
 			return "nothing is delivered"
@@ -178,9 +178,9 @@ func outage(t *testing.T, name string, every time.Duration, extra map[string]str
 	return letters
 }
 
-// trickle puts a message every so often until it is told to stop, and then
-// returns their ids.
-func trickle(t *testing.T, s *stage.Stage, every time.Duration) (stop func() map[string]bool) {
+// trickle puts n messages with such edits every so often until it is stopped.
+// Stop returns their ids.
+func trickle(t *testing.T, s *stage.Stage, every time.Duration, n int, edits func() map[string]any) (stop func() map[string]bool) {
 	t.Helper()
 	ids, done := map[string]bool{}, make(chan struct{})
 	var putting sync.WaitGroup
@@ -188,15 +188,17 @@ func trickle(t *testing.T, s *stage.Stage, every time.Duration) (stop func() map
 		ticker := time.NewTicker(every)
 		defer ticker.Stop()
 		for {
-			id := stage.NewID()
-			ids[id] = true
-			s.Client.Produce(s.Ctx, &kgo.Record{
-				Topic: s.Topic("request"), Key: []byte(id), Value: stage.Request(s.Channel, id, nil),
-			}, func(_ *kgo.Record, err error) {
-				if err != nil {
-					t.Errorf("produce a request: %v", err)
-				}
-			})
+			for range n {
+				id := stage.NewID()
+				ids[id] = true
+				s.Client.Produce(s.Ctx, &kgo.Record{
+					Topic: s.Topic("request"), Key: []byte(id), Value: stage.Request(s.Channel, id, edits()),
+				}, func(_ *kgo.Record, err error) {
+					if err != nil {
+						t.Errorf("produce a request: %v", err)
+					}
+				})
+			}
 			select {
 			case <-ticker.C:
 			case <-done:
@@ -211,7 +213,7 @@ func trickle(t *testing.T, s *stage.Stage, every time.Duration) (stop func() map
 			t.Error(err)
 		}
 	})
-	t.Cleanup(end)
+	t.Cleanup(end) // of a test that fails in the middle
 	return func() map[string]bool {
 		end()
 		return ids

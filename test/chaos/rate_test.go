@@ -17,7 +17,7 @@ func TestGroupRate(t *testing.T) {
 	phase := time.Duration(pick(4, 30)) * time.Second
 	s := stage.New(t, models.SMS, stage.Options{Partitions: 12, Timeout: timeout()})
 	s.PutMany(rate * pick(60, 250)) // more than can be sent
-	c := &crew{t: t, s: s, dir: t.TempDir(), env: map[string]string{
+	g := &group{t: t, s: s, dir: t.TempDir(), env: map[string]string{
 		"GROUP_RATE_PER_SECOND": "100", "WORKER_CONCURRENCY": "20", "LOG_LEVEL": "info",
 		"KAFKA_SESSION_TIMEOUT_SECONDS": "6", "COMMIT_INTERVAL_SECONDS": "0.2",
 	}}
@@ -25,7 +25,7 @@ func TestGroupRate(t *testing.T) {
 	var workers []*stage.Worker
 	work := func() { time.Sleep(phase) } // what is measured is a rate
 	for range 3 {
-		workers = append(workers, c.hire())
+		workers = append(workers, g.start())
 		if begun.IsZero() {
 			begun = time.Now()
 		}
@@ -35,13 +35,13 @@ func TestGroupRate(t *testing.T) {
 	killed := time.Now()
 	time.Sleep(15 * time.Second)
 	work()
-	c.leave(workers[1])
+	workers[1].Stop()
 	work()
 	ended := time.Now()
 	workers[0].Kill()
 
 	var calls []time.Time
-	for _, ledger := range c.ledgers {
+	for _, ledger := range g.ledgers {
 		for _, a := range readLedger(t, ledger) {
 			calls = append(calls, a.at)
 		}

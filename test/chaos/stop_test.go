@@ -5,11 +5,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/models"
 	"messaging-worker/test/stage"
@@ -28,11 +25,7 @@ func TestStops(t *testing.T) {
 		"LOG_LEVEL": "info", "KAFKA_GROUP_INSTANCE_ID": s.Name,
 	}
 	messages, stops := pick(600, 6000), pick(4, 30)
-	ids := map[string]bool{}
-	var records []*kgo.Record
-	for i := range messages {
-		id := stage.NewID()
-		ids[id] = true
+	ids := s.PutEach(messages, func(i int) map[string]any {
 		edits := map[string]any{}
 		switch i % 10 {
 		case 0: // two recipients of three wait for a while
@@ -42,18 +35,14 @@ func TestStops(t *testing.T) {
 			edits = stage.Hints("scenario", "transient", "scenario_failures", "2")
 		}
 		edits["to"] = []string{"+15550000001", "+15550000002", "+15550000003"}
-		records = append(records, &kgo.Record{Key: []byte(id), Value: stage.Request(s.Channel, id, edits)})
-	}
-	s.Produce(records...)
+		return edits
+	})
 	total := messages * 3
 	for range stops {
 		w := s.Work(env)
 		w.WaitReady(http.StatusOK)
 		time.Sleep(time.Duration(r.IntN(pick(500, 1500))) * time.Millisecond)
-		w.Signal(syscall.SIGTERM)
-		if code := w.Exit(); code != 0 {
-			t.Errorf("exit code %d, want 0", code)
-		}
+		w.Stop()
 	}
 	stopped := stage.Lines(ledger)
 	s.Work(env)
@@ -74,12 +63,14 @@ func TestStops(t *testing.T) {
 // checkWaits reports attempts that were made before they were due.
 func checkWaits(t *testing.T, histories map[string][]stage.Event) {
 	t.Helper()
+	waited := 0
 	for id, events := range histories {
 		for i, e := range events[1:] {
 			before := events[i]
 			if before.EventType != models.EventRetry || strings.Contains(before.Error, "worker stopped") {
 				continue
 			}
+			waited++
 			due, err := time.Parse(time.RFC3339Nano, before.ProviderResponse.Meta[models.MetaNextAttemptAt])
 			if err != nil {
 				t.Errorf("%s: %v", id, err)
@@ -87,5 +78,8 @@ func checkWaits(t *testing.T, histories map[string][]stage.Event) {
 				t.Errorf("%s: attempt %d comes %v too early", id, e.Attempt, due.Sub(e.Timestamp))
 			}
 		}
+	}
+	if waited == 0 {
+		t.Error("no message has waited")
 	}
 }

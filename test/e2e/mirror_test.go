@@ -5,14 +5,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/models"
+	"messaging-worker/test/kafka"
 	"messaging-worker/test/stage"
 )
 
@@ -50,8 +49,7 @@ func TestMirroredRequests(t *testing.T) {
 	}
 	slices.SortFunc(events, func(a, b stage.Event) int { return cmp.Compare(a.Record.Offset, b.Record.Offset) })
 	origin.Committed()
-	w.Signal(syscall.SIGTERM)
-	w.Exit()
+	w.Stop()
 	var requests []*kgo.Record
 	origin.Follow(origin.Topic("request"), func(r *kgo.Record) bool {
 		requests = append(requests, r)
@@ -92,11 +90,7 @@ func TestMirroredRequests(t *testing.T) {
 // mirror makes a cluster of its own with the copies.
 func mirror(t *testing.T, origin *stage.Stage, tt mirrored, requests []*kgo.Record, events []stage.Event) *stage.Stage {
 	t.Helper()
-	broker, err := kfake.NewCluster(kfake.NumBrokers(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(broker.Close)
+	broker := kafka.Embedded(t)
 	m := stage.New(t, origin.Channel, stage.Options{Brokers: broker.ListenAddrs(), NoTopics: true})
 	if m.Name = origin.Name; tt.renamed {
 		m.Name = "origin." + origin.Name

@@ -36,18 +36,20 @@ func TestBrokerArrivesLate(t *testing.T) {
 	if code, _ := p.Get("/healthz/live"); code != http.StatusOK {
 		t.Errorf("live is %d while the broker is away, want 200", code)
 	}
-	stage.Eventually(t, func() string {
-		if !strings.Contains(p.Logs(), "brokers do not answer") {
-			return "the log does not say why it is not ready"
-		}
-		return ""
-	})
+	p.WaitLog("brokers do not answer")
 	forward(t, address, s.Brokers[0])
 	p.WaitReady(http.StatusOK)
-	id := stage.NewID()
-	s.Put(id, stage.Request(s.Channel, id, nil))
-	if got, want := stage.Sequence(s.Events(1)[id]), "queued 0, attempt 1, sent 1"; got != want {
-		t.Errorf("events %s, want %s", got, want)
+	id := s.PutOne(nil)
+	stage.CheckSequence(t, "the message", s.Events(1)[id], "queued 0, attempt 1, sent 1")
+}
+
+// oneInFails has one request in n fail its first attempt.
+func oneInFails(n int) func(i int) map[string]any {
+	return func(i int) map[string]any {
+		if i%n == 0 {
+			return stage.Hints("scenario", "transient", "scenario_failures", "1")
+		}
+		return nil
 	}
 }
 
@@ -91,11 +93,8 @@ func TestTopicsArriveLate(t *testing.T) {
 	})
 	s.CreateTopics(stage.Options{Partitions: 4})
 	p.WaitReady(http.StatusOK)
-	id := stage.NewID()
-	s.Put(id, stage.Request(s.Channel, id, nil))
-	if got, want := stage.Sequence(s.Events(1)[id]), "queued 0, attempt 1, sent 1"; got != want {
-		t.Errorf("events %s, want %s", got, want)
-	}
+	id := s.PutOne(nil)
+	stage.CheckSequence(t, "the message", s.Events(1)[id], "queued 0, attempt 1, sent 1")
 }
 
 // SIGTERM in the middle of traffic: calls under way end, the exit code is 0,
@@ -106,24 +105,10 @@ func TestStopAndGoOn(t *testing.T) {
 	s := stage.New(t, models.SMS, stage.Options{Partitions: 4})
 	ledger := filepath.Join(t.TempDir(), "ledger")
 	env := map[string]string{"WORKER_CONCURRENCY": "20", "MOCK_LEDGER_FILE": ledger, "MOCK_LATENCY_SECONDS": "0.5"}
-	var records []*kgo.Record
-	ids := map[string]bool{}
-	for i := range total {
-		id := stage.NewID()
-		ids[id] = true
-		edits := map[string]any(nil)
-		if i%10 == 0 {
-			edits = stage.Hints("scenario", "transient", "scenario_failures", "1")
-		}
-		records = append(records, &kgo.Record{Key: []byte(id), Value: stage.Request(s.Channel, id, edits)})
-	}
-	s.Produce(records...)
+	ids := s.PutEach(total, oneInFails(10))
 	p := s.Work(env)
 	s.Events(total / 10)
-	p.Signal(sigTerm)
-	if code := p.Exit(); code != 0 {
-		t.Fatalf("exit code %d after SIGTERM, want 0", code)
-	}
+	p.Stop()
 	done := 0
 	for _, events := range s.SoFar() {
 		if events[len(events)-1].Final() {
@@ -157,16 +142,8 @@ func TestWorkersComeAndGo(t *testing.T) {
 	ids := s.PutMany(total)
 	second := s.Work(env)
 	second.WaitReady(http.StatusOK)
-	stage.Eventually(t, func() string {
-		if !strings.Contains(second.Logs(), "partitions assigned") {
-			return "the second worker was given no partition"
-		}
-		return ""
-	})
-	first.Signal(sigTerm)
-	if code := first.Exit(); code != 0 {
-		t.Errorf("exit code %d, want 0", code)
-	}
+	second.WaitLog("partitions assigned")
+	first.Stop()
 	s.Committed()
 	stage.AllDelivered(t, ledger, ids)
 }
@@ -182,16 +159,7 @@ func TestKafkaGoesAndComesBack(t *testing.T) {
 	s := stage.New(t, models.SMS, stage.Options{Brokers: c.Brokers(), Partitions: 4})
 	p := s.Work(map[string]string{"WORKER_CONCURRENCY": "20", "MOCK_LATENCY_SECONDS": "0.02"})
 	p.WaitReady(http.StatusOK)
-	var records []*kgo.Record
-	for i := range 2000 {
-		id := stage.NewID()
-		edits := map[string]any(nil)
-		if i%20 == 0 {
-			edits = stage.Hints("scenario", "transient", "scenario_failures", "1")
-		}
-		records = append(records, &kgo.Record{Key: []byte(id), Value: stage.Request(s.Channel, id, edits)})
-	}
-	s.Produce(records...)
+	s.PutEach(2000, oneInFails(20))
 	s.Events(200)
 	if err := c.Stop(0); err != nil {
 		t.Fatal(err)
@@ -210,10 +178,7 @@ func TestKafkaGoesAndComesBack(t *testing.T) {
 		}
 	}
 	s.Committed()
-	p.Signal(sigTerm)
-	if code := p.Exit(); code != 0 {
-		t.Errorf("exit code %d, want 0", code)
-	}
+	p.Stop()
 }
 
 // A committed offset that is no longer in the log: the worker goes on at the
@@ -226,15 +191,9 @@ func TestCommittedOffsetOutOfRange(t *testing.T) {
 			s := stage.New(t, models.SMS, stage.Options{Partitions: 1})
 			var ids []string
 			for range 10 {
-				id := stage.NewID()
-				ids = append(ids, id)
-				s.Put(id, stage.Request(s.Channel, id, nil))
+				ids = append(ids, s.PutOne(nil))
 			}
-			var offsets kadm.Offsets
-			offsets.AddOffset(s.Topic("request"), 0, commit, -1)
-			if err := s.Admin.CommitAllOffsets(s.Ctx, s.Group(), offsets); err != nil {
-				t.Fatal(err)
-			}
+			s.Commit(commit)
 			var cut kadm.Offsets
 			cut.AddOffset(s.Topic("request"), 0, 5, -1)
 			if _, err := s.Admin.DeleteRecords(s.Ctx, cut); err != nil {
@@ -266,22 +225,15 @@ func TestAtMostOnce(t *testing.T) {
 	s := stage.New(t, models.SMS, stage.Options{Partitions: 1})
 	env := map[string]string{"COMMIT_ON_SUCCESS_ONLY": "false", "COMMIT_INTERVAL_SECONDS": "60", "PROVIDER_TIMEOUT_SECONDS": "60", "MOCK_LEDGER_FILE": filepath.Join(t.TempDir(), "ledger")}
 	first := s.Work(env)
-	id := stage.NewID()
-	s.Put(id, stage.Request(s.Channel, id, stage.Hints("scenario_latency_ms", "60000")))
+	id := s.PutOne(stage.Hints("scenario_latency_ms", "60000"))
 	s.Follow(s.Topic("status"), func(r *kgo.Record) bool { return strings.Contains(string(r.Value), `"attempt"`) })
 	s.Committed()
-	first.Signal(syscall.SIGKILL)
-	first.Exit()
+	first.Kill()
 	s.Work(env)
-	next := stage.NewID()
-	s.Put(next, stage.Request(s.Channel, next, nil))
+	next := s.PutOne(nil)
 	events := s.Events(1)
-	if got, want := stage.Sequence(events[id]), "queued 0, attempt 1"; got != want {
-		t.Errorf("the message under way at the kill: %s, want %s and nothing more", got, want)
-	}
-	if got, want := stage.Sequence(events[next]), "queued 0, attempt 1, sent 1"; got != want {
-		t.Errorf("the next message: %s, want %s", got, want)
-	}
+	stage.CheckSequence(t, "the message under way at the kill", events[id], "queued 0, attempt 1")
+	stage.CheckSequence(t, "the next message", events[next], "queued 0, attempt 1, sent 1")
 }
 
 // At most once, the committed offset is known from the assignment on, before
@@ -289,12 +241,8 @@ func TestAtMostOnce(t *testing.T) {
 func TestLagAtMostOnce(t *testing.T) {
 	t.Parallel()
 	s := stage.New(t, models.SMS, stage.Options{Partitions: 1})
-	var committed kadm.Offsets
 	s.PutMany(3)
-	committed.AddOffset(s.Topic("request"), 0, 3, -1)
-	if err := s.Admin.CommitAllOffsets(s.Ctx, s.Group(), committed); err != nil {
-		t.Fatal(err)
-	}
+	s.Commit(3)
 	w := s.Work(map[string]string{"COMMIT_ON_SUCCESS_ONLY": "false"})
 	name := fmt.Sprintf(`messaging_consumer_lag{channel="sms",partition="0",topic=%q}`, s.Topic("request"))
 	stage.Eventually(t, func() string {
@@ -314,8 +262,7 @@ func TestKilledWorkerLosesNothing(t *testing.T) {
 	ids := s.PutMany(400)
 	first := s.Work(env)
 	s.Events(100)
-	first.Signal(syscall.SIGKILL)
-	first.Exit()
+	first.Kill()
 	s.Work(env)
 	s.Committed()
 	stage.AllDelivered(t, ledger, ids)
@@ -327,17 +274,11 @@ func TestStopWhileBackingOff(t *testing.T) {
 	t.Parallel()
 	s := stage.New(t, models.Email, stage.Options{Partitions: 1})
 	p := s.Work(map[string]string{"LOG_LEVEL": "info", "KAFKA_SASL_PASSWORD": "hunter2-never-shown"})
-	waiting, refused := stage.NewID(), stage.NewID()
-	s.Put(waiting, stage.Request(s.Channel, waiting, stage.Hints("scenario", "rate_limited", "scenario_retry_after_ms", "600000")))
-	s.Put(refused, stage.Request(s.Channel, refused, stage.Hints("scenario", "permanent")))
+	s.PutOne(stage.Hints("scenario", "rate_limited", "scenario_retry_after_ms", "600000"))
+	refused := s.PutOne(stage.Hints("scenario", "permanent"))
 	s.Produce(&kgo.Record{Key: []byte("+15550009999"), Value: []byte("not a request")})
-	if got := stage.Sequence(s.Events(2)[refused]); got != "queued 0, attempt 1, failed 1" {
-		t.Errorf("the refused message: %s", got)
-	}
-	p.Signal(sigTerm)
-	if code := p.Exit(); code != 0 { // a message that backs off holds nothing up
-		t.Errorf("exit code %d, want 0", code)
-	}
+	stage.CheckSequence(t, "the refused message", s.Events(2)[refused], "queued 0, attempt 1, failed 1")
+	p.Stop()
 	for _, private := range []string{"user@example.com", "noreply@example.com", "Welcome", "hello", "hunter2", "+15550009999"} {
 		if strings.Contains(p.Logs(), private) {
 			t.Errorf("the log shows %q", private)
@@ -381,8 +322,7 @@ func TestDrainOutOfTime(t *testing.T) {
 	t.Parallel()
 	s := stage.New(t, models.SMS, stage.Options{Partitions: 1})
 	p := s.Work(map[string]string{"PROVIDER_TIMEOUT_SECONDS": "300", "SHUTDOWN_TIMEOUT_SECONDS": "1"})
-	id := stage.NewID()
-	s.Put(id, stage.Request(s.Channel, id, stage.Hints("scenario", "timeout")))
+	s.PutOne(stage.Hints("scenario", "timeout"))
 	s.Follow(s.Topic("status"), func(r *kgo.Record) bool { return strings.Contains(string(r.Value), `"attempt"`) })
 	p.Signal(sigTerm)
 	if code := p.Exit(); code != 1 {
@@ -412,11 +352,8 @@ func TestFencedByATwin(t *testing.T) {
 	if !strings.Contains(first.Logs(), "KAFKA_GROUP_INSTANCE_ID") {
 		t.Error("nothing says why the fenced worker ended")
 	}
-	id := stage.NewID()
-	s.Put(id, stage.Request(s.Channel, id, nil))
-	if got, want := stage.Sequence(s.Events(1)[id]), "queued 0, attempt 1, sent 1"; got != want {
-		t.Errorf("events %s, want %s", got, want)
-	}
+	id := s.PutOne(nil)
+	stage.CheckSequence(t, "the message", s.Events(1)[id], "queued 0, attempt 1, sent 1")
 }
 
 // A request that is too old is not attempted; its dead letter says why. One
@@ -426,20 +363,16 @@ func TestTooOld(t *testing.T) {
 	s := stage.New(t, models.SMS, stage.Options{Partitions: 1})
 	ledger := filepath.Join(t.TempDir(), "ledger")
 	s.Work(map[string]string{"MESSAGE_MAX_AGE_SECONDS": "60", "MOCK_LEDGER_FILE": ledger})
-	old, fresh, late := stage.NewID(), stage.NewID(), stage.NewID()
 	now := time.Now().UTC().Format(time.RFC3339)
-	s.Put(old, stage.Request(s.Channel, old, nil))
-	s.Put(fresh, stage.Request(s.Channel, fresh, map[string]any{"created_at": now}))
+	old, fresh := s.PutOne(nil), s.PutOne(map[string]any{"created_at": now})
 	edits := stage.Hints("scenario", "rate_limited", "scenario_retry_after_ms", "120000")
 	edits["created_at"] = now
-	s.Put(late, stage.Request(s.Channel, late, edits))
+	late := s.PutOne(edits)
 	events := s.Events(3)
 	for id, want := range map[string]string{
 		old: "queued 0, failed 0", fresh: "queued 0, attempt 1, sent 1", late: "queued 0, attempt 1, failed 1",
 	} {
-		if got := stage.Sequence(events[id]); got != want {
-			t.Errorf("%s, want %s", got, want)
-		}
+		stage.CheckSequence(t, "the message", events[id], want)
 	}
 	for id, letters := range s.Letters(2) {
 		if l := letters[0]; l.Attempts != 1 || l.FailureType != models.FailurePermanent || l.LastError != "permanent error: message expired" {

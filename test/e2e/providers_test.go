@@ -88,10 +88,7 @@ func TestHTTPProviders(t *testing.T) {
 					t.Errorf("%s ends as %s, %+v", id, last.EventType, last.ProviderResponse)
 				}
 			}
-			w.Signal(syscall.SIGTERM)
-			if code := w.Exit(); code != 0 {
-				t.Errorf("exit code %d, want 0", code)
-			}
+			w.Stop()
 			if sum := end(); !strings.HasPrefix(sum, fmt.Sprintf("%d calls, ", tt.calls)) || !strings.HasSuffix(sum, fmt.Sprintf(" %d messages accepted", messages)) {
 				t.Errorf("%q, want %d calls and %d accepted", sum, tt.calls, messages)
 			}

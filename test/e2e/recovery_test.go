@@ -30,8 +30,7 @@ func TestNothingFinishedIsRepeated(t *testing.T) {
 			s := stage.New(t, models.SMS, stage.Options{Partitions: 1})
 			ledger := filepath.Join(t.TempDir(), "ledger")
 			env := map[string]string{"MOCK_LEDGER_FILE": ledger, "KAFKA_GROUP_INSTANCE_ID": s.Name, "MAX_ATTEMPTS": "2"}
-			pinned := stage.NewID()
-			s.Put(pinned, stage.Request(s.Channel, pinned, stage.Hints("scenario", "rate_limited", "scenario_failures", "1", "scenario_retry_after_ms", "8000")))
+			pinned := s.PutOne(stage.Hints("scenario", "rate_limited", "scenario_failures", "1", "scenario_retry_after_ms", "8000"))
 			ids := s.PutMany(100)
 			first := s.Work(env)
 			s.Events(100)
@@ -40,9 +39,7 @@ func TestNothingFinishedIsRepeated(t *testing.T) {
 			s.Work(env)
 			events := s.Events(101)
 			s.Committed()
-			if got, want := stage.Sequence(events[pinned]), "queued 0, attempt 1, retry 1, attempt 2, sent 2"; got != want {
-				t.Errorf("the pinned message: %s, want %s", got, want)
-			}
+			stage.CheckSequence(t, "the pinned message", events[pinned], "queued 0, attempt 1, retry 1, attempt 2, sent 2")
 			accepted := stage.LedgerIDs(t, ledger)
 			for id := range ids {
 				if accepted[id] != 1 || stage.Sequence(events[id]) != "queued 0, attempt 1, sent 1" {
@@ -63,21 +60,17 @@ func TestRequestsThatKillTheirWorkerEnd(t *testing.T) {
 	t.Parallel()
 	s := stage.New(t, models.Email, stage.Options{Partitions: 1})
 	env := map[string]string{"KAFKA_GROUP_INSTANCE_ID": s.Name, "MAX_ATTEMPTS": "2", "PROVIDER_TIMEOUT_SECONDS": "300"}
-	id := stage.NewID()
-	s.Put(id, stage.Request(s.Channel, id, stage.Hints("scenario", "timeout")))
+	id := s.PutOne(stage.Hints("scenario", "timeout"))
 	for n := 1; n <= 2; n++ {
 		p := s.Work(env)
 		s.Follow(s.Topic("status"), func(r *kgo.Record) bool {
 			return strings.Contains(string(r.Value), fmt.Sprintf(`"event_type":"attempt","attempt":%d`, n))
 		})
-		p.Signal(syscall.SIGKILL)
-		p.Exit()
+		p.Kill()
 	}
 	s.Work(env)
 	events, letters := s.Events(1)[id], s.Letters(1)[id]
-	if got, want := stage.Sequence(events), "queued 0, attempt 1, attempt 2, failed 2"; got != want {
-		t.Errorf("events %s, want %s", got, want)
-	}
+	stage.CheckSequence(t, "the message", events, "queued 0, attempt 1, attempt 2, failed 2")
 	if l := letters[0]; l.FailureType != models.FailureUnknown || l.Attempts != 2 {
 		t.Errorf("dead letter %s after %d attempts, want unknown after 2", l.FailureType, l.Attempts)
 	}
@@ -90,19 +83,15 @@ func TestOpenRecipientsAfterAKill(t *testing.T) {
 	s := stage.New(t, models.Email, stage.Options{Partitions: 1})
 	ledger := filepath.Join(t.TempDir(), "ledger")
 	env := map[string]string{"MOCK_LEDGER_FILE": ledger, "KAFKA_GROUP_INSTANCE_ID": s.Name}
-	id := stage.NewID()
 	edits := stage.Hints("scenario", "rate_limited", "scenario_failures", "1", "scenario_retry_after_ms", "5000")
 	edits["to"] = []string{"a@example.com", "b@example.com", "a@example.com"}
-	s.Put(id, stage.Request(s.Channel, id, edits))
+	id := s.PutOne(edits)
 	first := s.Work(env)
 	s.Follow(s.Topic("status"), func(r *kgo.Record) bool { return strings.Contains(string(r.Value), `"retry"`) })
-	first.Signal(syscall.SIGKILL)
-	first.Exit()
+	first.Kill()
 	s.Work(env)
 	events := s.Events(1)[id]
-	if got, want := stage.Sequence(events), "queued 0, attempt 1, retry 1, attempt 2, sent 2"; got != want {
-		t.Errorf("events %s, want %s", got, want)
-	}
+	stage.CheckSequence(t, "the message", events, "queued 0, attempt 1, retry 1, attempt 2, sent 2")
 	if n := stage.LedgerIDs(t, ledger)[id]; n != 2 {
 		t.Errorf("%d recipients accepted, want 2", n)
 	}
@@ -119,12 +108,11 @@ func TestRoundCutInTheMiddle(t *testing.T) {
 		"MOCK_LEDGER_FILE": ledger, "MOCK_LATENCY_SECONDS": "2", "WORKER_CONCURRENCY": strconv.Itoa(slots),
 		"KAFKA_GROUP_INSTANCE_ID": s.Name,
 	}
-	id := stage.NewID()
 	var to []string
 	for i := range recipients {
 		to = append(to, fmt.Sprintf("+1555000000%d", i))
 	}
-	s.Put(id, stage.Request(s.Channel, id, map[string]any{"to": to}))
+	id := s.PutOne(map[string]any{"to": to})
 	first := s.Work(env)
 	stage.Eventually(t, func() string {
 		if got := stage.Lines(ledger); got < 3*slots {
@@ -135,9 +123,7 @@ func TestRoundCutInTheMiddle(t *testing.T) {
 	first.Kill()
 	s.Work(env)
 	events := s.Events(1)[id]
-	if got, want := stage.Sequence(events), "queued 0, attempt 1, attempt 2, sent 2"; got != want {
-		t.Errorf("events %s, want %s", got, want)
-	}
+	stage.CheckSequence(t, "the message", events, "queued 0, attempt 1, attempt 2, sent 2")
 	// Those that had just ended may not be committed yet.
 	if n := stage.Lines(ledger); n < recipients || n > recipients+slots {
 		t.Errorf("%d calls accepted for %d recipients, want at most %d twice", n, recipients, slots)
@@ -153,22 +139,13 @@ func TestRebalanceRepeatsNothing(t *testing.T) {
 	first := s.Work(env)
 	first.WaitReady(http.StatusOK)
 	for range 30 {
-		id := stage.NewID()
-		s.Put(id, stage.Request(s.Channel, id, stage.Hints("scenario", "rate_limited", "scenario_retry_after_ms", "600000")))
+		s.PutOne(stage.Hints("scenario", "rate_limited", "scenario_retry_after_ms", "600000"))
 	}
 	ids := s.PutMany(2000)
 	second := s.Work(env)
-	stage.Eventually(t, func() string {
-		if !strings.Contains(second.Logs(), "partitions assigned") {
-			return "the second worker was given no partition"
-		}
-		return ""
-	})
+	second.WaitLog("partitions assigned")
 	s.Events(500)
-	first.Signal(sigTerm)
-	if code := first.Exit(); code != 0 {
-		t.Errorf("exit code %d, want 0", code)
-	}
+	first.Stop()
 	events := s.Events(2000)
 	accepted := stage.LedgerIDs(t, ledger)
 	for id := range ids {
@@ -215,26 +192,16 @@ func TestHandOverHoldsNobodyElse(t *testing.T) {
 		return ""
 	})
 	second := s.Work(env)
-	stage.Eventually(t, func() string {
-		if !strings.Contains(first.Logs(), "handing partitions over") {
-			return "no partition is handed over"
-		}
-		return ""
-	})
+	first.WaitLog("handing partitions over")
 	put()
 	s.Events(1) // of the partition that stays: the calls before are under way
 	close(release)
 	for id, events := range s.Events(4) {
-		if got, want := stage.Sequence(events), "queued 0, attempt 1, sent 1"; got != want {
-			t.Errorf("%s: %s, want %s", id, got, want)
-		}
+		stage.CheckSequence(t, id, events, "queued 0, attempt 1, sent 1")
 	}
 	s.Committed()
 	for _, w := range []*stage.Worker{first, second} {
-		w.Signal(sigTerm)
-		if code := w.Exit(); code != 0 {
-			t.Errorf("exit code %d, want 0", code)
-		}
+		w.Stop()
 	}
 	if n := calls.Load(); n != 4 || len(provider.Ledger()) != 4 {
 		t.Errorf("%d calls, %d accepted, want 4", n, len(provider.Ledger()))
@@ -262,8 +229,7 @@ func TestKillAfterKill(t *testing.T) {
 			}
 			return ""
 		})
-		p.Signal(syscall.SIGKILL)
-		p.Exit()
+		p.Kill()
 	}
 	s.Work(env)
 	s.Committed()

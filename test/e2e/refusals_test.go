@@ -171,13 +171,10 @@ func TestListOfBadRecipients(t *testing.T) {
 	})
 	w.WaitReady(http.StatusOK)
 	for range messages {
-		id := stage.NewID()
-		s.Put(id, stage.Request(models.Email, id, map[string]any{"to": []string{"a@example.com"}, "cc": nil, "bcc": nil}))
+		s.PutOne(map[string]any{"to": []string{"a@example.com"}, "cc": nil, "bcc": nil})
 	}
 	for id, events := range s.Events(messages) {
-		if got := stage.Sequence(events); got != "queued 0, attempt 1, failed 1" {
-			t.Errorf("%s: %s", id, got)
-		}
+		stage.CheckSequence(t, id, events, "queued 0, attempt 1, failed 1")
 	}
 	if strings.Contains(w.Logs(), "no call starts") {
 		t.Error("the channel was paused")

@@ -18,7 +18,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -255,10 +254,7 @@ func TestKafkaSecurity(t *testing.T) {
 				}
 			}
 			s.Committed()
-			w.Signal(syscall.SIGTERM)
-			if code := w.Exit(); code != 0 {
-				t.Errorf("exit code %d", code)
-			}
+			w.Stop()
 			for line := range strings.Lines(w.Logs()) {
 				if strings.Contains(line, `"level":"warn"`) && !strings.Contains(line, "not joined") && !strings.Contains(line, `"failed"`) || strings.Contains(line, kafkaPassword) {
 					t.Errorf("the log complains: %s", line)
@@ -342,9 +338,7 @@ func TestKafkaSecurity(t *testing.T) {
 			}
 			tt.mend(t, s)
 			w.WaitReady(http.StatusOK)
-			if got := stage.Sequence(s.Events(2)[id]); got != "queued 0, attempt 1, sent 1" {
-				t.Errorf("%s", got)
-			}
+			stage.CheckSequence(t, "the message", s.Events(2)[id], "queued 0, attempt 1, sent 1")
 			s.Committed()
 			if !w.Running() || strings.Contains(w.Logs(), kafkaPassword) {
 				t.Error("the worker has ended, or its log holds the password")

@@ -68,8 +68,7 @@ func TestSettingsReachTheProvider(t *testing.T) {
 			settings["TWILIO_BASE_URL"], settings["META_BASE_URL"] = server.URL, server.URL
 			s := stage.New(t, tt.channel, stage.Options{Partitions: 1})
 			s.Work(settings)
-			id := stage.NewID()
-			s.Put(id, stage.Request(tt.channel, id, tt.edits))
+			id := s.PutOne(tt.edits)
 			if events := s.Events(1)[id]; events[len(events)-1].EventType != models.EventSent {
 				t.Fatalf("ends with %+v", events[len(events)-1])
 			}
@@ -184,10 +183,8 @@ func TestLimitSettings(t *testing.T) {
 		"body": map[string]string{"content": "hello!"},
 		"meta": map[string]string{"long": "a", "b": "value"},
 	}
-	wrong, large, right := stage.NewID(), stage.NewID(), stage.NewID()
-	s.Put(wrong, stage.Request(s.Channel, wrong, long))
-	s.Put(large, stage.Request(s.Channel, large, map[string]any{"unknown": strings.Repeat("x", 400)}))
-	s.Put(right, stage.Request(s.Channel, right, map[string]any{"body": map[string]string{"content": "hello"}, "meta": map[string]string{"key": "four"}}))
+	wrong, large := s.PutOne(long), s.PutOne(map[string]any{"unknown": strings.Repeat("x", 400)})
+	right := s.PutOne(map[string]any{"body": map[string]string{"content": "hello"}, "meta": map[string]string{"key": "four"}})
 	events := s.Events(3)
 	told := events[wrong][0].Error
 	for _, part := range []string{"to: 3 recipients, at most 2", "body.content: longer than 5 runes", "meta: 2 entries, at most 1", `meta["long"]: key longer than 3 runes`, `meta["b"]: longer than 4 runes`} {
@@ -212,18 +209,12 @@ func TestDebugLogMasksAddresses(t *testing.T) {
 			s := stage.New(t, channel, stage.Options{Partitions: 1})
 			w := s.Work(map[string]string{"LOG_LEVEL": "debug"})
 			for range 2 { // of two: sent at once, and after a retry
-				id := stage.NewID()
-				s.Put(id, stage.Request(channel, id, nil))
+				id := s.PutOne(nil)
 				id = stage.NewID()
 				s.Put(id, stage.Request(channel, id, stage.Hints("scenario", "transient", "scenario_failures", "1")))
 			}
 			s.Events(4)
-			stage.Eventually(t, func() string {
-				if !strings.Contains(w.Logs(), masked) {
-					return "no line names a recipient"
-				}
-				return ""
-			})
+			w.WaitLog(masked)
 			for _, private := range []string{"user@example.com", "noreply@example.com", "+15557654321", "+15551234567"} {
 				if strings.Contains(w.Logs(), private) {
 					t.Errorf("the log shows %q", private)

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"messaging-worker/internal/models"
@@ -134,10 +133,7 @@ func TestOneOfThreeRecipientsRefused(t *testing.T) {
 	}
 	events, letters := s.Events(messages), s.Letters(messages)
 	s.Committed()
-	w.Signal(syscall.SIGTERM)
-	if code := w.Exit(); code != 0 {
-		t.Errorf("exit code %d, want 0", code)
-	}
+	w.Stop()
 	for id, sender := range senders {
 		checkOneOfThree(t, events[id], letters[id])
 		office.mu.Lock()

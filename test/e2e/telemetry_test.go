@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
@@ -124,10 +123,7 @@ func TestTraces(t *testing.T) {
 	w := s.Work(map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": r.URL, "OTEL_SERVICE_NAME": "codes", "OTEL_RESOURCE_ATTRIBUTES": "team=auth"})
 	events, letters := s.Events(3), s.Letters(1)
 	s.Committed()
-	w.Signal(syscall.SIGTERM)
-	if code := w.Exit(); code != 0 {
-		t.Errorf("exit code %d", code)
-	}
+	w.Stop()
 
 	spans := r.of(trace)
 	send, letter := "send "+s.Topic("status"), "send "+s.Topic("dlq")
@@ -231,16 +227,10 @@ func TestWhereTracesGo(t *testing.T) {
 			}
 			s := stage.New(t, models.SMS, stage.Options{Partitions: 1})
 			w := s.Work(settings)
-			id := stage.NewID()
-			s.Put(id, stage.Request(s.Channel, id, nil))
-			if got := stage.Sequence(s.Events(1)[id]); got != "queued 0, attempt 1, sent 1" {
-				t.Errorf("events %s", got)
-			}
+			id := s.PutOne(nil)
+			stage.CheckSequence(t, "the message", s.Events(1)[id], "queued 0, attempt 1, sent 1")
 			s.Committed()
-			w.Signal(syscall.SIGTERM)
-			if code := w.Exit(); code != 0 {
-				t.Errorf("exit code %d", code)
-			}
+			w.Stop()
 			if n := general.kept(); n > 0 != tt.toGeneral {
 				t.Errorf("%d spans at OTEL_EXPORTER_OTLP_ENDPOINT, want some: %t", n, tt.toGeneral)
 			}
@@ -258,14 +248,9 @@ func TestCollectorAway(t *testing.T) {
 	w := s.Work(map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + freeAddress(t), "OTEL_EXPORTER_OTLP_TIMEOUT": "500"})
 	ids := s.PutMany(200)
 	for id, events := range s.Events(len(ids)) {
-		if got := stage.Sequence(events); got != "queued 0, attempt 1, sent 1" {
-			t.Errorf("%s: %s", id, got)
-		}
+		stage.CheckSequence(t, id, events, "queued 0, attempt 1, sent 1")
 	}
-	w.Signal(syscall.SIGTERM)
-	if code := w.Exit(); code != 0 {
-		t.Errorf("exit code %d", code)
-	}
+	w.Stop()
 }
 
 // freeAddress returns a loopback address for who listens later, or never.
@@ -308,14 +293,12 @@ func TestMetrics(t *testing.T) {
 	sum := 0
 	for scenario, n := range scenarios {
 		for range n {
-			id := stage.NewID()
-			s.Put(id, stage.Request(s.Channel, id, stage.Hints("scenario", scenario)))
+			s.PutOne(stage.Hints("scenario", scenario))
 			sum++
 		}
 	}
 	for range 4 {
-		id := stage.NewID()
-		s.Put(id, stage.Request(s.Channel, id, map[string]any{"to": "nobody"}))
+		s.PutOne(map[string]any{"to": "nobody"})
 		sum++
 	}
 	w := s.Work(map[string]string{"MAX_ATTEMPTS": "2", "COMMIT_INTERVAL_SECONDS": "3600"})
@@ -426,8 +409,7 @@ func TestMetricNames(t *testing.T) {
 func TestDebugPending(t *testing.T) {
 	t.Parallel()
 	s := stage.New(t, models.SMS, stage.Options{Partitions: 1})
-	waits := stage.NewID()
-	s.Put(waits, stage.Request(s.Channel, waits, stage.Hints("scenario", "rate_limited", "scenario_retry_after_ms", "60000")))
+	waits := s.PutOne(stage.Hints("scenario", "rate_limited", "scenario_retry_after_ms", "60000"))
 	s.PutMany(10)
 	w := s.Work(map[string]string{"PPROF_ENABLED": "true"})
 	s.Events(10)
@@ -594,8 +576,7 @@ func TestPrivacy(t *testing.T) {
 			s.Events(len(tt.requests) + 1)
 			s.Committed()
 			_, exported := w.Get("/metrics")
-			w.Signal(syscall.SIGTERM)
-			w.Exit()
+			w.Stop()
 			if len(r.spans) == 0 || !strings.Contains(w.Logs(), `"failed"`) || !strings.Contains(exported, "messaging_messages_total") {
 				t.Fatal("there is nothing to look at")
 			}

@@ -94,9 +94,7 @@ func TestMixedTraffic(t *testing.T) {
 	}
 	partitions := map[int32]bool{}
 	for id, events := range got {
-		if stage.Sequence(events) != want[id] {
-			t.Errorf("%s: %s, want %s", id, stage.Sequence(events), want[id])
-		}
+		stage.CheckSequence(t, id, events, want[id])
 		for _, e := range events {
 			if strconv.Itoa(int(e.Record.Partition)) != stage.Header(e.Record, "source-partition") || string(e.Record.Key) != id || e.Source() != events[0].Source() {
 				t.Errorf("%s: event in partition %d under key %s from %s", id, e.Record.Partition, e.Record.Key, e.Source())
@@ -116,10 +114,7 @@ func TestMixedTraffic(t *testing.T) {
 	if len(unready) > 0 {
 		t.Errorf("not ready during the traffic: %v", unready)
 	}
-	p.Signal(sigTerm)
-	if code := p.Exit(); code != 0 {
-		t.Errorf("exit code %d, want 0", code)
-	}
+	p.Stop()
 }
 
 // Fifty messages wait ten minutes for their next attempt, in a worker of five
@@ -130,9 +125,7 @@ func TestBackoffHoldsNobodyElse(t *testing.T) {
 	s.Work(map[string]string{"WORKER_CONCURRENCY": "5", "LOG_LEVEL": "info"})
 	waiting := map[string]bool{}
 	for range 50 {
-		id := stage.NewID()
-		waiting[id] = true
-		s.Put(id, stage.Request(s.Channel, id, stage.Hints("scenario", "rate_limited", "scenario_retry_after_ms", "600000")))
+		waiting[s.PutOne(stage.Hints("scenario", "rate_limited", "scenario_retry_after_ms", "600000"))] = true
 	}
 	retries := 0
 	s.Follow(s.Topic("status"), func(r *kgo.Record) bool {
@@ -141,12 +134,7 @@ func TestBackoffHoldsNobodyElse(t *testing.T) {
 		}
 		return retries == 50
 	})
-	var records []*kgo.Record
-	for range 500 {
-		id := stage.NewID()
-		records = append(records, &kgo.Record{Key: []byte(id), Value: stage.Request(s.Channel, id, nil)})
-	}
-	s.Produce(records...)
+	s.PutMany(500)
 	for id, events := range s.Events(500) {
 		if want := "queued 0, attempt 1, sent 1"; !waiting[id] && stage.Sequence(events) != want {
 			t.Errorf("%s: %s, want %s", id, stage.Sequence(events), want)
@@ -204,16 +192,12 @@ func TestHostileBytes(t *testing.T) {
 	for name, value := range all {
 		s.Produce(&kgo.Record{Value: value})
 		sources[fmt.Sprintf("%s/0/%d", s.Topic("request"), offset)] = name
-		id := stage.NewID()
-		good = append(good, id)
-		s.Put(id, stage.Request(s.Channel, id, nil))
+		good = append(good, s.PutOne(nil))
 		offset += 2
 	}
 	events := s.Events(2 * len(all))
 	for _, id := range good {
-		if want := "queued 0, attempt 1, sent 1"; stage.Sequence(events[id]) != want {
-			t.Errorf("a good message: %s, want %s", stage.Sequence(events[id]), want)
-		}
+		stage.CheckSequence(t, "a good message", events[id], "queued 0, attempt 1, sent 1")
 	}
 	letters := s.Letters(len(all))
 	for source, name := range sources {
@@ -312,9 +296,7 @@ func TestEveryRecordIsAMessageOfItsOwn(t *testing.T) {
 		t.Errorf("events of %d records, want 3", len(bySource))
 	}
 	for source, events := range bySource {
-		if want := "queued 0, attempt 1, sent 1"; stage.Sequence(events) != want {
-			t.Errorf("%s: %s, want %s", source, stage.Sequence(events), want)
-		}
+		stage.CheckSequence(t, source, events, "queued 0, attempt 1, sent 1")
 	}
 }
 

@@ -131,10 +131,7 @@ func TestTransactions(t *testing.T) {
 			unseen(t, s, ledger, idsOf(t, rolledBack...), "it was rolled back")
 			unseen(t, s, ledger, idsOf(t, append(open, behind...)...), "a transaction is open there")
 
-			w.Signal(sigTerm) // the next one begins in front of the open transaction
-			if code := w.Exit(); code != 0 {
-				t.Errorf("exit code %d, want 0", code)
-			}
+			w.Stop() // the next one begins in front of the open transaction
 			w = s.Work(env)
 			u.End(kgo.TryCommit)
 			s.Events(9)
@@ -142,10 +139,7 @@ func TestTransactions(t *testing.T) {
 			lagGone(t, w, 2)
 			unseen(t, s, ledger, idsOf(t, rolledBack...), "it was rolled back")
 			want := idsOf(t, append(append(committed, open...), append(behind, elsewhere...)...)...)
-			stage.AllDelivered(t, ledger, want)
-			if n := stage.Lines(ledger); n != len(want) {
-				t.Errorf("%d deliveries of %d requests", n, len(want))
-			}
+			stage.DeliveredOnce(t, ledger, want)
 		})
 	}
 }
@@ -156,18 +150,12 @@ func TestTransactions(t *testing.T) {
 func TestNothingButWhatWasRolledBack(t *testing.T) {
 	t.Parallel()
 	for name, prepare := range map[string]func(t *testing.T, s *stage.Stage){
-		"never committed": func(*testing.T, *stage.Stage) {},
-		"committed in its midst": func(t *testing.T, s *stage.Stage) {
-			t.Helper()
-			commit(t, s, 3)
-		},
-		"committed in front of the marker": func(t *testing.T, s *stage.Stage) {
-			t.Helper()
-			commit(t, s, 5)
-		},
+		"never committed":                  func(*testing.T, *stage.Stage) {},
+		"committed in its midst":           func(_ *testing.T, s *stage.Stage) { s.Commit(3) },
+		"committed in front of the marker": func(_ *testing.T, s *stage.Stage) { s.Commit(5) },
 		"out of range": func(t *testing.T, s *stage.Stage) {
 			t.Helper()
-			commit(t, s, 1)
+			s.Commit(1)
 			var o kadm.Offsets
 			o.AddOffset(s.Topic("request"), 0, 3, -1)
 			if _, err := s.Admin.DeleteRecords(s.Ctx, o); err != nil {
@@ -199,16 +187,6 @@ func TestNothingButWhatWasRolledBack(t *testing.T) {
 	}
 }
 
-// commit moves the group in partition 0, as an operator does.
-func commit(t *testing.T, s *stage.Stage, at int64) {
-	t.Helper()
-	var o kadm.Offsets
-	o.AddOffset(s.Topic("request"), 0, at, -1)
-	if err := s.Admin.CommitAllOffsets(s.Ctx, s.Group(), o); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // A commit without our word on the journal lies where a transaction is open,
 // or was rolled back: neither keeps the partition from its start, and nothing
 // that is finished is sent again.
@@ -233,15 +211,13 @@ func TestLostPlaceBesideTransactions(t *testing.T) {
 	first := s.Work(env)
 	s.Events(3)
 	s.Committed()
-	first.Signal(sigTerm)
-	first.Exit()
-	commit(t, s, 0) // an operator's reset
+	first.Stop()
+	s.Commit(0) // an operator's reset
 	open := s.Requests(1, 0)
 	u.Begin(open...)
 	second := s.Work(env)
 	groupAt(t, s, stableEnd(t, s))
-	second.Signal(sigTerm)
-	second.Exit()
+	second.Stop()
 	recommit(t, s, "consumed by hand")
 	s.Work(env) // nothing but the open transaction is in front of it
 	u.End(kgo.TryCommit)
@@ -249,10 +225,7 @@ func TestLostPlaceBesideTransactions(t *testing.T) {
 	s.Committed()
 	want := idsOf(t, done...)
 	maps.Copy(want, idsOf(t, open...))
-	stage.AllDelivered(t, ledger, want)
-	if n := stage.Lines(ledger); n != len(want) {
-		t.Errorf("%d deliveries of %d requests", n, len(want))
-	}
+	stage.DeliveredOnce(t, ledger, want)
 }
 
 // The status topic is read to its end whatever transactions others have there.
@@ -272,15 +245,11 @@ func TestForeignTransactionsInTheJournal(t *testing.T) {
 	s.Upstream("open", longTransaction).BeginOn(s.Topic("status"), &kgo.Record{Value: []byte(`{"note":"foreign"}`)})
 	maps.Copy(ids, s.PutMany(2))
 	s.Events(5)
-	first.Signal(sigTerm)
-	first.Exit()
-	commit(t, s, 0)
+	first.Stop()
+	s.Commit(0)
 	maps.Copy(ids, s.PutMany(1))
 	s.Work(env)
 	s.Events(6)
 	s.Committed()
-	stage.AllDelivered(t, ledger, ids)
-	if n := stage.Lines(ledger); n != len(ids) {
-		t.Errorf("%d deliveries of %d requests", n, len(ids))
-	}
+	stage.DeliveredOnce(t, ledger, ids)
 }

@@ -37,6 +37,18 @@ func Start(tb testing.TB, o Options) *Cluster {
 	return c
 }
 
+// Embedded starts the embedded broker for one test, for what Apache Kafka
+// cannot be made to do. Groups there do not wait for further members.
+func Embedded(tb testing.TB) *kfake.Cluster {
+	tb.Helper()
+	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.BrokerConfigs(map[string]string{"group.initial.rebalance.delay.ms": "0"}))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(c.Close)
+	return c
+}
+
 // Broker is either kind.
 type Broker struct {
 	Addresses  []string

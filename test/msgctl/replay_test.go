@@ -316,8 +316,7 @@ func TestReplayInterrupted(t *testing.T) {
 		t.Errorf("a third run exits %d, want nothing to do: %s", third.code, third.out)
 	}
 	s.Events(total + len(again) + total - 60)
-	w.Signal(syscall.SIGTERM)
-	w.Exit()
+	w.Stop()
 	if n := len(requests(t, s)); n != total+len(again)+total-60 {
 		t.Errorf("%d requests, want none replayed twice", n)
 	}

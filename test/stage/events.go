@@ -133,6 +133,15 @@ func Sequence(events []Event) string {
 	return strings.Join(parts, ", ")
 }
 
+// CheckSequence reports a message, or what is said of it, whose events are not
+// those wanted, as Sequence writes them.
+func CheckSequence(t *testing.T, message string, events []Event, want string) {
+	t.Helper()
+	if got := Sequence(events); got != want {
+		t.Errorf("%s: events %q, want %q", message, got, want)
+	}
+}
+
 // SoFar returns the status events that are there now.
 func (s *Stage) SoFar() map[string][]Event {
 	s.t.Helper()
@@ -174,6 +183,16 @@ func AllDelivered(t *testing.T, ledger string, ids map[string]bool) {
 		if accepted[id] == 0 {
 			t.Errorf("%s was never delivered", id)
 		}
+	}
+}
+
+// DeliveredOnce checks that the provider accepted each of these messages once,
+// and nothing else.
+func DeliveredOnce(t *testing.T, ledger string, ids map[string]bool) {
+	t.Helper()
+	AllDelivered(t, ledger, ids)
+	if n := Lines(ledger); n != len(ids) {
+		t.Errorf("%d deliveries of %d messages", n, len(ids))
 	}
 }
 

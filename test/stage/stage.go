@@ -202,14 +202,29 @@ func (s *Stage) Produce(records ...*kgo.Record) {
 	}
 }
 
+// PutOne produces a request, edited as Request does it, and returns its id.
+func (s *Stage) PutOne(edits map[string]any) string {
+	s.t.Helper()
+	id := NewID()
+	s.Put(id, Request(s.Channel, id, edits))
+	return id
+}
+
 // PutMany produces that many plain requests and returns their ids.
 func (s *Stage) PutMany(n int) map[string]bool {
 	s.t.Helper()
+	return s.PutEach(n, func(int) map[string]any { return nil })
+}
+
+// PutEach produces n requests, that of number i with these edits, and returns
+// their ids.
+func (s *Stage) PutEach(n int, edits func(i int) map[string]any) map[string]bool {
+	s.t.Helper()
 	ids, records := map[string]bool{}, make([]*kgo.Record, 0, n)
-	for range n {
+	for i := range n {
 		id := NewID()
 		ids[id] = true
-		records = append(records, &kgo.Record{Key: []byte(id), Value: Request(s.Channel, id, nil)})
+		records = append(records, &kgo.Record{Key: []byte(id), Value: Request(s.Channel, id, edits(i))})
 	}
 	s.Produce(records...)
 	return ids
@@ -242,6 +257,19 @@ func (s *Stage) Committed() {
 		}
 		return ""
 	})
+}
+
+// Commit moves the group to one offset in each partition, from 0 on, as an
+// operator's tool does.
+func (s *Stage) Commit(offsets ...int64) {
+	s.t.Helper()
+	all := kadm.Offsets{}
+	for partition, at := range offsets {
+		all.AddOffset(s.Topic("request"), int32(partition), at, -1)
+	}
+	if err := s.Admin.CommitAllOffsets(s.Ctx, s.Group(), all); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // NewID makes a message id.

@@ -137,6 +137,26 @@ func (p *Worker) Exit() int {
 	}
 }
 
+// Stop ends the worker as a roll-out does. It has to end well.
+func (p *Worker) Stop() {
+	p.t.Helper()
+	p.Signal(syscall.SIGTERM)
+	if code := p.Exit(); code != 0 {
+		p.t.Errorf("exit code %d after SIGTERM, want 0", code)
+	}
+}
+
+// WaitLog waits until the worker has logged a text.
+func (p *Worker) WaitLog(text string) {
+	p.t.Helper()
+	Eventually(p.t, func() string {
+		if !strings.Contains(p.Logs(), text) {
+			return "the log does not say: " + text
+		}
+		return ""
+	})
+}
+
 // Getenv returns a setting that the worker was started with.
 func (p *Worker) Getenv(name string) string {
 	for _, setting := range p.cmd.Env {
