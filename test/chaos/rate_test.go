@@ -66,6 +66,9 @@ func TestGroupRate(t *testing.T) {
 	}
 	average := float64(counted) / (ended.Sub(begun) - 15*time.Second).Seconds()
 	t.Logf("%d calls; at most %d in %v, %.1f a second on average", len(calls), most, window, average)
+	if counted == 0 {
+		t.Error("no call was counted")
+	}
 	if most > bound {
 		t.Errorf("%d calls in %v, the limit is %d a second", most, window, rate)
 	}

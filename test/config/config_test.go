@@ -269,8 +269,8 @@ func TestZeroIsAValue(t *testing.T) {
 	if problems != nil {
 		t.Fatal(problems)
 	}
-	if c.ShutdownTimeout != 0 || c.Kafka.CommitInterval != 0 || c.Worker.BaseBackoff != 0 || c.Breaker.Failures != 0 {
-		t.Errorf("shutdown %v, commit %v, backoff %v, breaker %d, want zeros", c.ShutdownTimeout, c.Kafka.CommitInterval, c.Worker.BaseBackoff, c.Breaker.Failures)
+	if c.ShutdownTimeout != 0 || c.Kafka.CommitInterval != 0 || c.Worker.BaseBackoff != 0 || c.Breaker.Failures != 0 || c.Breaker.Refusals != 0 {
+		t.Errorf("shutdown %v, commit %v, backoff %v, breaker %+v, want zeros", c.ShutdownTimeout, c.Kafka.CommitInterval, c.Worker.BaseBackoff, c.Breaker)
 	}
 }
 

@@ -208,39 +208,6 @@ func TestHandOverHoldsNobodyElse(t *testing.T) {
 	}
 }
 
-// Kill after kill at any moment: nothing is lost, and only calls that were
-// under way or whose outcome was not written are made twice: no more a kill
-// than slots and places ahead.
-func TestKillAfterKill(t *testing.T) {
-	t.Parallel()
-	const total, kills, slots = 4000, 5, 100
-	s := stage.New(t, models.SMS, stage.Options{Partitions: 4})
-	ledger := filepath.Join(t.TempDir(), "ledger")
-	env := map[string]string{
-		"MOCK_LEDGER_FILE": ledger, "KAFKA_GROUP_INSTANCE_ID": s.Name, "MOCK_LATENCY_SECONDS": "0.05",
-		"WORKER_CONCURRENCY": strconv.Itoa(slots), "MAX_ATTEMPTS": "100", "LOG_LEVEL": "info",
-	}
-	ids := s.PutMany(total)
-	for n := 1; n <= kills; n++ {
-		p := s.Work(env)
-		stage.Eventually(t, func() string {
-			if got := stage.Lines(ledger); got < n*total/(kills+2) {
-				return fmt.Sprintf("%d lines in the ledger", got)
-			}
-			return ""
-		})
-		p.Kill()
-	}
-	s.Work(env)
-	s.Committed()
-	stage.AllDelivered(t, ledger, ids)
-	twice := stage.Lines(ledger) - total
-	t.Logf("%d kills, %d messages, %d calls made twice", kills, total, twice)
-	if twice > kills*2*slots {
-		t.Errorf("%d calls were made twice, want at most %d a kill", twice, 2*slots)
-	}
-}
-
 // A status topic that forgets is told of at the start, and no reason to stop.
 func TestStatusTopicThatForgets(t *testing.T) {
 	t.Parallel()

@@ -44,8 +44,12 @@ func TestHostileMetaCostsLittle(t *testing.T) {
 	}
 	rec := &models.Record{Value: base(models.SMS, edit{"meta": "{" + b.String()[1:] + "}"})}
 	c := channels()[models.SMS]
+	var err error
 	// A key is read, and quoted by the library; a path for each would be more.
-	if n := testing.AllocsPerRun(1, func() { _, _ = c.Decode(rec) }); n > 5*entries/2 {
+	if n := testing.AllocsPerRun(1, func() { _, err = c.Decode(rec) }); n > 5*entries/2 {
 		t.Errorf("%v allocations, want about two an entry", n)
+	}
+	if want := `meta["k0"]: wrong type`; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("Decode = %.200v, want %q in it", err, want)
 	}
 }

@@ -152,7 +152,11 @@ func TestDescriptionsNameOnlyWhatIsTrue(t *testing.T) {
 		}
 	}
 	for _, channel := range models.Channels() {
-		for _, m := range regexp.MustCompile(`[:.] ([a-z]+): `).FindAllStringSubmatch(description(t, channel), -1) {
+		names := regexp.MustCompile(`[:.] ([a-z]+): `).FindAllStringSubmatch(description(t, channel), -1)
+		if len(names) == 0 {
+			t.Errorf("the description of the %s schema names no exception", channel)
+		}
+		for _, m := range names {
 			if _, known := beyond()[m[1]]; !known || !shown[channel][m[1]] && m[1] != "json" {
 				t.Errorf("the %s schema names %q, which no vector of the channel shows", channel, m[1])
 			}

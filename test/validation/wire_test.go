@@ -165,6 +165,7 @@ func TestWhatWorkersWriteIsValid(t *testing.T) {
 	t.Parallel()
 	l := newLine(t)
 	l.live(t)
+	tried := map[string]bool{}
 	for topic, m := range map[string]struct{ payload, headers string }{
 		"status": {"status-event.schema.json", "eventHeaders"}, "dlq": {"dead-letter.schema.json", "letterHeaders"},
 	} {
@@ -180,7 +181,7 @@ func TestWhatWorkersWriteIsValid(t *testing.T) {
 			}
 			kind := variant(t, r)
 			if variants[kind]++; variants[kind] == 1 {
-				refuses(t, payload, topic+" "+kind, r.Value)
+				refuses(t, payload, topic+" "+kind, r.Value, tried)
 			}
 		}
 		t.Logf("%s: %d variants: %v", topic, len(variants), variants)
@@ -190,14 +191,18 @@ func TestWhatWorkersWriteIsValid(t *testing.T) {
 			}
 		}
 	}
+	for member := range wrongValues() {
+		if !tried[member] {
+			t.Errorf("no record has a %s to spoil", member)
+		}
+	}
 }
 
-// refuses holds a schema against what no worker writes: a record without one
-// of the members that the specification requires, or with a wrong value.
-func refuses(t *testing.T, schema *jsonschema.Schema, name string, value []byte) {
-	t.Helper()
+// wrongValues are values of members that no worker writes; a nil is a member
+// that is left out.
+func wrongValues() map[string][]any {
 	long := strings.Repeat("x", 4097)
-	wrong := map[string][]any{ // a nil is a member that is left out
+	return map[string][]any{
 		"message_id": {nil, "", 7}, "channel": {nil, "fax", 7}, "event_type": {nil, "delivered", 7}, "attempt": {-1, 101, 0.5, "1"},
 		"timestamp": {nil, "2025-10-16", "2025-10-16T09:30:00+02:00", 7}, "trace_id": {"", long, 7}, "error": {"http 429", "transient error: " + long, 7},
 		"original_message": {nil, "no base64", "YQ", []any{}, 7}, "attempts": {nil, 0, 101, "1"}, "failure_type": {nil, "other", 7},
@@ -216,7 +221,14 @@ func refuses(t *testing.T, schema *jsonschema.Schema, name string, value []byte)
 			map[string]any{"status": "ok", "meta": map[string]any{"open_recipients": "a"}},
 		},
 	}
-	for member, values := range wrong {
+}
+
+// refuses holds a schema against what no worker writes: a record without one
+// of the members that the specification requires, or with a wrong value. It
+// notes the members that it has tried.
+func refuses(t *testing.T, schema *jsonschema.Schema, name string, value []byte, tried map[string]bool) {
+	t.Helper()
+	for member, values := range wrongValues() {
 		for _, v := range values {
 			var record map[string]any
 			if err := json.Unmarshal(value, &record); err != nil {
@@ -225,6 +237,7 @@ func refuses(t *testing.T, schema *jsonschema.Schema, name string, value []byte)
 			if _, there := record[member]; !there {
 				break
 			}
+			tried[member] = true
 			if record[member] = v; v == nil {
 				delete(record, member)
 			}
