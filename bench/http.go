@@ -37,8 +37,8 @@ func serveTwilio(ctx context.Context, latency time.Duration, next func(call int)
 }
 
 // overHTTP measures a load whose calls go over HTTP.
-func overHTTP(l load) func(context.Context, *bench) (figures, error) {
-	return func(ctx context.Context, b *bench) (figures, error) {
+func overHTTP(l load) measurement {
+	return func(ctx context.Context, b *bench, t topics) (figures, error) {
 		settings, end, err := serveTwilio(ctx, 50*time.Millisecond, nil)
 		if err != nil {
 			return nil, err
@@ -47,13 +47,13 @@ func overHTTP(l load) func(context.Context, *bench) (figures, error) {
 		l := l
 		l.env = maps.Clone(l.env)
 		maps.Copy(l.env, settings)
-		return backlog(l)(ctx, b)
+		return backlog(l)(ctx, b, t)
 	}
 }
 
 // traced measures a load whose messages are all traced.
-func traced(l load) func(context.Context, *bench) (figures, error) {
-	return func(ctx context.Context, b *bench) (figures, error) {
+func traced(l load) measurement {
+	return func(ctx context.Context, b *bench, t topics) (figures, error) {
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, fmt.Errorf("play a collector: %w", err)
@@ -66,26 +66,19 @@ func traced(l load) func(context.Context, *bench) (figures, error) {
 		l := l
 		l.env = maps.Clone(l.env)
 		l.env["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://" + listener.Addr().String()
-		return backlog(l)(ctx, b)
+		return backlog(l)(ctx, b, t)
 	}
 }
 
 // misbehaving measures memory behind a provider that floods, hangs, lies, and
 // cuts connections in turn, without end.
-func misbehaving(ctx context.Context, b *bench) (figures, error) {
-	ctx, cancel := context.WithTimeout(ctx, bound)
-	defer cancel()
+func misbehaving(ctx context.Context, b *bench, t topics) (figures, error) {
 	faults := []fake.Fault{fake.Flood, fake.HangBefore, fake.HangAfter, fake.Lie, fake.Cut, fake.Gateway}
 	settings, end, err := serveTwilio(ctx, 10*time.Millisecond, func(call int) fake.Fault { return faults[call%len(faults)] })
 	if err != nil {
 		return nil, err
 	}
 	defer end()
-	t, err := b.newTopics(ctx, 12)
-	if err != nil {
-		return nil, err
-	}
-	defer b.drop(t)
 	if err := b.fill(ctx, t.requests, max(int(200_000*b.scale), 20_000), nil); err != nil {
 		return nil, err
 	}
@@ -97,19 +90,12 @@ func misbehaving(ctx context.Context, b *bench) (figures, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := wait(ctx, 15*time.Second); err != nil {
+	f, err := b.growth(ctx, p, 15*time.Second)
+	if err != nil {
 		return nil, err
 	}
-	begin := len(p.samples)
-	if err := wait(ctx, time.Duration(60*min(1, b.scale))*time.Second+time.Second); err != nil {
-		return nil, err
-	}
-	first, last := p.samples[begin], p.samples[len(p.samples)-1]
 	if err := p.end(syscall.SIGTERM); err != nil {
 		return nil, fmt.Errorf("the worker did not outlive its provider: %w", err)
 	}
-	return figures{
-		memory: mib(p.peak()),
-		growth: (mib(last.rss) - mib(first.rss)) / last.at.Sub(first.at).Minutes(),
-	}, nil
+	return f, nil
 }

@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,9 +21,7 @@ const sessions = 50
 // mail measures the email worker from Kafka to Postfix's smtp-sink, against
 // Postfix's own client smtp-source on the same sink. Both programs come with
 // Debian's postfix.
-func mail(ctx context.Context, b *bench) (figures, error) {
-	ctx, cancel := context.WithTimeout(ctx, bound)
-	defer cancel()
+func mail(ctx context.Context, b *bench, t topics) (figures, error) {
 	sink, address, err := startSink(ctx)
 	if err != nil {
 		return nil, err
@@ -35,15 +32,10 @@ func mail(ctx context.Context, b *bench) (figures, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := b.newTopics(ctx, 12)
-	if err != nil {
-		return nil, err
-	}
-	defer b.drop(t)
 	if err := b.fillMail(ctx, t.requests, n); err != nil {
 		return nil, err
 	}
-	p, err := b.startMailer(ctx, t, address)
+	p, err := b.startMailer(t, address)
 	if err != nil {
 		return nil, err
 	}
@@ -113,16 +105,12 @@ func (b *bench) fillMail(ctx context.Context, topic string, n int) error {
 	})
 }
 
-func (b *bench) startMailer(ctx context.Context, t topics, address string) (*process, error) {
-	binary := filepath.Join(b.dir, "email-worker")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "messaging-worker/cmd/email-worker").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build the worker: %w\n%s", err, out)
-	}
+func (b *bench) startMailer(t topics, address string) (*process, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, fmt.Errorf("address of smtp-sink: %w", err)
 	}
-	return start(binary, map[string]string{
+	return start(b.measured.path("email-worker"), map[string]string{
 		"APP_ENV": "production", "APP_PORT": "0", "APP_HOST": "127.0.0.1", "KAFKA_BROKERS": strings.Join(b.brokers, ","),
 		"KAFKA_EMAIL_REQUEST_TOPIC": t.requests, "KAFKA_EMAIL_STATUS_TOPIC": t.status, "KAFKA_EMAIL_DLQ_TOPIC": t.dlq,
 		"EMAIL_CONSUMER_GROUP": t.group, "WORKER_CONCURRENCY": strconv.Itoa(sessions),

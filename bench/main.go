@@ -5,8 +5,9 @@
 //	go run ./bench -only W1,W2 -runs 1  some
 //	go run ./bench -scale 0.1           smaller, to try
 //	go run ./bench -out bench/RESULTS.md
+//	go run ./bench -only W1 -against HEAD~20  beside an earlier revision
 //
-// It builds the worker, launches a Kafka of its own, and gives every run fresh
+// It builds the workers, launches a Kafka of its own, and gives every run new
 // topics. Figures are medians; the machine is whatever it runs on, so only the
 // ratios of one run mean much elsewhere.
 package main
@@ -17,11 +18,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
-	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -36,20 +33,21 @@ type options struct {
 	scale float64
 	only  string
 	out   string
-	other string // worker binary of another build
+	other string // revision to compare with; empty means none
 }
 
 // bench is what all scenarios share.
 type bench struct {
 	options
 
-	dir     string // for everything that is thrown away
-	worker  string // the built binary
-	brokers []string
-	cluster *kafka.Cluster
-	client  *kgo.Client
-	admin   *kadm.Client
-	topics  int // made so far
+	dir      string // for everything that is thrown away
+	here     build  // of the working tree
+	measured build  // by the present run
+	brokers  []string
+	cluster  *kafka.Cluster
+	client   *kgo.Client
+	admin    *kadm.Client
+	topics   int // made so far
 }
 
 func main() {
@@ -65,7 +63,7 @@ func main() {
 	flag.Float64Var(&o.scale, "scale", 1, "share of the messages; 1 is what the results mean")
 	flag.StringVar(&o.only, "only", "", "comma-separated scenarios; empty means all")
 	flag.StringVar(&o.out, "out", "", "file for the report; empty prints it")
-	flag.StringVar(&o.other, "against", "", "sms-worker of another build, for the scenario before")
+	flag.StringVar(&o.other, "against", "", "revision to measure beside the working tree: a commit, tag or branch")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, o)
@@ -77,18 +75,15 @@ func main() {
 }
 
 func run(ctx context.Context, o options) error {
-	chosen, err := choose(o.only, o.other)
-	if err != nil {
-		return err
-	}
 	dir, err := os.MkdirTemp("", "bench-*")
 	if err != nil {
 		return fmt.Errorf("make a folder: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	b := &bench{options: o, dir: dir, worker: filepath.Join(dir, "sms-worker")}
-	if out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.worker, "messaging-worker/cmd/sms-worker").CombinedOutput(); err != nil {
-		return fmt.Errorf("build the worker: %w\n%s", err, out)
+	b := &bench{options: o, dir: dir}
+	chosen, err := b.prepare(ctx)
+	if err != nil {
+		return err
 	}
 	cluster, err := kafka.Launch(ctx, dir, kafka.Options{})
 	if err != nil {
@@ -104,20 +99,9 @@ func run(ctx context.Context, o options) error {
 	}
 	defer b.client.Close()
 	b.admin = kadm.NewClient(b.client)
-
-	results := map[string][]figures{}
-	for n := range o.runs {
-		for _, s := range chosen {
-			f, err := s.run(ctx, b)
-			if ctx.Err() != nil {
-				return errors.New("interrupted")
-			}
-			if err != nil {
-				return fmt.Errorf("%s: %w", s.name, err)
-			}
-			fmt.Fprintf(os.Stderr, "run %d of %d, %s: %s\n", n+1, o.runs, s.name, f)
-			results[s.name] = append(results[s.name], f)
-		}
+	results, err := b.measure(ctx, chosen)
+	if err != nil {
+		return err
 	}
 	report := write(o, chosen, results)
 	if o.out == "" {
@@ -127,22 +111,36 @@ func run(ctx context.Context, o options) error {
 	return os.WriteFile(o.out, []byte(report), 0o644)
 }
 
-// choose returns the scenarios of a list of names, or all of them but the one
-// for another build where there is none.
-func choose(only, other string) ([]scenario, error) {
-	all := scenarios(other)
-	if only == "" {
-		return slices.DeleteFunc(all, func(s scenario) bool { return s.name == "before" && other == "" }), nil
+// prepare builds what is measured and returns the scenarios to run.
+func (b *bench) prepare(ctx context.Context) ([]scenario, error) {
+	chosen, err := choose(b.only)
+	if err != nil {
+		return nil, err
 	}
-	var chosen []scenario
-	for name := range strings.SplitSeq(only, ",") {
-		i := slices.IndexFunc(all, func(s scenario) bool { return s.name == name })
-		if i < 0 || name == "before" && other == "" {
-			return nil, fmt.Errorf("no scenario %q", name)
+	if b.here, err = buildHere(ctx, b.dir); err != nil || b.other == "" {
+		return chosen, err
+	}
+	other, err := buildRevision(ctx, b.dir, b.other)
+	return beside(chosen, b.other, other), err
+}
+
+// measure runs the scenarios in turn, as often as asked.
+func (b *bench) measure(ctx context.Context, chosen []scenario) (map[string][]figures, error) {
+	results := map[string][]figures{}
+	for n := range b.runs {
+		for _, s := range chosen {
+			f, err := s.measure(ctx, b)
+			if ctx.Err() != nil {
+				return nil, errors.New("interrupted")
+			}
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", s.name, err)
+			}
+			fmt.Fprintf(os.Stderr, "run %d of %d, %s: %s\n", n+1, b.runs, s.name, f)
+			results[s.name] = append(results[s.name], f)
 		}
-		chosen = append(chosen, all[i])
 	}
-	return chosen, nil
+	return results, nil
 }
 
 // partitioner sends records that name a partition there, and others by key.

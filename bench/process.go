@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -142,15 +141,22 @@ func (p *process) peak() int {
 	return most
 }
 
-// startWorker runs our worker on the topics.
-func (b *bench) startWorker(t topics, env map[string]string, binary ...string) (*process, error) {
+// last returns the latest sample.
+func (p *process) last() sample {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.samples[len(p.samples)-1]
+}
+
+// startWorker runs the measured SMS worker on the topics.
+func (b *bench) startWorker(t topics, env map[string]string) (*process, error) {
 	all := map[string]string{
 		"APP_ENV": "production", "APP_PORT": "0", "APP_HOST": "127.0.0.1", "LOG_LEVEL": "info",
 		"KAFKA_BROKERS": strings.Join(b.brokers, ","), "KAFKA_SMS_REQUEST_TOPIC": t.requests,
 		"KAFKA_SMS_STATUS_TOPIC": t.status, "KAFKA_SMS_DLQ_TOPIC": t.dlq, "SMS_CONSUMER_GROUP": t.group,
 	}
 	maps.Copy(all, env)
-	return start(cmp.Or(append(binary, b.worker)...), all)
+	return start(b.measured.path("sms-worker"), all)
 }
 
 // startRaw runs the bare loop on the topics.

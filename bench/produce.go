@@ -29,10 +29,8 @@ type produceLoad struct {
 
 // againstPerfTest measures msgctl load and kafka-producer-perf-test one after
 // the other, in an order drawn by chance, on topics of their own.
-func againstPerfTest(l produceLoad) func(context.Context, *bench) (figures, error) {
-	return func(ctx context.Context, b *bench) (figures, error) {
-		ctx, cancel := context.WithTimeout(ctx, bound)
-		defer cancel()
+func againstPerfTest(l produceLoad) measurement {
+	return func(ctx context.Context, b *bench, _ topics) (figures, error) {
 		l := l
 		l.messages = max(int(float64(l.messages)*b.scale), 1000)
 		runs := []func(context.Context, *bench, produceLoad, topics) (figures, error){runLoad, runPerfTest}
@@ -41,7 +39,7 @@ func againstPerfTest(l produceLoad) func(context.Context, *bench) (figures, erro
 		}
 		f := figures{}
 		for _, run := range runs {
-			t, err := b.newTopics(ctx, 12)
+			t, err := b.newTopics(ctx, manyPartitions)
 			if err != nil {
 				return nil, err
 			}
@@ -59,11 +57,7 @@ func againstPerfTest(l produceLoad) func(context.Context, *bench) (figures, erro
 
 // runLoad measures ours.
 func runLoad(ctx context.Context, b *bench, l produceLoad, t topics) (figures, error) {
-	binary := filepath.Join(b.dir, "msgctl")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "messaging-worker/cmd/msgctl").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build msgctl: %w\n%s", err, out)
-	}
-	cmd := exec.CommandContext(ctx, binary, "load", "--output", "json", "--channel", "sms", "--messages", strconv.Itoa(l.messages),
+	cmd := exec.CommandContext(ctx, b.measured.path("msgctl"), "load", "--output", "json", "--channel", "sms", "--messages", strconv.Itoa(l.messages),
 		"--size", strconv.Itoa(l.size), "--keys", l.keys, "--acks", l.acks, "--batch-bytes", strconv.Itoa(l.batchBytes),
 		"--linger", fmt.Sprint(l.lingerMS, "ms"), "--compression", l.compression)
 	cmd.Env = append(cmd.Environ(), "KAFKA_BROKERS="+strings.Join(b.brokers, ","), "KAFKA_SMS_REQUEST_TOPIC="+t.requests)

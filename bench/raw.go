@@ -39,55 +39,74 @@ func raw(args []string) error {
 	}
 	defer client.Close()
 	for ctx.Err() == nil {
-		fetches := client.PollFetches(ctx)
-		var acked sync.WaitGroup
-		var failed error
-		var once sync.Once
-		fetches.EachRecord(func(r *kgo.Record) {
-			var request struct {
-				MessageID string            `json:"message_id"`
-				Channel   string            `json:"channel"`
-				TenantID  string            `json:"tenant_id"`
-				TraceID   string            `json:"trace_id"`
-				CreatedAt time.Time         `json:"created_at"`
-				Meta      map[string]string `json:"meta"`
-				From      string            `json:"from"`
-				To        []string          `json:"to"`
-				Body      struct {
-					Type    string `json:"type"`
-					Content string `json:"content"`
-				} `json:"body"`
-			}
-			if err := json.Unmarshal(r.Value, &request); err != nil {
-				once.Do(func() { failed = err })
-				return
-			}
-			for n, event := range []models.EventType{models.EventQueued, models.EventAttempt, models.EventSent} {
-				ev := models.StatusEvent{
-					MessageID: request.MessageID, Channel: models.SMS, EventType: event, Attempt: min(n, 1),
-					TraceID: request.TraceID, Timestamp: time.Now().UTC(),
-				}
-				value, err := json.Marshal(&ev)
-				if err != nil {
-					once.Do(func() { failed = err })
-					return
-				}
-				acked.Add(1)
-				client.Produce(ctx, &kgo.Record{Topic: args[3], Key: r.Key, Value: value}, func(_ *kgo.Record, err error) {
-					if err != nil {
-						once.Do(func() { failed = err })
-					}
-					acked.Done()
-				})
-			}
-		})
-		acked.Wait()
-		if failed != nil && ctx.Err() == nil {
-			return fmt.Errorf("raw loop: %w", failed)
-		}
-		if err := client.CommitUncommittedOffsets(ctx); err != nil && ctx.Err() == nil {
-			return fmt.Errorf("commit: %w", err)
+		if err := rawBatch(ctx, client, args[3]); err != nil && ctx.Err() == nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// rawBatch takes what was fetched to its commit.
+func rawBatch(ctx context.Context, client *kgo.Client, status string) error {
+	var acked sync.WaitGroup
+	var failed error
+	var once sync.Once
+	fail := func(err error) {
+		if err != nil {
+			once.Do(func() { failed = err })
+		}
+	}
+	client.PollFetches(ctx).EachRecord(func(r *kgo.Record) {
+		events, err := rawEvents(r)
+		fail(err)
+		for _, value := range events {
+			acked.Add(1)
+			client.Produce(ctx, &kgo.Record{Topic: status, Key: r.Key, Value: value}, func(_ *kgo.Record, err error) {
+				fail(err)
+				acked.Done()
+			})
+		}
+	})
+	acked.Wait()
+	if failed != nil {
+		return fmt.Errorf("raw loop: %w", failed)
+	}
+	if err := client.CommitUncommittedOffsets(ctx); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+// rawEvents decodes a request and encodes the events of a message that is sent
+// at the first attempt.
+func rawEvents(r *kgo.Record) ([3][]byte, error) {
+	var events [3][]byte
+	var request struct {
+		MessageID string            `json:"message_id"`
+		Channel   string            `json:"channel"`
+		TenantID  string            `json:"tenant_id"`
+		TraceID   string            `json:"trace_id"`
+		CreatedAt time.Time         `json:"created_at"`
+		Meta      map[string]string `json:"meta"`
+		From      string            `json:"from"`
+		To        []string          `json:"to"`
+		Body      struct {
+			Type    string `json:"type"`
+			Content string `json:"content"`
+		} `json:"body"`
+	}
+	if err := json.Unmarshal(r.Value, &request); err != nil {
+		return events, err
+	}
+	for n, event := range []models.EventType{models.EventQueued, models.EventAttempt, models.EventSent} {
+		var err error
+		events[n], err = json.Marshal(&models.StatusEvent{
+			MessageID: request.MessageID, Channel: models.SMS, EventType: event, Attempt: min(n, 1),
+			TraceID: request.TraceID, Timestamp: time.Now().UTC(),
+		})
+		if err != nil {
+			return events, err
+		}
+	}
+	return events, nil
 }

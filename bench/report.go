@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,11 +20,10 @@ func write(o options, chosen []scenario, results map[string][]figures) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Benchmark results\n\n%s. %s.\n\n", machine(), time.Now().UTC().Format(time.DateOnly))
 	fmt.Fprintf(&b, "Made by `%s`. Workers, Apache Kafka (one node, replication 1) and the load share the machine, so only ratios within one run mean much elsewhere. Rates and processor time are taken between the 10th and the 90th percentile of the `sent` events. Figures are medians of %d runs.\n\n", command(o), o.runs)
-	bare := medians(results["raw"])
 	b.WriteString("| scenario | figures | against |\n|---|---|---|\n")
 	for _, s := range chosen {
 		m := medians(results[s.name])
-		fmt.Fprintf(&b, "| **%s**: %s | %s | %s |\n", s.name, s.title, m, against(s, m, bare))
+		fmt.Fprintf(&b, "| **%s**: %s | %s | %s |\n", s.name, s.title, m, against(s, m, medians(results["raw"]), medians(results[s.name+before])))
 	}
 	b.WriteString("\n## Every run\n\n| scenario | figure | runs |\n|---|---|---|\n")
 	for _, s := range chosen {
@@ -38,15 +38,22 @@ func write(o options, chosen []scenario, results map[string][]figures) string {
 	return b.String()
 }
 
-// against compares a scenario to the ideal, or else to the bare loop.
-func against(s scenario, m, bare figures) string {
+// against compares a scenario to the ideal, or else to the bare loop, and to
+// the other build.
+func against(s scenario, m, bare, other figures) string {
+	var parts []string
 	switch {
 	case s.ideal > 0:
-		return fmt.Sprintf("%.3f of the ideal %s/s", m[perSecond]/s.ideal, number(s.ideal))
+		parts = append(parts, fmt.Sprintf("%.3f of the ideal %s/s", m[perSecond]/s.ideal, number(s.ideal)))
 	case s.name != "raw" && m[perSecond] > 0 && bare[perSecond] > 0:
-		return fmt.Sprintf("%.2f of the bare loop's rate, %.1f times its processor time", m[perSecond]/bare[perSecond], m[micros]/bare[micros])
+		parts = append(parts, fmt.Sprintf("%.2f of the bare loop's rate, %.1f times its processor time", m[perSecond]/bare[perSecond], m[micros]/bare[micros]))
 	}
-	return ""
+	for _, name := range slices.Sorted(maps.Keys(other)) {
+		if other[name] != 0 {
+			parts = append(parts, fmt.Sprintf("%.2f of the other build's %s", m[name]/other[name], name))
+		}
+	}
+	return strings.Join(parts, "; ")
 }
 
 // medians returns the median of each figure.
@@ -73,6 +80,9 @@ func command(o options) string {
 	if o.only != "" {
 		text += " -only " + o.only
 	}
+	if o.other != "" {
+		text += " -against " + o.other
+	}
 	return text
 }
 
@@ -94,4 +104,22 @@ func machine() string {
 		}
 	}
 	return text + software
+}
+
+// number writes a figure with as many digits as it deserves.
+func number(x float64) string {
+	switch {
+	case x >= 1000 || x <= -1000:
+		text := strconv.FormatFloat(x, 'f', 0, 64)
+		for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
+			text = text[:i] + "," + text[i:]
+		}
+		return text
+	case x >= 100:
+		return strconv.FormatFloat(x, 'f', 0, 64)
+	case x >= 10:
+		return strconv.FormatFloat(x, 'f', 1, 64)
+	default:
+		return strconv.FormatFloat(x, 'f', 2, 64)
+	}
 }
