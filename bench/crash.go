@@ -54,7 +54,7 @@ func crash(ctx context.Context, b *bench, t topics) (figures, error) {
 }
 
 // pin puts a request into each partition that backs off for long; number i
-// tells it from others.
+// distinguishes it from others.
 func (b *bench) pin(ctx context.Context, t topics, i int) error {
 	for partition := range int32(manyPartitions) {
 		_, value := request(i+int(partition), func(int) hint {

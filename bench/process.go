@@ -100,7 +100,7 @@ func (p *process) sample() {
 
 // end sends a signal, waits, and returns an error for any exit but 0.
 func (p *process) end(s syscall.Signal) error {
-	_ = p.cmd.Process.Signal(s) // it may have ended by itself, which Wait tells
+	_ = p.cmd.Process.Signal(s) // it may have ended by itself, which Wait reports
 	err := p.cmd.Wait()
 	close(p.stop)
 	p.done.Wait()

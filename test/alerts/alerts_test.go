@@ -254,12 +254,12 @@ func (h *history) evaluate(t *testing.T, engine *promql.Engine, name, expr strin
 	return found
 }
 
-// lagIsTold waits until a worker tells of one request that is not committed.
-func lagIsTold(t *testing.T, w *stage.Worker) {
+// waitLag waits until a worker exports a lag of one request.
+func waitLag(t *testing.T, w *stage.Worker) {
 	t.Helper()
 	stage.Eventually(t, func() string {
 		if _, body := w.Get("/metrics"); !regexp.MustCompile(`messaging_consumer_lag\{.*\} 1\n`).MatchString(body) {
-			return "no lag is told"
+			return "no lag is exported"
 		}
 		return ""
 	})
@@ -323,7 +323,7 @@ func TestAlerts(t *testing.T) {
 			s := stage.New(t, models.SMS, stage.Options{Partitions: 2})
 			s.PutOne(stage.Hints("scenario_latency_ms", "100000"))
 			w := s.Work(map[string]string{"PROVIDER_TIMEOUT_SECONDS": "120"})
-			lagIsTold(t, w)
+			waitLag(t, w)
 			for range 20 {
 				h.scrape(t, w)
 			}
@@ -339,7 +339,7 @@ func TestAlerts(t *testing.T) {
 			})
 			stage.Eventually(t, func() string {
 				if _, body := w.Get("/metrics"); !regexp.MustCompile(`messaging_oldest_unfinished_seconds\{.*\} 36\d\d`).MatchString(body) {
-					return "the old request is not told of"
+					return "the age of the old request is not exported"
 				}
 				return ""
 			})
@@ -445,13 +445,13 @@ func TestQueriesNameWhatIsExported(t *testing.T) {
 	s.Committed()
 	stage.Eventually(t, func() string {
 		if _, body := w.Get("/metrics"); !strings.Contains(body, "messaging_consumer_lag") {
-			return "no lag is told yet"
+			return "no lag is exported yet"
 		}
 		return ""
 	})
 	h := newHistory()
 	h.scrape(t, w)
-	// What only a worker with a relay exports. It has nothing to send.
+	// What only a worker with SMTP exports. It has nothing to send.
 	h.scrape(t, stage.New(t, models.Email, stage.Options{Partitions: 2}).Work(map[string]string{
 		"EMAIL_PROVIDER": "smtp", "SMTP_HOST": "127.0.0.1", "SMTP_AUTH": "none", "SMTP_TLS": "none",
 	}))

@@ -37,7 +37,7 @@ func (h *history) wants(t *testing.T, when string, want ...string) {
 	}
 }
 
-// A channel that loses its last worker is told of, and no other: neither one
+// A channel that loses its last worker is alerted on, and no other: neither one
 // that goes on nor one that nobody runs. Requests that wait make no difference.
 func TestChannelWithoutWorker(t *testing.T) {
 	t.Parallel()
@@ -63,7 +63,7 @@ func TestChannelWithoutWorker(t *testing.T) {
 	h.wants(t, "back")
 }
 
-// Prometheus restarts while the workers go: what it has stored still tells.
+// Prometheus restarts while the workers go: what it has stored still shows it.
 // Where they did not go, nothing fires.
 func TestPrometheusWasAway(t *testing.T) {
 	t.Parallel()
@@ -97,7 +97,7 @@ func TestPrometheusWasAway(t *testing.T) {
 	s.Committed()
 }
 
-// One of several that does not answer is told of by its name.
+// One of several that does not answer is alerted on by its name.
 func TestWorkerUnreachable(t *testing.T) {
 	t.Parallel()
 	s, w := working(t, models.SMS)
@@ -139,7 +139,7 @@ func TestPendingAlertOutlivesAHandOver(t *testing.T) {
 	s.PutOne(stage.Hints("scenario_latency_ms", "100000"))
 	settings := map[string]string{"PROVIDER_TIMEOUT_SECONDS": "120"}
 	w := s.Work(settings)
-	lagIsTold(t, w)
+	waitLag(t, w)
 	h := newHistory()
 	for range 4 {
 		h.scrape(t, w)
@@ -156,7 +156,7 @@ func TestPendingAlertOutlivesAHandOver(t *testing.T) {
 func TestNobodyReads(t *testing.T) {
 	t.Parallel()
 	h := newHistory()
-	tell := func(group string, members float64, lags ...float64) {
+	export := func(group string, members float64, lags ...float64) {
 		of := labels.FromStrings("consumergroup", group)
 		h.add(groupMembers, labels.NewBuilder(of), members)
 		for partition, lag := range lags {
@@ -165,10 +165,10 @@ func TestNobodyReads(t *testing.T) {
 	}
 	for range 3 {
 		h.now = h.now.Add(time.Minute)
-		tell("sms-workers", 0, 3, -1) // -1: never committed
-		tell("email-workers", 2, 50)  // slow, but read
-		tell("whatsapp-workers", 0, 0)
-		tell("somebody-else", 0, 7)
+		export("sms-workers", 0, 3, -1) // -1: never committed
+		export("email-workers", 2, 50)  // slow, but read
+		export("whatsapp-workers", 0, 0)
+		export("somebody-else", 0, 7)
 	}
 	h.wants(t, "nobody in the group", "MessagingNobodyReads sms")
 }

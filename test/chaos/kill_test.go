@@ -166,12 +166,12 @@ func (k killing) judge(t *testing.T, s *stage.Stage, ledger string, ids map[stri
 	}
 }
 
-// restarts tells how long those who followed on a kill took until they
-// delivered: static where none of those killed before them is one that the
-// group waits for, because it had no instance id.
+// restarts describes how long the workers that followed on a kill took until
+// they delivered: static for those before which no worker without instance id
+// was killed, for which the group would wait.
 func restarts(list []accepted, lives []life, static bool) string {
 	var took []time.Duration
-	waits := false // for somebody without an instance id
+	waits := false // for a worker without an instance id
 	for n := 1; n < len(lives); n++ {
 		from, delivers := lives[n-1].lines, lives[n].lines > lives[n-1].lines
 		waits = waits || !lives[n-1].static

@@ -109,7 +109,7 @@ func endings(t *testing.T, s *stage.Stage, ledger string, ids map[string]bool) {
 	if none > 0 {
 		t.Errorf("%d of %d messages have no end", none, len(ids))
 	}
-	letters := s.Letters(len(failed))
+	letters := s.DeadLetters(len(failed))
 	for id := range failed {
 		if len(letters[id]) != 1 {
 			t.Errorf("%s failed with %d dead letters, want 1", id, len(letters[id]))
@@ -172,7 +172,7 @@ func TestAtMostOnceForgotten(t *testing.T) {
 	events := s.Events(2)
 	stage.CheckSequence(t, "the message that backed off", events[waiting], "queued 0, attempt 1, retry 1, failed 1")
 	stage.CheckSequence(t, "the message under way", events[calling], "queued 0, attempt 1, sent 1")
-	if n := len(s.Letters(1)[waiting]); n != 1 {
+	if n := len(s.DeadLetters(1)[waiting]); n != 1 {
 		t.Errorf("%d dead letters of the message that backed off, want 1", n)
 	}
 	w.Stop()

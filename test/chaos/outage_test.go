@@ -141,7 +141,7 @@ func outage(t *testing.T, name string, every time.Duration, extra map[string]str
 	if extra == nil {
 		stage.Eventually(t, func() string {
 			if _, body := w.Get("/healthz/ready"); !strings.Contains(body, `"breaker":{"status":"unavailable"`) {
-				return "readiness does not tell of the breaker: " + body
+				return "readiness does not name the breaker: " + body
 			}
 			return ""
 		})

@@ -72,7 +72,7 @@ func TestHostInBrackets(t *testing.T) {
 	}
 }
 
-// Mistakes are told all at once, each once, also where a provider needs the
+// Mistakes are reported all at once, each once, also where a provider needs the
 // value.
 func TestFormsOfAProvider(t *testing.T) {
 	t.Parallel()

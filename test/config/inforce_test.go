@@ -69,7 +69,7 @@ func TestInForce(t *testing.T) {
 	}
 }
 
-// A default that depends on other settings is told as it is in force.
+// A default that depends on other settings is shown as it is in force.
 func TestInForceComputesDefaults(t *testing.T) {
 	t.Parallel()
 	if got := inForce(map[string]string{"PROVIDER_TIMEOUT_SECONDS": "7.5"})["SHUTDOWN_TIMEOUT_SECONDS"]; got.Value != "12.5" || got.From != "default" {
@@ -113,7 +113,7 @@ func TestOriginsTellTheFileFromTheEnvironment(t *testing.T) {
 		}
 	}
 	if os.Getenv("OTEL_TEST_ORIGIN") != "x" {
-		t.Error("the OpenTelemetry SDK is not told of its variables in the file")
+		t.Error("the OpenTelemetry SDK does not get its variables of the file")
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 const documents = "documents"
 
 // mistake is one edit that must not pass: old becomes wrong in file.
-type mistake struct{ file, old, wrong, told string }
+type mistake struct{ file, old, wrong, report string }
 
 func mistakes() []mistake {
 	const (
@@ -159,7 +159,7 @@ func (m mistake) plant(t *testing.T, r tree) {
 func TestPlantedMistakes(t *testing.T) {
 	t.Parallel()
 	for _, m := range mistakes() {
-		t.Run(m.file+": "+m.told, func(t *testing.T) {
+		t.Run(m.file+": "+m.report, func(t *testing.T) {
 			t.Parallel()
 			r := newTree(t)
 			m.plant(t, r)
@@ -174,9 +174,9 @@ func TestPlantedMistakes(t *testing.T) {
 			if !manifest {
 				checkContainers(t, &f, r)
 			}
-			told := strings.Join(f, "\n")
-			if !strings.Contains(told, m.told) {
-				t.Errorf("%q for %q: told is\n%s\nwant one with %q", m.wrong, m.old, told, m.told)
+			reports := strings.Join(f, "\n")
+			if !strings.Contains(reports, m.report) {
+				t.Errorf("%q for %q: reported is\n%s\nwant one with %q", m.wrong, m.old, reports, m.report)
 			}
 		})
 	}

@@ -9,7 +9,7 @@ import (
 	core "k8s.io/api/core/v1"
 )
 
-// lowerOverlay is somebody's own: another cluster, group and topic, other names, and
+// lowerOverlay is a user's own: another cluster, group and topic, other names, and
 // two layers of settings, of which the upper one wins.
 const lowerOverlay = `
 namespace: other

@@ -104,7 +104,7 @@ func TestLifecycle(t *testing.T) {
 					letters++
 				}
 			}
-			events, dead := s.Events(finals), s.Letters(letters)
+			events, dead := s.Events(finals), s.DeadLetters(letters)
 			for id, c := range ids {
 				t.Run(c.name, func(t *testing.T) {
 					checkEvents(t, s, c, events[id])
@@ -187,7 +187,7 @@ func checkPart(t *testing.T, s *stage.Stage, e stage.Event, part string) {
 }
 
 // checkLetter compares the dead letter with "type attempts" and its parts.
-func checkLetter(t *testing.T, s *stage.Stage, c lifecycleCase, events []stage.Event, got []stage.Letter) {
+func checkLetter(t *testing.T, s *stage.Stage, c lifecycleCase, events []stage.Event, got []stage.DeadLetter) {
 	t.Helper()
 	if c.letter == "" {
 		if len(got) > 0 {

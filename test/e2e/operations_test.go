@@ -193,7 +193,7 @@ func TestCommittedOffsetOutOfRange(t *testing.T) {
 			}
 			s.Committed()
 			if log := p.Logs(); !strings.Contains(log, "out of range") || !strings.Contains(log, `"earliest_offset":5`) || !strings.Contains(log, fmt.Sprintf(`"committed_offset":%d`, commit)) {
-				t.Error("the log does not tell both offsets")
+				t.Error("the log does not name both offsets")
 			}
 		})
 	}
@@ -343,7 +343,7 @@ func TestTooOld(t *testing.T) {
 	} {
 		stage.CheckSequence(t, "the message", events[id], want)
 	}
-	for id, letters := range s.Letters(2) {
+	for id, letters := range s.DeadLetters(2) {
 		if l := letters[0]; l.Attempts != 1 || l.FailureType != models.FailurePermanent || l.LastError != "permanent error: message expired" {
 			t.Errorf("%s: dead letter %s after %d attempts: %s", id, l.FailureType, l.Attempts, l.LastError)
 		}

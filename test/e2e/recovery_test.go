@@ -69,7 +69,7 @@ func TestRequestsThatKillTheirWorkerEnd(t *testing.T) {
 		p.Kill()
 	}
 	s.Work(env)
-	events, letters := s.Events(1)[id], s.Letters(1)[id]
+	events, letters := s.Events(1)[id], s.DeadLetters(1)[id]
 	stage.CheckSequence(t, "the message", events, "queued 0, attempt 1, attempt 2, failed 2")
 	if l := letters[0]; l.FailureType != models.FailureUnknown || l.Attempts != 2 {
 		t.Errorf("dead letter %s after %d attempts, want unknown after 2", l.FailureType, l.Attempts)
@@ -98,7 +98,7 @@ func TestOpenRecipientsAfterAKill(t *testing.T) {
 }
 
 // A kill in the middle of a round of calls: who had accepted by then is not
-// called again, though no event could tell of them yet.
+// called again, though no event names them yet.
 func TestRoundCutInTheMiddle(t *testing.T) {
 	t.Parallel()
 	const slots, recipients = 2, 10
@@ -208,7 +208,8 @@ func TestHandOverHoldsNobodyElse(t *testing.T) {
 	}
 }
 
-// A status topic that forgets is told of at the start, and no reason to stop.
+// A status topic that loses events too early is logged at the start, and the
+// worker goes on.
 func TestStatusTopicThatForgets(t *testing.T) {
 	t.Parallel()
 	policy, retention := "compact,delete", "60000"

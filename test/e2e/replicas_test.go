@@ -64,7 +64,7 @@ func TestTooFewReplicas(t *testing.T) {
 	w.WaitReady(http.StatusOK)
 	s.Events(len(ids) + 1)
 	if lines := strings.Split(strings.TrimSpace(w.Logs()), "\n"); !strings.Contains(strings.Join(lines[max(0, len(lines)-20):], "\n"), `"message":"ready"`) {
-		t.Error("the log does not tell that it is over")
+		t.Error("the log does not say that it is over")
 	}
 }
 

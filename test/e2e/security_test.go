@@ -263,7 +263,7 @@ func TestKafkaSecurity(t *testing.T) {
 		})
 	}
 
-	// What is wrong is told by readiness, costs nothing, and heals by itself.
+	// Readiness names what is wrong; no message is lost; it heals by itself.
 	broken := map[string]struct {
 		settings map[string]string
 		reason   string

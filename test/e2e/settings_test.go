@@ -106,9 +106,9 @@ func TestRotatedTokenHealsTheChannel(t *testing.T) {
 		"SMS_PROVIDER": "twilio", "TWILIO_BASE_URL": server.URL, "TWILIO_ACCOUNT_SID": settingsAccount, "TWILIO_AUTH_TOKEN_FILE": token,
 		"BREAKER_OPEN_SECONDS": "0.2", "BREAKER_FAILURES": "1", "HEALTH_ENABLE_PROVIDER_PROBE": "true",
 	})
-	stage.Eventually(t, func() string { // nobody has sent anything: only a probe can tell
+	stage.Eventually(t, func() string { // nothing was sent: only a probe can show it
 		if _, body := w.Get("/healthz/ready"); !regexp.MustCompile(`"provider":\{"status":"unavailable","[^}]*\b401\b`).MatchString(body) {
-			return "the probe has not told that the token is wrong: " + body
+			return "the probe has not found that the token is wrong: " + body
 		}
 		return ""
 	})
@@ -186,10 +186,10 @@ func TestLimitSettings(t *testing.T) {
 	wrong, large := s.PutOne(long), s.PutOne(map[string]any{"unknown": strings.Repeat("x", 400)})
 	right := s.PutOne(map[string]any{"body": map[string]string{"content": "hello"}, "meta": map[string]string{"key": "four"}})
 	events := s.Events(3)
-	told := events[wrong][0].Error
+	said := events[wrong][0].Error
 	for _, part := range []string{"to: 3 recipients, at most 2", "body.content: longer than 5 runes", "meta: 2 entries, at most 1", `meta["long"]: key longer than 3 runes`, `meta["b"]: longer than 4 runes`} {
-		if !strings.Contains(told, part) {
-			t.Errorf("%q does not say %q", told, part)
+		if !strings.Contains(said, part) {
+			t.Errorf("%q does not say %q", said, part)
 		}
 	}
 	if e := events[large][0]; e.EventType != models.EventFailed || !strings.Contains(e.Error, "400") {

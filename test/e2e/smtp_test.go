@@ -53,7 +53,7 @@ func openPostOffice(t *testing.T, refused, busy string) *postOffice {
 
 func (o *postOffice) port() string { return strconv.Itoa(o.listener.Addr().(*net.TCPAddr).Port) }
 
-// serve speaks step by step. The message is told by its sender.
+// serve speaks step by step. A message is known by its sender.
 func (o *postOffice) serve(c net.Conn) {
 	defer c.Close()
 	in := bufio.NewReader(c)
@@ -131,7 +131,7 @@ func TestOneOfThreeRecipientsRefused(t *testing.T) {
 		senders[id] = fmt.Sprintf("sender%d@example.com", i)
 		s.Put(id, stage.Request(models.Email, id, map[string]any{"from": senders[id], "to": []string{good, bad}, "bcc": []string{busy}}))
 	}
-	events, letters := s.Events(messages), s.Letters(messages)
+	events, letters := s.Events(messages), s.DeadLetters(messages)
 	s.Committed()
 	w.Stop()
 	for id, sender := range senders {
@@ -152,7 +152,7 @@ func TestOneOfThreeRecipientsRefused(t *testing.T) {
 	}
 }
 
-func checkOneOfThree(t *testing.T, events []stage.Event, letters []stage.Letter) {
+func checkOneOfThree(t *testing.T, events []stage.Event, letters []stage.DeadLetter) {
 	t.Helper()
 	const want = "queued 0, attempt 1, retry 1, attempt 2, failed 2"
 	if got := stage.Sequence(events); got != want {

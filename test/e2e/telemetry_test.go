@@ -121,7 +121,7 @@ func TestTraces(t *testing.T) {
 	s.Produce(with(good, stage.Hints("scenario", "transient", "scenario_failures", "1")), with(bad, map[string]any{"to": nil}))
 	s.Put(lone, stage.Request(s.Channel, lone, nil))
 	w := s.Work(map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": r.URL, "OTEL_SERVICE_NAME": "codes", "OTEL_RESOURCE_ATTRIBUTES": "team=auth"})
-	events, letters := s.Events(3), s.Letters(1)
+	events, letters := s.Events(3), s.DeadLetters(1)
 	s.Committed()
 	w.Stop()
 
@@ -349,7 +349,7 @@ func TestMetrics(t *testing.T) {
 		t.Error("no build info, or nothing of the Kafka client")
 	}
 
-	// A worker that takes over tells what it read back, and how far behind it
+	// A worker that takes over exports what it read back, and how far behind it
 	// is, which is asked for every few seconds.
 	w.Kill()
 	w = s.Work(nil)
@@ -385,7 +385,7 @@ func TestMetricNames(t *testing.T) {
 	var body string
 	stage.Eventually(t, func() string {
 		if _, body = w.Get("/metrics"); !strings.Contains(body, "messaging_consumer_lag") {
-			return "no lag is told yet"
+			return "no lag is exported yet"
 		}
 		return ""
 	})

@@ -18,7 +18,7 @@ import (
 )
 
 // Whatever timestamps requests have: they are worked off, once, also after the
-// offsets were reset to the earliest, and no duration tells of decades.
+// offsets were reset to the earliest, and no duration is of decades.
 func TestRequestsOfAnyTime(t *testing.T) {
 	t.Parallel()
 	s := stage.New(t, models.SMS, stage.Options{Partitions: 8, AnyTime: true})

@@ -105,7 +105,7 @@ func TestMixedTraffic(t *testing.T) {
 	if len(partitions) != 12 {
 		t.Errorf("events in %d partitions, want 12", len(partitions))
 	}
-	if dead := s.Letters(letters); len(dead) != letters {
+	if dead := s.DeadLetters(letters); len(dead) != letters {
 		t.Errorf("%d messages with dead letters, want %d", len(dead), letters)
 	}
 	s.Committed()
@@ -199,7 +199,7 @@ func TestHostileBytes(t *testing.T) {
 	for _, id := range good {
 		stage.CheckSequence(t, "a good message", events[id], "queued 0, attempt 1, sent 1")
 	}
-	letters := s.Letters(len(all))
+	letters := s.DeadLetters(len(all))
 	for source, name := range sources {
 		e, l := events[source], letters[source]
 		if len(e) != 1 || stage.Sequence(e) != "failed 0" || !strings.HasPrefix(e[0].Error, "validation error: ") || len(l) != 1 {
@@ -215,7 +215,7 @@ func TestHostileBytes(t *testing.T) {
 
 // original returns the bytes that a dead letter's reader finds: the object's
 // text, or what the base64 stands for.
-func original(t *testing.T, l stage.Letter) []byte {
+func original(t *testing.T, l stage.DeadLetter) []byte {
 	t.Helper()
 	raw := l.Wire["original_message"]
 	if len(raw) > 0 && raw[0] == '{' {
@@ -252,7 +252,7 @@ func TestDeadLettersTooLargeForTheirTopic(t *testing.T) {
 	}
 	s.Produce(records...)
 	s.Work(nil)
-	letters := s.Letters(60)
+	letters := s.DeadLetters(60)
 	n := 0
 	for _, list := range letters {
 		l := list[0]

@@ -226,7 +226,7 @@ func TestCheckSecurity(t *testing.T) {
 	check("all-a-worker-needs", worker(kafkaPassword))
 }
 
-// A topic that takes no record is told, with the reason.
+// A topic that takes no record is reported with the reason.
 func TestCheckRoundTripRefused(t *testing.T) {
 	t.Parallel()
 	real(t)

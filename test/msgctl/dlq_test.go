@@ -41,7 +41,7 @@ func graveyard(t *testing.T) *stage.Stage {
 		{"no-json", []byte("this is not a request")},
 	} {
 		s.Put(r.id, r.value)
-		s.Letters(i + 1)
+		s.DeadLetters(i + 1)
 	}
 	w.Kill()
 	return s

@@ -62,7 +62,7 @@ func TestReplayOne(t *testing.T) {
 		{Key: "worker", Value: []byte("mine")},
 		{Key: "traceparent", Value: []byte("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")},
 	}})
-	s.Letters(1)
+	s.DeadLetters(1)
 
 	replay := []string{"dlq", "replay", "--channel", "sms"}
 	r := msgctl(t, s, "", append(replay, "--dry-run")...)
@@ -90,7 +90,7 @@ func TestReplayOne(t *testing.T) {
 
 	// It fails again. The same command does not take it again, a new batch
 	// does, until it was put back three times.
-	s.Letters(2)
+	s.DeadLetters(2)
 	if r := msgctl(t, s, "", replay...); r.code != 0 || len(replayed(t, s)[idRefused]) != 1 {
 		t.Errorf("the same command again exits %d: %s%s", r.code, r.out, r.err)
 	}
@@ -99,7 +99,7 @@ func TestReplayOne(t *testing.T) {
 		if got := replayed(t, s)[idRefused]; r.code != 0 || len(got) != n || stage.Header(got[n-1], "replay-count") != strconv.Itoa(n) {
 			t.Fatalf("replay number %d exits %d: %s%s", n, r.code, r.out, r.err)
 		}
-		s.Letters(n + 1)
+		s.DeadLetters(n + 1)
 	}
 	r = msgctl(t, s, "", append(replay, "--group", s.Name+"4")...)
 	golden(t, s, "dlq-replay-fourth", named(timeless(r.out)))
@@ -133,7 +133,7 @@ func TestReplayOfWhatAnotherWorkerEnded(t *testing.T) {
 	s := newStage(t, models.SMS, stage.Options{})
 	w := s.Work(nil)
 	s.Put(idRefused, stage.Request(models.SMS, idRefused, stage.Hints("scenario", "permanent")))
-	letter := s.Letters(1)[idRefused][0].Record
+	letter := s.DeadLetters(1)[idRefused][0].Record
 	failed := s.Events(1)[idRefused][2].Record
 	w.Kill()
 	again := &kgo.Record{Topic: letter.Topic, Key: letter.Key, Value: letter.Value, Headers: letter.Headers}
@@ -156,7 +156,7 @@ func TestReplayOfWhatAnotherWorkerEnded(t *testing.T) {
 	}
 }
 
-// inOrder sorts what a replay tells of each letter: partitions have no order
+// inOrder sorts the lines of a replay: partitions have no order
 // among them.
 func inOrder(out string) string {
 	lines := strings.SplitAfter(out, "\n")
@@ -198,7 +198,7 @@ func TestReplayAsksAndWarns(t *testing.T) {
 		records = append(records, &kgo.Record{Key: []byte(id), Value: stage.Request(models.SMS, id, stage.Hints("scenario", "permanent"))})
 	}
 	s.Produce(records...)
-	s.Letters(101)
+	s.DeadLetters(101)
 	r := msgctl(t, s, "y\n", "dlq", "replay", "--channel", "sms")
 	if r.code != 2 || !strings.Contains(r.err, "--yes") || len(replayed(t, s)) != 0 {
 		t.Errorf("a large replay without a terminal exits %d, want 2: %s", r.code, r.err)
@@ -265,7 +265,7 @@ func TestReplayInterrupted(t *testing.T) {
 	t.Parallel()
 	small := "6000"
 	s := newStage(t, models.Email, stage.Options{DLQ: map[string]*string{"max.message.bytes": &small}})
-	mail := startRelay(t)
+	mail := startMailServer(t)
 	w := s.Work(mail.settings())
 	kinds, total := map[string]burial{}, 0
 	var records, again []*kgo.Record
@@ -281,7 +281,7 @@ func TestReplayInterrupted(t *testing.T) {
 		}
 	}
 	s.Produce(records...)
-	s.Letters(total)
+	s.DeadLetters(total)
 	mail.healed.Store(true)
 	s.Produce(again...)
 	s.Events(total + len(again))
@@ -322,7 +322,7 @@ func TestReplayInterrupted(t *testing.T) {
 	}
 }
 
-// interrupted runs a replay until that many verdicts are told and ends it with
+// interrupted runs a replay until that many verdicts are printed and ends it with
 // Ctrl-C.
 func interrupted(t *testing.T, s *stage.Stage, after int, args []string) string {
 	t.Helper()
@@ -346,9 +346,9 @@ func interrupted(t *testing.T, s *stage.Stage, after int, args []string) string 
 		}
 	}
 	_ = cmd.Wait() // its code is looked at
-	told := strings.Count(out.String(), "\n")
-	if code := cmd.ProcessState.ExitCode(); code != 130 || told < after || told > 950 {
-		t.Fatalf("the interrupted replay exits %d, want 130 in the middle; it told of %d", code, told)
+	printed := strings.Count(out.String(), "\n")
+	if code := cmd.ProcessState.ExitCode(); code != 130 || printed < after || printed > 950 {
+		t.Fatalf("the interrupted replay exits %d, want 130 in the middle; it printed %d", code, printed)
 	}
 	return out.String()
 }
@@ -396,7 +396,7 @@ func TestReplayOfAnOriginalThatIsGone(t *testing.T) {
 	s := newStage(t, models.SMS, stage.Options{Partitions: 1, DLQ: map[string]*string{"max.message.bytes": &small}})
 	s.Work(map[string]string{"MSG_MAX_BYTES": "5000"})
 	s.Put(idRefused, stage.Request(models.SMS, idRefused, map[string]any{"note": stage.RandomHex(20000)}))
-	s.Letters(1)
+	s.DeadLetters(1)
 	edit := []string{"dlq", "replay", "--channel", "sms", "--set", "note=short"}
 	r := msgctl(t, s, "", append(edit, "--dry-run")...)
 	if r.code != 0 || !strings.Contains(r.out, "would be replayed as number 1") {

@@ -177,7 +177,7 @@ func TestScriptsCallMsgctl(t *testing.T) {
 	}
 }
 
-// A source that does not build is told of, and nothing is run in its place.
+// A source that does not build is reported, and nothing is run in its place.
 func TestScriptsFromABrokenSource(t *testing.T) {
 	t.Parallel()
 	dir, path := elsewhere(t)

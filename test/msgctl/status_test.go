@@ -60,7 +60,7 @@ func TestStatusShow(t *testing.T) {
 	}
 	s.Put(idRetried, request(idRetried, "scenario", "rate_limited", "scenario_failures", "1", "scenario_recipients", "1,2", "scenario_retry_after_ms", "20"))
 	s.Put(idPartial, request(idPartial, "scenario", "partial"))
-	// Records without a key go where they are told.
+	// Records without a key go to the partition they name.
 	crc := scan.CRC32([]byte(idCRC), 12)
 	other := (scan.Murmur2([]byte(idOther), 12) + 1) % 12
 	if other == scan.CRC32([]byte(idOther), 12) {
@@ -73,7 +73,7 @@ func TestStatusShow(t *testing.T) {
 	s.Put(idTwice, request(idTwice))
 	s.Put(idTwice, request(idTwice, "scenario", "permanent"))
 	s.Events(6)
-	s.Letters(2)
+	s.DeadLetters(2)
 	for id, name := range map[string]string{
 		idRetried: "status-show-retried", idPartial: "status-show-partial", idCRC: "status-show-crc32",
 		idOther: "status-show-elsewhere", idTwice: "status-show-twice",

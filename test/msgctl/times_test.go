@@ -25,7 +25,7 @@ func TestReplayOfRequestsOfAnyTime(t *testing.T) {
 		id := stage.NewID()
 		s.Produce(&kgo.Record{Key: []byte(id), Timestamp: time.UnixMilli(ms), Value: stage.Request(models.SMS, id, refused)})
 	}
-	letters := s.Letters(len(times))
+	letters := s.DeadLetters(len(times))
 	w.Kill()
 	for _, copies := range letters { // one more of each by somebody who writes a time that nobody can
 		again := copies[0].Record

@@ -59,7 +59,7 @@ func alter(t *testing.T, s *stage.Stage, topic string, pairs ...string) {
 		if err != nil || responses[0].Err != nil {
 			t.Fatalf("%v %+v", err, responses)
 		}
-		stage.Eventually(t, func() string { // the brokers tell one another after they have answered
+		stage.Eventually(t, func() string { // the brokers hear of it after they have answered
 			if got := raw(t, s, topic, pairs[i]); got != pairs[i+1] {
 				return pairs[i] + " is " + got
 			}
@@ -220,7 +220,7 @@ func TestTopicsInitLeavesRoomForTheLargestDeadLetter(t *testing.T) {
 	_, _ = rand.Read(value)
 	s.Produce(&kgo.Record{Key: bytes.Repeat([]byte("k"), models.MaxKeyBytes), Value: value, Headers: []kgo.RecordHeader{{Key: "x", Value: make([]byte, 8<<10)}}})
 	s.Work(map[string]string{"LOG_LEVEL": "info"})
-	for _, letters := range s.Letters(1) {
+	for _, letters := range s.DeadLetters(1) {
 		l := letters[0]
 		if got, err := l.OriginalMessage.Bytes(); err != nil || !bytes.Equal(got, value) {
 			t.Errorf("the original is not the request: %d bytes, %v, meta %v", len(got), err, l.Meta)

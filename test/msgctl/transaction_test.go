@@ -24,7 +24,7 @@ func transacted(s *stage.Stage, ids ...string) []*kgo.Record {
 }
 
 // A message that was rolled back, or is in an open transaction, is unknown;
-// one that was committed is told like any other.
+// one that was committed is shown like any other.
 func TestStatusBesideTransactions(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, models.SMS, stage.Options{})

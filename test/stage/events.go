@@ -93,18 +93,18 @@ func (s *Stage) Events(finals int) map[string][]Event {
 	return byID
 }
 
-// Letter is a dead letter with its record.
-type Letter struct {
+// DeadLetter is a dead letter with its record.
+type DeadLetter struct {
 	models.DLQRecord
 
 	Record *kgo.Record
 	Wire   map[string]json.RawMessage
 }
 
-// Letters reads that many dead letters, by message id.
-func (s *Stage) Letters(n int) map[string][]Letter {
+// DeadLetters reads that many dead letters, by message id.
+func (s *Stage) DeadLetters(n int) map[string][]DeadLetter {
 	s.t.Helper()
-	byID, seen := map[string][]Letter{}, 0
+	byID, seen := map[string][]DeadLetter{}, 0
 	if n == 0 {
 		return byID
 	}
@@ -113,7 +113,7 @@ func (s *Stage) Letters(n int) map[string][]Letter {
 		if err != nil {
 			s.t.Errorf("a dead letter: %v", err)
 		}
-		l := Letter{DLQRecord: rec, Record: r}
+		l := DeadLetter{DLQRecord: rec, Record: r}
 		if err := json.Unmarshal(r.Value, &l.Wire); err != nil {
 			s.t.Errorf("a dead letter is not JSON: %v", err)
 		}

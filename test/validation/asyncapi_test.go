@@ -221,7 +221,7 @@ func checkPayload(t *testing.T, where string, data []byte) {
 	}
 }
 
-// The documents tell those who read what workers write how it is compressed: a
+// The documents name the compression of what workers write: a
 // client that does not know the codec stops at the first batch.
 func TestDocumentsNameTheCompression(t *testing.T) {
 	t.Parallel()

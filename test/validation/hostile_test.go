@@ -12,7 +12,7 @@ import (
 )
 
 // TestHostileListsCostLittle has lists of half a million entries that are no
-// recipients: what is done for them is bounded, and their length is told. It
+// recipients: what is done for them is bounded, and their length is reported. It
 // counts allocations, so it runs alone.
 func TestHostileListsCostLittle(t *testing.T) {
 	const entries = 1 << 19

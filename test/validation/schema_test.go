@@ -235,7 +235,7 @@ func newGrammars(tb testing.TB) *grammars {
 	return g
 }
 
-// check says where the two differ on a text though no exception tells why.
+// check reports where the two differ on a text and no exception explains it.
 func (g *grammars) check(t *testing.T, name, text string) {
 	t.Helper()
 	place := g.fields[name]
@@ -336,6 +336,6 @@ func TestSchemaLiterals(t *testing.T) {
 		}
 	}
 	if valid < 100 {
-		t.Errorf("%d of the addresses are valid: too few to tell", valid)
+		t.Errorf("%d of the addresses are valid: too few to conclude anything", valid)
 	}
 }

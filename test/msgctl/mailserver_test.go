@@ -9,21 +9,21 @@ import (
 	"testing"
 )
 
-// relay is a mail server. It refuses recipients whose address begins with
+// mailServer plays one. It refuses recipients whose address begins with
 // gone for good and those that begin with later for now, until it is healed.
-type relay struct {
+type mailServer struct {
 	listener net.Listener
 	healed   atomic.Bool
 }
 
-func startRelay(t *testing.T) *relay {
+func startMailServer(t *testing.T) *mailServer {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	r := &relay{listener: l}
+	r := &mailServer{listener: l}
 	go func() {
 		for {
 			conn, err := l.Accept()
@@ -37,7 +37,7 @@ func startRelay(t *testing.T) *relay {
 }
 
 // settings point a worker at it.
-func (r *relay) settings() map[string]string {
+func (r *mailServer) settings() map[string]string {
 	_, port, _ := net.SplitHostPort(r.listener.Addr().String())
 	return map[string]string{
 		"EMAIL_PROVIDER": "smtp", "SMTP_HOST": "127.0.0.1", "SMTP_PORT": port, "SMTP_TLS": "none", "SMTP_AUTH": "none",
@@ -45,7 +45,7 @@ func (r *relay) settings() map[string]string {
 	}
 }
 
-func (r *relay) serve(conn net.Conn) {
+func (r *mailServer) serve(conn net.Conn) {
 	defer conn.Close()
 	in := bufio.NewScanner(conn)
 	in.Buffer(nil, 1<<20)
@@ -82,7 +82,7 @@ func (r *relay) serve(conn net.Conn) {
 	}
 }
 
-func (r *relay) recipient(address string) string {
+func (r *mailServer) recipient(address string) string {
 	switch {
 	case r.healed.Load():
 	case strings.HasPrefix(address, "gone"):
