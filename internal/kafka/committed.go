@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -25,7 +26,12 @@ const committedBytes = 64 << 10
 // rolled back, and what compaction has removed. A client does not tell how far
 // it has come beyond the last record it handed out, so a fetch has to.
 func NextCommitted(ctx context.Context, cl *kgo.Client, topic string, partition int32, from int64) (*kgo.Record, int64, error) {
-	answer, err := fetchCommitted(ctx, cl, topic, partition, from)
+	leader, id, err := leaderOf(ctx, cl, topic, partition)
+	if err != nil {
+		return nil, from, fmt.Errorf("fetch %s/%d from offset %d: %w", topic, partition, from, err)
+	}
+	// It does not wait: the client's own fetches stand behind it.
+	answer, err := FetchCommitted(ctx, leader, topic, id, partition, from, committedBytes, 0)
 	if err != nil {
 		return nil, from, fmt.Errorf("fetch %s/%d from offset %d: %w", topic, partition, from, err)
 	}
@@ -43,33 +49,41 @@ func NextCommitted(ctx context.Context, cl *kgo.Client, topic string, partition 
 	return nil, max(from, next), nil
 }
 
-// fetchCommitted asks the partition's leader once.
-func fetchCommitted(
-	ctx context.Context, cl *kgo.Client, topic string, partition int32, from int64,
-) (*kmsg.FetchResponseTopicPartition, error) {
+// leaderOf returns the leader of a partition and the id of its topic.
+func leaderOf(ctx context.Context, cl *kgo.Client, topic string, partition int32) (*kgo.Broker, kadm.TopicID, error) {
 	meta, err := kadm.NewClient(cl).Metadata(ctx, topic)
 	if err != nil {
-		return nil, fmt.Errorf("ask for the leader: %w", err)
+		return nil, kadm.TopicID{}, fmt.Errorf("ask for the leader: %w", err)
 	}
 	detail := meta.Topics[topic]
 	leader, ok := detail.Partitions[partition]
 	if err := errors.Join(detail.Err, leader.Err); err != nil {
-		return nil, fmt.Errorf("ask for the leader: %w", err)
+		return nil, kadm.TopicID{}, fmt.Errorf("ask for the leader: %w", err)
 	}
 	if !ok || leader.Leader < 0 {
-		return nil, kerr.LeaderNotAvailable
+		return nil, kadm.TopicID{}, kerr.LeaderNotAvailable
 	}
+	return cl.Broker(int(leader.Leader)), detail.ID, nil
+}
+
+// FetchCommitted asks a partition's leader once for records as a reader of
+// committed records is given them: the answer lists the transactions that were
+// rolled back. The leader may wait for the first byte. Whether the topic's name
+// counts or its id depends on the broker's version.
+func FetchCommitted(
+	ctx context.Context, leader *kgo.Broker, topic string, id kadm.TopicID, partition int32, from int64, bytes int32, wait time.Duration,
+) (*kmsg.FetchResponseTopicPartition, error) {
 	req := kmsg.NewPtrFetchRequest()
-	req.IsolationLevel, req.MinBytes, req.MaxBytes = 1, 1, committedBytes // and no wait: the client's own fetches stand behind it
+	req.IsolationLevel, req.MinBytes, req.MaxBytes, req.MaxWaitMillis = 1, 1, bytes, int32(wait.Milliseconds()) //nolint:gosec // a second at most
 	asked := kmsg.NewFetchRequestTopic()
-	asked.Topic, asked.TopicID = topic, detail.ID // which of them counts depends on the broker's version
+	asked.Topic, asked.TopicID = topic, id
 	part := kmsg.NewFetchRequestTopicPartition()
-	part.Partition, part.FetchOffset, part.PartitionMaxBytes = partition, from, committedBytes
+	part.Partition, part.FetchOffset, part.PartitionMaxBytes = partition, from, bytes
 	asked.Partitions = append(asked.Partitions, part)
 	req.Topics = append(req.Topics, asked)
-	resp, err := req.RequestWith(ctx, cl.Broker(int(leader.Leader)))
+	resp, err := req.RequestWith(ctx, leader)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // NextCommitted says what was asked
+		return nil, err //nolint:wrapcheck // the caller says what was asked
 	}
 	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
 		return nil, err

@@ -35,10 +35,10 @@ func (a *aborted) hides(b *batch) bool {
 		a.begins = a.begins[1:]
 	}
 	if !b.control() {
-		return b.transactional() && a.producers[b.producer()]
+		return b.transactional() && a.producers[b.ProducerID]
 	}
 	if b.endsByAbort() {
-		delete(a.producers, b.producer())
+		delete(a.producers, b.ProducerID)
 	}
 	return true
 }
@@ -48,10 +48,10 @@ func (a *aborted) hides(b *batch) bool {
 // does, 1 commits, and others end nothing. One that was emptied by compaction
 // ends nothing any more: what it ended is gone as well.
 func (b *batch) endsByAbort() bool {
-	_, n := binary.Varint(b.raw[atRecords:])
+	_, n := binary.Varint(b.Records)
 	if n <= 0 {
 		return false
 	}
-	key, _, _ := keyOf(b.raw[atRecords+n:])
+	key, _, _ := keyOf(b.Records[n:])
 	return len(key) >= 4 && binary.BigEndian.Uint16(key[2:]) == 0
 }

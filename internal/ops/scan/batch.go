@@ -10,23 +10,16 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Where the fields of a record batch lie (KIP-98, message format 2).
+// Of a record batch (KIP-98, message format 2).
 const (
-	atLength     = 8
-	atMagic      = 16
-	atAttributes = 21
-	atLastDelta  = 23
-	atFirstTime  = 27
-	atMaxTime    = 35
-	atProducer   = 43
-	atCount      = 57
-	atRecords    = 61
+	atLength   = 8  // of what follows
+	atMagic    = 16 // the format's number
+	headerSize = 61
 
-	isTransaction  = 0x10
-	isControl      = 0x20
-	isAppendTime   = 0x08
-	codecBits      = 0x07
-	lengthAndStart = 12
+	isTransaction = 0x10 // of the attributes
+	isControl     = 0x20
+	isAppendTime  = 0x08
+	codecBits     = 0x07
 )
 
 var errCut = errors.New("a record batch is cut or damaged")
@@ -35,20 +28,20 @@ var errCut = errors.New("a record batch is cut or damaged")
 // returns where to go on.
 func (r *reader) batches(s Span, raw []byte, rolledBack *aborted) (int64, error) {
 	next := s.From
-	for len(raw) >= atRecords {
-		end := lengthAndStart + int(short(raw[atLength:]))
+	for len(raw) >= headerSize {
+		end := atLength + 4 + int(int32(binary.BigEndian.Uint32(raw[atLength:]))) //nolint:gosec // the sign is meant
 		if raw[atMagic] != 2 {
 			return next, fmt.Errorf("read %s/%d: record format %d is older than Kafka 0.11", r.topic.Name, s.Partition, raw[atMagic])
 		}
 		if end > len(raw) {
 			break // the last one may be cut: it is asked for again
 		}
-		if end < atRecords {
+		b := batch{Span: s, topic: r.topic.Name}
+		if end < headerSize || b.ReadFrom(raw[:end]) != nil {
 			return next, fmt.Errorf("read %s/%d: %w", r.topic.Name, s.Partition, errCut)
 		}
-		b := batch{Span: s, topic: r.topic.Name, raw: raw[:end]}
 		hidden := rolledBack.hides(&b) // each is looked at, wanted or not
-		if !hidden && b.last() >= s.From && b.base() < s.To {
+		if !hidden && b.last() >= s.From && b.FirstOffset < s.To {
 			if err := r.batch(&b); err != nil {
 				return next, err
 			}
@@ -58,50 +51,46 @@ func (r *reader) batches(s Span, raw []byte, rolledBack *aborted) (int64, error)
 	return next, nil
 }
 
+// batch is one of a span's, decoded but for its records.
 type batch struct {
 	Span
+	kmsg.RecordBatch
 
 	topic string
-	raw   []byte
 }
 
-func (b *batch) base() int64        { return long(b.raw) }
-func (b *batch) last() int64        { return b.base() + int64(short(b.raw[atLastDelta:])) }
-func (b *batch) attributes() uint16 { return binary.BigEndian.Uint16(b.raw[atAttributes:]) }
-func (b *batch) count() int         { return int(short(b.raw[atCount:])) }
-func (b *batch) producer() int64    { return long(b.raw[atProducer:]) }
-func (b *batch) control() bool      { return b.attributes()&isControl != 0 }
-func (b *batch) transactional() bool {
-	return b.attributes()&isTransaction != 0
-}
+func (b *batch) last() int64         { return b.FirstOffset + int64(b.LastOffsetDelta) }
+func (b *batch) control() bool       { return b.Attributes&isControl != 0 }
+func (b *batch) transactional() bool { return b.Attributes&isTransaction != 0 }
 
-// long and short read the protocol's int64 and int32.
-func long(b []byte) int64  { return int64(binary.BigEndian.Uint64(b)) } //nolint:gosec // the sign is meant
-func short(b []byte) int32 { return int32(binary.BigEndian.Uint32(b)) } //nolint:gosec // the sign is meant
+// fail returns an error that says where reading ended.
+func (b *batch) fail(doing string, err error) error {
+	return fmt.Errorf("%s %s/%d at offset %d: %w", doing, b.topic, b.Partition, b.FirstOffset, err)
+}
 
 // batch visits the wanted records of a batch. Keys are compared in place:
 // records that are not wanted are not decoded.
 func (r *reader) batch(b *batch) error {
-	records := b.raw[atRecords:]
-	if codec := b.attributes() & codecBits; codec != 0 {
+	records := b.Records
+	if codec := b.Attributes & codecBits; codec != 0 {
 		out, err := r.decompress(records, kgo.CompressionCodecType(codec))
 		if err != nil {
-			return fmt.Errorf("decompress %s/%d at offset %d: %w", b.topic, b.Partition, b.base(), err)
+			return b.fail("decompress", err)
 		}
 		r.buffer.b, records = out, out
 	}
-	for range b.count() {
+	for range b.NumRecords {
 		size, n := binary.Varint(records)
 		if n <= 0 || size < 0 || size > int64(len(records)-n) {
-			return fmt.Errorf("read %s/%d at offset %d: %w", b.topic, b.Partition, b.base(), errCut)
+			return b.fail("read", errCut)
 		}
 		whole := records[:n+int(size)]
 		records = records[len(whole):]
 		key, delta, ok := keyOf(whole[n:])
 		if !ok {
-			return fmt.Errorf("read %s/%d at offset %d: %w", b.topic, b.Partition, b.base(), errCut)
+			return b.fail("read", errCut)
 		}
-		offset := b.base() + delta
+		offset := b.FirstOffset + delta
 		if offset < b.From || offset >= b.To || r.want != nil && !r.want(key) {
 			continue
 		}
@@ -156,14 +145,14 @@ func keyOf(body []byte) (key []byte, delta int64, ok bool) {
 func (b *batch) record(whole []byte) (*kgo.Record, error) {
 	var raw kmsg.Record
 	if err := raw.ReadFrom(append([]byte(nil), whole...)); err != nil {
-		return nil, fmt.Errorf("read %s/%d at offset %d: %w", b.topic, b.Partition, b.base(), err)
+		return nil, b.fail("read", err)
 	}
-	millis := long(b.raw[atMaxTime:])
-	if b.attributes()&isAppendTime == 0 {
-		millis = long(b.raw[atFirstTime:]) + raw.TimestampDelta64
+	millis := b.MaxTimestamp
+	if b.Attributes&isAppendTime == 0 {
+		millis = b.FirstTimestamp + raw.TimestampDelta64
 	}
 	rec := &kgo.Record{
-		Topic: b.topic, Partition: b.Partition, Offset: b.base() + int64(raw.OffsetDelta),
+		Topic: b.topic, Partition: b.Partition, Offset: b.FirstOffset + int64(raw.OffsetDelta),
 		Timestamp: time.UnixMilli(millis), Key: raw.Key, Value: raw.Value,
 	}
 	for _, h := range raw.Headers {

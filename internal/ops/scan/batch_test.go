@@ -136,6 +136,9 @@ func FuzzLZ4(f *testing.F) {
 	})
 }
 
+// atAttributes is where the attributes of a batch begin.
+const atAttributes = 21
+
 // FuzzBatches holds that no answer makes the reader panic or read beyond it.
 func FuzzBatches(f *testing.F) {
 	f.Add(seed())

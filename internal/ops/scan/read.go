@@ -11,6 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"messaging-worker/internal/kafka"
 )
 
 // fetchBytes is how much one request asks of one partition: enough to make
@@ -122,26 +124,8 @@ func (r *reader) fetchOnce(ctx context.Context, s Span) (*kmsg.FetchResponseTopi
 	if leader < 0 {
 		return nil, kerr.LeaderNotAvailable
 	}
-	req := kmsg.NewPtrFetchRequest()
-	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = 500, 1, fetchBytes
-	req.IsolationLevel = 1 // read committed; the answer lists what was rolled back
-	topic := kmsg.NewFetchRequestTopic()
-	topic.Topic, topic.TopicID = r.topic.Name, id
-	partition := kmsg.NewFetchRequestTopicPartition()
-	partition.Partition, partition.FetchOffset, partition.PartitionMaxBytes = s.Partition, s.From, fetchBytes
-	topic.Partitions = append(topic.Partitions, partition)
-	req.Topics = append(req.Topics, topic)
-	resp, err := req.RequestWith(ctx, r.topic.client.Broker(leader))
-	if err != nil {
-		return nil, err //nolint:wrapcheck // span says what was asked
-	}
-	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
-		return nil, err
-	}
-	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
-		return nil, errors.New("the broker's answer does not have the partition that was asked for")
-	}
-	return &resp.Topics[0].Partitions[0], nil
+	broker := r.topic.client.Broker(leader)
+	return kafka.FetchCommitted(ctx, broker, r.topic.Name, id, s.Partition, s.From, fetchBytes, 500*time.Millisecond)
 }
 
 // buffer lends the decompressor the same memory for every batch.
