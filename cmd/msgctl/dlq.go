@@ -27,6 +27,7 @@ func dlqCommand(s *session) *cobra.Command {
 
 // dlqFlags choose dead letters.
 type dlqFlags struct {
+	channels     []string
 	since, until string
 	filter       dlq.Filter
 }
@@ -60,6 +61,21 @@ func (f *dlqFlags) read() (*dlq.Filter, error) {
 	return &f.filter, nil
 }
 
+// bindAll adds --channel too, which may be repeated.
+func (f *dlqFlags) bindAll(cmd *cobra.Command) {
+	channelsFlag(cmd, &f.channels)
+	f.bind(cmd)
+}
+
+// each calls use with each dead letter topic, and the filter that the flags mean.
+func (f *dlqFlags) each(cmd *cobra.Command, s *session, use func(topic *scan.Topic, filter *dlq.Filter) error) error {
+	filter, err := f.read()
+	if err != nil {
+		return err
+	}
+	return s.letters(cmd, f.channels, func(topic *scan.Topic) error { return use(topic, filter) })
+}
+
 // letters opens the dead letter topics.
 func (s *session) letters(cmd *cobra.Command, channels []string, use func(topic *scan.Topic) error) error {
 	opened, err := s.open(cmd.Context(), channels, func(c *config.Config) string { return c.Kafka.DLQTopic })
@@ -76,7 +92,6 @@ func (s *session) letters(cmd *cobra.Command, channels []string, use func(topic 
 }
 
 func dlqList(s *session) *cobra.Command {
-	var channels []string
 	var flags dlqFlags
 	var limit int
 	cmd := &cobra.Command{
@@ -87,15 +102,11 @@ func dlqList(s *session) *cobra.Command {
   msgctl dlq list --tenant acme --error "mailbox full" -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			filter, err := flags.read()
-			if err != nil {
-				return err
-			}
 			if limit < 0 {
 				return usageError{fmt.Errorf("--limit is 0 (all) or more, not %d", limit)}
 			}
 			var all dlq.Listing
-			err = s.letters(cmd, channels, func(topic *scan.Topic) error {
+			err := flags.each(cmd, s, func(topic *scan.Topic, filter *dlq.Filter) error {
 				list, err := dlq.List(cmd.Context(), topic, filter, limit)
 				all.Add(&list, limit)
 				return err
@@ -106,8 +117,7 @@ func dlqList(s *session) *cobra.Command {
 			return s.printLetters(cmd, &all)
 		},
 	}
-	channelsFlag(cmd, &channels)
-	flags.bind(cmd)
+	flags.bindAll(cmd)
 	cmd.Flags().IntVar(&limit, "limit", 50, "at most so many, the newest; 0 is all")
 	return cmd
 }
@@ -145,7 +155,6 @@ func orDash(text string) string {
 }
 
 func dlqStats(s *session) *cobra.Command {
-	var channels []string
 	var flags dlqFlags
 	var top int
 	cmd := &cobra.Command{
@@ -155,12 +164,8 @@ func dlqStats(s *session) *cobra.Command {
   msgctl dlq stats --channel email --tenant acme -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			filter, err := flags.read()
-			if err != nil {
-				return err
-			}
 			var stats dlq.Stats
-			err = s.letters(cmd, channels, func(topic *scan.Topic) error {
+			err := flags.each(cmd, s, func(topic *scan.Topic, filter *dlq.Filter) error {
 				_, err := dlq.Each(cmd.Context(), topic, filter, func(l *dlq.Letter) error {
 					stats.Add(l)
 					return nil
@@ -174,8 +179,7 @@ func dlqStats(s *session) *cobra.Command {
 			return s.print(cmd, v, func(w io.Writer) { writeStats(w, &v) })
 		},
 	}
-	channelsFlag(cmd, &channels)
-	flags.bind(cmd)
+	flags.bindAll(cmd)
 	cmd.Flags().IntVar(&top, "top", 10, "at most so many tenants and errors, the most frequent; 0 is all")
 	return cmd
 }

@@ -100,7 +100,6 @@ func writeFull(w io.Writer, v *dlq.FullView) {
 }
 
 func dlqExport(s *session) *cobra.Command {
-	var channels []string
 	var flags dlqFlags
 	var path string
 	cmd := &cobra.Command{
@@ -115,13 +114,9 @@ member, with its bytes in original_base64.`,
   msgctl dlq export --type validation --file - | jq .dead_letter.last_error`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			filter, err := flags.read()
-			if err != nil {
-				return err
-			}
 			n := 0
 			write := func(w io.Writer) error {
-				return s.letters(cmd, channels, func(topic *scan.Topic) error {
+				return flags.each(cmd, s, func(topic *scan.Topic, filter *dlq.Filter) error {
 					_, err := dlq.Each(cmd.Context(), topic, filter, func(l *dlq.Letter) error {
 						n++
 						return l.Export(w)
@@ -139,8 +134,7 @@ member, with its bytes in original_base64.`,
 			return nil
 		},
 	}
-	channelsFlag(cmd, &channels)
-	flags.bind(cmd)
+	flags.bindAll(cmd)
 	cmd.Flags().StringVarP(&path, "file", "f", "-", "file to write, - for standard output")
 	return cmd
 }
