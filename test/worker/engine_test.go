@@ -346,7 +346,7 @@ func stopped(t *testing.T, b *bench, after time.Duration, begin func(context.Con
 	t.Helper()
 	life := lifetime.New(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- b.engine.Handle(life, record(), message.Progress{}, &lease{begin: begin}) }()
+	go func() { done <- b.engine.Handle(life, record(), message.Progress{}, &lease{commit: begin}) }()
 	time.Sleep(after)
 	life.Stop(nil)
 	return <-done
@@ -537,7 +537,7 @@ func TestBeginComesBeforeTheFirstCall(t *testing.T) {
 			}
 			return accepted()
 		}}, 1)
-		err := b.engine.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{begin: func(context.Context) error {
+		err := b.engine.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{commit: func(context.Context) error {
 			time.Sleep(time.Second)
 			order = append(order, "begin")
 			return nil
@@ -547,7 +547,7 @@ func TestBeginComesBeforeTheFirstCall(t *testing.T) {
 		}
 		refused := errors.New("commit refused")
 		order = nil
-		err = b.engine.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{begin: func(context.Context) error { return refused }})
+		err = b.engine.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{commit: func(context.Context) error { return refused }})
 		if !errors.Is(err, refused) || len(order) > 0 {
 			t.Errorf("Handle = %v after %v, want the refusal and no call", err, order)
 		}

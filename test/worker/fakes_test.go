@@ -141,21 +141,21 @@ func record() *models.Record {
 
 // lease is a right to a record that nobody disputes, unless a test says so.
 type lease struct {
-	begin func(context.Context) error // not nil: at most once
-	hold  func(context.Context) error
+	commit func(context.Context) error // not nil: at most once
+	await  func(context.Context) error
 
 	mu      sync.Mutex
 	settled []message.Resolved // what was to be kept, in order
 }
 
-func (l *lease) AtMostOnce() bool                           { return l.begin != nil }
-func (l *lease) CommitBeforeCall(ctx context.Context) error { return l.begin(ctx) }
+func (l *lease) AtMostOnce() bool                           { return l.commit != nil }
+func (l *lease) CommitBeforeCall(ctx context.Context) error { return l.commit(ctx) }
 
 func (l *lease) Await(ctx context.Context) error {
-	if l.hold == nil {
+	if l.await == nil {
 		return nil
 	}
-	return l.hold(ctx)
+	return l.await(ctx)
 }
 
 func (l *lease) Yield(wait func() error) error { return wait() }

@@ -110,7 +110,7 @@ func TestStoppedBeforeHandleAtMostOnce(t *testing.T) {
 			}}, 1)
 			life := lifetime.New(t.Context())
 			life.Stop(nil)
-			err := b.engine.Handle(life, record(), message.Progress{}, &lease{begin: func(context.Context) error { return refusal }})
+			err := b.engine.Handle(life, record(), message.Progress{}, &lease{commit: func(context.Context) error { return refusal }})
 			if (err != nil) != (want == "") || b.String() != want {
 				t.Errorf("Handle = %v after %q, want %q", err, b.String(), want)
 			}

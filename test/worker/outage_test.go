@@ -664,7 +664,7 @@ func TestRateAfterDoubt(t *testing.T) {
 			// with the call.
 			asked := 0
 			wg.Go(func() {
-				c := &lease{hold: func(ctx context.Context) error {
+				c := &lease{await: func(ctx context.Context) error {
 					if asked++; asked == 1 {
 						return nil
 					}

@@ -111,7 +111,7 @@ func TestBlockedAccountCostsFewMessages(t *testing.T) {
 					for i := range messages {
 						c := &lease{}
 						if atMostOnce {
-							c.begin = func(context.Context) error { return nil }
+							c.commit = func(context.Context) error { return nil }
 						}
 						w.give(t.Context(), c, func() *common.Failure {
 							time.Sleep(time.Duration(i%7) * 100 * time.Millisecond) // they end in any order

@@ -184,7 +184,7 @@ func TestClaimKnowsWhoIsSettled(t *testing.T) {
 }
 
 // In doubt whether the record is ours, nothing is published and nobody
-// called; a message that holds its slot then waits too.
+// called; a message that is about to be called then waits too.
 func TestNoCallInDoubt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -195,7 +195,7 @@ func TestNoCallInDoubt(t *testing.T) {
 			}
 			return accepted()
 		}}, 1)
-		err := b.engine.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{hold: func(context.Context) error {
+		err := b.engine.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{await: func(context.Context) error {
 			time.Sleep(time.Hour)
 			return nil
 		}})
@@ -206,7 +206,7 @@ func TestNoCallInDoubt(t *testing.T) {
 
 		lost, doubt := errors.New("partition lost"), 0
 		life := lifetime.New(t.Context())
-		err = b.engine.Handle(life, record(), message.Progress{}, &lease{hold: func(ctx context.Context) error {
+		err = b.engine.Handle(life, record(), message.Progress{}, &lease{await: func(ctx context.Context) error {
 			if doubt++; doubt == 2 { // before the call, its attempt is published
 				life.Cut(lost)
 				return context.Cause(ctx)

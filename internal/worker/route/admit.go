@@ -178,7 +178,7 @@ func (r *Route) waitToAdmit(ctx context.Context, a *Attempt, w *waiter) error {
 }
 
 // certain reports whether the record is known to be ours now.
-func (r *Route) certain(l Lease) bool { return l.Await(r.ended) == nil }
+func (r *Route) certain(l Lease) bool { return l.Await(r.over) == nil }
 
 // sleep waits for d, or returns the cause of ctx's end.
 func sleep(ctx context.Context, d time.Duration) error {

@@ -15,7 +15,8 @@ func benchmarked() *route.Route {
 }
 
 // once takes a call through a route without limits.
-func once(b *testing.B, ctx context.Context, r *route.Route, a *route.Attempt, recipients []int) {
+func once(ctx context.Context, b *testing.B, r *route.Route, a *route.Attempt, recipients []int) {
+	b.Helper()
 	if err := r.Admit(ctx, a, 1, recipients); err != nil {
 		b.Fatal(err)
 	}
@@ -32,7 +33,7 @@ func BenchmarkCall(b *testing.B) {
 	defer cancel()
 	b.ReportAllocs()
 	for b.Loop() {
-		once(b, ctx, r, a, recipients)
+		once(ctx, b, r, a, recipients)
 	}
 }
 
@@ -46,7 +47,7 @@ func BenchmarkCallInACrowd(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		a, recipients := from("a"), []int{0}
 		for pb.Next() {
-			once(b, ctx, r, a, recipients)
+			once(ctx, b, r, a, recipients)
 		}
 	})
 }

@@ -100,7 +100,7 @@ func (r *Route) confirm(w *waiter, certain bool) bool {
 
 // undo gives slot and tokens of a call back, which is ahead again.
 func (r *Route) undo(now time.Time, c Call) {
-	r.slots.undo(c)
+	r.untake(c)
 	r.provider.give(now, 1)
 	r.group.give(now, 1)
 }
@@ -128,7 +128,7 @@ func (r *Route) End(c Call, o Outcome) Verdict {
 		r.grant(now)
 		return Verdict{}
 	}
-	r.slots.end(c, now)
+	r.ended(now, c)
 	var v Verdict
 	if !o.Cut {
 		r.applyThrottle(now, c, o.Failure)

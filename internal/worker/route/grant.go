@@ -72,7 +72,7 @@ func (r *Route) mayStart(now time.Time) bool {
 func (r *Route) start(now time.Time) Call {
 	r.provider.take(now)
 	r.group.take(now)
-	return r.slots.start(now)
+	return r.take(now)
 }
 
 // mayAdmit reports whether so many more calls may be ahead.

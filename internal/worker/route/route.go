@@ -66,14 +66,14 @@ type Route struct {
 	throttles throttles // of senders and pairs
 
 	breaker breaker
-	ended   context.Context //nolint:containedctx // one that has ended, for certain
+	over    context.Context //nolint:containedctx // one that has ended, for certain
 }
 
 // New makes a route. Its breaker does nothing without Run.
 func New(o Options) *Route {
-	ended, cancel := context.WithCancel(context.Background())
+	over, cancel := context.WithCancel(context.Background())
 	cancel()
-	r := &Route{slots: newSlots(max(1, o.Concurrency)), ended: ended}
+	r := &Route{slots: newSlots(max(1, o.Concurrency)), over: over}
 	r.limitRates(o.Rates)
 	r.breaker = newBreaker(r, o.Breaker, o.Log)
 	return r

@@ -39,23 +39,23 @@ type Call struct {
 	generation int
 }
 
-// start takes a slot for a call that is ahead.
-func (s *slots) start(now time.Time) Call {
+// take takes a slot for a call that is ahead.
+func (s *slots) take(now time.Time) Call {
 	s.ahead--
 	s.calls++
 	s.began.add(now)
 	return Call{started: now, due: s.ends.expect(now), generation: s.generation}
 }
 
-// undo gives the slot of a call back that was not made and is ahead again.
-func (s *slots) undo(c Call) {
+// untake gives the slot of a call back that was not made and is ahead again.
+func (s *slots) untake(c Call) {
 	s.ends.withdraw(c.due)
 	s.vacate(c)
 	s.ahead++
 }
 
-// end gives the slot of a call back that has ended.
-func (s *slots) end(c Call, now time.Time) {
+// ended gives the slot of a call back that has ended.
+func (s *slots) ended(now time.Time, c Call) {
 	s.ends.ended(c.due, now.Sub(c.started))
 	s.vacate(c)
 }

@@ -39,7 +39,7 @@ func (p post) Decode(rec *models.Record) (common.Delivery, error) {
 }
 
 // A provider that finds us too fast for one sender, or for one pair of sender
-// and recipient, holds their messages and no others, and does so until the end
+// and recipient, keeps their messages waiting and no others, until the end
 // of its time.
 func TestThrottleOfOneParty(t *testing.T) {
 	t.Parallel()
@@ -107,9 +107,9 @@ func TestThrottleOfOneParty(t *testing.T) {
 	}
 }
 
-// A hold that the provider gives no time for grows while it is too short, and
+// A throttle that the provider gives no time for grows while it is too short, and
 // is short again after an acceptance.
-func TestHoldOfAPairGrows(t *testing.T) {
+func TestThrottleOfAPairGrows(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -138,8 +138,8 @@ func TestHoldOfAPairGrows(t *testing.T) {
 	})
 }
 
-// Who waits for the end of a hold ends with the worker, and has called nobody.
-func TestStopDuringAHold(t *testing.T) {
+// Who waits for the end of a throttle ends with the worker, and has called nobody.
+func TestStopDuringAThrottle(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
@@ -176,7 +176,7 @@ func TestStopDuringAHold(t *testing.T) {
 // A provider that found us too fast is not flattened when its time is over: one
 // call asks whether it takes more, and then as many go as before, unless it is
 // still too fast for them. What hangs from before keeps nobody waiting.
-func TestHoldEndsCallByCall(t *testing.T) {
+func TestPauseEndsCallByCall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const slots, messages = 40, 400
@@ -219,7 +219,7 @@ func TestHoldEndsCallByCall(t *testing.T) {
 		wg.Wait()
 		// 39 at the start, then one each two seconds.
 		if n := len(refused); n != slots-1+5 {
-			t.Errorf("%d calls were found too fast, at %v, want one after each hold", n, refused)
+			t.Errorf("%d calls were found too fast, at %v, want one after each pause", n, refused)
 		}
 		if most != slots {
 			t.Errorf("at most %d calls were under way again, want %d", most, slots)
