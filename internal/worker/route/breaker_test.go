@@ -25,11 +25,11 @@ func down() *common.Failure {
 func TestBreakerClosesAtTheBound(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := &provider{}
+		p, start := &provider{}, time.Now()
 		p.route = route.New(route.Options{Concurrency: 50, Breaker: route.Breaker{
 			Failures: 1, OpenFor: time.Second, CallTimeout: time.Second,
 			Probe: func(context.Context) error {
-				if len(p.began) == 1 && time.Since(p.began[0]) < 3*time.Second {
+				if time.Since(start) < 3*time.Second {
 					return down()
 				}
 				return nil
@@ -42,10 +42,8 @@ func TestBreakerClosesAtTheBound(t *testing.T) {
 		is := func(want route.BreakerState, calls int) {
 			t.Helper()
 			synctest.Wait()
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			if s, _, _ := p.route.Breaker(); s != want || len(p.began) != calls {
-				t.Errorf("%v after %d calls, want %v after %d", s, len(p.began), want, calls)
+			if s, _, _ := p.route.Breaker(); s != want || p.made() != calls {
+				t.Errorf("%v after %d calls, want %v after %d", s, p.made(), want, calls)
 			}
 		}
 		late := from("late") // is admitted, and starts only when the provider is back

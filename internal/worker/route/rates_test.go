@@ -26,15 +26,15 @@ func TestShareIsLowered(t *testing.T) {
 			wg.Go(func() { _ = p.call(ctx, from("a"), 0, 0) })
 		}
 		time.Sleep(time.Minute)
-		if n := len(p.began); n != 0 {
+		if n := p.made(); n != 0 {
 			t.Errorf("%d calls without a share", n)
 		}
 		p.route.Share(1)
 		time.Sleep(time.Second + time.Millisecond)
 		p.route.Share(0.1)
-		before := len(p.began)
+		before := p.made()
 		time.Sleep(time.Second)
-		if after := len(p.began) - before; before < 95 || before > 105 || after < 9 || after > 11 {
+		if after := p.made() - before; before < 95 || before > 105 || after < 9 || after > 11 {
 			t.Errorf("%d calls in a second of the whole rate and %d in one of a tenth, want 100 and 10", before, after)
 		}
 		stop()
@@ -90,8 +90,8 @@ func TestRatesAreNeverExceeded(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			if len(p.began) != len(comes) {
-				r.Errorf("%d of %d calls were made", len(p.began), len(comes))
+			if p.made() != len(comes) {
+				r.Errorf("%d of %d calls were made", p.made(), len(comes))
 			}
 			// A sender's token is of the admission: its calls start as soon as they can.
 			within(r, "sender", admitted, max(1, rates.Sender), func(from, to time.Time) float64 { return rates.Sender * to.Sub(from).Seconds() })
@@ -145,8 +145,8 @@ func TestWaitForARateHoldsNoSlot(t *testing.T) {
 			wg.Go(func() { _ = p.call(t.Context(), from("a"), time.Millisecond, 0) })
 		}
 		time.Sleep(time.Second / 4)
-		if n := p.route.InFlight(); n != 0 || len(p.began) != 2 {
-			t.Errorf("%d calls under way after %d, want none while all wait for the rate", n, len(p.began))
+		if n := p.route.InFlight(); n != 0 || p.made() != 2 {
+			t.Errorf("%d calls under way after %d, want none while all wait for the rate", n, p.made())
 		}
 		wg.Wait()
 	})
@@ -187,8 +187,8 @@ func TestSenderWaitsAlone(t *testing.T) {
 				t.Errorf("call = %v", err)
 			}
 		}
-		if took := time.Since(start); took > 0 || len(p.began) != 51 {
-			t.Errorf("%d calls of others took %v behind a sender that waits", len(p.began)-1, took)
+		if took := time.Since(start); took > 0 || p.made() != 51 {
+			t.Errorf("%d calls of others took %v behind a sender that waits", p.made()-1, took)
 		}
 		stop()
 		wg.Wait()
@@ -243,19 +243,19 @@ func TestDoubtHoldsNoSlotAndNoToken(t *testing.T) {
 		d.ok = make(chan struct{})
 		d.mu.Unlock()
 		time.Sleep(time.Second / 5)
-		if n := p.route.InFlight(); n != 0 || len(p.began) != 2 {
-			t.Errorf("%d calls under way after %d, want none while the lease is in doubt", n, len(p.began))
+		if n := p.route.InFlight(); n != 0 || p.made() != 2 {
+			t.Errorf("%d calls under way after %d, want none while the lease is in doubt", n, p.made())
 		}
 		wg.Go(func() { _ = p.start(t.Context(), other, 0, nil) })
 		synctest.Wait()
-		if len(p.began) != 3 {
+		if p.made() != 3 {
 			t.Error("the token of a call in doubt is lost to others")
 		}
 		p.route.Share(1)
 		close(d.ok)
 		wg.Wait()
-		if len(p.began) != 4 {
-			t.Errorf("%d calls, want 4", len(p.began))
+		if p.made() != 4 {
+			t.Errorf("%d calls, want 4", p.made())
 		}
 	})
 }

@@ -74,6 +74,13 @@ func (p *provider) start(ctx context.Context, a *route.Attempt, length time.Dura
 	return nil
 }
 
+// made returns how many calls have begun.
+func (p *provider) made() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.began)
+}
+
 // idle checks that nothing is left behind: a route with so many slots lets as
 // many calls start at once, and is ahead with none.
 func (p *provider) idle(t *testing.T, slots int) {
@@ -126,8 +133,8 @@ func TestNeverMoreCallsThanSlots(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if p.most != 7 || len(p.began) != 200 {
-			t.Errorf("%d calls, at most %d under way, want 200 and 7", len(p.began), p.most)
+		if p.most != 7 || p.made() != 200 {
+			t.Errorf("%d calls, at most %d under way, want 200 and 7", p.made(), p.most)
 		}
 		p.idle(t, 7)
 	})
@@ -146,8 +153,8 @@ func TestLookAheadHidesTheAcknowledgement(t *testing.T) {
 		}
 		wg.Wait()
 		ideal := calls / slots * length
-		if took := time.Since(start); took > ideal*103/100 || len(p.began) != calls {
-			t.Errorf("%d calls took %v, want at most 3 %% above the ideal %v", len(p.began), took, ideal)
+		if took := time.Since(start); took > ideal*103/100 || p.made() != calls {
+			t.Errorf("%d calls took %v, want at most 3 %% above the ideal %v", p.made(), took, ideal)
 		}
 	})
 }
@@ -182,8 +189,8 @@ func TestLookAheadSeesAWaveComing(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if took, ideal := time.Since(start), waves*length; took > ideal*105/100 || len(p.began) != slots*waves {
-			t.Errorf("%d calls took %v, want at most 5 %% above the ideal %v", len(p.began), took, ideal)
+		if took, ideal := time.Since(start), waves*length; took > ideal*105/100 || p.made() != slots*waves {
+			t.Errorf("%d calls took %v, want at most 5 %% above the ideal %v", p.made(), took, ideal)
 		}
 		if mean := early / (slots * waves); mean > 40*time.Millisecond {
 			t.Errorf("attempts stand published for %v before their calls, want about 20ms", mean)
@@ -220,9 +227,9 @@ func TestFewAttemptsWaitBehindHangingCalls(t *testing.T) {
 					})
 				}
 				time.Sleep(time.Minute - time.Second/2)
-				published := int(ahead.Load()) - len(p.began)
-				if len(p.began) != tt.made || published < slots/4 || published > slots/4+20 {
-					t.Errorf("%d attempts are published behind %d calls, want about %d behind %d", published, len(p.began), slots/4, tt.made)
+				published := int(ahead.Load()) - p.made()
+				if p.made() != tt.made || published < slots/4 || published > slots/4+20 {
+					t.Errorf("%d attempts are published behind %d calls, want about %d behind %d", published, p.made(), slots/4, tt.made)
 				}
 				cancel()
 				wg.Wait()
@@ -299,8 +306,8 @@ func TestALargeMessageIsNotStarved(t *testing.T) {
 			wg.Go(func() { _ = p.start(t.Context(), a, time.Millisecond, nil) })
 		}
 		wg.Wait()
-		if len(p.began) != 200 {
-			t.Errorf("%d calls, want 200", len(p.began))
+		if p.made() != 200 {
+			t.Errorf("%d calls, want 200", p.made())
 		}
 		p.idle(t, 4)
 	})
