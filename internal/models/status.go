@@ -155,7 +155,22 @@ type writer struct{ b []byte }
 // U+FFFD.
 func (w *writer) text(name, value string) {
 	w.b = append(w.b, name...)
+	if verbatim(value) {
+		w.b = append(append(append(w.b, '"'), value...), '"')
+		return
+	}
 	w.b, _ = jsontext.AppendQuote(w.b, value) // its error tells of the U+FFFD
+}
+
+// verbatim reports whether a text needs no escape in JSON, as nearly all that
+// an event holds.
+func verbatim(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 func (w *writer) number(name string, value int) {
