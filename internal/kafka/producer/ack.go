@@ -47,7 +47,7 @@ func (a *Ack) Wait(ctx context.Context) error {
 	done := a.done
 	a.mu.Unlock()
 	p := a.partition.producer
-	if p.waiters.Add(1) == 1 {
+	if n := p.waiters.Add(1); n == 1 || n%crowd == 0 {
 		p.writeNow()
 	}
 	defer p.waiters.Add(-1)

@@ -26,11 +26,15 @@ var ErrTooLarge = errors.New("record too large for its topic")
 // ErrClosed is the answer to a record that Close overtook.
 var ErrClosed = errors.New("producer closed")
 
-// linger is how long a record waits for others to fill its batch, while more
-// than one caller waits for acknowledgements: who waits alone gets no company,
-// and has its record written at once. It must stay well below the time that
-// attempts are published ahead of their calls.
-const linger = 8 * time.Millisecond
+// linger is how long a record waits for others to fill its batch. It does not
+// where one caller alone waits for an acknowledgement: nobody else is there to
+// bring some. Nor does it once a crowd waits, whose records fill batches
+// enough. It must stay well below the time that attempts are published ahead of
+// their calls.
+const (
+	linger = 8 * time.Millisecond
+	crowd  = 512
+)
 
 // soloMaxBytes bounds a record that travels alone: just below the largest
 // request that a broker accepts by default (socket.request.max.bytes).
