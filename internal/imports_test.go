@@ -70,7 +70,6 @@ func rules() []rule {
 		{path: "internal/adapters/request", may: []string{"internal/adapters/common", "internal/models", "internal/util"}},
 		{path: "internal/adapters/answer", may: []string{"internal/adapters/common", "internal/models", "internal/util"}},
 		{path: "internal/adapters/httpapi", may: []string{"internal/adapters/answer", "internal/adapters/common", "internal/models", "internal/providers/api"}},
-		{path: "internal/adapters/adaptertest", may: []string{"internal/adapters/common", "internal/models"}},
 		{path: "internal/adapters/email", may: []string{"internal/adapters/answer", "internal/adapters/common", "internal/adapters/request", "internal/models", "internal/util", "internal/providers/email"}},
 		{path: "internal/adapters/phone", may: []string{"internal/adapters/common", "internal/adapters/httpapi", "internal/adapters/request", "internal/models", "internal/util", "internal/providers/api"}},
 		{path: "internal/adapters/sms", may: []string{"internal/adapters/phone", "internal/adapters/request", "internal/models", "internal/util"}},

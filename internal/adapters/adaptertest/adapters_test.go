@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"messaging-worker/internal/adapters/adaptertest"
 	"messaging-worker/internal/adapters/common"
 	emailadapter "messaging-worker/internal/adapters/email"
 	"messaging-worker/internal/adapters/request"
@@ -43,8 +42,8 @@ func (r reply) Send(_ context.Context, m email.Message) (email.Receipt, error) {
 	return r.receipt, r.err
 }
 
-func httpAnswers() []adaptertest.Answer {
-	var list []adaptertest.Answer
+func httpAnswers() []Answer {
+	var list []Answer
 	for status := 100; status < 600; status++ {
 		class := models.FailureUnknown
 		switch {
@@ -54,7 +53,7 @@ func httpAnswers() []adaptertest.Answer {
 			class = models.FailurePermanent
 		}
 		text := "no way to +15557654321 saying your code is 123456 " + strings.Repeat("x", 3000)
-		list = append(list, adaptertest.Answer{
+		list = append(list, Answer{
 			Name: fmt.Sprint("http ", status), Class: class, Text: fmt.Sprint("http ", status),
 			Err: &api.Error{Provider: "Twilio", Status: status, Code: 21211, Message: text, Raw: text, Unreadable: status < 300},
 		})
@@ -65,13 +64,13 @@ func httpAnswers() []adaptertest.Answer {
 			if line.Class == api.Permanent {
 				class = models.FailurePermanent
 			}
-			list = append(list, adaptertest.Answer{
+			list = append(list, Answer{
 				Name: fmt.Sprint(name, " ", line.Code), Class: class, Text: "http 400",
 				Err: &api.Error{Provider: name, Status: 400, Code: line.Code, Class: line.Class, Scope: line.Scope, Message: "your code is 123456"},
 			})
 		}
 	}
-	return append(list, adaptertest.Answer{
+	return append(list, Answer{
 		Name: "outside the protocol", Class: models.FailureUnknown, Err: &api.Error{Provider: "Twilio"},
 		Status: models.StatusUnknown, Text: "outside the protocol",
 	})
@@ -80,18 +79,18 @@ func httpAnswers() []adaptertest.Answer {
 func TestSMS(t *testing.T) {
 	t.Parallel()
 	req := &models.PhoneRequest{From: "+15551234567", To: []string{"+15557654321"}, Body: models.Body{Content: "your code is 123456"}}
-	adaptertest.Run(t, func(ctx context.Context, err error) (models.ProviderResponse, error) {
+	Run(t, func(ctx context.Context, err error) (models.ProviderResponse, error) {
 		p := answer{api.Receipt{Status: 201, Kind: "sid", ID: "SM1", Message: "queued"}, err}
-		return smsadapter.New(p, request.Limits{}, adaptertest.Limit).Delivery(req).Send(ctx, common.Call{Attempt: 1, Recipients: []int{0}})
+		return smsadapter.New(p, request.Limits{}, Limit).Delivery(req).Send(ctx, common.Call{Attempt: 1, Recipients: []int{0}})
 	}, httpAnswers())
 }
 
 func TestWhatsApp(t *testing.T) {
 	t.Parallel()
 	req := &models.PhoneRequest{From: "+15551234567", To: []string{"+15557654321"}, Body: models.Body{Content: "your code is 123456"}}
-	adaptertest.Run(t, func(ctx context.Context, err error) (models.ProviderResponse, error) {
+	Run(t, func(ctx context.Context, err error) (models.ProviderResponse, error) {
 		p := answer{api.Receipt{Status: 200, Kind: "wamid", ID: "wamid.1"}, err}
-		return whatsappadapter.New(p, request.Limits{}, adaptertest.Limit).Delivery(req).Send(ctx, common.Call{Attempt: 1, Recipients: []int{0}})
+		return whatsappadapter.New(p, request.Limits{}, Limit).Delivery(req).Send(ctx, common.Call{Attempt: 1, Recipients: []int{0}})
 	}, httpAnswers())
 }
 
@@ -104,7 +103,7 @@ func emailRequest() *models.EmailRequest {
 
 func TestEmail(t *testing.T) {
 	t.Parallel()
-	var list []adaptertest.Answer
+	var list []Answer
 	for code := 400; code < 600; code++ {
 		class, status := models.FailureTransient, ""
 		if code >= 500 {
@@ -113,24 +112,24 @@ func TestEmail(t *testing.T) {
 		if code == 530 || code == 534 || code == 535 || code == 538 { // our credentials
 			class, status = models.FailureTransient, models.StatusUnavailable
 		}
-		list = append(list, adaptertest.Answer{
+		list = append(list, Answer{
 			Name: fmt.Sprint("smtp ", code), Class: class, Status: status, Text: fmt.Sprintf("smtp %d", code),
 			Err: &email.ReplyError{Reply: email.Reply{Code: code, Message: "user@example.com said your code is 123456 in private subject"}},
 		})
 	}
 	list = append(
 		list,
-		adaptertest.Answer{
+		Answer{
 			Name: "throttled", Class: models.FailureTransient, Status: models.StatusRateLimited, Text: "smtp 421 slow down",
 			Err: &email.ReplyError{Reply: email.Reply{Code: 421, Enhanced: [3]int{4, 7, 0}, Message: "slow down"}},
 		},
-		adaptertest.Answer{
+		Answer{
 			Name: "outside the protocol", Class: models.FailureUnknown, Status: models.StatusUnknown,
 			Err: &email.ReplyError{Reply: email.Reply{Code: 299}},
 		},
 	)
-	adaptertest.Run(t, func(ctx context.Context, err error) (models.ProviderResponse, error) {
-		a := emailadapter.New(reply{receipt: email.Receipt{Reply: email.Reply{Code: 250}}, err: err}, request.Limits{}, adaptertest.Limit)
+	Run(t, func(ctx context.Context, err error) (models.ProviderResponse, error) {
+		a := emailadapter.New(reply{receipt: email.Receipt{Reply: email.Reply{Code: 250}}, err: err}, request.Limits{}, Limit)
 		return a.Delivery(emailRequest()).Send(ctx, common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
 	}, list)
 }

@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"messaging-worker/internal/adapters/adaptertest"
 	"messaging-worker/internal/adapters/common"
 	emailadapter "messaging-worker/internal/adapters/email"
 	"messaging-worker/internal/adapters/request"
@@ -92,7 +91,7 @@ func TestEmailFailuresAreClassed(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			a := emailadapter.New(reply{err: tt.err}, request.Limits{}, adaptertest.Limit)
+			a := emailadapter.New(reply{err: tt.err}, request.Limits{}, Limit)
 			resp, err := a.Delivery(emailRequest()).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
 			f := common.Classify(err)
 			if f.Class != tt.class || f.Unreachable != tt.unreachable || f.Ambiguous != tt.ambiguous || f.Err.Error() != tt.text || resp.Status != tt.status {

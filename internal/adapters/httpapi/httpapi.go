@@ -73,12 +73,11 @@ func noAnswer(err error, limit time.Duration) (models.ProviderResponse, error) {
 // classify goes by the provider's own code where its table knows that, else by
 // the HTTP status.
 func classify(e *api.Error) (string, *common.Failure) {
+	status, f := Classify(e.Status, e.Foreign)
+	f.RetryAfter = e.RetryAfter
 	if e.Status == http.StatusProxyAuthRequired { // whatever its body is, no provider says so
-		return Classify(Answer{Status: e.Status, RetryAfter: e.RetryAfter})
+		return status, f
 	}
-	status, f := Classify(Answer{
-		Status: e.Status, RetryAfter: e.RetryAfter, Unreadable: e.Unreadable, Foreign: e.Foreign,
-	})
 	f.Throttle = e.Status == http.StatusTooManyRequests
 	if e.Class != "" {
 		status = applyClass(e, f)

@@ -192,3 +192,10 @@ func (c *conn) quit() {
 	}
 	c.close()
 }
+
+func timedOut(ctx context.Context, err error) bool { return ctx.Err() != nil || isTimeout(err) }
+
+func isTimeout(err error) bool {
+	var netErr net.Error
+	return errors.As(err, &netErr) && netErr.Timeout()
+}

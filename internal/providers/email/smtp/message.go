@@ -24,6 +24,17 @@ type messageWriter struct {
 	pool sync.Pool
 }
 
+// wireMessage is one message as it is sent. It does not change any more.
+type wireMessage struct {
+	from string
+	to   []string // of the envelope
+	wire []byte   // dot-stuffed, with the line that ends it
+	size int64    // octets of the message (RFC 1870, 3)
+
+	eightBit bool // has octets above 127
+	utf8     bool // has addresses beyond ASCII
+}
+
 // messageBuffer is a wireMessage and the buffers that it lies in.
 type messageBuffer struct {
 	wireMessage
@@ -179,4 +190,24 @@ func canonical(s string) string {
 
 func anyBeyondASCII(list []string) bool {
 	return slices.ContainsFunc(list, func(s string) bool { return !util.IsASCII(s) })
+}
+
+// lastLine ends a message (RFC 5321, 4.1.1.4).
+const lastLine = ".\r\n"
+
+// dotStuff appends a message to dst with a dot before every line that begins
+// with one, and the last line (RFC 5321, 4.5.2).
+func dotStuff(dst, message []byte) []byte {
+	if len(message) > 0 && message[0] == '.' {
+		dst = append(dst, '.')
+	}
+	for {
+		i := bytes.Index(message, []byte("\n."))
+		if i < 0 {
+			break
+		}
+		dst = append(append(dst, message[:i+2]...), '.')
+		message = message[i+2:]
+	}
+	return append(append(dst, message...), lastLine...)
 }

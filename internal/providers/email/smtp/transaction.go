@@ -1,11 +1,8 @@
 package smtp
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strconv"
 	"time"
@@ -21,17 +18,6 @@ const maxGroup = 250
 // hangUpWait is how long to wait for the reply of a server that closed the
 // connection while the message was written.
 const hangUpWait = 500 * time.Millisecond
-
-// wireMessage is one message as it is sent. It does not change any more.
-type wireMessage struct {
-	from string
-	to   []string // of the envelope
-	wire []byte   // dot-stuffed, with the line that ends it
-	size int64    // octets of the message (RFC 1870, 3)
-
-	eightBit bool // has octets above 127
-	utf8     bool // has addresses beyond ASCII
-}
 
 // transaction is one run of MAIL, RCPT, DATA and the message over c.
 type transaction struct {
@@ -267,31 +253,4 @@ func (t *transaction) replyAfterHangUp(ctx context.Context, limit limits, err er
 		}
 	}
 	return t.c.connectionError(ctx, email.StageBody, limit.timeout, err)
-}
-
-func timedOut(ctx context.Context, err error) bool { return ctx.Err() != nil || isTimeout(err) }
-
-func isTimeout(err error) bool {
-	var netErr net.Error
-	return errors.As(err, &netErr) && netErr.Timeout()
-}
-
-// lastLine ends a message (RFC 5321, 4.1.1.4).
-const lastLine = ".\r\n"
-
-// dotStuff appends a message to dst with a dot before every line that begins
-// with one, and the last line (RFC 5321, 4.5.2).
-func dotStuff(dst, message []byte) []byte {
-	if len(message) > 0 && message[0] == '.' {
-		dst = append(dst, '.')
-	}
-	for {
-		i := bytes.Index(message, []byte("\n."))
-		if i < 0 {
-			break
-		}
-		dst = append(append(dst, message[:i+2]...), '.')
-		message = message[i+2:]
-	}
-	return append(append(dst, message...), lastLine...)
 }

@@ -1,7 +1,7 @@
 // Package adaptertest is the exam that every adapter passes: whatever a
 // provider answers, the outcome has a class, the response fits to it, and
 // nothing of the request comes back in either.
-package adaptertest
+package adaptertest_test
 
 import (
 	"context"
