@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// LoadAddress reads where a worker of channel answers over HTTP to somebody on
-// its own host. It reads nothing else, so that a question about the process
-// never fails for a setting that has nothing to do with it.
+// LoadAddress returns the address at which a worker of channel answers HTTP on
+// its own host. It reads no other setting, so that a health check never fails
+// for a mistake in one that it does not need.
 func LoadAddress(lookup Lookup, channel string) (string, error) {
 	l := &loader{lookup: lookup, prefix: strings.ToUpper(channel) + "_", config: &Config{Channel: channel}}
 	for _, s := range table(l.config) {

@@ -14,8 +14,9 @@ import (
 // in the working directory, which may be absent; a file that is named must
 // exist. The warnings are about the variables of the file that no setting reads.
 // Neither they nor the error, an *Error that has the line of each mistake in
-// the file, quote what may be a value. Beside such an error there is a Lookup,
-// of all that could be read, so that the settings' problems can be told with it.
+// the file, quote what may be a value. With such an error there is
+// also a Lookup of all that could be read, so that the settings' problems can be
+// reported together with it.
 func Environment(path string) (Lookup, []string, error) {
 	origin, warnings, err := Origins(path)
 	if origin == nil {
@@ -45,7 +46,7 @@ func ofProcess(name string) (value, from string) {
 	return "", ""
 }
 
-// Origins is Environment for who wants to tell where a setting came from.
+// Origins is Environment for a caller that shows where a setting came from.
 func Origins(path string) (Origin, []string, error) {
 	named := path != ""
 	if !named {

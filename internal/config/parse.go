@@ -139,7 +139,7 @@ func brokers(dst *[]string) parser {
 
 var errNoPort = errors.New("a port must be a number from 1 to 65535")
 
-// isPort reports whether somebody can be called at that port.
+// isPort reports a port that can be connected to.
 func isPort(s string) bool {
 	n, err := strconv.Atoi(s)
 	return err == nil && n >= 1 && n <= 65535

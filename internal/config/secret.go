@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Secret is a password, token or key. Printing it in any way shows nothing of
+// Secret is a password, token or key. Printing it in any form shows nothing of
 // it. The zero Secret is not set.
 type Secret struct {
 	value string

@@ -51,7 +51,7 @@ func Network(err error, limit time.Duration) (models.ProviderResponse, *common.F
 	return models.ProviderResponse{}, nil, false
 }
 
-// tlsTrouble says what is wrong with the other end's proof of itself, or "".
+// tlsTrouble says what is wrong with the server's certificate or TLS, or "".
 func tlsTrouble(err error) string {
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		return "TLS: certificate of an unknown authority"

@@ -71,8 +71,8 @@ func unescaped(quoted string) string {
 	return b.String()
 }
 
-// omitName leaves a name out that tells of somebody: not a letter, not a number
-// as codes and times are, and not a word of the servers' own.
+// omitName leaves out a name that may identify a person: not a letter, not a
+// number as codes and times are, and not a word of the servers' own.
 func omitName(text, name string) string {
 	letters, digits := 0, 0
 	for _, r := range name {

@@ -70,12 +70,12 @@ func noAnswer(err error, limit time.Duration) (models.ProviderResponse, error) {
 	return resp, failure
 }
 
-// classify goes by the provider's own code where its table knows that, else by
-// the HTTP status.
+// classify uses the provider's own code if its table has it, else the HTTP
+// status.
 func classify(e *api.Error) (string, *common.Failure) {
 	status, f := Classify(e.Status, e.Foreign)
 	f.RetryAfter = e.RetryAfter
-	if e.Status == http.StatusProxyAuthRequired { // whatever its body is, no provider says so
+	if e.Status == http.StatusProxyAuthRequired { // a proxy's, whatever its body is
 		return status, f
 	}
 	f.Throttle = e.Status == http.StatusTooManyRequests

@@ -11,7 +11,7 @@ import (
 
 // recoverIDs looks for the ids of a payload that is not acceptable JSON as a whole:
 // truncated, with repeated names, or worse. It reads as far as it can. An id
-// that is given twice with two values is nobody's id.
+// that is given twice with two values is left out.
 func recoverIDs(value []byte) (messageID, traceID, tenantID string) {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(value), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if t, err := dec.ReadToken(); err != nil || t.Kind() != '{' {

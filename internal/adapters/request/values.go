@@ -122,7 +122,7 @@ func (r *Reader) Content(path string, dst *string) {
 }
 
 // Strings reads a list of trimmed texts. Of one that is far beyond its limit
-// it reads no more than there is to tell, and counts the rest for List.
+// it reads no more than violations are listed, and counts the rest for List.
 func (r *Reader) Strings(path string, dst *[]string) {
 	if !r.expect('[', same(path), "an array of strings", true) {
 		return

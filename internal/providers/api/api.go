@@ -26,7 +26,7 @@ type Error struct {
 	Unreadable bool
 
 	// Foreign marks an answer that is not in the provider's own form: a
-	// gateway on the way has given it.
+	// gateway before the provider has given it.
 	Foreign bool
 
 	// Credentials marks an answer that refuses our credentials by its code.

@@ -129,7 +129,7 @@ func (c *Client) Do(ctx context.Context, method, url string, body []byte, prepar
 }
 
 // Raw returns the body, for a person to look at once it is cleaned and cut.
-// JSON is spelled in the plainest way, so that what it quotes is found in it.
+// JSON is written in its canonical spelling, so that texts it quotes are found.
 func (a *Answer) Raw() string {
 	plain, err := jsontext.AppendFormat(nil, a.Body, lenient())
 	if err != nil {

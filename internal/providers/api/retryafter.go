@@ -35,7 +35,7 @@ func firstWait(parts []string) (wait time.Duration, read int) {
 	first := strings.Trim(parts[0], " \t")
 	if len(parts) > 1 {
 		// RFC 9110, 5.6.7: a date is in GMT. Of another zone in the obsolete
-		// form the library knows the name alone, and takes it for GMT.
+		// form the library reads only the zone's name, as if it were GMT.
 		date := first + "," + strings.TrimRight(parts[1], " \t")
 		if at, err := http.ParseTime(date); err == nil && strings.HasSuffix(date, "GMT") {
 			return time.Until(at), 2

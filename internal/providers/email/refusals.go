@@ -49,8 +49,8 @@ func (l *refusalRule) fits(stage string, r Reply) bool {
 	return subject == l.subject && (l.detail == anyDetail || detail >= l.detail && detail <= max(l.detail, l.last))
 }
 
-// About says whom a refusal for good (5yz) is about: one of the constants, or
-// "" where its codes do not tell. Stage is that of ReplyError, "RCPT" for the
+// About returns whom a permanent refusal (5yz) is about: one of the constants, or
+// "" if its codes do not say. Stage is that of ReplyError, "RCPT" for the
 // reply to one recipient.
 func About(stage string, r Reply) string {
 	for _, line := range refusalRules {

@@ -1,6 +1,6 @@
 // Package fake plays Twilio and Meta over HTTP, well enough to develop and to
 // test against: it checks what it is sent against the fields that the
-// providers publish, keeps a ledger of what it accepted, and can be told to
+// providers publish, keeps a ledger of what it accepted, and can be made to
 // misbehave.
 package fake
 
@@ -17,7 +17,7 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// Fault is a way to misbehave.
+// Fault is a kind of misbehaviour.
 type Fault string
 
 // The faults. The zero Fault is none.
@@ -53,8 +53,8 @@ type Server struct {
 	Latency    time.Duration        // of each answer
 	RetryAfter string               // of Throttle; empty means 2 seconds
 	Next       func(call int) Fault // what the call of that number, from 1, suffers; nil means nothing
-	OnAccept   func(Accepted)       // told of each acceptance, from several goroutines; nil for nobody
-	Discard    bool                 // keep no ledger: only OnAccept is told
+	OnAccept   func(Accepted)       // called for each acceptance, from several goroutines; may be nil
+	Discard    bool                 // keep no ledger: only OnAccept is called
 
 	check   func(*http.Request) (request, *refusal)
 	accept  func(id string, r request) any
@@ -154,7 +154,7 @@ func (s *Server) end() {
 	s.under--
 }
 
-// hang says nothing until the client goes.
+// hang answers nothing until the client closes the connection.
 func hang(w http.ResponseWriter) {
 	hijacker, ok := w.(http.Hijacker)
 	if !ok { // HTTP/2

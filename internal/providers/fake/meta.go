@@ -42,7 +42,8 @@ func metaFields() []field {
 	return fields
 }
 
-// unfitMessage refuses what the fields alone do not tell, or returns nil.
+// unfitMessage returns the error of a message whose fields contradict each other,
+// or nil.
 func unfitMessage(body map[string]any, got map[string]string) *refusal {
 	if missing := metaLacks(got); missing != "" {
 		return &refusal{400, 131008, missing + " is missing"}

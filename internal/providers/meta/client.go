@@ -64,7 +64,7 @@ func (c *Client) Send(ctx context.Context, m api.Message) (api.Receipt, error) {
 }
 
 // Probe reads the phone number's node, which costs nothing and shows whether
-// we are let in.
+// our token is accepted.
 func (c *Client) Probe(ctx context.Context) error {
 	answer, err := c.call(ctx, http.MethodGet, "/"+url.PathEscape(c.opts.PhoneNumberID), nil)
 	if err != nil {
@@ -123,8 +123,8 @@ func (c *Client) unreadable(a *api.Answer) *api.Error {
 	return &api.Error{Provider: name, Status: a.Status, Raw: a.Raw(), Unreadable: true}
 }
 
-// refusal reads an error. One without a code that can be read goes by its
-// status, as what a gateway says does. 0 is a code of Meta's, so none is not 0.
+// refusal reads an error. One without a readable code is classified by its HTTP
+// status, as a gateway's answer is. 0 is a code of Meta's, so none is not 0.
 func (c *Client) refusal(a *api.Answer) *api.Error {
 	answer, _ := a.Object()
 	said := answer.Object("error")

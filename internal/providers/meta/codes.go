@@ -29,8 +29,8 @@ func Find(code int) (api.Code, bool) {
 	return Codes().Find(code)
 }
 
-// Codes is what the codes of Meta's Cloud API mean for a message. What is not
-// here goes by is_transient, then by the HTTP status.
+// Codes is what the codes of Meta's Cloud API mean for a message. A code
+// that is not here is classified by is_transient, then by the HTTP status.
 //
 //nolint:funlen // a table
 func Codes() api.Codes {

@@ -101,7 +101,8 @@ func (c *Client) call(ctx context.Context, method, path string, body []byte) (*a
 	})
 }
 
-// callback adds to the URL what tells whose status it is that Twilio reports.
+// callback adds the message's id and the recipient's number to the URL, so that
+// a report can be assigned.
 func callback(base string, m *api.Message) string {
 	u, err := url.Parse(base)
 	if err != nil {
@@ -130,9 +131,9 @@ func (c *Client) validity(created time.Time) int {
 	return int(min(max(left/time.Second, minValidity), maxValidity))
 }
 
-// read turns an answer into a receipt or an *api.Error. What has a SID was
-// created: nothing else that its body may say or lack makes a refusal of it,
-// but a status that says so.
+// read turns an answer into a receipt or an *api.Error. A message with a
+// SID was created: only its status can make a refusal of the answer, whatever
+// else the body has or lacks.
 func (c *Client) read(a *api.Answer) (api.Receipt, error) {
 	if a.Status < 200 || a.Status > 299 {
 		return api.Receipt{}, c.refusal(a)
@@ -164,8 +165,8 @@ func (c *Client) unreadable(a *api.Answer) *api.Error {
 	return &api.Error{Provider: name, Status: a.Status, Raw: a.Raw(), RequestID: requestID(a), Unreadable: true}
 }
 
-// refusal reads an error. One without a code that can be read goes by its
-// status, as what a gateway says does.
+// refusal reads an error. One without a readable code is classified by its HTTP
+// status, as a gateway's answer is.
 func (c *Client) refusal(a *api.Answer) *api.Error {
 	said, _ := a.Object()
 	code, ok := a.Code(said)

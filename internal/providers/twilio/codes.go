@@ -3,7 +3,7 @@ package twilio
 import "messaging-worker/internal/providers/api"
 
 // Codes is what Twilio's error codes mean for a message. Twilio splits and
-// refines them over time: what is not here goes by its HTTP status.
+// refines them over time: a code that is not here is classified by its HTTP status.
 //
 // A sender that does not exist or may not send is refused for good where the
 // request names it, and is repeated until somebody has fixed the account where that is at fault.

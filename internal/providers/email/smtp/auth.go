@@ -201,7 +201,7 @@ func isLoopback(a net.Addr) bool {
 }
 
 // login is LOGIN for servers as they are: the library's gives the user name
-// at once, which some refuse, and goes by the prompts' wording, which no
+// at once, which some refuse, and depends on the prompts' wording, which no
 // document fixes.
 type login struct{ answers []string }
 

@@ -107,9 +107,9 @@ func overLimit(err error) (atLimit, silent bool) {
 type verdict int
 
 const (
-	outage  verdict = iota // none of ours works
-	limited                // others of ours work
-	tooSoon                // the server may not have seen yet that one has ended
+	outage  verdict = iota // no connection works
+	limited                // other connections work
+	tooSoon                // the server may not have noticed yet that one has ended
 )
 
 // assess returns what a refusal means, and shrinks the pool if it is a limit.

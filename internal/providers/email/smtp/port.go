@@ -11,7 +11,7 @@ import (
 	"messaging-worker/internal/providers/email"
 )
 
-// What is wrong where the server begins TLS in the other way.
+// What is wrong where the port does not begin TLS as SMTP_TLS says.
 const (
 	wantsTLS      = "the server speaks TLS from the first byte: set SMTP_TLS=tls, or SMTP_PORT to a port with STARTTLS (587)"
 	wantsStartTLS = "the server greets in clear text: set SMTP_TLS=starttls, or SMTP_PORT to a port with TLS from the first byte (465)"

@@ -4,6 +4,6 @@ package smtp
 
 import "net"
 
-// unread cannot be told here. What came unasked is then seen by the replies
+// unread is not known on this system. What came unasked is noticed by the replies
 // that do not fit their commands.
 func unread(net.Conn) bool { return false }
