@@ -117,7 +117,8 @@ func (a *assignment) ask(offset int64) bool {
 }
 
 // outcome reports whether a commit has passed the record, and whether that is
-// final. It stops the assignment: commits from now on ask for no begun record.
+// final. It stops the assignment, so that no later commit passes a record whose
+// outcome is not known.
 func (a *assignment) outcome(offset int64) (passed, final bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -9,14 +9,15 @@ import (
 	"messaging-worker/internal/message"
 )
 
-// atLeastOnce commits what has its outcome. What earlier owners did it takes
-// from the journal, and each commit says where that goes on.
+// atLeastOnce commits records that have their outcome. It learns from the
+// journal what earlier owners did, and stores with each commit where the next
+// owner is to begin reading the journal.
 type atLeastOnce struct {
 	events  Journal
 	tally   *tally
 	rewound bool // Kafka may have a higher commit than the assignment began at
 
-	fold    *journal.Fold     // what earlier owners did; nil once it is behind us
+	fold    *journal.Fold     // what earlier owners did; nil once all of it was read again
 	notes   *journal.Notes    // nil until the journal is read
 	from    journal.Position  // where its reading began
 	before  *journal.Position // see journal.Found
@@ -66,7 +67,7 @@ func (p *atLeastOnce) admit(r *kgo.Record) (progress message.Progress, finished 
 		p.tally.new.Add(1)
 	}
 	if r.Offset >= p.fold.Highest() {
-		p.fold = nil // nothing behind this has a past
+		p.fold = nil // the journal has no later request
 	}
 	return progress, false
 }
@@ -92,7 +93,7 @@ func (p *atLeastOnce) next(o *offsets) (position, bool) {
 	return pos, ok && (pos.offset > o.committed || p.version != p.stored)
 }
 
-// metadata says where to read the journal from, and what no event tells yet.
+// metadata says where to read the journal from, and has the checkpoints.
 func (p *atLeastOnce) metadata(offset int64) (string, int) {
 	if p.notes == nil {
 		return "", p.version

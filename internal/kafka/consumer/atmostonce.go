@@ -8,17 +8,17 @@ import (
 )
 
 // atMostOnce commits a record before its first call. A commit passes all
-// records below it too, begun or not. The invariant, after a stop, a rebalance
-// or a loss of the partition:
+// records below it too, whether or not their handlers have asked for it. The
+// invariant, after a stop, a rebalance or a loss of the partition:
 //
 //   - a record below the committed offset has its final event, or a handler
-//     that committer.beforeCall has told to go on and takes it there
-//   - a handler that was told that it may not belongs to a record at or above
-//     the committed offset, which is read again
+//     that has got nil from committer.beforeCall and brings it to that
+//   - a handler that has got an error belongs to a record at or above the
+//     committed offset, which is read again
 //
-// So a handler that is still waiting when its assignment stops has to be told
-// what no commit will change any more. Commits that were composed before the
-// stop are waited for, and those after it take no begun record along.
+// So a handler that waits when its assignment stops must get an answer that no
+// later commit makes wrong. Commits that were composed before the stop are
+// waited for; those after it pass no record for the sake of a handler.
 type atMostOnce struct {
 	asked      position // behind the highest record that asks to begin
 	sent       int64    // the highest offset of a commit under way or of unknown outcome, or -1
@@ -49,10 +49,9 @@ func (p *atMostOnce) ask(offset int64) {
 
 func (p *atMostOnce) inDoubt(offset int64) bool { return p.sent > offset }
 
-// next commits nothing more for the sake of records that ask to begin once the
-// assignment stops: their handlers are about to be told that they must not. If
-// a commit for them was not answered, the last one takes the offset back, so
-// that they are read again.
+// next passes no record for the sake of a handler once the assignment stops:
+// the handlers that wait get an error. If a commit for them was not answered,
+// the last one takes the offset back, so that their records are read again.
 func (p *atMostOnce) next(o *offsets) (position, bool) {
 	pos, ok := o.tracker.committable()
 	back := false

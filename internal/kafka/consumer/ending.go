@@ -23,8 +23,8 @@ func (a *assignment) halt(cause error) {
 	a.tasks.Release()
 }
 
-// abandon halts, and cuts the calls under way. What is committed before its
-// call is nobody else's: its calls may end whoever owns the partition by then.
+// abandon halts, and cuts the calls under way, unless no other worker reads
+// their records: then they may end, whoever owns the partition by then.
 func (a *assignment) abandon(cause error) {
 	if !a.policy.outlives() {
 		a.life.Cut(cause)
@@ -41,7 +41,8 @@ func (a *assignment) close() {
 
 // drain halts the assignments, waits until their handlers have returned, and
 // abandons what is left when ctx ends. It reports whether all returned in
-// time. Handlers that outlive their partition are waited for no longer then.
+// time. It does not wait longer than ctx for handlers that outlive their
+// partition.
 func drain(ctx context.Context, assignments []*assignment, cause error) bool {
 	for _, a := range assignments {
 		a.halt(cause)

@@ -13,21 +13,20 @@ import (
 	"messaging-worker/internal/kafka"
 )
 
-// faults are the errors of reading requests that stand. Each stands until a
-// success disproves it, and no longer: records of its partition, or a fetch
-// that brings none and no error either.
+// faults are the present errors of reading requests. An error ends with the
+// first success after it: records of its partition, or a fetch that returns
+// neither records nor an error.
 //
-// The client does not tell of an empty fetch, but of each answer, and asks a
-// broker again when what the answer before has brought was taken, be it records
-// or an error. While an error stands, at most two answers come between two times
-// that it is noted: the next one that has it, and, in the moment between its
-// being taken and being noted, one more. A third proves that one of them had no
-// error.
+// The client does not report an empty fetch. But its hook sees each answer, and
+// the client fetches again from a broker once what the last answer brought, be
+// it records or an error, was polled. So while an error goes on, at most two
+// answers come between two notes of it: the next one that has it, and one more
+// between its poll and its note. A third answer proves that one had no error.
 type faults struct {
 	logged kafka.ErrorLog
 
 	mu sync.Mutex
-	of map[int32]*fault // by partition; those below zero are the topic's as a whole
+	of map[int32]*fault // by partition; below zero for the whole topic
 }
 
 const answersThatProve = 3
@@ -48,7 +47,7 @@ func (f *faults) note(partition int32, err error) (changed bool) {
 	return f.logged.Changed(subject(partition), err)
 }
 
-// over ends the error of a partition, and that of the topic as a whole.
+// over ends the error of a partition, and that of the whole topic.
 func (f *faults) over(partition int32) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -79,7 +78,7 @@ func (f *faults) answered(broker int32, leader func(partition int32) int32) {
 	}
 }
 
-// standing returns the errors that stand, each once, or nil.
+// standing returns the present errors, each once, or nil.
 func (f *faults) standing() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

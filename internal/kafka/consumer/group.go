@@ -62,8 +62,8 @@ func (g *group) clientOptions(life *lifetime.Lifetime) ([]kgo.Opt, error) {
 		kgo.DisableAutoCommit(),
 		kgo.SessionTimeout(g.SessionTimeout),
 		kgo.HeartbeatInterval(min(3*time.Second, g.SessionTimeout/3)),
-		// A hand-over may last as long as a provider call: nobody may be put
-		// out of the group for letting its calls end.
+		// A hand-over may last as long as a provider call: the group must not
+		// remove a member that lets its calls end.
 		kgo.RebalanceTimeout(g.LongestCall+handOverSlack+5*time.Second),
 		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
 		// Out of range is ours to handle: see reset.
@@ -176,9 +176,9 @@ func (g *group) revoked(life *lifetime.Lifetime, partitions []int32) {
 	g.Log.Info().Ints32("partitions", partitions).Msg("partitions revoked")
 }
 
-// lost forgets partitions that others own already: committing would overwrite
-// their offsets, and what our calls do now is theirs to find out. At most once
-// it is ours: what is committed comes to its end here.
+// lost forgets partitions that other members own already. A commit would
+// overwrite theirs, so there is none, and calls under way are cut. At most once,
+// no other member reads what is committed: it comes to its end here.
 func (g *group) lost(partitions []int32) {
 	g.assigner.mu.Lock()
 	gone := g.partitions.pick(partitions...)

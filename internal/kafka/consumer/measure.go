@@ -9,9 +9,9 @@ import (
 	"messaging-worker/internal/kafka"
 )
 
-// measureInterval is how often the brokers are asked where the topic ends for a
-// reader of committed records: at the last stable offset. A fetch says that
-// too, but not while reading pauses, and that is when somebody wants to know.
+// measureInterval is how often the brokers are asked for the last stable
+// offsets, where the topic ends for a reader of committed records. A fetch
+// returns them too, but not while reading is paused, and then the lag matters.
 const measureInterval = 5 * time.Second
 
 // meter keeps the ends of the owned partitions.

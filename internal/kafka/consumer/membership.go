@@ -20,8 +20,8 @@ const membershipSlack = time.Second
 
 // membership tells whether this process is still a member of its group, from
 // the coordinator's answers. After a session time-out without a heartbeat the
-// partitions go to other members, and nobody can tell us. So no call may start
-// from a moment shortly before that on.
+// partitions go to other members, and no answer reaches us. So shortly before
+// that no call may start any more.
 //
 // A member that waits for a rebalance is not timed out for missing heartbeats,
 // so the membership is valid while a JoinGroup request is under way.

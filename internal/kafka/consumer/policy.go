@@ -7,13 +7,13 @@ import (
 	"messaging-worker/internal/message"
 )
 
-// commitPolicy is all in which the two promises differ: at least once, a record
-// is committed after its outcome; at most once, before its first call. Each
-// assignment has a policy of its own, and calls it with its mutex held.
+// commitPolicy is all in which the two delivery guarantees differ: at least
+// once, a record is committed after its outcome; at most once, before its first
+// call. Each assignment has its own, and calls it with its mutex held.
 type commitPolicy interface {
-	// outlives reports that a committed record is nobody else's. Its handler
-	// goes on when the partition is gone, it needs no membership of the group
-	// and no journal of what earlier owners did.
+	// outlives reports that no other worker reads a committed record. Its
+	// handler goes on when the partition is gone, and needs neither membership
+	// of the group nor the journal of what earlier owners did.
 	outlives() bool
 
 	// fetched takes the offset that the group has, and reports whether the
@@ -28,7 +28,7 @@ type commitPolicy interface {
 	// that is its end.
 	admit(r *kgo.Record) (p message.Progress, finished bool)
 
-	// finish forgets the record's checkpoint: its final event tells more.
+	// finish drops the record's checkpoint: its final event says more.
 	finish(k journal.Key)
 
 	// checkpoint replaces the record's checkpoint, and reports whether a

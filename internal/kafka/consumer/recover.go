@@ -196,9 +196,9 @@ func (r *recovery) resume(a *assignment, w journal.Want, f journal.Found) {
 // partitions wait for it.
 const lookWithin = 5 * time.Second
 
-// warnOfForeign logs which requests a commit has passed that no worker made:
-// that of another kind of consumer in our group, or a reset by hand. Nobody has
-// sent them, and nobody will.
+// warnOfForeign logs which requests were passed by a commit that no worker
+// made: by another kind of consumer in our group, or a reset by hand. They were
+// not sent, and will not be.
 func (r *recovery) warnOfForeign(ctx context.Context, found map[int32]journal.Found) {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()

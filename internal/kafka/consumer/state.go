@@ -4,11 +4,11 @@ package consumer
 //
 //	recovering ─► reading ─► stopping ─► closed
 //
-//	reading   what earlier owners did is known (recovered)
-//	stopping  the partition is handed over, its log was cut, or the worker
-//	          stops (refuse, halt); also directly from recovering
-//	closed    others own the partition, or a new assignment has begun
-//	          (close); where a partition is lost, from any state
+//	reading   once it is known what earlier owners did (fetched, recovered)
+//	stopping  when the partition is revoked or the worker stops (refuse, halt);
+//	          also from recovering
+//	closed    when another member or a new assignment owns the partition
+//	          (close); from any state where the partition is lost
 type state int
 
 const (
