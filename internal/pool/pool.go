@@ -24,10 +24,14 @@ type Pool struct {
 	closed  bool
 }
 
-// task is one call of run. A zero task is none.
+// Task is something to run. One that holds all it needs costs no closure.
+type Task interface{ Run() }
+
+// task is a Task of an owner. A zero task is none.
 type task struct {
+	Task
+
 	owner *Owner
-	run   func()
 }
 
 // maxIdle bounds the goroutines that wait for a task.
@@ -48,21 +52,21 @@ func (p *Pool) Owner() *Owner { return &Owner{pool: p} }
 // Start runs the task as soon as there is room, and does not wait for that.
 // After Release it runs the task itself and returns when that does: in line it
 // would wait for room behind the tasks of others.
-func (o *Owner) Start(run func()) {
+func (o *Owner) Start(t Task) {
 	p := o.pool
 	p.mu.Lock()
 	switch {
 	case o.released:
 		p.mu.Unlock()
-		run()
+		t.Run()
 		return
 	case p.working >= p.limit && !p.closed:
-		p.waiting.Push(task{o, run})
+		p.waiting.Push(task{t, o})
 		p.mu.Unlock()
 		return
 	}
 	p.working++
-	p.hand(task{o, run})
+	p.hand(task{t, o})
 	p.mu.Unlock()
 }
 
@@ -74,7 +78,7 @@ func (o *Owner) Release() {
 	own := o.pool.waiting.Extract(func(t task) bool { return t.owner == o })
 	o.pool.mu.Unlock()
 	for _, t := range own {
-		t.run()
+		t.Run()
 	}
 }
 
@@ -93,8 +97,8 @@ func (p *Pool) hand(t task) {
 func (p *Pool) work(t task) {
 	next := make(chan task, 1)
 	for ok := true; ok; {
-		t.run()
-		if t, ok = p.done(next); ok && t.run == nil {
+		t.Run()
+		if t, ok = p.done(next); ok && t.Task == nil {
 			t, ok = <-next
 		}
 	}

@@ -10,6 +10,11 @@ import (
 	"messaging-worker/internal/pool"
 )
 
+// task is a function as a task.
+type task func()
+
+func (t task) Run() { t() }
+
 // Tasks begin in the order of their start, at most limit work at once, and all
 // come to their end, however many yield. Then there is room for as many again,
 // and Close leaves no goroutine: the bubble would not end with one.
@@ -31,7 +36,7 @@ func TestPool(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range tasks {
 			wg.Add(1)
-			owner.Start(func() {
+			owner.Start(task(func() {
 				defer wg.Done()
 				mu.Lock()
 				order = append(order, i)
@@ -48,7 +53,7 @@ func TestPool(t *testing.T) {
 					returned++
 					mu.Unlock()
 				}
-			})
+			}))
 		}
 		wg.Wait()
 		if len(order) != tasks {
@@ -80,11 +85,11 @@ func begunAtOnce(p *pool.Pool, n int) int {
 	hang := make(chan struct{})
 	for range n {
 		begun.Add(1)
-		p.Owner().Start(func() {
+		p.Owner().Start(task(func() {
 			defer begun.Done()
 			count <- struct{}{}
 			<-hang
-		})
+		}))
 	}
 	synctest.Wait()
 	atOnce := len(count)
@@ -102,8 +107,8 @@ func TestRelease(t *testing.T) {
 		hang := make(chan struct{})
 		leaving, staying := p.Owner(), p.Owner()
 		ran := map[*pool.Owner]int{}
-		start := func(o *pool.Owner) { o.Start(func() { ran[o]++ }) }
-		staying.Start(func() { <-hang })
+		start := func(o *pool.Owner) { o.Start(task(func() { ran[o]++ })) }
+		staying.Start(task(func() { <-hang }))
 		for range 3 {
 			start(leaving)
 			start(staying)
@@ -132,10 +137,10 @@ func TestClose(t *testing.T) {
 		p := pool.New(1)
 		hang := make(chan struct{})
 		ran := make(chan struct{}, 2)
-		p.Owner().Start(func() { <-hang })
-		p.Owner().Start(func() { ran <- struct{}{} })
+		p.Owner().Start(task(func() { <-hang }))
+		p.Owner().Start(task(func() { ran <- struct{}{} }))
 		p.Close()
-		p.Owner().Start(func() { ran <- struct{}{} })
+		p.Owner().Start(task(func() { ran <- struct{}{} }))
 		<-ran
 		close(hang)
 		<-ran

@@ -2,6 +2,9 @@ package consumer
 
 import (
 	"context"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
@@ -69,23 +72,61 @@ type runner struct {
 	committer  *committer
 }
 
+// job is the handling of one record: one allocation for all that it needs.
+type job struct {
+	Lease
+
+	rec      models.Record
+	progress message.Progress
+}
+
 // start hands an admitted record over. It does not wait for its handler.
-func (r *runner) start(a *assignment, rec *models.Record, progress message.Progress) {
-	a.tasks.Start(func() {
-		defer a.handlers.Done()
-		defer r.pending.release(int64(len(rec.Value)))
-		err := r.handle(a.life, rec, progress, &Lease{r, a, rec})
-		switch {
-		case err == nil:
-			a.finish(rec)
-		case a.life.Waiting().Err() == nil:
-			r.unfinished(rec, err, "message left unfinished; it is read again after a restart")
-		case a.policy.outlives() && a.isPassed(rec.Offset):
-			r.unfinished(rec, err, "message cut before its outcome; its offset is committed, so it is not read again")
-		}
-	})
+func (r *runner) start(a *assignment, rec *kgo.Record, progress message.Progress) {
+	j := &job{Lease{runner: r, assignment: a}, record(rec), progress}
+	j.record = &j.rec
+	a.tasks.Start(j)
+}
+
+// Run implements pool.Task.
+func (j *job) Run() {
+	r, a, rec := j.runner, j.assignment, &j.rec
+	defer a.handlers.Done()
+	defer r.pending.release(int64(len(rec.Value)))
+	err := r.handle(a.life, rec, j.progress, &j.Lease)
+	switch {
+	case err == nil:
+		a.finish(rec)
+	case a.life.Waiting().Err() == nil:
+		r.unfinished(rec, err, "message left unfinished; it is read again after a restart")
+	case a.policy.outlives() && a.isPassed(rec.Offset):
+		r.unfinished(rec, err, "message cut before its outcome; its offset is committed, so it is not read again")
+	}
 }
 
 func (r *runner) unfinished(rec *models.Record, err error, what string) {
 	r.Log.Error().Err(err).Int32("partition", rec.Partition).Int64("offset", rec.Offset).Msg(what)
+}
+
+// record copies r out of the client's fetch buffer: one message that backs
+// off for minutes must not keep a whole batch in memory.
+func record(r *kgo.Record) models.Record {
+	both := make([]byte, 0, len(r.Key)+len(r.Value)) // nil stays nil: a null value is not an empty one
+	rec := models.Record{
+		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Timestamp: r.Timestamp,
+	}
+	if r.Key != nil {
+		both = append(both, r.Key...)
+		rec.Key = slices.Clip(both)
+	}
+	if r.Value != nil {
+		both = append(both, r.Value...)
+		rec.Value = both[len(r.Key):]
+	}
+	if len(r.Headers) > 0 {
+		rec.Headers = make([]models.Header, len(r.Headers))
+		for i, h := range r.Headers {
+			rec.Headers[i] = models.Header{Key: h.Key, Value: slices.Clone(h.Value)}
+		}
+	}
+	return rec
 }

@@ -3,7 +3,6 @@ package consumer
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -11,7 +10,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/lifetime"
-	"messaging-worker/internal/models"
 )
 
 // maxPoll bounds the records taken at once, so that an assignment never waits
@@ -127,7 +125,7 @@ func (p *poller) admit(ctx context.Context, b batch) {
 			p.runner.pending.release(size)
 			continue
 		}
-		p.runner.start(b.assignment, record(r), progress)
+		p.runner.start(b.assignment, r, progress)
 	}
 }
 
@@ -155,28 +153,4 @@ func (p *poller) fetchErrors(fetches kgo.Fetches) bool {
 			Msg("read requests: will be tried again")
 	}
 	return failed
-}
-
-// record copies r out of the client's fetch buffer: one message that backs
-// off for minutes must not keep a whole batch in memory.
-func record(r *kgo.Record) *models.Record {
-	both := make([]byte, 0, len(r.Key)+len(r.Value)) // nil stays nil: a null value is not an empty one
-	rec := &models.Record{
-		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Timestamp: r.Timestamp,
-	}
-	if r.Key != nil {
-		both = append(both, r.Key...)
-		rec.Key = slices.Clip(both)
-	}
-	if r.Value != nil {
-		both = append(both, r.Value...)
-		rec.Value = both[len(r.Key):]
-	}
-	if len(r.Headers) > 0 {
-		rec.Headers = make([]models.Header, len(r.Headers))
-		for i, h := range r.Headers {
-			rec.Headers[i] = models.Header{Key: h.Key, Value: slices.Clone(h.Value)}
-		}
-	}
-	return rec
 }
