@@ -63,7 +63,7 @@ func rules() []rule {
 		{path: "internal/kafka/publisher", may: []string{"internal/kafka", "internal/kafka/producer", "internal/models"}, client: true},
 
 		{path: "internal/telemetry", may: []string{"internal/adapters/common", "internal/lifetime", "internal/message", "internal/models", "internal/worker", "internal/worker/route"}},
-		{path: "internal/worker", may: []string{"internal/adapters/common", "internal/lifetime", "internal/message", "internal/models", "internal/worker/route"}},
+		{path: "internal/worker", may: []string{"internal/adapters/common", "internal/lifetime", "internal/message", "internal/models", "internal/util", "internal/worker/route"}},
 		{path: "internal/worker/route", may: []string{"internal/adapters/common", "internal/fifo", "internal/models"}},
 
 		{path: "internal/adapters/common", may: []string{"internal/models"}},

@@ -68,7 +68,7 @@ func (t *tally) saw(ev models.StatusEvent) (scenario string, age time.Duration, 
 		s.failed[class(ev.Error)]++
 	case models.EventQueued, models.EventAttempt:
 	}
-	if ev.EventType == models.EventSent || ev.EventType == models.EventFailed {
+	if ev.EventType.Final() {
 		s.times = append(s.times, age)
 		delete(t.open, ev.MessageID)
 	}

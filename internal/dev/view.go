@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"messaging-worker/internal/app"
 	"messaging-worker/internal/config"
 	"messaging-worker/internal/models"
@@ -47,8 +45,8 @@ func (s *stack) follow(ctx context.Context, outcome chan<- struct{}) error {
 		if err != nil {
 			return err
 		}
-		var ev models.StatusEvent
-		if json.Unmarshal(rec.Value, &ev) != nil || !s.view.show(ev) {
+		ev, err := models.DecodeEvent(rec.Value, rec.Headers)
+		if err != nil || !s.view.show(ev) {
 			continue
 		}
 		select {
@@ -75,7 +73,7 @@ func (v *view) show(ev models.StatusEvent) (outcome bool) {
 	}
 	v.print("%s %-8s %.8s %-14s %s %d %7s  %s\n", ev.Timestamp.Format("15:04:05.000"), ev.Channel, ev.MessageID, scenario,
 		v.paint(ev.EventType), ev.Attempt, age.Round(time.Millisecond), models.CutRunes(detail, 100))
-	return ev.EventType == models.EventSent || ev.EventType == models.EventFailed
+	return ev.EventType.Final()
 }
 
 // paint pads an event's name and colours it on a terminal.

@@ -1,9 +1,9 @@
 package models
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -13,20 +13,38 @@ import (
 // DecodeEvent reads a record of a status topic, with what of the event travels
 // as headers. Its error means that the record is no event.
 func DecodeEvent[H header](value []byte, headers []H) (StatusEvent, error) {
-	ev, ok := decodePlain(value)
-	if !ok {
-		ev = StatusEvent{}
-		if err := json.Unmarshal(value, &ev); err != nil {
-			return StatusEvent{}, fmt.Errorf("decode status event: %w", err)
+	return decode(value, headers, false)
+}
+
+// DecodeStep is DecodeEvent for who asks how far a message got: it may leave out
+// all but the type, the attempt with its run, the time, and the response of a
+// retry.
+func DecodeStep[H header](value []byte, headers []H) (StatusEvent, error) {
+	return decode(value, headers, true)
+}
+
+func decode[H header](value []byte, headers []H, step bool) (ev StatusEvent, err error) {
+	if !decodePlain(value, &ev, step) {
+		if ev, err = decodeAny(value); err != nil {
+			return ev, err
 		}
 	}
 	for i := range headers {
 		switch h := Header(headers[i]); h.Key {
 		case HeaderTenantID:
-			ev.TenantID = string(h.Value)
+			if !step {
+				ev.TenantID = string(h.Value)
+			}
 		case HeaderAttemptRun:
 			ev.Run, _ = strconv.Atoi(string(h.Value)) // foreign text is a first run
 		}
+	}
+	return ev, nil
+}
+
+func decodeAny(value []byte) (ev StatusEvent, err error) {
+	if err := json.Unmarshal(value, &ev); err != nil {
+		return StatusEvent{}, fmt.Errorf("decode status event: %w", err)
 	}
 	return ev, nil
 }
@@ -35,16 +53,17 @@ func DecodeEvent[H header](value []byte, headers []H) (StatusEvent, error) {
 // as those of nearly all are: the decoder for everything is what reading a long
 // journal would wait for. It reports false for everything else, which may be an
 // event all the same.
-func decodePlain(data []byte) (ev StatusEvent, ok bool) {
-	r := reader{rest: string(data)} // the event's texts are parts of it
+func decodePlain(data []byte, ev *StatusEvent, step bool) bool {
+	r := reader{rest: data, check: step}
 	r.must(`{"message_id":"`)
 	ev.MessageID = r.text()
 	r.must(`,"channel":"`)
 	ev.Channel = Channel(r.text())
 	r.must(`,"event_type":"`)
-	ev.EventType = EventType(r.text())
+	ev.EventType = eventType(r.bytes())
 	r.must(`,"attempt":`)
 	ev.Attempt = r.number()
+	r.check = step && ev.EventType != EventRetry
 	if r.skip(`,"provider_response":{`) {
 		ev.ProviderResponse = r.response()
 	}
@@ -56,21 +75,34 @@ func decodePlain(data []byte) (ev StatusEvent, ok bool) {
 	}
 	r.must(`,"timestamp":"`)
 	ev.Timestamp = r.utc()
-	r.must(`"}`)
-	return ev, !r.bad && r.rest == ""
+	r.must(`}`)
+	return !r.bad && len(r.rest) == 0
+}
+
+// eventType is the conversion, without a copy for those that are known.
+func eventType(text []byte) EventType {
+	for _, t := range [...]EventType{EventQueued, EventAttempt, EventRetry, EventSent, EventFailed} {
+		if string(text) == string(t) {
+			return t
+		}
+	}
+	return EventType(text)
 }
 
 // reader takes JSON apart from the left. What it cannot read makes it bad.
 type reader struct {
-	rest string
-	bad  bool
+	rest  []byte
+	check bool // texts and responses are checked and not returned
+	bad   bool
 }
 
 // skip passes a literal, and reports whether it is there.
 func (r *reader) skip(literal string) bool {
-	rest, ok := strings.CutPrefix(r.rest, literal)
-	r.rest = rest
-	return ok
+	if len(r.rest) < len(literal) || string(r.rest[:len(literal)]) != literal {
+		return false
+	}
+	r.rest = r.rest[len(literal):]
+	return true
 }
 
 func (r *reader) must(literal string) {
@@ -79,63 +111,67 @@ func (r *reader) must(literal string) {
 	}
 }
 
-// text reads a string without escapes behind its first quote.
-func (r *reader) text() string {
-	for i := range len(r.rest) {
-		switch c := r.rest[i]; {
+// bytes reads a string without escapes behind its first quote.
+func (r *reader) bytes() []byte {
+	for i, c := range r.rest {
+		switch {
 		case c == '"':
 			text := r.rest[:i]
 			r.rest = r.rest[i+1:]
 			return text
 		case c < ' ', c == '\\', c >= utf8.RuneSelf:
 			r.bad = true
-			return ""
+			return nil
 		}
 	}
 	r.bad = true
-	return ""
+	return nil
+}
+
+func (r *reader) text() string {
+	text := r.bytes()
+	if r.check {
+		return ""
+	}
+	return string(text)
 }
 
 // number reads a decimal of at most nine digits.
-func (r *reader) number() int {
+func (r *reader) number() (n int) {
 	i := 0
-	for i < len(r.rest) && r.rest[i] >= '0' && r.rest[i] <= '9' {
-		i++
+	for ; i < len(r.rest) && r.rest[i] >= '0' && r.rest[i] <= '9' && i < 10; i++ {
+		n = 10*n + int(r.rest[i]-'0')
 	}
-	digits := r.rest[:i]
-	r.rest = r.rest[i:]
-	n, err := strconv.Atoi(digits)
-	if err != nil || i > 9 || i > 1 && digits[0] == '0' {
+	if i == 0 || i > 9 || i > 1 && r.rest[0] == '0' {
 		r.bad = true
 	}
+	r.rest = r.rest[i:]
 	return n
 }
 
-// utc reads a time up to its last quote. The library takes an hour of one digit,
-// which RFC 3339 does not.
+// utc reads a time behind its first quote. The library takes an hour of one
+// digit and a comma, which RFC 3339 does not.
 func (r *reader) utc() (at time.Time) {
 	const hour = len("2006-01-02T15")
-	i := strings.IndexByte(r.rest, 'Z') + 1
-	if i <= hour || r.rest[hour] != ':' {
+	text := r.bytes()
+	if len(text) <= hour || text[hour] != ':' || text[len(text)-1] != 'Z' || bytes.IndexByte(text, ',') >= 0 || at.UnmarshalText(text) != nil {
 		r.bad = true
-		return at
 	}
-	at, err := time.Parse(time.RFC3339Nano, r.rest[:i])
-	r.bad = r.bad || err != nil || r.rest[:i][hour+len(":04:05")] == ','
-	r.rest = r.rest[i:]
 	return at
 }
 
 // response reads a provider response behind its brace.
 func (r *reader) response() *ProviderResponse {
-	resp := &ProviderResponse{}
-	separator := ""
+	var resp ProviderResponse
+	first := true
 	member := func(name string) bool {
-		if !r.skip(separator + name) {
-			return false
+		before := r.rest
+		if (first || r.skip(`,`)) && r.skip(name) {
+			first = false
+			return true
 		}
-		separator = ","
-		return true
+		r.rest = before
+		return false
 	}
 	if member(`"status":"`) {
 		resp.Status = r.text()
@@ -153,20 +189,36 @@ func (r *reader) response() *ProviderResponse {
 		resp.Meta = r.meta()
 	}
 	r.must(`}`)
-	return resp
+	if r.check {
+		return nil
+	}
+	return new(resp)
 }
 
 // meta reads a map of texts behind its brace. A repeated name is no JSON.
 func (r *reader) meta() map[string]string {
-	meta := map[string]string{}
-	for more := !r.skip(`}`); more && !r.bad; {
+	var meta map[string]string
+	if !r.check {
+		meta = map[string]string{}
+	}
+	var names [16][]byte // more are left to the decoder for everything
+	n := 0
+	for more := !r.skip(`}`); more && !r.bad; n++ {
 		r.must(`"`)
-		key := r.text()
+		name := r.bytes()
 		r.must(`:"`)
-		if _, repeated := meta[key]; repeated {
-			r.bad = true
+		value := r.text()
+		r.bad = r.bad || n == len(names)
+		if r.bad {
+			return nil
 		}
-		meta[key] = r.text()
+		for _, earlier := range names[:n] {
+			r.bad = r.bad || bytes.Equal(earlier, name)
+		}
+		names[n] = name
+		if meta != nil {
+			meta[string(name)] = value
+		}
 		if more = r.skip(`,`); !more {
 			r.must(`}`)
 		}

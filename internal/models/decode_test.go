@@ -46,6 +46,12 @@ func FuzzDecodeEvent(f *testing.F) {
 		if (err == nil) != (wantErr == nil) || err == nil && !cmp.Equal(got, want) {
 			t.Errorf("DecodeEvent(%q) = %+v, %v, want %+v, %v", data, got, err, want, wantErr)
 		}
+		step, err := models.DecodeStep(data, []models.Header(nil))
+		same := step.EventType == want.EventType && step.Attempt == want.Attempt && step.Timestamp.Equal(want.Timestamp) &&
+			(step.EventType != models.EventRetry || cmp.Equal(step.ProviderResponse, want.ProviderResponse))
+		if (err == nil) != (wantErr == nil) || err == nil && !same {
+			t.Errorf("DecodeStep(%q) = %+v, %v, want of %+v, %v", data, step, err, want, wantErr)
+		}
 	})
 }
 

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/config"
@@ -131,8 +129,11 @@ func outcomes(ctx context.Context, follower *Follower, sent []*Sent, o SendOptio
 			return err
 		}
 		s := bySource[source(r)]
-		var ev models.StatusEvent
-		if s == nil || json.Unmarshal(r.Value, &ev) != nil {
+		if s == nil {
+			continue
+		}
+		ev, err := models.DecodeEvent(r.Value, r.Headers)
+		if err != nil {
 			continue
 		}
 		if s.add(ev) {
@@ -151,7 +152,7 @@ func outcomes(ctx context.Context, follower *Follower, sent []*Sent, o SendOptio
 // add takes an event in and reports whether it is the request's first outcome.
 func (s *Sent) add(ev models.StatusEvent) (first bool) {
 	s.Events = append(s.Events, ev)
-	if ev.EventType != models.EventSent && ev.EventType != models.EventFailed {
+	if !ev.EventType.Final() {
 		return false
 	}
 	first = s.Outcome == ""
@@ -162,12 +163,6 @@ func (s *Sent) add(ev models.StatusEvent) (first bool) {
 // source returns the position of the request that an event is about, from its
 // headers: TOPIC/PARTITION/OFFSET.
 func source(r *kgo.Record) string {
-	header := func(key string) string {
-		i := slices.IndexFunc(r.Headers, func(h kgo.RecordHeader) bool { return h.Key == key })
-		if i < 0 {
-			return ""
-		}
-		return string(r.Headers[i].Value)
-	}
-	return header(models.HeaderSourceTopic) + "/" + header(models.HeaderSourcePartition) + "/" + header(models.HeaderSourceOffset)
+	s, _ := models.SourceOf(r.Headers)
+	return (&models.Record{Topic: s.Topic, Partition: s.Partition, Offset: s.Offset}).Position()
 }

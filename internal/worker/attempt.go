@@ -34,7 +34,7 @@ type result struct {
 // still open, and folds their results into m. An error means that the worker
 // is stopping; then no call is under way any more.
 func (e *Engine) attempt(life *lifetime.Lifetime, m *job) error {
-	units := m.progress.OpenUnits(m.units)
+	units := m.progress.OpenUnits(m.delivery.Units)
 	if err := e.enter(life, m, units); err != nil {
 		return err
 	}

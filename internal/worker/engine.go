@@ -172,7 +172,7 @@ var errExpired = errors.New("message expired")
 
 // tooOld reports whether the request may not be attempted any more at a time.
 func (e *Engine) tooOld(m *job, at time.Time) bool {
-	return e.opts.MaxAge > 0 && !at.Before(m.envelope.CreatedAt.Add(e.opts.MaxAge))
+	return e.opts.MaxAge > 0 && !at.Before(m.delivery.Envelope.CreatedAt.Add(e.opts.MaxAge))
 }
 
 // untilExpiry returns a context that ends with errExpired when the message
@@ -181,7 +181,7 @@ func (e *Engine) untilExpiry(ctx context.Context, m *job) (context.Context, cont
 	if e.opts.MaxAge <= 0 {
 		return ctx, func() {}
 	}
-	return context.WithDeadlineCause(ctx, m.envelope.CreatedAt.Add(e.opts.MaxAge), errExpired)
+	return context.WithDeadlineCause(ctx, m.delivery.Envelope.CreatedAt.Add(e.opts.MaxAge), errExpired)
 }
 
 // sleep waits for d, or returns the cause of ctx's end.

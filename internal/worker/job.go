@@ -17,7 +17,6 @@ import (
 type job struct {
 	record    *models.Record
 	delivery  common.Delivery
-	envelope  *models.Envelope
 	publisher Publisher
 	lease     Lease
 	admission route.Attempt // of the present attempt
@@ -26,11 +25,10 @@ type job struct {
 	view      *view // for an operator; nil where nobody looks
 
 	progress     message.Progress
-	units        [][]int // all provider calls that it may need
-	recipients   []int   // all that units reach, ascending
-	committed    bool    // at most once: nobody will read the record again
-	checkpointed int     // how many recipients the lease's checkpoint lists
-	retried      bool    // an event says what the checkpoint does
+	recipients   []int // all that the delivery's units reach, ascending
+	committed    bool  // at most once: nobody will read the record again
+	checkpointed int   // how many recipients the lease's checkpoint lists
+	retried      bool  // an event says what the checkpoint does
 	last         round
 	success      *models.ProviderResponse // of the last call that was accepted
 	meta         map[string]string        // what the providers told, over all calls
@@ -47,13 +45,13 @@ type round struct {
 
 func newJob(rec *models.Record, d common.Delivery, progress message.Progress, p Publisher, l Lease) *job {
 	m := &job{
-		record: rec, delivery: d, envelope: d.Envelope, publisher: p, lease: l,
-		progress: progress, units: d.Units, unacked: make([]Ack, 0, 3),
+		record: rec, delivery: d, publisher: p, lease: l,
+		progress: progress, unacked: make([]Ack, 0, 3),
 	}
-	if m.traceID = m.envelope.TraceID; m.traceID == "" {
+	if m.traceID = m.delivery.Envelope.TraceID; m.traceID == "" {
 		m.traceID = rec.TraceID()
 	}
-	m.recipients = joined(m.units)
+	m.recipients = joined(m.delivery.Units)
 	m.progress.Begin(m.recipients, time.Now().UTC())
 	if m.progress.Attempted() {
 		m.checkpointed = m.progress.Resolved().Len()
@@ -75,7 +73,7 @@ func joined(units [][]int) []int {
 // publish hands an event over to Kafka, and takes it into the job's progress.
 // It fills in what all events of the message share.
 func (m *job) publish(ctx context.Context, ev models.StatusEvent) {
-	ev.MessageID, ev.Channel, ev.TenantID = m.envelope.MessageID, m.envelope.Channel, m.envelope.TenantID
+	ev.MessageID, ev.Channel, ev.TenantID = m.delivery.Envelope.MessageID, m.delivery.Envelope.Channel, m.delivery.Envelope.TenantID
 	ev.TraceID, ev.Timestamp = m.traceID, time.Now().UTC()
 	m.progress.Apply(&ev)
 	m.unacked = append(m.unacked, m.publisher.Status(ctx, m.record, &ev))

@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"messaging-worker/internal/models"
+	"messaging-worker/internal/util"
 )
 
 // failuresASecond bounds the lines about failed messages: in a bad minute they
@@ -72,7 +73,7 @@ const shownRecipients = 10
 func (m *job) maskedRecipients(e *zerolog.Event) {
 	var list []string
 	for _, i := range m.recipients[:min(len(m.recipients), shownRecipients)] {
-		list = append(list, models.Mask(m.delivery.Recipients[i]))
+		list = append(list, util.Mask(m.delivery.Recipients[i]))
 	}
 	e.Strs("to", list)
 }
@@ -82,8 +83,8 @@ func (m *job) log(e *zerolog.Event) *zerolog.Event {
 	if e == nil {
 		return nil // nobody listens, as in nearly all cases: it may cost nothing
 	}
-	return e.Str("message_id", m.envelope.MessageID).Int("attempt", m.progress.Spent()).
-		Func(traced(m.traceID, m.envelope.TenantID))
+	return e.Str("message_id", m.delivery.Envelope.MessageID).Int("attempt", m.progress.Spent()).
+		Func(traced(m.traceID, m.delivery.Envelope.TenantID))
 }
 
 // traced adds what a request told of its sender and its trace.

@@ -122,11 +122,11 @@ func (m *job) retry(ctx context.Context, next time.Time) {
 func (m *job) deadLetter(channel models.Channel) *models.DLQRecord {
 	p := &m.progress
 	letter := &models.DLQRecord{
-		MessageID: m.envelope.MessageID, Channel: channel,
+		MessageID: m.delivery.Envelope.MessageID, Channel: channel,
 		OriginalMessage: models.NewOriginal(m.record.Value),
 		Attempts:        max(1, p.Spent()), FailureType: p.FailureType(), LastError: m.failureText(),
 		FirstFailedAt: p.FirstFailed(), LastAttemptAt: p.LastAttempt(),
-		TraceID: m.traceID, TenantID: m.envelope.TenantID, Meta: m.envelope.Meta,
+		TraceID: m.traceID, TenantID: m.delivery.Envelope.TenantID, Meta: m.delivery.Envelope.Meta,
 	}
 	if len(m.recipients) > 1 && p.Count(message.Refused, message.Accepted) > 0 {
 		var left []string

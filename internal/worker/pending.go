@@ -64,8 +64,8 @@ func (p *Pending) add(m *job) *view {
 		return nil
 	}
 	v := &view{now: Unfinished{
-		Partition: m.record.Partition, Offset: m.record.Offset, MessageID: m.envelope.MessageID,
-		TenantID: m.envelope.TenantID, Stage: string(waiting), Since: time.Now().UTC(),
+		Partition: m.record.Partition, Offset: m.record.Offset, MessageID: m.delivery.Envelope.MessageID,
+		TenantID: m.delivery.Envelope.TenantID, Stage: string(waiting), Since: time.Now().UTC(),
 	}}
 	p.mu.Lock()
 	defer p.mu.Unlock()

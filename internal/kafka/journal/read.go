@@ -193,7 +193,7 @@ func (p *plan) fold(rec *kgo.Record) {
 	if source.Offset < found.Start {
 		return
 	}
-	if ev, err := models.DecodeEvent(rec.Value, rec.Headers); err == nil {
+	if ev, err := models.DecodeStep(rec.Value, rec.Headers); err == nil {
 		found.Fold.Add(Key{source.Offset, source.Timestamp}, &ev)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/models"
@@ -80,12 +79,8 @@ func (h *history) catchUp(ctx context.Context) error {
 func (h *history) read(ctx context.Context, spans []scan.Span) error {
 	wanted := func(key []byte) bool { _, ok := h.ids[string(key)]; return ok }
 	err := h.status.Read(ctx, spans, wanted, func(rec *kgo.Record) error {
-		var ev struct {
-			Type models.EventType `json:"event_type"`
-			At   time.Time        `json:"timestamp"`
-		}
-		if json.Unmarshal(rec.Value, &ev) == nil { // foreign records are not ours to judge
-			h.ids[string(rec.Key)][SourceOf(rec)] = lastEvent{ev.Type, ev.At}
+		if ev, err := models.DecodeStep(rec.Value, rec.Headers); err == nil { // foreign records are not ours to judge
+			h.ids[string(rec.Key)][SourceOf(rec)] = lastEvent{ev.EventType, ev.Timestamp}
 		}
 		return nil
 	})

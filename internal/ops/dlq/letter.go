@@ -93,15 +93,11 @@ func header(headers []kgo.RecordHeader, key string) string {
 // SourceOf returns the position of the request that an event or dead letter is
 // about, or the zero Position where its headers do not say.
 func SourceOf(rec *kgo.Record) Position {
-	partition, err := strconv.ParseInt(header(rec.Headers, models.HeaderSourcePartition), 10, 32)
-	if err != nil {
+	source, _ := models.SourceOf(rec.Headers)
+	if source.Partition < 0 || source.Offset < 0 {
 		return Position{}
 	}
-	offset, err := strconv.ParseInt(header(rec.Headers, models.HeaderSourceOffset), 10, 64)
-	if err != nil {
-		return Position{}
-	}
-	return Position{header(rec.Headers, models.HeaderSourceTopic), int32(partition), offset}
+	return Position{source.Topic, source.Partition, source.Offset}
 }
 
 // Omitted reports whether the request did not fit into the letter. The request's

@@ -4,12 +4,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/models"
@@ -51,13 +49,8 @@ func (a *await) follow(ctx context.Context) error {
 }
 
 func (a *await) note(n uint64, r *kgo.Record) {
-	var event struct {
-		Type models.EventType `json:"event_type"`
-	}
-	if json.Unmarshal(r.Value, &event) != nil {
-		return // not the workers': they write valid JSON
-	}
-	if event.Type != models.EventSent && event.Type != models.EventFailed {
+	event, err := models.DecodeStep(r.Value, r.Headers)
+	if err != nil || !event.EventType.Final() { // what is no JSON is not the workers'
 		return
 	}
 	now := time.Now()
@@ -68,7 +61,7 @@ func (a *await) note(n uint64, r *kgo.Record) {
 	if !first {
 		return
 	}
-	if event.Type == models.EventSent {
+	if event.EventType == models.EventSent {
 		a.sent++
 	} else {
 		a.failed++
@@ -81,13 +74,9 @@ func (a *await) note(n uint64, r *kgo.Record) {
 // sourceTime returns when the request of an event was produced, and false where
 // that is not known.
 func sourceTime(r *kgo.Record) (time.Time, bool) {
-	i := slices.IndexFunc(r.Headers, func(h kgo.RecordHeader) bool { return h.Key == models.HeaderSourceTimestamp })
-	if i < 0 {
-		return time.Time{}, false
-	}
-	ms, err := strconv.ParseInt(string(r.Headers[i].Value), 10, 64)
-	at := time.UnixMilli(ms)
-	return at, err == nil && models.UsableTime(at)
+	source, _ := models.SourceOf(r.Headers)
+	at := time.UnixMilli(source.Timestamp)
+	return at, models.UsableTime(at)
 }
 
 // wait returns once every message is final, or none has become so for patience.

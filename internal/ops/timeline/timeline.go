@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/config"
@@ -28,9 +27,9 @@ type Event struct {
 
 // ParseEvent reads a record of a status topic. False is one that is no event.
 func ParseEvent(rec *kgo.Record) (Event, bool) {
-	e := Event{At: dlq.Position{Topic: rec.Topic, Partition: rec.Partition, Offset: rec.Offset}, Source: dlq.SourceOf(rec)}
-	err := json.Unmarshal(rec.Value, &e.StatusEvent)
-	return e, err == nil
+	ev, err := models.DecodeEvent(rec.Value, rec.Headers)
+	at := dlq.Position{Topic: rec.Topic, Partition: rec.Partition, Offset: rec.Offset}
+	return Event{StatusEvent: ev, At: at, Source: dlq.SourceOf(rec)}, err == nil
 }
 
 // Delivery is the life of one request record. Several records with one message

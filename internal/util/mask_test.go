@@ -1,9 +1,9 @@
-package models_test
+package util_test
 
 import (
 	"testing"
 
-	"messaging-worker/internal/models"
+	"messaging-worker/internal/util"
 )
 
 func TestMask(t *testing.T) {
@@ -20,7 +20,7 @@ func TestMask(t *testing.T) {
 		"whatever":             "***",
 		"":                     "***",
 	} {
-		if got := models.Mask(address); got != want {
+		if got := util.Mask(address); got != want {
 			t.Errorf("Mask(%q) = %q, want %q", address, got, want)
 		}
 	}
