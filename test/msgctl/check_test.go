@@ -55,9 +55,7 @@ func TestCheckAfterTopicsInit(t *testing.T) {
 	t.Parallel()
 	real(t)
 	s := stage.New(t, models.SMS, stage.Options{NoTopics: true})
-	if r := with(t, s, nil, "topics", "init", "--channel", "sms"); r.code != 0 {
-		t.Fatalf("exit code %d: %s%s", r.code, r.out, r.err)
-	}
+	succeeds(t, with(t, s, nil, "topics", "init", "--channel", "sms"))
 	r := with(t, s, nil, "check", "--channel", "sms")
 	if r.code != 0 || r.err != "" {
 		t.Errorf("exit code %d: %s", r.code, r.err)
@@ -186,9 +184,7 @@ func TestCheckSecurity(t *testing.T) {
 		t.Skip("a foreign cluster has no listener for this")
 	}
 	s := stage.New(t, models.SMS, stage.Options{Brokers: c.Brokers(), NoTopics: true})
-	if r := with(t, s, nil, "topics", "init", "--channel", "sms"); r.code != 0 {
-		t.Fatalf("exit code %d: %s%s", r.code, r.out, r.err)
-	}
+	succeeds(t, with(t, s, nil, "topics", "init", "--channel", "sms"))
 	worker := func(password string) []string {
 		return []string{
 			"KAFKA_BROKERS=" + c.Listener("GUARDED"), "KAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT", "KAFKA_SASL_MECHANISM=PLAIN",
@@ -231,9 +227,7 @@ func TestCheckRoundTripRefused(t *testing.T) {
 	t.Parallel()
 	real(t)
 	s := stage.New(t, models.SMS, stage.Options{NoTopics: true})
-	if r := with(t, s, nil, "topics", "init", "--channel", "sms"); r.code != 0 {
-		t.Fatalf("exit code %d: %s%s", r.code, r.out, r.err)
-	}
+	succeeds(t, with(t, s, nil, "topics", "init", "--channel", "sms"))
 	alter(t, s, s.Name+".check", "max.message.bytes", "50")
 	expect(t, verdicts(t, with(t, s, nil, "check", "--channel", "sms", "-o", "json")), map[string]string{
 		"round trip": "FAIL topic " + s.Name + ".check takes no record: MESSAGE_TOO_LARGE", "topics": "ok", "group": "ok",

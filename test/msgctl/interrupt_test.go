@@ -43,7 +43,7 @@ func interruptAt(t *testing.T, cmd *exec.Cmd, ready func(out string) bool, when 
 	}
 	_, _ = io.Copy(&text, out)
 	_ = cmd.Wait() // its code is in ProcessState
-	return result{text.String(), complaints.String(), cmd.ProcessState.ExitCode()}
+	return result{cmd.Args[1:], text.String(), complaints.String(), cmd.ProcessState.ExitCode()}
 }
 
 // printed is what interruptAt waits for: that a text was printed.

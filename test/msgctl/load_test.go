@@ -54,10 +54,7 @@ func TestLoadAwaitsEveryMessage(t *testing.T) {
 		got.Latency.Max < got.Latency.P50 || got.Latency.P50 <= 0 || got.Outcome.Latency.P50 <= 0 {
 		t.Errorf("load exits %d and reports %s", r.code, r.out)
 	}
-	r = msgctl(t, s, "", "load", "--channel", "sms", "--messages", "50", "--scenario", "permanent", "--size", "3000", "--rate", "1000", "--await")
-	if r.code != 0 {
-		t.Errorf("load exits %d: %s", r.code, r.err)
-	}
+	r = succeeds(t, msgctl(t, s, "", "load", "--channel", "sms", "--messages", "50", "--scenario", "permanent", "--size", "3000", "--rate", "1000", "--await"))
 	golden(t, s, "load", figures(r.out))
 }
 
@@ -132,9 +129,7 @@ func TestLoadAsAsked(t *testing.T) {
 			t.Parallel()
 			s := stage.New(t, models.Email, stage.Options{})
 			// Without acknowledgements a new topic would lose some, unseen.
-			if r := msgctl(t, s, "", "load", "--messages", "200", "--size", "1000"); r.code != 0 {
-				t.Fatalf("load exits %d: %s", r.code, r.err)
-			}
+			succeeds(t, msgctl(t, s, "", "load", "--messages", "200", "--size", "1000"))
 			r := msgctl(t, s, "", append([]string{"load", "--messages", "500", "-o", "json"}, tt.flags...)...)
 			if got := readLoad(t, r); r.code != 0 || got.Messages != 500 || got.PerSecond <= 0 {
 				t.Fatalf("load exits %d and reports %s%s", r.code, r.out, r.err)

@@ -23,6 +23,7 @@ var update = flag.Bool("update", false, "write the golden files anew, for you to
 
 // result is how a run of msgctl ended.
 type result struct {
+	args     []string
 	out, err string
 	code     int
 }
@@ -51,7 +52,16 @@ func run(t *testing.T, cmd *exec.Cmd, input string) result {
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
 		t.Fatal(err)
 	}
-	return result{out.String(), complaints.String(), cmd.ProcessState.ExitCode()}
+	return result{cmd.Args[1:], out.String(), complaints.String(), cmd.ProcessState.ExitCode()}
+}
+
+// succeeds ends the test where a run did not end with exit code 0.
+func succeeds(t *testing.T, r result) result {
+	t.Helper()
+	if r.code != 0 {
+		t.Fatalf("%s: exit code %d: %s%s", r.args, r.code, r.out, r.err)
+	}
+	return r
 }
 
 // golden compares output to testdata/NAME.golden, after what changes from run

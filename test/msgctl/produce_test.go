@@ -18,10 +18,7 @@ func TestProduceMixed(t *testing.T) {
 	s := stage.New(t, models.SMS, stage.Options{})
 	// Far above the 300 ms of slow, which a busy machine makes longer.
 	s.Work(map[string]string{"PROVIDER_TIMEOUT_SECONDS": "3"})
-	r := msgctl(t, s, "", "produce", "--channel", "sms", "--scenario", "mixed")
-	if r.code != 0 {
-		t.Fatalf("produce exits %d: %s", r.code, r.err)
-	}
+	r := succeeds(t, msgctl(t, s, "", "produce", "--channel", "sms", "--scenario", "mixed"))
 	lines := strings.SplitAfter(r.out, "\n")
 	slices.Sort(lines)
 	golden(t, s, "produce-mixed", strings.Join(lines, ""))
@@ -54,10 +51,7 @@ func TestProduceAsJSON(t *testing.T) {
 	t.Parallel()
 	for _, channel := range models.Channels() {
 		s := stage.New(t, channel, stage.Options{})
-		r := msgctl(t, s, "", "produce", "--channel", string(channel), "--scenario", "rate_limited", "--count", "3", "--meta", "scenario_failures=2", "--output", "json")
-		if r.code != 0 {
-			t.Fatalf("produce exits %d: %s", r.code, r.err)
-		}
+		r := succeeds(t, msgctl(t, s, "", "produce", "--channel", string(channel), "--scenario", "rate_limited", "--count", "3", "--meta", "scenario_failures=2", "--output", "json"))
 		ids := map[string]bool{}
 		for line := range strings.Lines(r.out) {
 			var made struct {

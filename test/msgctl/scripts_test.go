@@ -111,9 +111,7 @@ func TestScriptsReadSettings(t *testing.T) {
 	}
 	// .env beside the scripts serves where the working directory has none.
 	dotEnv(t, filepath.Join(checkout, ".env"), s, s.Topic("request"))
-	if r := run(t, script(t, t.TempDir(), producer, path), ""); r.code != 0 {
-		t.Errorf(".env of the checkout: exits %d: %s", r.code, r.err)
-	}
+	succeeds(t, run(t, script(t, t.TempDir(), producer, path), ""))
 	if got := count(t, s); got != want+1 {
 		t.Errorf("%d requests were produced, want %d", got, want+1)
 	}
@@ -215,10 +213,7 @@ func TestInitAndCheckScripts(t *testing.T) {
 	s := stage.New(t, models.SMS, stage.Options{NoTopics: true})
 	dir, path := elsewhere(t)
 	env := append(s.Env(map[string]string{"KAFKA_TOPIC_PARTITIONS": "3", "KAFKA_TEMP_TOPIC": s.Name + ".check"}), path...)
-	r := run(t, script(t, t.TempDir(), filepath.Join(dir, "kafka-init.sh"), env, "--channel", "sms"), "")
-	if r.code != 0 {
-		t.Fatalf("kafka-init.sh exits %d: %s%s", r.code, r.out, r.err)
-	}
+	r := succeeds(t, run(t, script(t, t.TempDir(), filepath.Join(dir, "kafka-init.sh"), env, "--channel", "sms"), ""))
 	stage.Eventually(t, func() string {
 		topics, err := s.Admin.ListTopics(s.Ctx, s.Topic("request"), s.Topic("status"), s.Topic("dlq"))
 		if err != nil {
@@ -231,10 +226,7 @@ func TestInitAndCheckScripts(t *testing.T) {
 		}
 		return ""
 	})
-	r = run(t, script(t, t.TempDir(), filepath.Join(dir, "check-kafka-connection.sh"), env, "--channel", "sms"), "")
-	if r.code != 0 {
-		t.Errorf("check-kafka-connection.sh exits %d: %s%s", r.code, r.out, r.err)
-	}
+	succeeds(t, run(t, script(t, t.TempDir(), filepath.Join(dir, "check-kafka-connection.sh"), env, "--channel", "sms"), ""))
 	r = run(t, script(t, t.TempDir(), filepath.Join(dir, "check-kafka-connection.sh"), env, "--brokers", "127.0.0.1:1"), "")
 	if r.code != 1 {
 		t.Errorf("without a broker check-kafka-connection.sh exits %d, want 1: %s%s", r.code, r.out, r.err)

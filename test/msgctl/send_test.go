@@ -50,11 +50,8 @@ func TestSendFollowsAMessageToItsEnd(t *testing.T) {
 	t.Parallel()
 	s := stage.New(t, models.SMS, stage.Options{Partitions: 1})
 	s.Work(nil)
-	r := msgctl(t, s, "", "send", "sms", "--from", "+15551234567", "--to", "+15557654321", "--body", "hello, world",
-		"--tenant", "acme", "--trace-id", "t-1", "--meta", "scenario=transient", "--meta", "scenario_failures=1", "--meta", "a=b,c=d", "--wait")
-	if r.code != 0 {
-		t.Fatalf("send exits %d: %s%s", r.code, r.out, r.err)
-	}
+	r := succeeds(t, msgctl(t, s, "", "send", "sms", "--from", "+15551234567", "--to", "+15557654321", "--body", "hello, world",
+		"--tenant", "acme", "--trace-id", "t-1", "--meta", "scenario=transient", "--meta", "scenario_failures=1", "--meta", "a=b,c=d", "--wait"))
 	golden(t, s, "send-wait", r.out)
 	golden(t, s, "send-wait-summary", r.err)
 
@@ -132,11 +129,8 @@ func TestSendLargeBody(t *testing.T) {
 	s := stage.New(t, models.Email, stage.Options{})
 	body := file(t, strings.Repeat("0123456789abcde\n", 2<<20/16))
 	for _, to := range []string{"a@example.com", "b@example.com"} {
-		r := msgctl(t, s, "", "send", "email", "--from", "noreply@example.com", "--to", to, "--cc", "c@example.com", "--bcc", "d@example.com",
-			"--subject", "Large", "--html", "--body-file", body)
-		if r.code != 0 {
-			t.Fatalf("send exits %d: %s", r.code, r.err)
-		}
+		succeeds(t, msgctl(t, s, "", "send", "email", "--from", "noreply@example.com", "--to", to, "--cc", "c@example.com", "--bcc", "d@example.com",
+			"--subject", "Large", "--html", "--body-file", body))
 	}
 	if got := requested(s, 1)[0]; len(got.Value) < 2<<20 {
 		t.Errorf("the request has %d bytes", len(got.Value))
@@ -153,10 +147,7 @@ func TestSendWhatsApp(t *testing.T) {
 		{"--media-type", "image/png", "--body", "https://example.com/a.png"},
 		{"--body", "hello"},
 	} {
-		r := msgctl(t, s, "", append([]string{"send", "whatsapp", "--from", "+15551234567", "--to", "+15557654321", "--wait"}, body...)...)
-		if r.code != 0 {
-			t.Errorf("send %v exits %d: %s", body, r.code, r.err)
-		}
+		succeeds(t, msgctl(t, s, "", append([]string{"send", "whatsapp", "--from", "+15551234567", "--to", "+15557654321", "--wait"}, body...)...))
 	}
 }
 

@@ -78,10 +78,7 @@ func TestStatusShow(t *testing.T) {
 		idRetried: "status-show-retried", idPartial: "status-show-partial", idCRC: "status-show-crc32",
 		idOther: "status-show-elsewhere", idTwice: "status-show-twice",
 	} {
-		r := msgctl(t, s, "", "status", "show", id)
-		if r.code != 0 {
-			t.Fatalf("status show exits %d: %s", r.code, r.err)
-		}
+		r := succeeds(t, msgctl(t, s, "", "status", "show", id))
 		golden(t, s, name, strings.ReplaceAll(timeless(r.out), id, "ID"))
 	}
 	var story struct {

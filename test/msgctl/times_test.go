@@ -36,9 +36,7 @@ func TestReplayOfRequestsOfAnyTime(t *testing.T) {
 	}
 	for _, command := range []string{"list", "list -o json", "stats", "stats -o json", "export"} {
 		args := append([]string{"dlq"}, append(strings.Fields(command), "--channel", "sms")...)
-		if r := msgctl(t, s, "", args...); r.code != 0 {
-			t.Errorf("dlq %s exits %d: %s", command, r.code, r.err)
-		}
+		succeeds(t, msgctl(t, s, "", args...))
 	}
 	for _, more := range [][]string{{"--dry-run", "--since", "1969-12-31T00:00:00Z", "--group", s.Name + "dry"}, nil} {
 		r := msgctl(t, s, "", append([]string{"dlq", "replay", "--channel", "sms", "-o", "json"}, more...)...)

@@ -74,22 +74,13 @@ func TestTopicsInit(t *testing.T) {
 	t.Parallel()
 	real(t)
 	s := stage.New(t, models.SMS, stage.Options{NoTopics: true})
-	r := with(t, s, nil, "topics", "init", "--channel", "sms", "--dry-run")
-	if r.code != 0 {
-		t.Fatalf("a dry run exits %d: %s", r.code, r.err)
-	}
+	r := succeeds(t, with(t, s, nil, "topics", "init", "--channel", "sms", "--dry-run"))
 	golden(t, s, "topics-init-dry-run", r.out)
 	r = with(t, s, nil, "topics", "list", "--channel", "sms")
 	golden(t, s, "topics-list-missing", r.out)
-	r = with(t, s, nil, "topics", "init", "--channel", "sms")
-	if r.code != 0 {
-		t.Fatalf("exit code %d: %s%s", r.code, r.out, r.err)
-	}
+	r = succeeds(t, with(t, s, nil, "topics", "init", "--channel", "sms"))
 	golden(t, s, "topics-init", r.out)
-	r = with(t, s, nil, "topics", "init", "--channel", "sms")
-	if r.code != 0 {
-		t.Errorf("the second run exits %d: %s", r.code, r.err)
-	}
+	r = succeeds(t, with(t, s, nil, "topics", "init", "--channel", "sms"))
 	golden(t, s, "topics-init-again", r.out)
 	r = with(t, s, nil, "topics", "list", "--channel", "sms")
 	golden(t, s, "topics-list", r.out)
@@ -114,10 +105,7 @@ func TestTopicsInitRaisesAndNeverReduces(t *testing.T) {
 	if got := raw(t, s, s.Topic("status"), "max.message.bytes"); got != "2000" {
 		t.Errorf("a dry run has changed max.message.bytes to %s", got)
 	}
-	r := with(t, s, settings, "topics", "init", "--channel", "email")
-	if r.code != 0 {
-		t.Errorf("exit code %d: %s", r.code, r.err)
-	}
+	r := succeeds(t, with(t, s, settings, "topics", "init", "--channel", "email"))
 	golden(t, s, "topics-init-differences", r.out)
 	for topic, want := range map[string]string{"request": "20000000", "status": "1048588", "dlq": "16777216"} {
 		if got := raw(t, s, s.Topic(topic), "max.message.bytes"); got != want {
@@ -130,10 +118,7 @@ func TestTopicsInitRaisesAndNeverReduces(t *testing.T) {
 	if got := raw(t, s, s.Topic("status"), "cleanup.policy"); got != "compact" {
 		t.Errorf("cleanup.policy was changed to %s", got)
 	}
-	r = with(t, s, settings, "topics", "init", "--channel", "email", "--add-partitions", "-o", "json")
-	if r.code != 0 {
-		t.Errorf("exit code %d: %s", r.code, r.err)
-	}
+	r = succeeds(t, with(t, s, settings, "topics", "init", "--channel", "email", "--add-partitions", "-o", "json"))
 	golden(t, s, "topics-init-add-partitions.json", r.out)
 	stage.Eventually(t, func() string {
 		details, err := s.Admin.ListTopics(s.Ctx, s.Topic("request"), s.Topic("status"), s.Topic("dlq"))
@@ -213,9 +198,7 @@ func TestTopicsInitLeavesRoomForTheLargestDeadLetter(t *testing.T) {
 	t.Parallel()
 	real(t)
 	s := stage.New(t, models.Email, stage.Options{NoTopics: true})
-	if r := with(t, s, nil, "topics", "init", "--channel", "email"); r.code != 0 {
-		t.Fatalf("exit code %d: %s%s", r.code, r.out, r.err)
-	}
+	succeeds(t, with(t, s, nil, "topics", "init", "--channel", "email"))
 	value := make([]byte, 8<<20)
 	_, _ = rand.Read(value)
 	s.Produce(&kgo.Record{Key: bytes.Repeat([]byte("k"), models.MaxKeyBytes), Value: value, Headers: []kgo.RecordHeader{{Key: "x", Value: make([]byte, 8<<10)}}})
