@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"syscall"
@@ -80,7 +81,7 @@ func (b *bench) firstSentAfter(ctx context.Context, t topics, begun time.Time) (
 	}
 	i, _ := slices.BinarySearchFunc(times, begun, time.Time.Compare)
 	if i == len(times) {
-		return 0, fmt.Errorf("nothing was delivered after the restart")
+		return 0, errors.New("nothing was delivered after the restart")
 	}
 	return times[i].Sub(begun), nil
 }

@@ -213,7 +213,7 @@ func TestInitAndCheckScripts(t *testing.T) {
 	s := stage.New(t, models.SMS, stage.Options{NoTopics: true})
 	dir, path := elsewhere(t)
 	env := append(s.Env(map[string]string{"KAFKA_TOPIC_PARTITIONS": "3", "KAFKA_TEMP_TOPIC": s.Name + ".check"}), path...)
-	r := succeeds(t, run(t, script(t, t.TempDir(), filepath.Join(dir, "kafka-init.sh"), env, "--channel", "sms"), ""))
+	succeeds(t, run(t, script(t, t.TempDir(), filepath.Join(dir, "kafka-init.sh"), env, "--channel", "sms"), ""))
 	stage.Eventually(t, func() string {
 		topics, err := s.Admin.ListTopics(s.Ctx, s.Topic("request"), s.Topic("status"), s.Topic("dlq"))
 		if err != nil {
@@ -227,7 +227,7 @@ func TestInitAndCheckScripts(t *testing.T) {
 		return ""
 	})
 	succeeds(t, run(t, script(t, t.TempDir(), filepath.Join(dir, "check-kafka-connection.sh"), env, "--channel", "sms"), ""))
-	r = run(t, script(t, t.TempDir(), filepath.Join(dir, "check-kafka-connection.sh"), env, "--brokers", "127.0.0.1:1"), "")
+	r := run(t, script(t, t.TempDir(), filepath.Join(dir, "check-kafka-connection.sh"), env, "--brokers", "127.0.0.1:1"), "")
 	if r.code != 1 {
 		t.Errorf("without a broker check-kafka-connection.sh exits %d, want 1: %s%s", r.code, r.out, r.err)
 	}
