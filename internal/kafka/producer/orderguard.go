@@ -20,7 +20,7 @@ const (
 	// was held back goes on, in order.
 	draining
 
-	// closed: it is answered with ErrClosed.
+	// closed: nowhere. It is completed with ErrClosed.
 	closed
 )
 
@@ -66,7 +66,7 @@ func (t *partition) countAnswer() {
 	}
 }
 
-// close answers for what is held back.
+// close completes with ErrClosed what is held back.
 func (t *partition) close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

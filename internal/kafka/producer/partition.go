@@ -14,7 +14,6 @@ import (
 type partition struct {
 	producer *Producer
 	topic    string
-	number   int32
 	ordered  bool // the topic is one of Options.ByPartition
 
 	mu      sync.Mutex
@@ -22,7 +21,7 @@ type partition struct {
 	guard   orderGuard
 }
 
-// produce takes a on its way.
+// produce hands a to the client, or to where the guard says.
 func (t *partition) produce(a *Ack) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -73,7 +72,7 @@ func (t *partition) retried(a *Ack, err error) {
 	t.complete(a, err)
 }
 
-// complete answers a for good. The lock must be held.
+// complete ends the waits for a. The lock must be held.
 func (t *partition) complete(a *Ack, err error) {
 	t.unacked.remove(a, t.producer.late)
 	a.record.Key, a.record.Value, a.record.Headers = nil, nil, nil // the client is done with them
@@ -117,7 +116,7 @@ func (all *partitions) of(p *Producer, topic string, number int32) *partition {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	if found = all.all[key]; found == nil {
-		found = &partition{producer: p, topic: topic, number: number, ordered: slices.Contains(p.byPartition, topic)}
+		found = &partition{producer: p, topic: topic, ordered: slices.Contains(p.byPartition, topic)}
 		found.guard.retrying = map[string]int{}
 		if all.closed {
 			found.guard.state = closed
@@ -139,8 +138,8 @@ func (all *partitions) drain(topic string) {
 	}
 }
 
-// close answers for all that is held back, and for what is produced from now
-// on.
+// close completes with ErrClosed what is held back, and what is produced from
+// now on.
 func (all *partitions) close() {
 	all.mu.Lock()
 	defer all.mu.Unlock()

@@ -23,7 +23,7 @@ import (
 // when it is sent alone. Only topics of Options.GiveUpTooLarge answer so.
 var ErrTooLarge = errors.New("record too large for its topic")
 
-// ErrClosed is the answer to a record that Close overtook.
+// ErrClosed is the answer to a record that was not acknowledged before Close.
 var ErrClosed = errors.New("producer closed")
 
 // linger is how long a record waits for others to fill its batch. It does not
@@ -61,8 +61,8 @@ type Options struct {
 	Log zerolog.Logger
 }
 
-// Producer is an idempotent producer that never gives a record up: what Kafka
-// refuses is tried again, alone and in order, until it is accepted.
+// Producer is an idempotent producer that retries without end: what Kafka
+// refuses is sent again, alone and in order, until it is accepted.
 type Producer struct {
 	client      *kgo.Client // fills batches
 	solo        *kgo.Client // sends refused records one by one
@@ -87,8 +87,8 @@ type Producer struct {
 // New makes a producer. It does not connect: an absent broker is no error.
 func New(o Options) (*Producer, error) { return newProducer(o, lateAfter, linger) }
 
-// newProducer makes a producer that tells of records that wait for as long as
-// late, and whose records linger for so long.
+// newProducer is New with its times: records that wait for as long as late are
+// reported by Refused.
 func newProducer(o Options, late, linger time.Duration) (*Producer, error) {
 	opts, err := o.Kafka.Client(o.Log)
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// refusalReasons learns why Kafka refuses batches that the client tries again. Nobody
-// is told but the client's own log, at debug: so it listens there while records
-// wait for long, and passes on what the log's level lets through.
+// refusalReasons learns why Kafka refuses batches that the client retries. The
+// client reports that in its log alone, at debug: so this logger reads those
+// lines while records wait for long, and passes on what the log's level asks for.
 type refusalReasons struct {
 	kgo.Logger
 
@@ -62,7 +62,7 @@ func (r *refusalReasons) learn(text string) {
 	}
 }
 
-// listen sets whether anybody wants to know, and forgets all topics but those.
+// listen reads the client's lines while there are topics, and forgets the others.
 func (r *refusalReasons) listen(topics []string) {
 	r.listening.Store(len(topics) > 0)
 	r.mu.Lock()

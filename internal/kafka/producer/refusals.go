@@ -32,8 +32,8 @@ func (p *Producer) Refused() error {
 	return errors.Join(list...)
 }
 
-// setRefusal notes why a topic refuses the records of its retry queue, or with nil
-// that it took one, and logs what is new.
+// setRefusal keeps why a topic refuses the records of its retry queue, or with
+// nil that it took one, and logs what has changed.
 func (p *Producer) setRefusal(topic string, err error) {
 	p.mu.Lock()
 	if p.refusals[topic] = err; err == nil {
@@ -50,8 +50,8 @@ func (p *Producer) setRefusal(topic string, err error) {
 	}
 }
 
-// watch begins to listen for refusalReasons before records have waited for so long
-// that somebody is told.
+// watch learns the reasons of refusals while records wait, from half the time on
+// after which Refused reports them.
 func (p *Producer) watch() {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()

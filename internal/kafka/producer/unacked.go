@@ -3,7 +3,7 @@ package producer
 import "time"
 
 // lateAfter is how long a record may wait for its acknowledgement before
-// readiness tells of it.
+// readiness reports it.
 const lateAfter = 10 * time.Second
 
 // idleAfter is how long a partition must have had nothing to acknowledge until
