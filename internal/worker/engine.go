@@ -90,9 +90,8 @@ func (e *Engine) Handle(life *lifetime.Lifetime, rec *models.Record, progress me
 	return e.end(life, m, err)
 }
 
-// resume waits for what is left of an earlier owner's wait. It reports false
-// where that owner had brought the message to its end, but for the events that
-// say so.
+// resume waits for what is left of an earlier owner's back-off. It reports false
+// where no further attempt may be made: only the final events are missing.
 //
 // An attempt without an outcome was under way: it counts as spent and may have
 // been accepted. So a request that kills its worker comes to an end too.
@@ -109,8 +108,8 @@ func (e *Engine) resume(life *lifetime.Lifetime, m *job) (again bool, err error)
 	return true, e.waitUntil(life.Waiting(), m, p.NextAt())
 }
 
-// round makes one attempt, and where that leaves somebody to be called again
-// waits for the next one.
+// round makes one attempt. Where another one has to follow it reports true, after
+// the back-off.
 func (e *Engine) round(life *lifetime.Lifetime, m *job) (again bool, err error) {
 	if err := e.attempt(life, m); err != nil || !e.undecided(m) {
 		return false, err
@@ -147,7 +146,7 @@ func (e *Engine) decode(rec *models.Record) (d common.Delivery, v *common.Violat
 // none: then the error is errExpired.
 func (e *Engine) backOff(ctx context.Context, m *job) error {
 	wait := m.last.retryAfter
-	if !m.last.notCalled { // who was not called has nothing to back off from
+	if !m.last.notCalled { // a call that was not made needs no back-off
 		wait = max(wait, e.opts.Backoff.Wait(m.progress.Spent()))
 	}
 	next := time.Now().Add(wait)

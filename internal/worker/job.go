@@ -28,11 +28,11 @@ type job struct {
 	recipients   []int // all that the delivery's units reach, ascending
 	committed    bool  // at most once: nobody will read the record again
 	checkpointed int   // how many recipients the lease's checkpoint lists
-	retried      bool  // an event says what the checkpoint does
+	retried      bool  // a retry event lists what the checkpoint does
 	last         round
 	success      *models.ProviderResponse // of the last call that was accepted
 	meta         map[string]string        // what the providers told, over all calls
-	letIn        int                      // how often the provider had let somebody in when it last refused us and not this; 0 for never
+	letIn        int                      // of the last refusal that was of us and not of this message, see route.Outcome; 0 for none
 }
 
 // round is what the last round of calls came to.
@@ -91,13 +91,13 @@ func (m *job) flush(ctx context.Context) error {
 	return nil
 }
 
-// flushOnStopTimeout is how long a message that is stopped waits until Kafka
-// has its events. What comes later still is true, and the next owner's fold
-// takes it.
+// flushOnStopTimeout bounds how long a message that is stopped waits until its
+// events are acknowledged. Those that are written later count all the same: the
+// next owner reads them.
 const flushOnStopTimeout = 3 * time.Second
 
-// flushOnStop waits until a stopped message's events are acknowledged, and not
-// for a Kafka that takes none.
+// flushOnStop waits until a stopped message's events are acknowledged, but no
+// longer than flushOnStopTimeout.
 func (m *job) flushOnStop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, flushOnStopTimeout)
 	defer cancel()

@@ -7,10 +7,9 @@ import (
 	"messaging-worker/internal/lifetime"
 )
 
-// Where the lease is AtMostOnce, the end of ctx has two meanings. A record
-// that no commit has passed is left to whoever reads it next. A record that
-// one has passed is read by nobody again: it comes to its end here, whatever
-// the stop keeps from being done.
+// Where the lease is AtMostOnce, a stop has two meanings. A record whose offset
+// is not committed is left to the next owner. One whose offset is committed is
+// read by nobody again: it gets its final event here, if need be without a call.
 
 // passed reports, once ctx has ended, whether nobody will read the record
 // again.
@@ -18,8 +17,8 @@ func passed(ctx context.Context, lease Lease) bool {
 	return lease.AtMostOnce() && lease.CommitBeforeCall(ctx) == nil
 }
 
-// enter is admit. When ctx ends, a message that nobody would read again has a
-// grace more.
+// enter is admit. On a stop, a message that nobody would read again gets the
+// grace on top.
 func (e *Engine) enter(life *lifetime.Lifetime, m *job, units [][]int) error {
 	err := e.admit(life.Waiting(), m, units)
 	if err == nil || errors.Is(err, errExpired) {

@@ -153,7 +153,7 @@ func TestRetryListsRefusedRecipients(t *testing.T) {
 
 // While calls of a round are under way, the lease knows who needs none any
 // more; once a retry event says so, it may forget.
-func TestClaimKnowsWhoIsSettled(t *testing.T) {
+func TestLeaseKnowsWhoIsResolved(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(script{recipients: []string{"a", "b", "c", "d"}, send: func(_ context.Context, call common.Call) (models.ProviderResponse, error) {
