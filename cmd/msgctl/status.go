@@ -71,7 +71,7 @@ func statusFollow(s *session) *cobra.Command {
 
 func (s *session) printEvent(w io.Writer, e *timeline.Event) error {
 	if s.output == "json" {
-		return printLine(w, e.View(time.Time{}))
+		return printLine(w, e)
 	}
 	_, err := fmt.Fprintf(w, "%s  %-8s  %-36s  %-7s %d  %s\n",
 		e.Timestamp.Format(timeForm), e.Channel, e.MessageID, e.EventType, e.Attempt, details(e))

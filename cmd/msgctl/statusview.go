@@ -23,14 +23,11 @@ func writeStory(w io.Writer, s *timeline.Story) {
 		if len(d.Events) > 0 {
 			fmt.Fprintln(w, "TIME\tDELTA\tEVENT\tATTEMPT\tDETAILS")
 		}
-		var before time.Time
 		for j := range d.Events {
-			e := &d.Events[j]
-			delta := "-"
-			if !before.IsZero() {
-				delta = e.Timestamp.Sub(before).Round(time.Millisecond).String()
+			e, delta := &d.Events[j], "-"
+			if j > 0 {
+				delta = e.Timestamp.Sub(d.Events[j-1].Timestamp).Round(time.Millisecond).String()
 			}
-			before = e.Timestamp
 			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", e.Timestamp.Format(timeForm), delta, e.EventType, e.Attempt, details(e))
 		}
 		writeDeadLetter(w, d.Letter)

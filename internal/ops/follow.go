@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -19,16 +20,16 @@ type Follower struct{ client *kgo.Client }
 // first open transaction does.
 func Follow(ctx context.Context, client *kgo.Client, fromStart bool, topics ...string) (*Follower, error) {
 	admin := kadm.NewClient(client)
-	list := admin.ListCommittedOffsets
+	list, which := admin.ListCommittedOffsets, "end"
 	if fromStart {
-		list = admin.ListStartOffsets
+		list, which = admin.ListStartOffsets, "start"
 	}
 	offsets, err := list(ctx, topics...)
 	if err == nil {
 		err = offsets.Error()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("ask where to begin to follow: %w", err)
+		return nil, fmt.Errorf("ask for the %s of %s: %w", which, strings.Join(topics, ", "), err)
 	}
 	client.AddConsumePartitions(offsets.KOffsets())
 	return &Follower{client}, nil

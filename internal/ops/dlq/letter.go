@@ -45,6 +45,9 @@ func (p Position) String() string {
 	return p.Topic + "/" + strconv.Itoa(int(p.Partition)) + "/" + strconv.FormatInt(p.Offset, 10)
 }
 
+// MarshalText returns what String does.
+func (p Position) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
 // Letter is a dead letter with what its record says.
 type Letter struct {
 	models.DLQRecord

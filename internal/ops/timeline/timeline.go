@@ -19,10 +19,11 @@ import (
 
 // Event is a status event and where it lies.
 type Event struct {
-	models.StatusEvent
+	models.StatusEvent `json:",inline"`
 
-	At     dlq.Position
-	Source dlq.Position // of the request; none where the headers do not say
+	At     dlq.Position `json:"record"`
+	Source dlq.Position `json:"source,omitzero"`   // of the request; none where the headers do not say
+	Delta  *int64       `json:"delta_ms,omitzero"` // milliseconds since the delivery's event before it
 }
 
 // ParseEvent reads a record of a status topic. False is one that is no event.
@@ -176,6 +177,9 @@ func (s *search) assemble(ctx context.Context) error {
 	slices.SortFunc(s.events, func(a, b Event) int { return a.At.Compare(b.At) })
 	for _, e := range s.events {
 		d := s.delivery(e.Source)
+		if n := len(d.Events); n > 0 {
+			e.Delta = new(e.Timestamp.Sub(d.Events[n-1].Timestamp).Milliseconds())
+		}
 		d.Events = append(d.Events, e)
 	}
 	failed := slices.ContainsFunc(s.story.Deliveries, func(d Delivery) bool { return d.last().EventType == models.EventFailed })

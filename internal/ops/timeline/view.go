@@ -7,31 +7,12 @@ import (
 	"messaging-worker/internal/ops/dlq"
 )
 
-// EventView is a status event with its position, as JSON.
-type EventView struct {
-	models.StatusEvent `json:",inline"`
-
-	At      string `json:"record"`
-	Source  string `json:"source,omitzero"`
-	DeltaMS *int64 `json:"delta_ms,omitzero"`
-}
-
-// View returns the event as JSON. Before is the time of the event before it;
-// zero means that there is none.
-func (e *Event) View(before time.Time) EventView {
-	v := EventView{StatusEvent: e.StatusEvent, At: e.At.String(), Source: e.Source.String()}
-	if !before.IsZero() {
-		v.DeltaMS = new(e.Timestamp.Sub(before).Milliseconds())
-	}
-	return v
-}
-
 // DeliveryView is a delivery as JSON.
 type DeliveryView struct {
-	Source   string      `json:"source,omitzero"`
-	Events   []EventView `json:"events"`
-	Letter   *dlq.View   `json:"dead_letter,omitzero"`
-	Standing string      `json:"standing"`
+	Source   string    `json:"source,omitzero"`
+	Events   []Event   `json:"events"`
+	Letter   *dlq.View `json:"dead_letter,omitzero"`
+	Standing string    `json:"standing"`
 }
 
 // View is a story as JSON.
@@ -49,12 +30,7 @@ func (s *Story) View(now time.Time, words func(error) string) View {
 	v := View{MessageID: s.MessageID, Channel: s.Channel, FoundBy: s.By, Deliveries: []DeliveryView{}}
 	for i := range s.Deliveries {
 		d := &s.Deliveries[i]
-		one := DeliveryView{Source: d.Source.String(), Events: []EventView{}, Standing: d.Standing(now)}
-		var before time.Time
-		for j := range d.Events {
-			one.Events = append(one.Events, d.Events[j].View(before))
-			before = d.Events[j].Timestamp
-		}
+		one := DeliveryView{Source: d.Source.String(), Events: d.Events, Standing: d.Standing(now)}
 		if d.Letter != nil {
 			one.Letter = new(d.Letter.View())
 		}
