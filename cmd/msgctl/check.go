@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"messaging-worker/internal/logger"
 	"messaging-worker/internal/ops/cluster"
 	"messaging-worker/internal/preflight"
 )
@@ -43,7 +44,7 @@ one is made, whatever another came to. Exit code 1 when one has failed.`,
 			if err := cmd.Context().Err(); err != nil {
 				return err
 			}
-			if err := s.print(cmd, findingViews(findings), func(w io.Writer) { writeFindings(w, findings, colour(os.Stdout)) }); err != nil {
+			if err := s.print(cmd, findingViews(findings), func(w io.Writer) { writeFindings(w, findings, logger.Colour(os.Stdout)) }); err != nil {
 				return err
 			}
 			if slices.ContainsFunc(findings, func(f cluster.Finding) bool { return f.Verdict == cluster.Fail }) {

@@ -49,7 +49,7 @@ message is printed as it happens, and a summary per channel at the end.`,
 			if o.Log, err = logger.New(cmd.ErrOrStderr(), "development", logLevel); err != nil {
 				return &config.Error{Problems: []string{"--log-level: " + err.Error()}}
 			}
-			o.Out, o.Colour = cmd.OutOrStdout(), colour(os.Stdout)
+			o.Out, o.Colour = cmd.OutOrStdout(), logger.Colour(os.Stdout)
 			return dev.Run(cmd.Context(), o)
 		},
 	}
@@ -61,13 +61,4 @@ message is printed as it happens, and a summary per channel at the end.`,
 	flags.StringVar(&o.DataDir, "data-dir", "", "folder where the broker keeps its data between runs")
 	flags.StringVar(&logLevel, "log-level", "error", "log level of the workers")
 	return cmd
-}
-
-// colour reports whether f is a terminal that wants colours.
-func colour(f *os.File) bool {
-	if _, off := os.LookupEnv("NO_COLOR"); off {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -20,7 +20,7 @@ func New(w io.Writer, env, level string) (zerolog.Logger, error) {
 		return zerolog.Nop(), fmt.Errorf("log level: %w", err)
 	}
 	if env == "development" {
-		w = zerolog.ConsoleWriter{Out: w, NoColor: !colour(w), TimeFormat: "15:04:05.000", TimeLocation: time.UTC}
+		w = zerolog.ConsoleWriter{Out: w, NoColor: !Colour(w), TimeFormat: "15:04:05.000", TimeLocation: time.UTC}
 	}
 	return zerolog.New(w).Level(parsed).Hook(stamp{}), nil
 }
@@ -33,16 +33,13 @@ func (stamp) Run(e *zerolog.Event, _ zerolog.Level, _ string) {
 	e.Str(zerolog.TimestampFieldName, time.Now().UTC().Format(time.RFC3339Nano))
 }
 
-func colour(w io.Writer) bool {
+// Colour reports whether w is a terminal, and NO_COLOR is not set.
+func Colour(w io.Writer) bool {
+	_, off := os.LookupEnv("NO_COLOR") //nolint:forbidigo // a convention of terminals, not a setting of ours
 	f, ok := w.(*os.File)
-	if !ok || noColour() {
+	if !ok || off {
 		return false
 	}
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
-func noColour() bool {
-	_, set := os.LookupEnv("NO_COLOR") //nolint:forbidigo // a convention of terminals, not a setting of ours
-	return set
 }
