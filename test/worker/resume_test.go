@@ -245,6 +245,24 @@ func TestOnlyTheDoubtfulAreGivenUp(t *testing.T) {
 	})
 }
 
+// AMBIGUOUS_OUTCOME=dlq gives up on an attempt that was under way when its
+// owner ended, and on no other.
+func TestInterruptedAttemptIsGivenUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) { return accepted() }}, 1)
+		b.engine = worker.New(b.channel, b.ledger, b.route, worker.Options{
+			Channel: models.SMS, MaxAttempts: 3, CallTimeout: time.Second, AmbiguousToDLQ: true,
+		})
+		for _, progress := range []message.Progress{after(of(models.EventAttempt, 1)), after(retry(1)), after(retry(1, models.MetaNotCalled, "1"))} {
+			if err := b.engine.Handle(lifetime.New(t.Context()), record(), progress, &lease{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.want(t, "dlq unknown 1", "failed 1", "attempt 2", "sent 2", "attempt 1", "sent 1")
+	})
+}
+
 // An answer that cannot be read takes those for accepted whom it is about, and
 // nobody else of its call: who was refused is refused, and who was told to come
 // later is called again.
