@@ -27,11 +27,11 @@ import (
 	"messaging-worker/test/kafka"
 )
 
-// relay is a Postfix of our own: its configuration, queue and mailboxes are
+// mailServer is a Postfix of our own: its configuration, queue and mailboxes are
 // under one temporary folder. It requires STARTTLS, knows the mailboxes that
 // it was made with, takes three recipients a transaction, grants a client two
 // connections, and wants a fully qualified name in EHLO.
-type relay struct {
+type mailServer struct {
 	dir  string
 	port int
 	ca   *x509.CertPool
@@ -84,28 +84,28 @@ tlsmgr unix - - n 1000? 1 tlsmgr
 postlog unix-dgram n - n - 1 postlogd
 `
 
-func startPostfix(t *testing.T, mailboxes ...string) *relay {
+func startPostfix(t *testing.T, mailboxes ...string) *mailServer {
 	t.Helper()
 	return startPostfixWith(t, "", mailboxes...)
 }
 
 // startPostfixWith starts one whose smtpd has an option. A mailbox without a
 // domain is of example.com.
-func startPostfixWith(t *testing.T, option string, mailboxes ...string) *relay {
+func startPostfixWith(t *testing.T, option string, mailboxes ...string) *mailServer {
 	t.Helper()
 	postfix, err := exec.LookPath("postfix")
 	if err != nil {
-		t.Skip("Postfix is not installed: nothing is tried against a real relay")
+		t.Skip("Postfix is not installed: nothing is tried against a real server")
 	}
 	if os.Geteuid() != 0 {
-		t.Skip("Postfix needs root: nothing is tried against a real relay")
+		t.Skip("Postfix needs root: nothing is tried against a real server")
 	}
 	dir, err := os.MkdirTemp("", "relay") //nolint:usetesting // Postfix's users cannot get into t.TempDir
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	r := &relay{dir: dir, o: option}
+	r := &mailServer{dir: dir, o: option}
 	r.write(t, mailboxes)
 	r.start(t, postfix)
 	t.Cleanup(func() {
@@ -122,7 +122,7 @@ func startPostfixWith(t *testing.T, option string, mailboxes ...string) *relay {
 
 // start gives Postfix a port. It answers once it listens there, or ends where
 // another took the port meanwhile.
-func (r *relay) start(t *testing.T, postfix string) {
+func (r *mailServer) start(t *testing.T, postfix string) {
 	t.Helper()
 	var out []byte
 	for range tries {
@@ -141,7 +141,7 @@ func (r *relay) start(t *testing.T, postfix string) {
 	t.Fatalf("Postfix did not start, %d times\n%s", tries, log)
 }
 
-func (r *relay) write(t *testing.T, mailboxes []string) {
+func (r *mailServer) write(t *testing.T, mailboxes []string) {
 	t.Helper()
 	var known strings.Builder
 	for _, m := range mailboxes {
@@ -207,7 +207,7 @@ func freePort(t *testing.T) int {
 	return port
 }
 
-func (r *relay) until(t *testing.T, what string, done func() bool) {
+func (r *mailServer) until(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for end := time.Now().Add(3 * patience); !done(); <-time.After(20 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -216,8 +216,8 @@ func (r *relay) until(t *testing.T, what string, done func() bool) {
 	}
 }
 
-// adapter is the channel on this relay.
-func (r *relay) adapter(t *testing.T) *email.Adapter {
+// adapter is the channel on this server.
+func (r *mailServer) adapter(t *testing.T) *email.Adapter {
 	t.Helper()
 	o := options("tls=starttls")
 	o.Port, o.RootCAs = r.port, r.ca
@@ -227,7 +227,7 @@ func (r *relay) adapter(t *testing.T) *email.Adapter {
 }
 
 // idle waits until the queue is empty: all that is delivered is delivered.
-func (r *relay) idle(t *testing.T) {
+func (r *mailServer) idle(t *testing.T) {
 	t.Helper()
 	r.until(t, "empty queue", func() bool {
 		for _, queue := range []string{"maildrop", "incoming", "active", "deferred"} {
@@ -240,7 +240,7 @@ func (r *relay) idle(t *testing.T) {
 }
 
 // mails returns what lies in a mailbox.
-func (r *relay) mails(t *testing.T, mailbox string) [][]byte {
+func (r *mailServer) mails(t *testing.T, mailbox string) [][]byte {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(r.dir, "mail", mailbox, "new", "*"))
 	if err != nil {

@@ -20,15 +20,15 @@ import (
 	"messaging-worker/internal/models"
 )
 
-// office is a whole email worker on a relay.
-type office struct {
+// mailWorker is a whole email worker on an SMTP server.
+type mailWorker struct {
 	*app.App
 
 	client *kgo.Client
 }
 
-// openOffice starts a worker with that concurrency.
-func openOffice(t *testing.T, port, concurrency int, edits ...string) *office {
+// startMailWorker starts a worker with that concurrency.
+func startMailWorker(t *testing.T, port, concurrency int, edits ...string) *mailWorker {
 	t.Helper()
 	broker, err := embedded.Start(embedded.Options{Topics: []string{"request", "status", "dlq"}})
 	if err != nil {
@@ -70,7 +70,7 @@ func openOffice(t *testing.T, port, concurrency int, edits ...string) *office {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	o := &office{App: a, client: client}
+	o := &mailWorker{App: a, client: client}
 	for end := time.Now().Add(patience); !a.Ready(); <-time.After(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("not ready in %v", patience)
@@ -80,7 +80,7 @@ func openOffice(t *testing.T, port, concurrency int, edits ...string) *office {
 }
 
 // put writes n requests, numbered from first.
-func (o *office) put(t *testing.T, first, n int) {
+func (o *mailWorker) put(t *testing.T, first, n int) {
 	t.Helper()
 	records := make([]*kgo.Record, n)
 	for i := range records {
@@ -94,7 +94,7 @@ func (o *office) put(t *testing.T, first, n int) {
 
 // events reads status events until n messages have ended, and returns how many
 // there are of each kind. It looks at readiness all the while.
-func (o *office) events(t *testing.T, n int) map[string]int {
+func (o *mailWorker) events(t *testing.T, n int) map[string]int {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()
@@ -121,7 +121,7 @@ func (o *office) events(t *testing.T, n int) map[string]int {
 	return kinds
 }
 
-func (o *office) get(t *testing.T, path string) (status int, body string) {
+func (o *mailWorker) get(t *testing.T, path string) (status int, body string) {
 	t.Helper()
 	resp, err := http.Get("http://" + o.Addr() + path)
 	if err != nil {
@@ -143,7 +143,7 @@ func TestWorkerGoesByWhatTheServerGrants(t *testing.T) {
 	d := &doorman{how: "greeting"}
 	d.granted.Store(2)
 	srv := serve(t, d.serve)
-	o := openOffice(t, srv.port(), 50, "SMTP_MESSAGES_PER_CONNECTION", "10", "PROVIDER_TIMEOUT_SECONDS", "10")
+	o := startMailWorker(t, srv.port(), 50, "SMTP_MESSAGES_PER_CONNECTION", "10", "PROVIDER_TIMEOUT_SECONDS", "10")
 	o.put(t, 0, messages)
 	kinds := o.events(t, messages)
 	for _, kind := range []string{"queued 0", "attempt 1", "sent 1"} {
