@@ -39,6 +39,14 @@ func (q *Queue[T]) Insert(item T, compare func(a, b T) int) {
 	q.items = slices.Insert(q.items, q.first+at, item)
 }
 
+// Remove takes an item out of a queue that is in the order of compare, which
+// tells all items apart.
+func (q *Queue[T]) Remove(item T, compare func(a, b T) int) {
+	if at, ok := slices.BinarySearchFunc(q.items[q.first:], item, compare); ok {
+		q.items = slices.Delete(q.items, q.first+at, q.first+at+1)
+	}
+}
+
 // All returns the items in their order.
 func (q *Queue[T]) All() iter.Seq[T] { return slices.Values(q.items[q.first:]) }
 

@@ -120,7 +120,7 @@ func (e *Engine) call(life *lifetime.Lifetime, m *job, recipients []int) result 
 			return notStarted(recipients)
 		}
 		r := e.callNow(life.Calls(), m, recipients, started)
-		if r.failure == nil || !r.failure.NotCalled || life.Calls().Err() != nil {
+		if r.failure == nil || !r.failure.NotCalled {
 			return r
 		}
 		if life.Waiting().Err() != nil { // it had its grace

@@ -2,7 +2,6 @@ package route
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"messaging-worker/internal/adapters/common"
@@ -39,9 +38,6 @@ type Attempt struct {
 // first when the route opens. Were it called first each time, its refusal would
 // pause the route again, and nobody else would ever be called.
 const othersFirst = 100 * time.Millisecond
-
-// errPaused means that an admission is to wait aside.
-var errPaused = errors.New("the provider is paused")
 
 // Admit waits until an attempt with that many calls to those recipients may be
 // published: the record is ours for certain, the rate of the sender lets it,
@@ -99,9 +95,12 @@ func (r *Route) mayAsk(ctx context.Context, a *Attempt, recipients []int) error 
 		}
 	}
 	for {
+		if err := a.Lease.Await(ctx); err != nil {
+			return err //nolint:wrapcheck // the cause of ctx's end
+		}
 		until := r.throttledUntil(a, recipients)
 		if until.IsZero() {
-			return a.Lease.Await(ctx) //nolint:wrapcheck // the cause of ctx's end
+			return nil
 		}
 		if err := a.Lease.Yield(func() error { return sleep(ctx, time.Until(until)) }); err != nil {
 			return err //nolint:wrapcheck // the cause of ctx's end
@@ -169,12 +168,19 @@ func (r *Route) waitToAdmit(ctx context.Context, a *Attempt, w *waiter) error {
 	r.mu.Lock()
 	yields := w.yields
 	r.mu.Unlock()
+	var granted bool
+	var err error
 	if !yields {
-		if err := r.wait(ctx, w); !errors.Is(err, errPaused) {
-			return err
-		}
+		granted, err = r.wait(ctx, w)
 	}
-	return a.Lease.Yield(func() error { return r.wait(ctx, w) }) //nolint:wrapcheck // the cause of ctx's end
+	// Not only once: a pause may have begun just before w was asked.
+	for !granted && err == nil {
+		err = a.Lease.Yield(func() (err error) {
+			granted, err = r.wait(ctx, w)
+			return err
+		})
+	}
+	return err //nolint:wrapcheck // the cause of ctx's end
 }
 
 // certain reports whether the record is known to be ours now.

@@ -53,7 +53,7 @@ func (r *Route) slot(ctx context.Context, l Lease) (Call, error) {
 		if c, w = r.askToStart(w); w == nil {
 			return c, nil
 		}
-		if err := r.wait(ctx, w); err != nil {
+		if _, err := r.wait(ctx, w); err != nil {
 			return Call{}, err
 		}
 		if r.confirm(w, r.certain(l)) {

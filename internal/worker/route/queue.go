@@ -19,7 +19,7 @@ type waiter struct {
 	call    Call     // that was started
 	number  int      // in the order of asking
 	granted bool
-	gone    bool      // gave up; skipped when it comes first
+	in      *queue    // where it waits, or waited last
 	yields  bool      // lets others be worked on while it waits
 	ready   chan bool // has true when it is granted, and false when it is to yield
 }
@@ -27,19 +27,16 @@ type waiter struct {
 // join has w wait: behind those who asked before, and before those who asked
 // later, where it has waited already.
 func (q *queue) join(w *waiter) {
-	w.granted = false
-	q.waiting.Insert(w, func(a, b *waiter) int { return cmp.Compare(a.number, b.number) })
+	w.granted, w.in = false, q
+	q.waiting.Insert(w, byNumber)
 }
 
-// head returns the first waiter that is still there, or nil.
+func byNumber(a, b *waiter) int { return cmp.Compare(a.number, b.number) }
+
+// head returns the first waiter, or nil.
 func (q *queue) head() *waiter {
-	for w, ok := q.waiting.Peek(); ok; w, ok = q.waiting.Peek() {
-		if !w.gone {
-			return w
-		}
-		q.waiting.Pop()
-	}
-	return nil
+	w, _ := q.waiting.Peek()
+	return w
 }
 
 // grant grants the head's wish.
@@ -52,7 +49,7 @@ func (q *queue) grant() {
 // yield tells all waiters to let others be worked on.
 func (q *queue) yield() {
 	for w := range q.waiting.All() {
-		if !w.yields && !w.gone {
+		if !w.yields {
 			w.yields = true
 			w.wake(false)
 		}
@@ -80,32 +77,30 @@ func (r *Route) newWaiter() *waiter {
 	return w
 }
 
-// wait returns nil once w is granted, errPaused when it is to wait aside for
-// that, or the cause of ctx's end. Then it is out of the queue.
-func (r *Route) wait(ctx context.Context, w *waiter) error {
+// wait returns true once w is granted, and false when it is to yield while it
+// waits for that. The error is the cause of ctx's end; then w is out of the
+// queue.
+func (r *Route) wait(ctx context.Context, w *waiter) (granted bool, err error) {
 	select {
-	case granted := <-w.ready:
-		if !granted {
-			return errPaused
-		}
-		return nil
+	case granted = <-w.ready:
+		return granted, nil
 	case <-ctx.Done():
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if w.granted { // at the same moment: it is ours
 		<-w.ready
-		return nil
+		return true, nil
 	}
 	r.leave(w)
-	return context.Cause(ctx)
+	return false, context.Cause(ctx)
 }
 
 // leave takes a waiter that gives up out of its queue. It is called with r.mu
 // held.
 func (r *Route) leave(w *waiter) {
 	now := time.Now()
-	w.gone = true
+	w.in.waiting.Remove(w, byNumber)
 	if a := w.attempt; a != nil && a.sender != nil {
 		if a.sender.first == w {
 			a.sender.first = nil
