@@ -121,7 +121,7 @@ func (p *Progress) resolve(recipients []int, s RecipientState) {
 }
 
 // maxRecipients bounds the numbers that foreign events may name.
-const maxRecipients = 1 << 20
+const maxRecipients = 1 << 14
 
 // grow makes room for a recipient's number. A number that the message has not
 // gets none.

@@ -122,7 +122,7 @@ func TestFold(t *testing.T) {
 		{"made and failed", []models.StatusEvent{queued(), attempt(1), withdrawn(1, 1, ""), again(1, 2), retry(1, "")}, known{
 			queued: true, next: 2, run: 1, states: "OOO", due: at(10), first: at(1), last: at(1),
 		}},
-		{"foreign numbers", []models.StatusEvent{attempt(1), retry(1, "0,x,-1,9223372036854775807,1048576,3", models.MetaNotCalled, "x")}, known{
+		{"foreign numbers", []models.StatusEvent{attempt(1), retry(1, "0,x,-1,9223372036854775807,16384,3", models.MetaNotCalled, "x")}, known{
 			queued: true, next: 2, run: 1, states: "OAA", due: at(10), first: at(1), last: at(1),
 		}},
 	}
@@ -184,7 +184,7 @@ func TestCheckpoint(t *testing.T) {
 	var p message.Progress
 	e := attempt(1)
 	p.Apply(&e)
-	p.Checkpoint(message.Resolved{Accepted: []int{0, 3, 1 << 20}, Refused: []int{-1}, Indeterminate: []int{2}})
+	p.Checkpoint(message.Resolved{Accepted: []int{0, 3, 1 << 14}, Refused: []int{-1}, Indeterminate: []int{2}})
 	p.Begin([]int{0, 1, 2}, at(1))
 	want := message.Resolved{Accepted: []int{0}, Indeterminate: []int{2}}
 	if diff := cmp.Diff(want, p.Resolved()); diff != "" || p.State(1) != message.Unclassified {

@@ -17,15 +17,15 @@ func DecodeEvent[H header](value []byte, headers []H) (StatusEvent, error) {
 }
 
 // DecodeStep is DecodeEvent for who asks how far a message got: it may leave out
-// all but the type, the attempt with its run, the time, and the response of a
-// retry.
+// all but the type, the attempt with its run, the time, and the meta of a
+// retry's response. What it leaves out may be anything, in a foreign event.
 func DecodeStep[H header](value []byte, headers []H) (StatusEvent, error) {
 	return decode(value, headers, true)
 }
 
 func decode[H header](value []byte, headers []H, step bool) (ev StatusEvent, err error) {
 	if !decodePlain(value, &ev, step) {
-		if ev, err = decodeAny(value); err != nil {
+		if ev, err = decodeAny(value, step); err != nil {
 			return ev, err
 		}
 	}
@@ -42,11 +42,29 @@ func decode[H header](value []byte, headers []H, step bool) (ev StatusEvent, err
 	return ev, nil
 }
 
-func decodeAny(value []byte) (ev StatusEvent, err error) {
-	if err := json.Unmarshal(value, &ev); err != nil {
+func decodeAny(value []byte, step bool) (ev StatusEvent, err error) {
+	if step {
+		ev, err = decodeMembers(value)
+	} else {
+		err = json.Unmarshal(value, &ev)
+	}
+	if err != nil {
 		return StatusEvent{}, fmt.Errorf("decode status event: %w", err)
 	}
 	return ev, nil
+}
+
+func decodeMembers(value []byte) (StatusEvent, error) {
+	var w struct {
+		Type      EventType `json:"event_type"`
+		Attempt   int       `json:"attempt"`
+		Timestamp time.Time `json:"timestamp"`
+		Response  struct {
+			Meta map[string]string `json:"meta"`
+		} `json:"provider_response"`
+	}
+	err := json.Unmarshal(value, &w)
+	return StatusEvent{EventType: w.Type, Attempt: w.Attempt, Timestamp: w.Timestamp, ProviderResponse: &ProviderResponse{Meta: w.Response.Meta}}, err
 }
 
 // decodePlain reads what Encode writes of events whose texts need no escapes,
