@@ -114,6 +114,9 @@ member, with its bytes in original_base64.`,
   msgctl dlq export --type validation --file - | jq .dead_letter.last_error`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if _, err := flags.read(); err != nil { // before the file is emptied
+				return err
+			}
 			n := 0
 			write := func(w io.Writer) error {
 				return flags.each(cmd, s, func(topic *scan.Topic, filter *dlq.Filter) error {

@@ -1,6 +1,7 @@
 package msgctl_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -140,6 +141,10 @@ func TestExport(t *testing.T) {
 	}
 	if m := lines["no-json"]; len(m) != 1 || m["dead_letter"].(map[string]any)["original_base64"] != "dGhpcyBpcyBub3QgYSByZXF1ZXN0" {
 		t.Errorf("exported %v, want the bytes", m)
+	}
+	r := msgctl(t, s, "", "dlq", "export", "--file", path, "--since", "never")
+	if left, err := os.ReadFile(path); r.code != 2 || !bytes.Equal(left, data) {
+		t.Errorf("dlq export of a wrong filter exits %d and leaves %d of %d bytes: %v", r.code, len(left), len(data), err)
 	}
 	if r := msgctl(t, s, "", "dlq", "export", "--code", "400"); r.code != 0 || strings.Count(r.out, "\n") != 1 {
 		t.Errorf("dlq export to standard output exits %d with %s", r.code, r.out)

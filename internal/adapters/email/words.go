@@ -3,9 +3,9 @@ package email
 import "strings"
 
 // stockWord reports whether s is a word that servers' replies are made of, or
-// that names a role (RFC 2142). As the local part of a mailbox it identifies nobody
-// of anybody where it stands alone: a mail to busy@example.com does not hide
-// what "mailbox busy" says.
+// that names a role (RFC 2142). Where the local part of a mailbox is such a word
+// and stands alone, it identifies nobody: a mail to busy@example.com does not
+// hide what "mailbox busy" says.
 func stockWord(s string) bool {
 	_, found := stock[strings.ToLower(s)]
 	return found

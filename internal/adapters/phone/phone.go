@@ -103,7 +103,7 @@ func (a *Adapter) send(ctx context.Context, req *models.PhoneRequest, recipient 
 		Kind: req.Body.Type, Body: req.Body.Content, MediaType: req.Body.MediaType, Meta: req.Meta,
 	})
 	own := []string{to, req.From, req.Body.Content}
-	if err != nil { // the answer may quote template variables, too
+	if err != nil && a.channel == models.WhatsApp { // the answer may quote template variables, too
 		for key, value := range req.Meta {
 			if strings.HasPrefix(key, "template.") || key == "media.caption" {
 				own = append(own, value)
