@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,5 +39,34 @@ func TestPackIsReproducible(t *testing.T) {
 	two, err := pack("v1", at.In(time.FixedZone("elsewhere", 3600)), files)
 	if err != nil || !bytes.Equal(one, two) {
 		t.Errorf("two archives of the same differ (%v)", err)
+	}
+}
+
+// An archive holds the pages of docs/ that its README sends its reader to.
+func TestArchivesHoldWhatTheReadmeNames(t *testing.T) {
+	t.Parallel()
+	files, err := documents()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	var readme []byte
+	for _, f := range files {
+		names = append(names, f.name)
+		if f.name == "README.md" {
+			readme = f.data
+		}
+	}
+	links := regexp.MustCompile(`\]\((docs/[\w/-]+\.md)`).FindAllSubmatch(readme, -1)
+	if len(links) == 0 {
+		t.Fatal("the README names no page of docs/")
+	}
+	for _, link := range links {
+		if !slices.Contains(names, string(link[1])) {
+			t.Errorf("the README names %s, which is not in the archive", link[1])
+		}
+	}
+	if !slices.Contains(names, "docs/decisions/0001-own-breaker.md") {
+		t.Error("the archive has no decisions")
 	}
 }

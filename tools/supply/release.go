@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -94,8 +95,23 @@ func papers() ([]file, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := []file{{"THIRD_PARTY_LICENSES.txt", 0o644, third}}
-	for _, name := range []string{".env.example", "LICENSE", "README.md"} {
+	texts, err := documents()
+	return append([]file{{"THIRD_PARTY_LICENSES.txt", 0o644, third}}, texts...), err
+}
+
+// documents are the settings' example, the licence, and the pages that tell how
+// to use what is in the archive, by the paths that their links name.
+func documents() ([]file, error) {
+	names := []string{".env.example", "LICENSE", "README.md"}
+	for _, pages := range []string{"docs/*.md", "docs/decisions/*.md"} {
+		paths, err := fs.Glob(os.DirFS(inRoot()), pages)
+		if err != nil {
+			return nil, fmt.Errorf("list documents: %w", err)
+		}
+		names = append(names, paths...)
+	}
+	list := make([]file, 0, len(names))
+	for _, name := range names {
 		data, err := os.ReadFile(inRoot(name))
 		if err != nil {
 			return nil, fmt.Errorf("read: %w", err)
