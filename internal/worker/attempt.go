@@ -81,8 +81,9 @@ func (e *Engine) announce(life *lifetime.Lifetime, m *job) error {
 	return nil
 }
 
-// run makes the calls of a round and settles their recipients. Until the
-// round's last call has ended no event tells of the others: the lease does.
+// run makes the calls of a round and records what became of their recipients.
+// Until the last call of the round has ended no event says so: the lease's
+// checkpoint does.
 func (e *Engine) run(life *lifetime.Lifetime, m *job, units [][]int) []result {
 	results := make([]result, len(units))
 	if len(units) == 1 {
