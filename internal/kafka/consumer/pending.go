@@ -37,7 +37,7 @@ func (p *pending) tryTake(size int64) bool {
 
 // recheckAfter bounds the wait for enough room: it comes late where most of what
 // is pending backs off for long.
-const recheckAfter = 20 * time.Millisecond
+const recheckAfter = time.Millisecond
 
 // take waits until a message of size bytes fits, or for ctx. It calls beat
 // about every second meanwhile: waiting for room is not being stuck.

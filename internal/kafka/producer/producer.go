@@ -27,8 +27,8 @@ var ErrTooLarge = errors.New("record too large for its topic")
 var ErrClosed = errors.New("producer closed")
 
 // linger is how long a record waits for others to fill its batch. It does not
-// where one caller alone waits for an acknowledgement: nobody else is there to
-// bring some. Nor does it once a crowd waits, whose records fill batches
+// where one caller alone waits for an acknowledgement, or with others who have
+// waited longer than that: nobody is there to bring some. Nor does it once a crowd waits, whose records fill batches
 // enough. It must stay well below the time that attempts are published ahead of
 // their calls.
 const (
@@ -73,6 +73,7 @@ type Producer struct {
 	log         zerolog.Logger
 	partitions  partitions
 	waiters     atomic.Int64 // calls of Ack.Wait
+	lastWait    atomic.Int64 // when the last of them began, in nanoseconds since 1970
 	why         *refusalReasons
 	logged      kafka.ErrorLog // of refusals, by topic
 

@@ -2,6 +2,8 @@ package producer
 
 import (
 	"context"
+	"errors"
+	"runtime"
 	"testing"
 	"time"
 
@@ -13,7 +15,8 @@ import (
 )
 
 // However long records linger for company: who waits alone does not wait for
-// it, and what was produced before goes along.
+// it, and what was produced before goes along. Who has waited for long, as for a
+// topic that is missing, is no company.
 func TestWhoWaitsAloneDoesNotLinger(t *testing.T) {
 	t.Parallel()
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(3, "status"))
@@ -34,14 +37,23 @@ func TestWhoWaitsAloneDoesNotLinger(t *testing.T) {
 	if err := p.Flush(ctx); err != nil { // so that the client knows the topic
 		t.Fatal(err)
 	}
-	for range 3 {
+	both := func() {
 		first := p.Produce(kgo.Record{Topic: "status", Partition: 0, Value: []byte("x")})
 		second := p.Produce(kgo.Record{Topic: "status", Partition: 1, Value: []byte("x")})
-		if err := second.Wait(ctx); err != nil {
-			t.Fatal(err)
-		}
-		if err := first.Wait(ctx); err != nil {
+		if err := errors.Join(second.Wait(ctx), first.Wait(ctx)); err != nil {
 			t.Fatal(err)
 		}
 	}
+	for range 3 {
+		both()
+	}
+	stuck := p.Produce(kgo.Record{Topic: "missing", Value: []byte("x")})
+	waiting := make(chan error)
+	go func() { waiting <- stuck.Wait(ctx) }()
+	defer func() { cancel(); <-waiting }()
+	for p.waiters.Load() == 0 {
+		runtime.Gosched()
+	}
+	p.lastWait.Store(0) // it has waited for long
+	both()
 }
