@@ -197,10 +197,11 @@ func TestNoListenerWhileOthersWork(t *testing.T) {
 	o.Port, o.Connections, o.Messages = srv.port(), 20, 1000
 	g := newGated(t, o)
 	arrived, held := make(chan struct{}, 102), make(chan struct{})
-	d.hangUp = func() bool {
+	release := sync.OnceFunc(func() { close(held) })
+	defer release()
+	d.before = func() { // or one connection could serve the second message, too
 		arrived <- struct{}{}
 		<-held
-		return false
 	}
 	var wg sync.WaitGroup
 	for range 2 {
@@ -211,7 +212,7 @@ func TestNoListenerWhileOthersWork(t *testing.T) {
 	}
 	srv.Close()
 	wg.Go(func() { g.sendMany(t, 100) })
-	close(held)
+	release()
 	wg.Wait()
 	if n := d.messages.Load(); n != 102 {
 		t.Errorf("%d messages arrived, want 102, each once", n)
