@@ -15,11 +15,11 @@ type pending struct {
 	mu       sync.Mutex
 	messages int
 	bytes    int64
-	roomy    chan struct{} // holds one token: the waiter looks again by itself
+	freed    chan struct{} // holds one token: the waiter looks again by itself
 }
 
 func newPending(maxMessages int, maxBytes int64) *pending {
-	return &pending{maxMessages: maxMessages, maxBytes: maxBytes, roomy: make(chan struct{}, 1)}
+	return &pending{maxMessages: maxMessages, maxBytes: maxBytes, freed: make(chan struct{}, 1)}
 }
 
 // tryTake admits one message of size bytes when it fits. A message larger
@@ -35,26 +35,30 @@ func (p *pending) tryTake(size int64) bool {
 	return true
 }
 
-// recheckAfter bounds the wait for enough room: it comes late where most of what
-// is pending backs off for long.
-const recheckAfter = time.Millisecond
+// gatherFor is how long take lets further room gather where only little has come.
+const gatherFor = time.Millisecond
 
 // take waits until a message of size bytes fits, or for ctx. It calls beat
-// about every second meanwhile: waiting for room is not being stuck.
+// about every second meanwhile: waiting for room is not being stuck. To wake for
+// each message that is finished costs more than the message: it looks again once
+// there is room for a sixteenth of what fits, or gatherFor after some came.
 func (p *pending) take(ctx context.Context, size int64, beat func()) error {
 	if p.tryTake(size) {
 		return nil
 	}
-	recheck := time.NewTicker(recheckAfter)
-	defer recheck.Stop()
-	for next := time.Now().Add(time.Second); !p.tryTake(size); {
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	freed, gathered := p.freed, (<-chan time.Time)(nil)
+	for gathered != nil || !p.tryTake(size) {
 		select {
-		case <-p.roomy:
-		case now := <-recheck.C:
-			if !now.Before(next) {
-				beat()
-				next = next.Add(time.Second)
+		case <-freed:
+			if !p.roomy() {
+				freed, gathered = nil, time.After(gatherFor)
 			}
+		case <-gathered:
+			freed, gathered = p.freed, nil
+		case <-second.C:
+			beat()
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -62,21 +66,20 @@ func (p *pending) take(ctx context.Context, size int64, beat func()) error {
 	return nil
 }
 
-// release gives a message's room back. It wakes take once there is room for a
-// sixteenth of what fits: to wake for each message costs more than the message.
+// roomy reports whether there is room for a sixteenth of what fits.
+func (p *pending) roomy() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.messages <= p.maxMessages-p.maxMessages/16 && p.bytes <= p.maxBytes-p.maxBytes/16
+}
+
+// release gives a message's room back.
 func (p *pending) release(size int64) {
 	p.mu.Lock()
 	p.messages--
 	p.bytes -= size
-	roomy := p.messages <= p.maxMessages-p.maxMessages/16 && p.bytes <= p.maxBytes-p.maxBytes/16
 	p.mu.Unlock()
-	if !roomy {
-		return
-	}
-	select {
-	case p.roomy <- struct{}{}:
-	default:
-	}
+	putToken(p.freed)
 }
 
 // count returns what is pending now.
