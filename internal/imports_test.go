@@ -64,7 +64,7 @@ func rules() []rule {
 
 		{path: "internal/telemetry", may: []string{"internal/adapters/common", "internal/lifetime", "internal/message", "internal/models", "internal/worker", "internal/worker/route"}},
 		{path: "internal/worker", may: []string{"internal/adapters/common", "internal/lifetime", "internal/message", "internal/models", "internal/util", "internal/worker/route"}},
-		{path: "internal/worker/route", may: []string{"internal/adapters/common", "internal/fifo", "internal/models"}},
+		{path: "internal/worker/route", may: []string{"internal/adapters/common", "internal/fifo", "internal/lifetime", "internal/models"}},
 
 		{path: "internal/adapters/common", may: []string{"internal/models"}},
 		{path: "internal/adapters/request", may: []string{"internal/adapters/common", "internal/models", "internal/util"}},

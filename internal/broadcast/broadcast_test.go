@@ -40,24 +40,26 @@ func TestSendWakesAll(t *testing.T) {
 // Whoever takes Next before it looks at the state misses no change.
 func TestNoChangeIsMissed(t *testing.T) {
 	t.Parallel()
-	const changes = 1000
-	var s broadcast.Signal
-	var state atomic.Int32
-	var wg sync.WaitGroup
-	for range 4 {
-		wg.Go(func() {
-			for {
-				changed := s.Next()
-				if state.Load() == changes {
-					return
+	synctest.Test(t, func(*testing.T) { // in which who waits for ever is found
+		const changes = 1000
+		var s broadcast.Signal
+		var state atomic.Int32
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				for {
+					changed := s.Next()
+					if state.Load() == changes {
+						return
+					}
+					<-changed
 				}
-				<-changed
-			}
-		})
-	}
-	for range changes {
-		state.Add(1)
-		s.Send()
-	}
-	wg.Wait()
+			})
+		}
+		for range changes {
+			state.Add(1)
+			s.Send()
+		}
+		wg.Wait()
+	})
 }

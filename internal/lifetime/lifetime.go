@@ -2,7 +2,10 @@
 // that are under way.
 package lifetime
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Lifetime is how long a piece of work may go on. Stop ends its waits: nothing
 // new is started, and calls under way may come to their end. Cut ends those
@@ -53,4 +56,18 @@ func (l *Lifetime) Cut(cause error) { l.cut(cause) }
 // With returns l with both contexts changed by derive, which may add values.
 func (l *Lifetime) With(derive func(context.Context) context.Context) *Lifetime {
 	return &Lifetime{waiting: derive(l.waiting), calls: derive(l.calls), stop: l.stop, cut: l.cut}
+}
+
+// Sleep waits for d, or returns the cause of ctx's end. A ctx that has ended wins
+// over a wait of nothing.
+func Sleep(ctx context.Context, d time.Duration) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }

@@ -163,7 +163,7 @@ func (e *Engine) waitUntil(ctx context.Context, m *job, next time.Time) error {
 	e.waiting.Add(1)
 	defer e.waiting.Add(-1)
 	m.showStage(backingOff, next)
-	return m.lease.Yield(func() error { return sleep(ctx, time.Until(next)) })
+	return m.lease.Yield(func() error { return lifetime.Sleep(ctx, time.Until(next)) })
 }
 
 // errExpired ends a message that got too old before its next attempt.
@@ -181,19 +181,4 @@ func (e *Engine) untilExpiry(ctx context.Context, m *job) (context.Context, cont
 		return ctx, func() {}
 	}
 	return context.WithDeadlineCause(ctx, m.delivery.Envelope.CreatedAt.Add(e.opts.MaxAge), errExpired)
-}
-
-// sleep waits for d, or returns the cause of ctx's end.
-func sleep(ctx context.Context, d time.Duration) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

@@ -27,7 +27,5 @@ func (e *Engine) enter(life *lifetime.Lifetime, m *job, units [][]int) error {
 	if m.committed = m.committed || passed(life.Waiting(), m.lease); !m.committed {
 		return err
 	}
-	last, cancel := context.WithTimeoutCause(life.Calls(), grace, context.Cause(life.Waiting()))
-	defer cancel()
-	return e.admit(last, m, units)
+	return withGrace(life.Waiting(), life.Calls(), func(ctx context.Context) error { return e.admit(ctx, m, units) })
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,7 +50,7 @@ func (a *assigner) begin(life *lifetime.Lifetime, rewound bool, partitions ...in
 // next owner finds out by itself.
 func (a *assigner) replace(life *lifetime.Lifetime, old *assignment, offset int64) bool {
 	a.mu.Lock()
-	if old.isStopping() || !a.partitions.ifOwned(old, func() {}) {
+	if old.isStopping() || !slices.Contains(a.partitions.pick(old.partition), old) {
 		a.mu.Unlock()
 		return false
 	}

@@ -207,10 +207,7 @@ func (g *group) count(ctx context.Context) {
 				g.leave(0)
 				return
 			}
-			select {
-			case <-time.After(time.Second):
-			case <-ctx.Done():
-			}
+			_ = lifetime.Sleep(ctx, time.Second)
 		}
 	}()
 }

@@ -48,14 +48,12 @@ func (p *partitions) pick(numbers ...int32) []*assignment {
 
 // ifOwned runs do, which must not block, where a is still the assignment of its
 // partition. No other takes its place meanwhile.
-func (p *partitions) ifOwned(a *assignment, do func()) bool {
+func (p *partitions) ifOwned(a *assignment, do func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	is := p.owned[a.partition] == a
-	if is {
+	if p.owned[a.partition] == a {
 		do()
 	}
-	return is
 }
 
 // before returns the latest assignment of a partition that was forgotten, or

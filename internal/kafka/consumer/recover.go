@@ -12,6 +12,7 @@ import (
 
 	"messaging-worker/internal/kafka"
 	"messaging-worker/internal/kafka/journal"
+	"messaging-worker/internal/lifetime"
 )
 
 // patience bounds how long reading the journal may make no progress. All of it
@@ -91,9 +92,7 @@ func (r *recovery) recover(ctx context.Context, list []journal.Want) {
 			if reading.Changed("journal", err) {
 				r.Log.Warn().Err(err).Msg("read the journal of assigned partitions: will be tried again; they wait")
 			}
-			select {
-			case <-time.After(time.Second):
-			case <-ctx.Done():
+			if lifetime.Sleep(ctx, time.Second) != nil {
 				return
 			}
 		}
@@ -214,8 +213,10 @@ func (r *recovery) warnOfRange(ctx context.Context, partition int32, f journal.F
 	if f.Handled >= 0 {
 		first, by = f.Handled+1, "the latest request that a status event tells of"
 	}
-	if before := r.partitions.before(partition); before != nil && before.stats().Committed >= 0 {
-		first, by = before.stats().Committed, "the last commit of this worker"
+	if before := r.partitions.before(partition); before != nil {
+		if committed := before.stats().Committed; committed >= 0 {
+			first, by = committed, "the last commit of this worker"
+		}
 	}
 	first = r.firstRequest(ctx, partition, max(first, f.LogStart), f.Start)
 	if first >= f.Start {

@@ -47,8 +47,8 @@ func (a *Ack) Wait(ctx context.Context) error {
 	done := a.done
 	a.mu.Unlock()
 	p := a.partition.producer
-	now := time.Now().UnixNano()
-	quiet := now-p.lastWait.Swap(now) > int64(linger) // who still waits has lingered, or cannot be written
+	since := a.since.UnixNano()
+	quiet := since-p.lastWait.Swap(since) > int64(linger) // who still waits has lingered, or cannot be written
 	if n := p.waiters.Add(1); n == 1 || quiet || n%crowd == 0 {
 		p.writeNow()
 	}

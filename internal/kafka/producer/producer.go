@@ -73,7 +73,7 @@ type Producer struct {
 	log         zerolog.Logger
 	partitions  partitions
 	waiters     atomic.Int64 // calls of Ack.Wait
-	lastWait    atomic.Int64 // when the last of them began, in nanoseconds since 1970
+	lastWait    atomic.Int64 // since when the record of the last of them is on its way, in nanoseconds since 1970
 	why         *refusalReasons
 	logged      kafka.ErrorLog // of refusals, by topic
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/lifetime"
 )
 
 // Lease is the right to handle the record of a message. It is safe for
@@ -102,7 +103,7 @@ func (r *Route) mayAsk(ctx context.Context, a *Attempt, recipients []int) error 
 		if until.IsZero() {
 			return nil
 		}
-		if err := a.Lease.Yield(func() error { return sleep(ctx, time.Until(until)) }); err != nil {
+		if err := a.Lease.Yield(func() error { return lifetime.Sleep(ctx, time.Until(until)) }); err != nil {
 			return err //nolint:wrapcheck // the cause of ctx's end
 		}
 	}
@@ -120,7 +121,7 @@ func (r *Route) letOthersGo(ctx context.Context, l Lease) error {
 		err := l.Yield(func() error {
 			select {
 			case <-opened:
-				return sleep(ctx, othersFirst)
+				return lifetime.Sleep(ctx, othersFirst)
 			case <-ctx.Done():
 				return context.Cause(ctx)
 			}
@@ -185,13 +186,3 @@ func (r *Route) waitToAdmit(ctx context.Context, a *Attempt, w *waiter) error {
 
 // certain reports whether the record is known to be ours now.
 func (r *Route) certain(l Lease) bool { return l.Await(r.over) == nil }
-
-// sleep waits for d, or returns the cause of ctx's end.
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}

@@ -2,7 +2,6 @@ package route
 
 import (
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"messaging-worker/internal/adapters/common"
@@ -20,7 +19,6 @@ type CredentialBackoff struct {
 	every  time.Duration // the first wait
 	secret func() string
 
-	clean   atomic.Bool // there is nothing that Accepted could change
 	mu      sync.Mutex
 	refused int       // in a row
 	known   string    // the version of the secret that was tried last
@@ -62,7 +60,6 @@ func (b *CredentialBackoff) begin(version string, now time.Time) {
 		b.refused, b.next = 0, time.Time{}
 	}
 	b.known, b.at = version, now
-	b.clean.Store(false)
 }
 
 // Refused notes that the credentials were refused, and returns when they may
@@ -86,19 +83,14 @@ func (b *CredentialBackoff) Refused() time.Time {
 	}
 	b.next = b.at.Add(min(wait, max(b.every, maxCredentialWait)))
 	b.at = time.Time{}
-	b.clean.Store(false)
 	return b.next
 }
 
 // Accepted notes that the provider lets us in.
 func (b *CredentialBackoff) Accepted() {
-	if b.clean.Load() {
-		return
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.refused, b.next, b.at = 0, time.Time{}, time.Time{}
-	b.clean.Store(true)
 }
 
 // NextTry is what a reason says of refused credentials besides.
