@@ -25,9 +25,9 @@ type result struct {
 	response      models.ProviderResponse
 	failure       *common.Failure // nil: all recipients were accepted
 	indeterminate bool            // who was not told anything is taken for accepted
-	notStarted    bool
-	unspent       bool // the call was made and says nothing of the message
-	letIn         int  // of the verdict that postponed its message; 0 for none
+	withdrawn     bool            // the call was not made
+	unspent       bool            // the call was made and says nothing of the message
+	letIn         int             // of the verdict that postponed its message; 0 for none
 }
 
 // attempt makes the next round of provider calls, one for each unit that is
@@ -118,7 +118,7 @@ func (e *Engine) call(life *lifetime.Lifetime, m *job, recipients []int) result 
 		started, err := e.start(life, m, recipients)
 		if err != nil {
 			e.route.Withdraw(&m.admission, 1)
-			return notStarted(recipients)
+			return withdrawnCall(recipients)
 		}
 		r := e.callNow(life.Calls(), m, recipients, started)
 		if r.failure == nil || !r.failure.NotCalled {
@@ -126,14 +126,14 @@ func (e *Engine) call(life *lifetime.Lifetime, m *job, recipients []int) result 
 		}
 		if life.Waiting().Err() != nil { // it had its grace
 			e.route.Withdraw(&m.admission, 1)
-			return notStarted(recipients)
+			return withdrawnCall(recipients)
 		}
 	}
 }
 
-// notStarted is the result of a call that was not made.
-func notStarted(recipients []int) result {
-	return result{recipients: recipients, failure: common.Transient(errNotStarted), notStarted: true}
+// withdrawnCall is the result of a call that was not made.
+func withdrawnCall(recipients []int) result {
+	return result{recipients: recipients, failure: common.Transient(errNotStarted), withdrawn: true}
 }
 
 // start waits until the route lets a call start, or the message expires.

@@ -19,7 +19,7 @@ func (e *Engine) end(life *lifetime.Lifetime, m *job, err error) error {
 	calls := life.Calls()
 	switch {
 	case errors.Is(err, errExpired):
-		if m.last.uncalled {
+		if m.last.withdrawn {
 			m.progress.Withdraw()
 		}
 		m.progress.Refuse(time.Now().UTC(), errExpired)

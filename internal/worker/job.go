@@ -39,7 +39,7 @@ type job struct {
 type round struct {
 	retryAfter time.Duration // the longest that a provider asked for
 	notCalled  bool          // some call was not made, or said nothing of the message
-	uncalled   bool          // no call was made
+	withdrawn  bool          // no call was made
 	unspent    bool          // some call was made and said nothing of the message
 }
 
@@ -126,11 +126,11 @@ func (m *job) applyResult(r *result) {
 // endRound takes what the calls of a round came to as a whole.
 func (m *job) endRound(results []result) {
 	failed := false
-	m.last = round{uncalled: true}
+	m.last = round{withdrawn: true}
 	for i := range results {
 		r := &results[i]
 		m.mergeMeta(r.response.Meta)
-		m.last.uncalled = m.last.uncalled && r.notStarted
+		m.last.withdrawn = m.last.withdrawn && r.withdrawn
 		if r.failure == nil {
 			m.success = &r.response
 			continue
@@ -139,9 +139,9 @@ func (m *job) endRound(results []result) {
 		m.letIn = max(m.letIn, r.letIn)
 		m.last.retryAfter = max(m.last.retryAfter, r.failure.RetryAfter)
 		m.last.unspent = m.last.unspent || r.unspent
-		m.last.notCalled = m.last.notCalled || r.notStarted || r.unspent
+		m.last.notCalled = m.last.notCalled || r.withdrawn || r.unspent
 	}
-	m.progress.RoundEnded(time.Now().UTC(), failed, !m.last.uncalled)
+	m.progress.RoundEnded(time.Now().UTC(), failed, !m.last.withdrawn)
 }
 
 // mergeMeta adds what a provider told of its recipients.
