@@ -35,6 +35,7 @@ const (
 // gap.
 type orderGuard struct {
 	state    guardState
+	refusals int64          // Producer.refusalCount when it was looked at last
 	handed   int            // records with the client, not answered
 	retrying map[string]int // records in the retry queue, by key
 	held     fifo.Queue[*Ack]
@@ -42,15 +43,16 @@ type orderGuard struct {
 
 // The methods below are all that changes a guard's state.
 
-// drain begins to hold back what is produced to t, where the client has some of
-// it. One request has batches of many partitions, and mostly all are refused:
-// so the first refusal drains all partitions of its topic.
-func (t *partition) drain() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.ordered && t.guard.state == open && t.guard.handed > 0 {
+// notice begins to hold back what is produced to t, where something was refused
+// while the client has some of t. One request has batches of many partitions,
+// and mostly all are refused: so it does not matter whose refusal it was. The
+// lock must be held.
+func (t *partition) notice() {
+	count := t.producer.refusalCount.Load()
+	if count != t.guard.refusals && t.ordered && t.guard.state == open && t.guard.handed > 0 {
 		t.guard.state = draining
 	}
+	t.guard.refusals = count
 }
 
 // countAnswer counts an answer of the client. After the last one what was held

@@ -26,6 +26,7 @@ func (t *partition) produce(a *Ack) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.unacked.add(a)
+	t.notice()
 	t.pass(a)
 }
 
@@ -35,8 +36,8 @@ func (a *Ack) onAnswer(r *kgo.Record, err error) {
 	closed := errors.Is(err, kgo.ErrClientClosed)
 	if err == nil {
 		t.producer.onAck(r)
-	} else if !closed {
-		t.producer.partitions.drain(t.topic)
+	} else if !closed && t.ordered {
+		t.producer.refusalCount.Add(1) // before the lock, for which it may have to wait
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -124,18 +125,6 @@ func (all *partitions) of(p *Producer, topic string, number int32) *partition {
 		all.all[key] = found
 	}
 	return found
-}
-
-// drain holds back what is produced to a topic until the client has answered
-// for what it was given.
-func (all *partitions) drain(topic string) {
-	all.mu.RLock()
-	defer all.mu.RUnlock()
-	for _, t := range all.all {
-		if t.topic == topic {
-			t.drain()
-		}
-	}
 }
 
 // close completes with ErrClosed what is held back, and what is produced from

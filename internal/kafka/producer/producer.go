@@ -64,18 +64,19 @@ type Options struct {
 // Producer is an idempotent producer that retries without end: what Kafka
 // refuses is sent again, alone and in order, until it is accepted.
 type Producer struct {
-	client      *kgo.Client // fills batches
-	solo        *kgo.Client // sends refused records one by one
-	byPartition []string
-	giveUp      []string
-	onAck       func(*kgo.Record)
-	late        time.Duration // how long a record may wait before Refused tells of it
-	log         zerolog.Logger
-	partitions  partitions
-	waiters     atomic.Int64 // calls of Ack.Wait
-	lastWait    atomic.Int64 // since when the record of the last of them is on its way, in nanoseconds since 1970
-	why         *refusalReasons
-	logged      kafka.ErrorLog // of refusals, by topic
+	client       *kgo.Client // fills batches
+	solo         *kgo.Client // sends refused records one by one
+	byPartition  []string
+	giveUp       []string
+	onAck        func(*kgo.Record)
+	late         time.Duration // how long a record may wait before Refused tells of it
+	log          zerolog.Logger
+	partitions   partitions
+	refusalCount atomic.Int64 // of records of ordered partitions, by the client that fills batches
+	waiters      atomic.Int64 // calls of Ack.Wait
+	lastWait     atomic.Int64 // since when the record of the last of them is on its way, in nanoseconds since 1970
+	why          *refusalReasons
+	logged       kafka.ErrorLog // of refusals, by topic
 
 	mu          sync.Mutex
 	retryQueues map[string]*fifo.Queue[*Ack] // by topic, while there is something in it
