@@ -95,9 +95,8 @@ func (t *partition) stalled(late time.Duration) bool {
 
 // partitions holds all partitions that records were produced to.
 type partitions struct {
-	mu     sync.RWMutex
-	all    map[topicPartition]*partition
-	closed bool
+	mu  sync.RWMutex
+	all map[topicPartition]*partition
 }
 
 type topicPartition struct {
@@ -119,7 +118,7 @@ func (all *partitions) of(p *Producer, topic string, number int32) *partition {
 	if found = all.all[key]; found == nil {
 		found = &partition{producer: p, topic: topic, ordered: slices.Contains(p.byPartition, topic)}
 		found.guard.retrying = map[string]int{}
-		if all.closed {
+		if p.life.Calls().Err() != nil {
 			found.guard.state = closed
 		}
 		all.all[key] = found
@@ -128,11 +127,10 @@ func (all *partitions) of(p *Producer, topic string, number int32) *partition {
 }
 
 // close completes with ErrClosed what is held back, and what is produced from
-// now on.
+// now on. The producer's life has ended.
 func (all *partitions) close() {
 	all.mu.Lock()
 	defer all.mu.Unlock()
-	all.closed = true
 	for _, t := range all.all {
 		t.close()
 	}

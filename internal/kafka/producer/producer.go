@@ -17,6 +17,7 @@ import (
 
 	"messaging-worker/internal/fifo"
 	"messaging-worker/internal/kafka"
+	"messaging-worker/internal/lifetime"
 )
 
 // ErrTooLarge is the answer to a record that Kafka refuses as too large even
@@ -81,9 +82,8 @@ type Producer struct {
 	mu          sync.Mutex
 	retryQueues map[string]*fifo.Queue[*Ack] // by topic, while there is something in it
 	refusals    map[string]error             // by topic: why Kafka refuses what its retry queue sends
-	closed      bool
-	done        chan struct{}
-	wg          sync.WaitGroup // retryAll and watch
+	life        *lifetime.Lifetime           // Close cuts it, under mu
+	wg          sync.WaitGroup               // retryAll and watch
 }
 
 // New makes a producer. It does not connect: an absent broker is no error.
@@ -116,7 +116,7 @@ func newProducer(o Options, late, linger time.Duration) (*Producer, error) {
 		byPartition: o.ByPartition, giveUp: o.GiveUpTooLarge, onAck: o.OnAck, late: late, log: o.Log,
 		partitions:  partitions{all: map[topicPartition]*partition{}},
 		why:         &refusalReasons{Logger: kafka.Logger(o.Log), of: map[string]string{}},
-		retryQueues: map[string]*fifo.Queue[*Ack]{}, refusals: map[string]error{}, done: make(chan struct{}),
+		retryQueues: map[string]*fifo.Queue[*Ack]{}, refusals: map[string]error{}, life: lifetime.New(context.Background()),
 	}
 	opts = append(opts, kgo.WithLogger(p.why))
 	if p.onAck == nil {
@@ -202,10 +202,7 @@ func (p *Producer) FlushPartition(ctx context.Context, topic string, number int3
 // may or may not be in Kafka: Flush first.
 func (p *Producer) Close() {
 	p.mu.Lock()
-	if !p.closed {
-		p.closed = true
-		close(p.done)
-	}
+	p.life.Cut(ErrClosed)
 	p.mu.Unlock()
 	p.partitions.close()
 	p.client.Close()

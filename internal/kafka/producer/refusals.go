@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"messaging-worker/internal/lifetime"
 )
 
 // Refused returns, for each topic, why Kafka refuses records that are tried
@@ -53,14 +55,7 @@ func (p *Producer) setRefusal(topic string, err error) {
 // watch learns the reasons of refusals while records wait, from half the time on
 // after which Refused reports them.
 func (p *Producer) watch() {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			p.why.listen(p.partitions.stalled(p.late / 2))
-		case <-p.done:
-			return
-		}
+	for lifetime.Sleep(p.life.Calls(), time.Second) == nil {
+		p.why.listen(p.partitions.stalled(p.late / 2))
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/fifo"
+	"messaging-worker/internal/lifetime"
 )
 
 // A batch that Kafka refuses for good (too large, no permission, a policy)
@@ -26,7 +27,7 @@ import (
 func (p *Producer) enqueue(a *Ack) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed {
+	if p.life.Calls().Err() != nil {
 		return false
 	}
 	topic := a.partition.topic
@@ -63,16 +64,8 @@ func (p *Producer) nextRetry(topic string) *Ack {
 
 // sendAlone tries until r is acknowledged, too large for good, or p closes.
 func (p *Producer) sendAlone(r *kgo.Record) error {
-	for try := 0; ; try++ {
-		copied := &kgo.Record{
-			Topic: r.Topic, Partition: r.Partition,
-			Key: r.Key, Value: r.Value, Headers: r.Headers,
-		}
-		select {
-		case <-p.done:
-			return ErrClosed
-		default:
-		}
+	for try := 0; p.life.Calls().Err() == nil; try++ {
+		copied := &kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: r.Headers}
 		err := p.solo.ProduceSync(context.Background(), copied).FirstErr()
 		switch {
 		case err == nil:
@@ -86,12 +79,9 @@ func (p *Producer) sendAlone(r *kgo.Record) error {
 			return ErrTooLarge
 		}
 		p.setRefusal(r.Topic, err)
-		select {
-		case <-time.After(min(100*time.Millisecond<<min(try, 4), time.Second)): // what is mended is noticed soon
-		case <-p.done:
-			return ErrClosed
-		}
+		_ = lifetime.Sleep(p.life.Calls(), min(100*time.Millisecond<<min(try, 4), time.Second)) // what is mended is noticed soon
 	}
+	return ErrClosed
 }
 
 // tooLarge reports Kafka's refusals of a record or batch for its size.

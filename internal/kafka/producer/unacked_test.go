@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"messaging-worker/internal/kafka"
+	"messaging-worker/internal/lifetime"
 )
 
 func newPartitions() *partitions { return &partitions{all: map[topicPartition]*partition{}} }
@@ -27,7 +28,7 @@ func TestRecordThatWaitsForLong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		all := newPartitions()
-		list := &all.of(&Producer{}, "status", 1).unacked
+		list := &all.of(&Producer{life: lifetime.New(t.Context())}, "status", 1).unacked
 		old, young := &Ack{}, &Ack{}
 		list.add(old)
 		time.Sleep(lateAfter - time.Second)

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/kafka/producer"
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/models"
 )
 
@@ -36,10 +37,8 @@ func (p *Publisher) DLQ(ctx context.Context, src *models.Record, rec *models.DLQ
 			p.log.Error().Err(err).Str("topic", p.dlqTopic).Str("source", src.Position()).
 				Msg("max.message.bytes is too small for any dead letter; raise it, the message waits")
 		}
-		select {
-		case <-time.After(10 * time.Second):
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		if err := lifetime.Sleep(ctx, 10*time.Second); err != nil {
+			return err //nolint:wrapcheck // the cause of ctx's end
 		}
 	}
 }
