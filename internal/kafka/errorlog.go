@@ -1,6 +1,8 @@
 package kafka
 
 import (
+	"errors"
+	"maps"
 	"net"
 	"slices"
 	"strconv"
@@ -8,12 +10,12 @@ import (
 	"sync"
 )
 
-// ErrorLog remembers which error was logged last of each subject, so that a
-// loop that fails again and again logs it once, and again when the error
-// changes. The zero ErrorLog is empty. It is safe for concurrent use.
+// ErrorLog keeps the present error of each subject, so that a loop that fails
+// again and again logs it once, and again when the error changes. The zero
+// ErrorLog is empty. It is safe for concurrent use.
 type ErrorLog struct {
-	mu     sync.Mutex
-	logged map[string]string // texts of errors, by subject
+	mu      sync.Mutex
+	present map[string]error // by subject
 }
 
 // Changed reports whether err is another error of its subject than the one
@@ -23,19 +25,37 @@ type ErrorLog struct {
 func (l *ErrorLog) Changed(subject string, err error) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	before, failing := l.logged[subject]
+	before, failing := l.present[subject]
 	if err == nil {
-		delete(l.logged, subject)
+		delete(l.present, subject)
 		return failing
 	}
-	if failing && SameFault(before, err.Error()) {
-		return false
+	if l.present == nil {
+		l.present = map[string]error{}
 	}
-	if l.logged == nil {
-		l.logged = map[string]string{}
+	l.present[subject] = err
+	return !failing || !SameFault(before.Error(), err.Error())
+}
+
+// Present returns the present errors by subject.
+func (l *ErrorLog) Present() map[string]error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.present)
+}
+
+// Standing returns the present errors in the order of their subjects, each once,
+// or nil.
+func (l *ErrorLog) Standing() error {
+	present := l.Present()
+	var list []error
+	for _, subject := range slices.Sorted(maps.Keys(present)) {
+		err := present[subject]
+		if !slices.ContainsFunc(list, func(e error) bool { return SameFault(e.Error(), err.Error()) }) {
+			list = append(list, err)
+		}
 	}
-	l.logged[subject] = err.Error()
-	return true
+	return errors.Join(list...)
 }
 
 // SameFault reports whether two texts of errors differ at most in the

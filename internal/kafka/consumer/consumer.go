@@ -47,7 +47,7 @@ func New(o Options, handle Handler) (*Consumer, error) {
 		pending:    newPending(o.MaxPendingMessages, o.MaxPendingBytes),
 		membership: newMembership(o.SessionTimeout-membershipSlack, b.isMember),
 	}
-	recovers := newRecovery(b, parts, commits)
+	recovers := &recovery{base: b, partitions: parts, committer: commits}
 	assigns := &assigner{base: b, partitions: parts, pool: run.pool, recovery: recovers}
 	polls := &poller{base: b, partitions: parts, assigner: assigns, runner: run}
 	return &Consumer{
@@ -133,9 +133,9 @@ type State struct {
 
 // State returns the present state. It may be called at any time.
 func (c *Consumer) State() State {
-	s := State{Partitions: len(c.partitions.all()), Err: errors.Join(c.group.lastErr(), c.recovery.err())}
+	s := State{Partitions: len(c.partitions.all()), Err: c.failing.Standing()}
 	if s.Partitions > 0 { // who owns none reads none
-		s.Err = errors.Join(c.faults.standing(), s.Err)
+		s.Err = errors.Join(c.faults.Standing(), s.Err)
 	}
 	if c.running() {
 		_, generation := c.client.GroupMetadata()

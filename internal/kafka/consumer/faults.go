@@ -1,9 +1,6 @@
 package consumer
 
 import (
-	"errors"
-	"maps"
-	"slices"
 	"strconv"
 	"sync"
 
@@ -23,35 +20,30 @@ import (
 // answers come between two notes of it: the next one that has it, and one more
 // between its poll and its note. A third answer proves that one had no error.
 type faults struct {
-	logged kafka.ErrorLog
+	kafka.ErrorLog
 
-	mu sync.Mutex
-	of map[int32]*fault // by partition; below zero for the whole topic
+	mu      sync.Mutex
+	answers map[int32]int // of fetches of its leader since an error was noted, by partition; below zero is the whole topic
 }
 
 const answersThatProve = 3
-
-type fault struct {
-	err     error
-	answers int // of fetches of its leader since it was noted
-}
 
 // note keeps an error, and reports whether it is to be logged.
 func (f *faults) note(partition int32, err error) (changed bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.of == nil {
-		f.of = map[int32]*fault{}
+	if f.answers == nil {
+		f.answers = map[int32]int{}
 	}
-	f.of[partition] = &fault{err: err}
-	return f.logged.Changed(subject(partition), err)
+	f.answers[partition] = 0
+	return f.Changed(subject(partition), err)
 }
 
 // over ends the error of a partition, and that of the whole topic.
 func (f *faults) over(partition int32) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for p := range f.of {
+	for p := range f.answers {
 		if p == partition || p < 0 {
 			f.end(p)
 		}
@@ -60,36 +52,22 @@ func (f *faults) over(partition int32) {
 
 // end is called with f.mu held.
 func (f *faults) end(partition int32) {
-	delete(f.of, partition)
-	f.logged.Changed(subject(partition), nil)
+	delete(f.answers, partition)
+	f.Changed(subject(partition), nil)
 }
 
 // answered counts an answered fetch of a broker.
 func (f *faults) answered(broker int32, leader func(partition int32) int32) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for p, one := range f.of {
+	for p := range f.answers {
 		if p >= 0 && leader(p) != broker {
 			continue
 		}
-		if one.answers++; one.answers >= answersThatProve {
+		if f.answers[p]++; f.answers[p] >= answersThatProve {
 			f.end(p)
 		}
 	}
-}
-
-// standing returns the present errors, each once, or nil.
-func (f *faults) standing() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var list []error
-	for _, p := range slices.Sorted(maps.Keys(f.of)) {
-		err := f.of[p].err
-		if !slices.ContainsFunc(list, func(e error) bool { return kafka.SameFault(e.Error(), err.Error()) }) {
-			list = append(list, err)
-		}
-	}
-	return errors.Join(list...)
 }
 
 // fetchAnswers is called for each answered fetch, with the broker's id.

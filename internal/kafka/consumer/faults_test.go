@@ -10,8 +10,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"messaging-worker/internal/kafka"
 )
 
 // A fetch that brings nothing and no error either ends the error before it, as
@@ -66,7 +64,7 @@ func TestFetchErrorEndsWithRecords(t *testing.T) {
 	f.note(2, kerr.CorruptMessage)
 	f.note(-1, kerr.TopicAuthorizationFailed)
 	f.over(1)
-	if err := f.standing(); err == nil || err.Error() != kerr.CorruptMessage.Error() {
+	if err := f.Standing(); err == nil || err.Error() != kerr.CorruptMessage.Error() {
 		t.Errorf("standing = %v, want what partition 2 has", err)
 	}
 	leader := func(int32) int32 { return 7 }
@@ -76,11 +74,11 @@ func TestFetchErrorEndsWithRecords(t *testing.T) {
 	for range answersThatProve - 1 {
 		f.answered(7, leader)
 	}
-	if f.standing() == nil {
+	if f.Standing() == nil {
 		t.Error("answers of the leader end an error, though they may be the error's own")
 	}
 	f.answered(7, leader)
-	if err := f.standing(); err != nil {
+	if err := f.Standing(); err != nil {
 		t.Errorf("standing = %v after the leader's next answer", err)
 	}
 }
@@ -216,13 +214,12 @@ func TestStandingCommitErrorIsToldOnce(t *testing.T) {
 func TestJournalErrorIsOfItsReading(t *testing.T) {
 	t.Parallel()
 	c := unconnected(t, nil, Options{})
-	var one, other kafka.ErrorLog
-	c.recovery.setErr(&one, kerr.TopicAuthorizationFailed)
-	c.recovery.setErr(&other, nil)
+	c.failing.Changed("journal 1", kerr.TopicAuthorizationFailed)
+	c.failing.Changed("journal 2", nil)
 	if err := c.State().Err; !errors.Is(err, kerr.TopicAuthorizationFailed) {
 		t.Errorf("State.Err = %v while one journal cannot be read", err)
 	}
-	c.recovery.setErr(&one, nil)
+	c.failing.Changed("journal 1", nil)
 	if err := c.State().Err; err != nil {
 		t.Errorf("State.Err = %v after both were read", err)
 	}

@@ -37,9 +37,8 @@ type group struct {
 	membership *membership
 
 	mu      sync.Mutex
-	err     error // what ended the last group session; nil once partitions were assigned
-	total   int   // partitions of the topic; 0 while it is not known
-	leaving int   // how many of the owned are about to be given up
+	total   int // partitions of the topic; 0 while it is not known
+	leaving int // how many of the owned are about to be given up
 }
 
 // clientOptions returns those of the client. A group that has put us out for
@@ -87,7 +86,7 @@ func (g *group) clientOptions(life *lifetime.Lifetime) ([]kgo.Opt, error) {
 		}),
 		g.Kafka.Watched(),
 		kgo.WithHooks(g.membership, g.fetchAnswers(), groupErrors(func(err error) {
-			g.setErr(fmt.Errorf("consumer group %s: %w", g.Group, err))
+			g.failing.Changed("group", fmt.Errorf("consumer group %s: %w", g.Group, err)) // until partitions are assigned
 			if isFatal(err) {
 				life.Stop(fmt.Errorf("another worker runs with the same KAFKA_GROUP_INSTANCE_ID %q: %w", g.InstanceID, err))
 			}
@@ -121,23 +120,9 @@ type groupErrors func(error)
 // OnGroupManageError implements kgo.HookGroupManageError.
 func (f groupErrors) OnGroupManageError(err error) { f(err) }
 
-// setErr keeps what readiness says of the group; nil when all is well.
-func (g *group) setErr(err error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.err = err
-}
-
-// lastErr returns what ended the last group session, or nil.
-func (g *group) lastErr() error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.err
-}
-
 func (g *group) assigned(life *lifetime.Lifetime, partitions []int32) {
 	defer g.count(life.Calls())
-	g.setErr(nil)
+	g.failing.Changed("group", nil)
 	if len(partitions) == 0 {
 		return
 	}

@@ -71,6 +71,7 @@ type base struct {
 	client  *kgo.Client   // not before started is closed
 	started chan struct{} // closed once client is set
 	logged  kafka.ErrorLog
+	failing kafka.ErrorLog // the group's session, and readings of the journal
 	tally   tally
 	faults  faults // of reading requests
 }

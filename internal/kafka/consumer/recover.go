@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -57,13 +58,7 @@ type recovery struct {
 	partitions *partitions
 	committer  *committer
 	readings   sync.WaitGroup
-
-	mu   sync.Mutex
-	errs map[*kafka.ErrorLog]error // of readings that have failed and are tried again
-}
-
-func newRecovery(b *base, p *partitions, c *committer) *recovery {
-	return &recovery{base: b, partitions: p, committer: c, errs: map[*kafka.ErrorLog]error{}}
+	begun      atomic.Int64 // how many readings
 }
 
 // recover reads the journal of partitions that were just assigned and then
@@ -81,15 +76,20 @@ func (r *recovery) recover(ctx context.Context, list []journal.Want) {
 	if len(byPartition) == 0 {
 		return
 	}
+	// Each reading is tried again until it succeeds, and ends no other's error.
+	reading := fmt.Sprint("journal ", r.begun.Add(1))
 	r.readings.Go(func() {
-		var reading kafka.ErrorLog
 		for {
 			err := r.read(ctx, list, byPartition)
-			r.setErr(&reading, err)
-			if err == nil || ctx.Err() != nil {
+			if err == nil {
+				r.failing.Changed(reading, nil)
 				return
 			}
-			if reading.Changed("journal", err) {
+			changed := r.failing.Changed(reading, fmt.Errorf("the journal cannot be read: %w", err))
+			if ctx.Err() != nil {
+				return
+			}
+			if changed {
 				r.Log.Warn().Err(err).Msg("read the journal of assigned partitions: will be tried again; they wait")
 			}
 			if lifetime.Sleep(ctx, time.Second) != nil {
@@ -97,31 +97,6 @@ func (r *recovery) recover(ctx context.Context, list []journal.Want) {
 			}
 		}
 	})
-}
-
-// setErr keeps what readiness says of one of the readings that are under way.
-// Each is tried again until it succeeds, and ends no other's error.
-func (r *recovery) setErr(reading *kafka.ErrorLog, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if err == nil {
-		delete(r.errs, reading)
-		return
-	}
-	r.errs[reading] = fmt.Errorf("the journal cannot be read: %w", err)
-}
-
-// err returns one of the errors of reading journals, or nil.
-func (r *recovery) err() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var first error
-	for _, err := range r.errs {
-		if first == nil || err.Error() < first.Error() { // the same one while they stand
-			first = err
-		}
-	}
-	return first
 }
 
 // read returns nil when there is nothing left to do: the journals are read, or

@@ -77,11 +77,10 @@ type Producer struct {
 	waiters      atomic.Int64 // calls of Ack.Wait
 	lastWait     atomic.Int64 // since when the record of the last of them is on its way, in nanoseconds since 1970
 	why          *refusalReasons
-	logged       kafka.ErrorLog // of refusals, by topic
+	refusals     kafka.ErrorLog // by topic: why Kafka refuses what its retry queue sends
 
 	mu          sync.Mutex
 	retryQueues map[string]*fifo.Queue[*Ack] // by topic, while there is something in it
-	refusals    map[string]error             // by topic: why Kafka refuses what its retry queue sends
 	life        *lifetime.Lifetime           // Close cuts it, under mu
 	wg          sync.WaitGroup               // retryAll and watch
 }
@@ -116,7 +115,7 @@ func newProducer(o Options, late, linger time.Duration) (*Producer, error) {
 		byPartition: o.ByPartition, giveUp: o.GiveUpTooLarge, onAck: o.OnAck, late: late, log: o.Log,
 		partitions:  partitions{all: map[topicPartition]*partition{}},
 		why:         &refusalReasons{Logger: kafka.Logger(o.Log), of: map[string]string{}},
-		retryQueues: map[string]*fifo.Queue[*Ack]{}, refusals: map[string]error{}, life: lifetime.New(context.Background()),
+		retryQueues: map[string]*fifo.Queue[*Ack]{}, life: lifetime.New(context.Background()),
 	}
 	opts = append(opts, kgo.WithLogger(p.why))
 	if p.onAck == nil {

@@ -22,9 +22,7 @@ func (p *Producer) Refused() error {
 			faults[topic] = fmt.Errorf("%w: %s", faults[topic], why)
 		}
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for topic, err := range p.refusals {
+	for topic, err := range p.refusals.Present() {
 		faults[topic] = fmt.Errorf("topic %s refuses records: %w", topic, err)
 	}
 	var list []error
@@ -37,13 +35,8 @@ func (p *Producer) Refused() error {
 // setRefusal keeps why a topic refuses the records of its retry queue, or with
 // nil that it took one, and logs what has changed.
 func (p *Producer) setRefusal(topic string, err error) {
-	p.mu.Lock()
-	if p.refusals[topic] = err; err == nil {
-		delete(p.refusals, topic)
-	}
-	p.mu.Unlock()
-	switch news := p.logged.Changed(topic, err); {
-	case !news:
+	switch changed := p.refusals.Changed(topic, err); {
+	case !changed:
 	case err == nil:
 		p.log.Info().Str("topic", topic).Msg("Kafka takes the records that it refused")
 	default:
