@@ -11,16 +11,10 @@ import (
 // openTwilio makes a Twilio account's provider for the channel.
 func openTwilio(c *config.Config) (parts, error) {
 	client := newTwilio(c)
-	p := parts{
-		provider: client, secret: twilioSecret(c).Version,
+	return parts{
+		provider: client, phone: client, secret: twilioSecret(c).Version,
 		probe: newProbe(client.Probe, httpapi.ProbeError, c.Worker.ProviderTimeout),
-	}
-	if c.Channel == string(models.WhatsApp) {
-		p.phone = twilio.WhatsApp{Client: client, ContentSIDs: c.Twilio.ContentSIDs}
-	} else {
-		p.phone = twilio.SMS{Client: client}
-	}
-	return p, nil
+	}, nil
 }
 
 // newTwilio makes a client of the settings. It does not connect.
@@ -29,6 +23,7 @@ func newTwilio(c *config.Config) *twilio.Client {
 	return twilio.New(twilio.Options{
 		BaseURL: t.BaseURL, AccountSID: t.AccountSID, Username: t.APIKeySID, Password: twilioSecret(c).Get, Concurrency: c.Worker.Concurrency, UserAgent: UserAgent(),
 		MessagingServiceSID: t.MessagingServiceSID, StatusCallbackURL: t.StatusCallbackURL, MaxAge: c.Worker.MaxAge,
+		WhatsApp: c.Channel == string(models.WhatsApp), ContentSIDs: t.ContentSIDs,
 	})
 }
 

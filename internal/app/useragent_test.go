@@ -8,7 +8,6 @@ import (
 
 	"messaging-worker/internal/config"
 	"messaging-worker/internal/providers/api"
-	"messaging-worker/internal/providers/twilio"
 )
 
 // metasPattern is what Meta's OpenAPI description of its API (version 23.0)
@@ -56,7 +55,7 @@ func TestCallsHaveOurUserAgent(t *testing.T) {
 		}
 		return c
 	}
-	m, tw := newMeta(load("meta")), twilio.SMS{Client: newTwilio(load("twilio"))}
+	m, tw := newMeta(load("meta")), newTwilio(load("twilio"))
 	t.Cleanup(func() { _, _ = m.Close(), tw.Close() })
 	// The answers cannot be read, and need not be.
 	_, _ = m.Send(t.Context(), api.Message{Body: "x"})

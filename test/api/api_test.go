@@ -147,7 +147,7 @@ func limit(f fake.Fault) time.Duration {
 }
 
 func smsVia(c *twilio.Client) worker.Channel {
-	return smsadapter.New(twilio.SMS{Client: c}, limits(), timeout)
+	return smsadapter.New(c, limits(), timeout)
 }
 
 func whatsappVia(p phone.Provider) worker.Channel {
@@ -398,7 +398,9 @@ func TestFields(t *testing.T) {
 		var c worker.Channel
 		if tt.provider == "twilio" {
 			f = fake.Twilio(account, account, secret)
-			c = whatsappVia(twilio.WhatsApp{Client: twilioAt(t, serve(t, f), nil), ContentSIDs: map[string]string{"order": hx}})
+			c = whatsappVia(twilioAt(t, serve(t, f), func(o *twilio.Options) {
+				o.WhatsApp, o.ContentSIDs = true, map[string]string{"order": hx}
+			}))
 			tt.want["To"], tt.want["From"] = "whatsapp:+15550000000", "whatsapp:+15551234567"
 		} else {
 			f = fake.Meta("v23.0", secret, "100")
@@ -502,7 +504,8 @@ func TestSettings(t *testing.T) {
 	}
 	// A template without a content SID is refused for good, and nobody is asked.
 	h := fake.Twilio(account, account, secret)
-	_, failure := once(t, whatsappVia(twilio.WhatsApp{Client: twilioAt(t, serve(t, h), nil)}), newRequest("whatsapp", 1, `{"type":"template","content":"order"}`, ""))
+	w := twilioAt(t, serve(t, h), func(o *twilio.Options) { o.WhatsApp = true })
+	_, failure := once(t, whatsappVia(w), newRequest("whatsapp", 1, `{"type":"template","content":"order"}`, ""))
 	if calls, _ := h.Calls(); failure == nil || failure.Class != models.FailurePermanent || calls != 0 {
 		t.Errorf("%v after %d calls, want a refusal without any", failure, calls)
 	}

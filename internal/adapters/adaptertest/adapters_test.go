@@ -55,7 +55,7 @@ func httpAnswers() []Answer {
 		text := "no way to +15557654321 saying your code is 123456 " + strings.Repeat("x", 3000)
 		list = append(list, Answer{
 			Name: fmt.Sprint("http ", status), Class: class, Text: fmt.Sprint("http ", status),
-			Err: &api.Error{Provider: "Twilio", Status: status, Code: 21211, Message: text, Raw: text, Unreadable: status < 300},
+			Err: &api.Error{Provider: "Twilio", Status: status, Code: 21211, Message: text, Raw: text},
 		})
 	}
 	for name, codes := range map[string]api.Codes{"Twilio": twilio.Codes(), "Meta": meta.Codes()} {

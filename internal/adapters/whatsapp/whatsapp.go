@@ -3,11 +3,14 @@ package whatsapp
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"messaging-worker/internal/adapters/phone"
 	"messaging-worker/internal/adapters/request"
 	"messaging-worker/internal/models"
+	"messaging-worker/internal/providers/api"
 	"messaging-worker/internal/util"
 )
 
@@ -36,4 +39,28 @@ func check(r *request.Reader, req *models.PhoneRequest, bodyBytes int) {
 		r.Add("body.content", "not an absolute http or https URL")
 	}
 	r.Addressee("body.media_type", req.Body.MediaType, util.IsMIMEType, "a MIME type")
+}
+
+// checkVariables checks what fills a template's header and buttons. Those of
+// the body are the template's own business, which nobody knows here.
+func checkVariables(r *request.Reader, meta map[string]string) {
+	header := ""
+	for _, key := range slices.Sorted(maps.Keys(meta)) {
+		component, kind, err := api.VariableOf(key)
+		if err == nil && component != api.InHeader {
+			continue
+		}
+		path := request.MetaPath(key)
+		if err != nil {
+			r.Add(path, err.Error())
+			continue
+		}
+		if header != "" {
+			r.Add(path, "a template has one header, and "+header+" is there")
+		}
+		header = key
+		if kind != api.HeaderText && !r.Flagged(path) && !util.IsHTTPURL(meta[key]) {
+			r.Add(path, "not an absolute http or https URL")
+		}
+	}
 }

@@ -3,8 +3,21 @@ package api
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
+
+// Message is what one call delivers to one telephone number.
+type Message struct {
+	ID        string // the request's message id
+	From, To  string // E.164
+	Recipient int    // number of To in the request
+	CreatedAt time.Time
+	Kind      string // what Body is: text, template or media
+	Body      string
+	MediaType string            // MIME type of media
+	Meta      map[string]string // the request's meta, with the variables of templates
+}
 
 // Error is an answer that is not an acceptance.
 type Error struct {
@@ -20,10 +33,6 @@ type Error struct {
 	// it does not know: then Status decides.
 	Class Class
 	Scope string // what the table says that Code is about; see Code
-
-	// Unreadable marks an acceptance (2xx) whose body says nothing that can
-	// be understood.
-	Unreadable bool
 
 	// Foreign marks an answer that is not in the provider's own form: a
 	// gateway before the provider has given it.
@@ -47,4 +56,38 @@ type Receipt struct {
 	Kind    string // what the provider calls its ids: "sid", "wamid"
 	ID      string
 	Message string // the provider's word for the state: "queued"
+}
+
+// Class is what a provider's code means for the message.
+type Class string
+
+// The classes of codes.
+const (
+	Permanent Class = "permanent" // this message or recipient is refused for good
+	Transient Class = "transient" // a later attempt may succeed
+	Throttled Class = "throttled" // transient: we are too fast
+	SetUp     Class = "set-up"    // transient: credentials, account or sender have to be fixed
+)
+
+// Code is one line of a provider's table of codes.
+type Code struct {
+	Code   int
+	Class  Class
+	Scope  string // what it is about: message, recipient, sender, account, provider
+	Note   string // what it says, in a few words
+	Source string // where that is written
+
+	Credentials bool // it refuses our credentials
+}
+
+// Codes is a provider's table, ascending by code.
+type Codes []Code
+
+// Find returns the line of a code.
+func (t Codes) Find(code int) (Code, bool) {
+	i, ok := slices.BinarySearchFunc(t, code, func(c Code, code int) int { return c.Code - code })
+	if !ok {
+		return Code{}, false
+	}
+	return t[i], true
 }

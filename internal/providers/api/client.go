@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -28,27 +27,18 @@ type Client struct {
 	userAgent string
 }
 
-// defaultUserAgent is our User-Agent where none is given: Meta's OpenAPI
-// description wants a product and a version of three numbers, which Go's own
-// is not.
-const defaultUserAgent = "messaging-worker/0.0.0"
-
 // NewClient makes a client for that many calls at once. UserAgent is what we
-// call ourselves (RFC 9110, 10.1.5); empty means our name without a version.
+// call ourselves (RFC 9110, 10.1.5).
 func NewClient(concurrency int, userAgent string) *Client {
-	if userAgent == "" {
-		userAgent = defaultUserAgent
-	}
 	t := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		ProxyConnectHeader:    http.Header{"User-Agent": {userAgent}},
-		DialContext:           (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext, // bounded by the call's own limit, like all that follows
-		ForceAttemptHTTP2:     true,
-		MaxIdleConns:          concurrency,
-		MaxIdleConnsPerHost:   concurrency,
-		IdleConnTimeout:       50 * time.Second, // below the usual minute of load balancers
-		ExpectContinueTimeout: 0,
-		DisableCompression:    true, // answers are small
+		Proxy:               http.ProxyFromEnvironment,
+		ProxyConnectHeader:  http.Header{"User-Agent": {userAgent}},
+		DialContext:         (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext, // bounded by the call's own limit, like all that follows
+		ForceAttemptHTTP2:   true,
+		MaxIdleConns:        concurrency,
+		MaxIdleConnsPerHost: concurrency,
+		IdleConnTimeout:     50 * time.Second, // below the usual minute of load balancers
+		DisableCompression:  true,             // answers are small
 		// Go's own bound is ten megabytes, for each of the calls under way.
 		MaxResponseHeaderBytes: maxAnswer,
 		// All calls share one HTTP/2 connection, and a call that runs out of
@@ -110,6 +100,7 @@ func (c *Client) Do(ctx context.Context, method, url string, body []byte, prepar
 		return nil, &ConnectionError{Err: errors.New("the request cannot be built")}
 	}
 	req.Header.Set("User-Agent", c.userAgent)
+	req.Header.Set("Accept", "application/json")
 	prepare(req)
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -118,10 +109,7 @@ func (c *Client) Do(ctx context.Context, method, url string, body []byte, prepar
 	defer resp.Body.Close()
 	// A body that breaks off leaves what was read of it: the status has
 	// decided, and an acceptance that cannot be read is known as such.
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil && len(text) == 0 {
-		text = []byte{}
-	}
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	// The rest is drained so that the connection can be kept, as far as that
 	// is cheaper than a new one.
 	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer)
@@ -137,6 +125,3 @@ func (a *Answer) Raw() string {
 	}
 	return string(plain)
 }
-
-// String names the answer by its status.
-func (a *Answer) String() string { return fmt.Sprintf("http %d", a.Status) }

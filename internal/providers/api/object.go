@@ -86,8 +86,10 @@ func (o Object) Number(name string) (n int, ok bool) {
 // Code returns the code in what a refusal says. One that repeats the HTTP
 // status is none: the providers have no such codes, but gateways write so.
 func (a *Answer) Code(said Object) (code int, ok bool) {
-	code, ok = said.Number("code")
-	return code, ok && (a.Status < 400 || code != a.Status)
+	if code, ok = said.Number("code"); code == a.Status && a.Status >= 400 {
+		return 0, false
+	}
+	return code, ok
 }
 
 // True reports whether a member is true, or a text that says so.

@@ -18,8 +18,7 @@ import (
 // name is the provider's, as people write it.
 const name = "Meta"
 
-// Options of a Client. All but PhoneNumberIDs, CallbackData and UserAgent are
-// required.
+// Options of a Client. All but PhoneNumberIDs and CallbackData are required.
 type Options struct {
 	BaseURL        string
 	Version        string // of the API: "v23.0"
@@ -28,22 +27,20 @@ type Options struct {
 	PhoneNumberIDs map[string]string // of further senders, by their numbers
 	CallbackData   bool              // send the message id as biz_opaque_callback_data
 	Concurrency    int
-	UserAgent      string // empty means our bare name
+	UserAgent      string
 }
 
 // Client is one business account. It is safe for concurrent use.
 type Client struct {
-	http *api.Client
+	*api.Client
+
 	opts Options
 }
 
 // New makes a client. It does not connect.
 func New(o Options) *Client {
-	return &Client{http: api.NewClient(o.Concurrency, o.UserAgent), opts: o}
+	return &Client{Client: api.NewClient(o.Concurrency, o.UserAgent), opts: o}
 }
-
-// Close lets the kept connections go.
-func (c *Client) Close() error { return c.http.Close() }
 
 // Send makes one call. Its errors are *api.Error for an answer and
 // *api.ConnectionError where none came.
@@ -60,20 +57,17 @@ func (c *Client) Send(ctx context.Context, m api.Message) (api.Receipt, error) {
 	if err != nil {
 		return api.Receipt{}, err
 	}
-	return c.read(answer)
+	return read(answer)
 }
 
 // Probe reads the phone number's node, which costs nothing and shows whether
 // our token is accepted.
 func (c *Client) Probe(ctx context.Context) error {
 	answer, err := c.call(ctx, http.MethodGet, "/"+url.PathEscape(c.opts.PhoneNumberID), nil)
-	if err != nil {
-		return err
+	if err == nil && answer.Status != http.StatusOK {
+		err = refusal(answer)
 	}
-	if answer.Status == http.StatusOK {
-		return nil
-	}
-	return c.refusal(answer)
+	return err
 }
 
 // sender returns the phone number id that stands for a number.
@@ -90,9 +84,8 @@ func (c *Client) call(ctx context.Context, method, path string, body []byte) (*a
 		return nil, &api.Error{Provider: name, Message: "the access token cannot be read", Class: api.SetUp}
 	}
 	target := c.opts.BaseURL + "/" + url.PathEscape(c.opts.Version) + path
-	return c.http.Do(ctx, method, target, body, func(r *http.Request) {
+	return c.Do(ctx, method, target, body, func(r *http.Request) {
 		r.Header.Set("Authorization", "Bearer "+token)
-		r.Header.Set("Accept", "application/json")
 		if body != nil {
 			r.Header.Set("Content-Type", "application/json")
 		}
@@ -100,32 +93,28 @@ func (c *Client) call(ctx context.Context, method, path string, body []byte) (*a
 }
 
 // read turns an answer into a receipt or an *api.Error.
-func (c *Client) read(a *api.Answer) (api.Receipt, error) {
+func read(a *api.Answer) (api.Receipt, error) {
 	if a.Status < 200 || a.Status > 299 {
-		return api.Receipt{}, c.refusal(a)
+		return api.Receipt{}, refusal(a)
 	}
 	answer, whole := a.Object()
 	message := answer.First("messages")
 	id := message.Text("id")
 	if !whole || id == "" {
-		return api.Receipt{}, c.unreadable(a)
+		// It may be an error all the same, under a status that a gateway has put
+		// there: then what it says decides, where that is known.
+		e := refusal(a)
+		if e.Class == "" {
+			e = &api.Error{Provider: name, Status: a.Status, Raw: e.Raw}
+		}
+		return api.Receipt{}, e
 	}
 	return api.Receipt{Status: a.Status, Kind: "wamid", ID: id, Message: cmp.Or(message.Text("message_status"), "accepted")}, nil
 }
 
-// unreadable is an acceptance without an id. It may be an error all the same,
-// under a status that a gateway has put there: then what it says decides,
-// where that is known.
-func (c *Client) unreadable(a *api.Answer) *api.Error {
-	if e := c.refusal(a); e.Class != "" {
-		return e
-	}
-	return &api.Error{Provider: name, Status: a.Status, Raw: a.Raw(), Unreadable: true}
-}
-
 // refusal reads an error. One without a readable code is classified by its HTTP
 // status, as a gateway's answer is. 0 is a code of Meta's, so none is not 0.
-func (c *Client) refusal(a *api.Answer) *api.Error {
+func refusal(a *api.Answer) *api.Error {
 	answer, _ := a.Object()
 	said := answer.Object("error")
 	e := &api.Error{
@@ -133,22 +122,17 @@ func (c *Client) refusal(a *api.Answer) *api.Error {
 		RetryAfter: a.RetryAfter(), RequestID: said.Text("fbtrace_id"),
 	}
 	code, ok := a.Code(said)
-	if !ok {
-		e.Foreign = !isGraphError(said)
-		if !e.Foreign && said.True("is_transient") {
-			e.Class = api.Transient
-		}
-		return e
-	}
-	e.Code = code
+	e.Code, e.Foreign = code, !ok && !isGraphError(said)
 	line, known := Find(code)
 	subcode, _ := said.Number("error_subcode")
 	switch {
-	case code == invalidParameter && subcode == noSuchObject:
+	case code == 100 && subcode == 33:
+		// An object that does not exist, or that the token may not see (Graph
+		// API, "Handle Errors").
 		e.Class, e.Scope = api.SetUp, "account"
-	case known:
+	case ok && known:
 		e.Class, e.Scope, e.Credentials = line.Class, line.Scope, line.Credentials
-	case said.True("is_transient"):
+	case !e.Foreign && said.True("is_transient"):
 		e.Class = api.Transient
 	}
 	return e

@@ -2,22 +2,12 @@ package meta
 
 import "messaging-worker/internal/providers/api"
 
-// source is where Meta lists its codes.
-const source = "developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes"
-
-// graphSource is where Meta lists the codes that all of the Graph API shares,
-// and rateSource those of its limits.
+// Where Meta lists its codes, those that all of the Graph API shares, and those
+// of its limits.
 const (
+	source      = "developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes"
 	graphSource = "developers.facebook.com/docs/graph-api/guides/error-handling"
 	rateSource  = "developers.facebook.com/docs/graph-api/overview/rate-limiting"
-)
-
-// A request to an object that does not exist, or that the token may not see,
-// is answered as an invalid parameter with this subcode (Graph API, "Handle
-// Errors").
-const (
-	invalidParameter = 100
-	noSuchObject     = 33
 )
 
 // Find returns what is known of a code: its line of the table, or that of the

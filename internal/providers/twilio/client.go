@@ -9,7 +9,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"messaging-worker/internal/providers/api"
@@ -18,8 +17,8 @@ import (
 // name is the provider's, as people write it.
 const name = "Twilio"
 
-// Options of a Client. AccountSID, BaseURL, Password and Concurrency are
-// required; Username empty means AccountSID, UserAgent empty our bare name.
+// Options of a Client. AccountSID, BaseURL, Password, Concurrency and UserAgent
+// are required; Username empty means AccountSID.
 type Options struct {
 	BaseURL     string
 	AccountSID  string
@@ -31,11 +30,15 @@ type Options struct {
 	MessagingServiceSID string        // empty for none
 	StatusCallbackURL   string        // empty for none
 	MaxAge              time.Duration // how old a request may become; zero for no limit
+
+	WhatsApp    bool              // send WhatsApp messages, not SMS
+	ContentSIDs map[string]string // of WhatsApp's templates, by name
 }
 
 // Client is one Twilio account. It is safe for concurrent use.
 type Client struct {
-	http  *api.Client
+	*api.Client
+
 	opts  Options
 	codes api.Codes
 }
@@ -45,45 +48,30 @@ func New(o Options) *Client {
 	if o.Username == "" {
 		o.Username = o.AccountSID
 	}
-	return &Client{http: api.NewClient(o.Concurrency, o.UserAgent), opts: o, codes: Codes()}
+	return &Client{Client: api.NewClient(o.Concurrency, o.UserAgent), opts: o, codes: Codes()}
 }
 
-// Close lets the kept connections go.
-func (c *Client) Close() error { return c.http.Close() }
-
-// create creates a message with the content's fields; prefix is that of its
-// channel's addresses. Its errors are *api.Error for an answer and
+// Send makes one call. Its errors are *api.Error for an answer and
 // *api.ConnectionError where none came.
-func (c *Client) create(ctx context.Context, m *api.Message, prefix string, content url.Values) (api.Receipt, error) {
-	content.Set("To", prefix+m.To)
-	content.Set("From", prefix+m.From)
-	if sid := c.opts.MessagingServiceSID; sid != "" {
-		content.Set("MessagingServiceSid", sid)
+func (c *Client) Send(ctx context.Context, m api.Message) (api.Receipt, error) {
+	form, err := c.form(&m)
+	if err != nil {
+		return api.Receipt{}, err
 	}
-	if c.opts.StatusCallbackURL != "" {
-		content.Set("StatusCallback", callback(c.opts.StatusCallbackURL, m))
-	}
-	if seconds := c.validity(m.CreatedAt); seconds > 0 {
-		content.Set("ValidityPeriod", strconv.Itoa(seconds))
-	}
-	answer, err := c.call(ctx, http.MethodPost, "/Messages.json", []byte(content.Encode()))
+	answer, err := c.call(ctx, http.MethodPost, "/Messages.json", []byte(form.Encode()))
 	if err != nil {
 		return api.Receipt{}, err
 	}
 	return c.read(answer)
 }
 
-// Probe reads the account, which costs nothing and shows whether we are let
-// in.
+// Probe reads the account, which costs nothing and shows whether we are let in.
 func (c *Client) Probe(ctx context.Context) error {
 	answer, err := c.call(ctx, http.MethodGet, ".json", nil)
-	if err != nil {
-		return err
+	if err == nil && answer.Status != http.StatusOK {
+		err = c.refusal(answer)
 	}
-	if answer.Status == http.StatusOK {
-		return nil
-	}
-	return c.refusal(answer)
+	return err
 }
 
 func (c *Client) call(ctx context.Context, method, path string, body []byte) (*api.Answer, error) {
@@ -92,43 +80,12 @@ func (c *Client) call(ctx context.Context, method, path string, body []byte) (*a
 		return nil, &api.Error{Provider: name, Message: "the credentials cannot be read", Class: api.SetUp}
 	}
 	target := c.opts.BaseURL + "/2010-04-01/Accounts/" + url.PathEscape(c.opts.AccountSID) + path
-	return c.http.Do(ctx, method, target, body, func(r *http.Request) {
+	return c.Do(ctx, method, target, body, func(r *http.Request) {
 		r.SetBasicAuth(c.opts.Username, password)
-		r.Header.Set("Accept", "application/json")
 		if body != nil {
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		}
 	})
-}
-
-// callback adds the message's id and the recipient's number to the URL, so that
-// a report can be assigned.
-func callback(base string, m *api.Message) string {
-	u, err := url.Parse(base)
-	if err != nil {
-		return base
-	}
-	q := u.Query()
-	q.Set("message_id", m.ID)
-	q.Set("recipient", strconv.Itoa(m.Recipient))
-	u.RawQuery = q.Encode()
-	return u.String()
-}
-
-// Bounds of ValidityPeriod, in seconds.
-const (
-	minValidity = 1
-	maxValidity = 36000
-)
-
-// validity is how long Twilio may keep the message in its queue: what is left
-// of its age, or 0 where there is no limit.
-func (c *Client) validity(created time.Time) int {
-	if c.opts.MaxAge <= 0 {
-		return 0
-	}
-	left := c.opts.MaxAge - time.Since(created)
-	return int(min(max(left/time.Second, minValidity), maxValidity))
 }
 
 // read turns an answer into a receipt or an *api.Error. A message with a
@@ -141,7 +98,13 @@ func (c *Client) read(a *api.Answer) (api.Receipt, error) {
 	message, whole := a.Object()
 	sid := message.Text("sid")
 	if !whole || sid == "" {
-		return api.Receipt{}, c.unreadable(a)
+		// It may be an error all the same, under a status that a gateway has put
+		// there: then its code decides, where the table knows it.
+		e := c.refusal(a)
+		if e.Class == "" {
+			e = &api.Error{Provider: name, Status: a.Status, Raw: e.Raw, RequestID: e.RequestID}
+		}
+		return api.Receipt{}, e
 	}
 	status := message.Text("status")
 	if status == "failed" || status == "undelivered" || status == "canceled" {
@@ -155,24 +118,11 @@ func (c *Client) read(a *api.Answer) (api.Receipt, error) {
 	return api.Receipt{Status: a.Status, Kind: "sid", ID: sid, Message: cmp.Or(status, "accepted")}, nil
 }
 
-// unreadable is an acceptance without a SID. It may be an error all the same,
-// under a status that a gateway has put there: then its code decides, where
-// the table knows it.
-func (c *Client) unreadable(a *api.Answer) *api.Error {
-	if e := c.refusal(a); e.Class != "" {
-		return e
-	}
-	return &api.Error{Provider: name, Status: a.Status, Raw: a.Raw(), RequestID: requestID(a), Unreadable: true}
-}
-
 // refusal reads an error. One without a readable code is classified by its HTTP
 // status, as a gateway's answer is.
 func (c *Client) refusal(a *api.Answer) *api.Error {
 	said, _ := a.Object()
 	code, ok := a.Code(said)
-	if !ok {
-		code = 0
-	}
 	e := c.error(a, code, said.Text("message"))
 	e.Foreign = !ok && !isTwilioError(a, said)
 	return e
@@ -190,12 +140,10 @@ func isTwilioError(a *api.Answer, said api.Object) bool {
 func (c *Client) error(a *api.Answer, code int, message string) *api.Error {
 	e := &api.Error{
 		Provider: name, Status: a.Status, Code: code, Message: message, Raw: a.Raw(),
-		RetryAfter: a.RetryAfter(), RequestID: requestID(a),
+		RetryAfter: a.RetryAfter(), RequestID: a.Header.Get("Twilio-Request-Id"),
 	}
 	if line, known := c.codes.Find(code); known {
 		e.Class, e.Scope, e.Credentials = line.Class, line.Scope, line.Credentials
 	}
 	return e
 }
-
-func requestID(a *api.Answer) string { return a.Header.Get("Twilio-Request-Id") }
