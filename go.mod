@@ -7,7 +7,6 @@ toolchain go1.26.10
 require (
 	github.com/Shopify/toxiproxy/v2 v2.5.0
 	github.com/emersion/go-msgauth v0.7.0
-	github.com/emersion/go-sasl v0.0.0-20241020182733-b788ff22d5a6
 	github.com/go-json-experiment/json v1.27.2
 	github.com/google/go-cmp v0.7.0
 	github.com/joho/godotenv v1.5.1

@@ -9,9 +9,7 @@ import (
 	"errors"
 	"net"
 	"slices"
-	"sync"
-
-	"github.com/emersion/go-sasl"
+	"strings"
 
 	"messaging-worker/internal/providers/email"
 )
@@ -30,33 +28,33 @@ func (p *Provider) authenticate(ctx context.Context, c *conn) error {
 		return nil
 	}
 	wrong := func(text string) error { return &email.SetupError{Stage: stage, Err: errors.New(text)} }
-	if !c.secure && !isLoopback(c.raw.RemoteAddr()) {
+	if peer, ok := c.raw.RemoteAddr().(*net.TCPAddr); !c.secure && (!ok || !peer.IP.IsLoopback()) {
 		return wrong("credentials are not sent without TLS")
 	}
 	password, err := p.opts.Password()
 	if err != nil {
 		return wrong("the password cannot be read")
 	}
-	clients := mechanisms(p.opts.Auth, c, p.opts.Username, password)
-	if len(clients) == 0 {
+	list := p.mechanisms(c, password)
+	if len(list) == 0 {
 		return wrong("the server does not offer the authentication that is set")
 	}
-	return p.tryEach(ctx, c, p.refusedMechanisms.last(clients))
+	return p.tryEach(ctx, c, list)
 }
 
 // tryEach authenticates by the first mechanism that the server takes: a server
 // may offer one that it does not have, or not for this user. If it closes the
 // connection after refusing a mechanism, c.retryConnect says that a new
 // connection may get further. A refusal of the credentials ends it.
-func (p *Provider) tryEach(ctx context.Context, c *conn, clients []mechanism) (err error) {
+func (p *Provider) tryEach(ctx context.Context, c *conn, list []mechanism) (err error) {
 	const stage = email.StageAUTH
-	for i, client := range clients {
-		r, failed := exchange(c, client.Client)
-		if errors.Is(failed, sasl.ErrUnexpectedServerChallenge) {
-			return &email.SetupError{Stage: stage, Err: errors.New("the server asks what the authentication does not know")}
+	for i, m := range list {
+		r, failed := m.exchange(c)
+		if errors.Is(failed, errChallenge) {
+			return &email.SetupError{Stage: stage, Err: failed}
 		}
 		if i > 0 && (failed != nil || r.Code == 421) && !errors.Is(failed, errProtocol) && !timedOut(ctx, failed) {
-			c.retryConnect = !p.refusedMechanisms.has(client.name)
+			c.retryConnect = !p.hasRefused(m.name)
 			return err
 		}
 		// The reply's text may repeat what we sent, a secret included.
@@ -64,8 +62,8 @@ func (p *Provider) tryEach(ctx context.Context, c *conn, clients []mechanism) (e
 		if err = p.checkReply(ctx, c, stage, r, failed); err == nil || failed != nil || !anotherMechanism(r) {
 			return err
 		}
-		if len(clients) > 1 {
-			p.refusedMechanisms.add(client.name)
+		if len(list) > 1 {
+			p.refusedMechanisms.Store(m.name, nil)
 		}
 	}
 	return err
@@ -79,160 +77,100 @@ func anotherMechanism(r email.Reply) bool {
 	return slices.Contains([]int{432, 500, 501, 502, 504, 534, 538}, r.Code)
 }
 
-// mechanism is a SASL client and its name on the wire.
+// mechanism is one way to log in (RFC 4954, 4).
 type mechanism struct {
-	sasl.Client
+	name  string
+	first string // initial response; empty for none
 
-	name string
+	// answer answers challenge n, from 0, in base64 as it came; false means
+	// that the mechanism does not know such a challenge.
+	answer func(n int, challenge string) (string, bool)
 }
 
-// mechanismSet holds the mechanisms that the server has refused though it
-// offered them. They are tried last from then on: some servers count failures.
-type mechanismSet struct {
-	mu    sync.Mutex
-	names []string
-}
+var errChallenge = errors.New("the server asks what the authentication does not know")
 
-func (r *mechanismSet) add(name string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !slices.Contains(r.names, name) {
-		r.names = append(r.names, name)
-	}
-}
-
-func (r *mechanismSet) has(name string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Contains(r.names, name)
-}
-
-// last sorts the refused mechanisms behind the others.
-func (r *mechanismSet) last(clients []mechanism) []mechanism {
-	slices.SortStableFunc(clients, func(a, b mechanism) int {
-		switch refused := r.has(a.name); {
-		case refused == r.has(b.name):
-			return 0
-		case refused:
-			return 1
-		}
-		return -1
-	})
-	return clients
-}
-
-// exchange sends AUTH and answers challenges (RFC 4954, 4) until the server has
-// decided.
-func exchange(c *conn, client sasl.Client) (email.Reply, error) {
-	name, first, err := client.Start()
-	if err != nil {
-		return email.Reply{}, err
-	}
-	command := "AUTH " + name
-	if first != nil && len(command)+1+base64.StdEncoding.EncodedLen(len(first)) <= maxAuthLine {
-		command += " " + encode(first)
-		first = nil
+// exchange sends AUTH and answers challenges until the server has decided.
+func (m *mechanism) exchange(c *conn) (email.Reply, error) {
+	command, first := "AUTH "+m.name, m.first
+	if first != "" && len(command)+1+base64.StdEncoding.EncodedLen(len(first)) <= maxAuthLine {
+		command += " " + base64.StdEncoding.EncodeToString([]byte(first))
+		first = ""
 	}
 	r, err := c.command(command)
-	for range maxChallenges {
+	for n := range maxChallenges {
 		if err != nil || r.Code != 334 {
 			return r, err
 		}
-		response := first
-		if first == nil {
-			if response, err = client.Next(decode(r.Message)); err != nil {
-				return email.Reply{}, err
-			}
+		response, known := first, true
+		if first == "" {
+			response, known = m.answer(n, r.Message)
 		}
-		first = nil
-		r, err = c.command(base64.StdEncoding.EncodeToString(response))
+		if !known {
+			return email.Reply{}, errChallenge
+		}
+		r, err = c.command(base64.StdEncoding.EncodeToString([]byte(response)))
+		first = ""
 	}
 	return email.Reply{}, errProtocol
 }
 
-// encode is an initial response, which must not be empty (RFC 4954, 4).
-func encode(b []byte) string {
-	if len(b) == 0 {
-		return "="
-	}
-	return base64.StdEncoding.EncodeToString(b)
-}
-
-// decode decodes a challenge. One that is not base64 is returned as it is: the
-// mechanism that needs it will fail.
-func decode(text string) []byte {
-	if b, err := base64.StdEncoding.DecodeString(text); err == nil {
-		return b
-	}
-	return []byte(text)
-}
-
-// mechanisms chooses among what the server offers, the best first.
-func mechanisms(auth string, c *conn, username, password string) (list []mechanism) {
+// mechanisms chooses among what the server offers, the best first. Those that
+// it has refused though it offered them come last: some servers count failures.
+func (p *Provider) mechanisms(c *conn, password string) []mechanism {
 	order := []string{AuthPlain, AuthLogin, AuthCRAMMD5, AuthXOAUTH2}
 	switch {
-	case auth != AuthAuto:
-		order = []string{auth}
+	case p.opts.Auth != AuthAuto:
+		order = []string{p.opts.Auth}
 	case !c.secure: // to a loopback host
 		order = []string{AuthCRAMMD5, AuthPlain, AuthLogin, AuthXOAUTH2}
 	}
-	for _, name := range order {
-		client := mechanism{}
-		switch name {
-		case AuthPlain:
-			client = mechanism{sasl.NewPlainClient("", username, password), sasl.Plain}
-		case AuthLogin:
-			client = mechanism{&login{answers: []string{username, password}}, sasl.Login}
-		case AuthCRAMMD5:
-			client = mechanism{cramMD5{username, password}, "CRAM-MD5"}
-		case AuthXOAUTH2:
-			client = mechanism{xoauth2{username, password}, "XOAUTH2"}
-		}
-		if slices.Contains(c.offers.auth, client.name) {
-			list = append(list, client)
+	var list, refused []mechanism
+	for _, auth := range order {
+		switch m := newMechanism(auth, p.opts.Username, password); {
+		case !slices.Contains(c.offers.auth, m.name):
+		case p.hasRefused(m.name):
+			refused = append(refused, m)
+		default:
+			list = append(list, m)
 		}
 	}
-	return list
+	return append(list, refused...)
 }
 
-func isLoopback(a net.Addr) bool {
-	tcp, ok := a.(*net.TCPAddr)
-	return ok && tcp.IP.IsLoopback()
+func (p *Provider) hasRefused(mechanism string) bool {
+	_, refused := p.refusedMechanisms.Load(mechanism)
+	return refused
 }
 
-// login is LOGIN for servers as they are: the library's gives the user name
-// at once, which some refuse, and depends on the prompts' wording, which no
-// document fixes.
-type login struct{ answers []string }
-
-func (l *login) Start() (string, []byte, error) { return sasl.Login, nil, nil }
-
-func (l *login) Next([]byte) ([]byte, error) {
-	if len(l.answers) == 0 {
-		return nil, sasl.ErrUnexpectedServerChallenge
+func newMechanism(auth, username, password string) mechanism {
+	m := mechanism{name: strings.ToUpper(auth)}
+	switch auth {
+	case AuthPlain: // RFC 4616
+		m.first = "\x00" + username + "\x00" + password
+		m.answer = func(int, string) (string, bool) { return "", false }
+	case AuthLogin: // some servers refuse the user name at once, and no document fixes the prompts' wording
+		m.answer = func(n int, _ string) (string, bool) {
+			if n > 1 {
+				return "", false
+			}
+			return []string{username, password}[n], true
+		}
+	case AuthCRAMMD5:
+		m.answer = func(_ int, challenge string) (string, bool) { return cramMD5(username, password, challenge), true }
+	case AuthXOAUTH2: // Google's and Microsoft's: the password is an access token
+		m.first = "user=" + username + "\x01auth=Bearer " + password + "\x01\x01"
+		m.answer = func(int, string) (string, bool) { return "", true } // to a report of an error
 	}
-	answer := l.answers[0]
-	l.answers = l.answers[1:]
-	return []byte(answer), nil
+	return m
 }
 
-// cramMD5 is CRAM-MD5 (RFC 2195).
-type cramMD5 struct{ username, password string }
-
-func (a cramMD5) Start() (string, []byte, error) { return "CRAM-MD5", nil, nil }
-
-func (a cramMD5) Next(challenge []byte) ([]byte, error) {
-	mac := hmac.New(md5.New, []byte(a.password))
-	mac.Write(challenge)
-	return []byte(a.username + " " + hex.EncodeToString(mac.Sum(nil))), nil
+// cramMD5 answers a challenge of CRAM-MD5 (RFC 2195). One that is not base64 is
+// taken as it is: the server will refuse the answer.
+func cramMD5(username, password, challenge string) string {
+	if b, err := base64.StdEncoding.DecodeString(challenge); err == nil {
+		challenge = string(b)
+	}
+	mac := hmac.New(md5.New, []byte(password))
+	mac.Write([]byte(challenge))
+	return username + " " + hex.EncodeToString(mac.Sum(nil))
 }
-
-// xoauth2 is Google's and Microsoft's XOAUTH2: the password is an access
-// token. Its one challenge is an error report, to be answered with nothing.
-type xoauth2 struct{ username, token string }
-
-func (a xoauth2) Start() (string, []byte, error) {
-	return "XOAUTH2", []byte("user=" + a.username + "\x01auth=Bearer " + a.token + "\x01\x01"), nil
-}
-
-func (a xoauth2) Next([]byte) ([]byte, error) { return []byte{}, nil }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -67,7 +68,7 @@ type Provider struct {
 	timeout           time.Duration
 	pool              *pool
 	messages          messageWriter
-	refusedMechanisms mechanismSet
+	refusedMechanisms sync.Map // names of those that the server offered and refused
 	port              *port
 
 	queuedForLater func() // nil for none
