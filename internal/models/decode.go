@@ -12,29 +12,14 @@ import (
 
 // DecodeEvent reads a record of a status topic, with what of the event travels
 // as headers. Its error means that the record is no event.
-func DecodeEvent[H header](value []byte, headers []H) (StatusEvent, error) {
-	return decode(value, headers, false)
-}
-
-// DecodeStep is DecodeEvent for who asks how far a message got: it may leave out
-// all but the type, the attempt with its run, the time, and the meta of a
-// retry's response. What it leaves out may be anything, in a foreign event.
-func DecodeStep[H header](value []byte, headers []H) (StatusEvent, error) {
-	return decode(value, headers, true)
-}
-
-func decode[H header](value []byte, headers []H, step bool) (ev StatusEvent, err error) {
-	if !decodePlain(value, &ev, step) {
-		if ev, err = decodeAny(value, step); err != nil {
-			return ev, err
-		}
+func DecodeEvent[H header](value []byte, headers []H) (ev StatusEvent, err error) {
+	if err := json.Unmarshal(value, &ev); err != nil {
+		return StatusEvent{}, fmt.Errorf("decode status event: %w", err)
 	}
 	for i := range headers {
 		switch h := Header(headers[i]); h.Key {
 		case HeaderTenantID:
-			if !step {
-				ev.TenantID = string(h.Value)
-			}
+			ev.TenantID = string(h.Value)
 		case HeaderAttemptRun:
 			ev.Run, _ = strconv.Atoi(string(h.Value)) // foreign text is a first run
 		}
@@ -42,14 +27,21 @@ func decode[H header](value []byte, headers []H, step bool) (ev StatusEvent, err
 	return ev, nil
 }
 
-func decodeAny(value []byte, step bool) (ev StatusEvent, err error) {
-	if step {
-		ev, err = decodeMembers(value)
-	} else {
-		err = json.Unmarshal(value, &ev)
+// DecodeStep is DecodeEvent for who asks how far a message got: it leaves out
+// all but the type, the attempt with its run, the time, and the meta of a
+// retry's response. What it leaves out may be anything, in a foreign event.
+func DecodeStep[H header](value []byte, headers []H) (StatusEvent, error) {
+	ev, ok := decodePlain(value)
+	if !ok {
+		var err error
+		if ev, err = decodeMembers(value); err != nil {
+			return StatusEvent{}, fmt.Errorf("decode status event: %w", err)
+		}
 	}
-	if err != nil {
-		return StatusEvent{}, fmt.Errorf("decode status event: %w", err)
+	for i := range headers {
+		if h := Header(headers[i]); h.Key == HeaderAttemptRun {
+			ev.Run, _ = strconv.Atoi(string(h.Value))
+		}
 	}
 	return ev, nil
 }
@@ -67,34 +59,33 @@ func decodeMembers(value []byte) (StatusEvent, error) {
 	return StatusEvent{EventType: w.Type, Attempt: w.Attempt, Timestamp: w.Timestamp, ProviderResponse: &ProviderResponse{Meta: w.Response.Meta}}, err
 }
 
-// decodePlain reads what Encode writes of events whose texts need no escapes,
-// as those of nearly all are: the decoder for everything is what reading a long
-// journal would wait for. It reports false for everything else, which may be an
-// event all the same.
-func decodePlain(data []byte, ev *StatusEvent, step bool) bool {
-	r := reader{rest: data, check: step}
+// decodePlain is decodeMembers for what Encode writes of events whose texts
+// need no escapes, as those of nearly all are: the decoder for everything is
+// what reading a long journal would wait for. It reports false for everything
+// else, which may be an event all the same.
+func decodePlain(data []byte) (ev StatusEvent, ok bool) {
+	r := reader{rest: data}
 	r.must(`{"message_id":"`)
-	ev.MessageID = r.text()
+	r.text()
 	r.must(`,"channel":"`)
-	ev.Channel = Channel(r.text())
+	r.text()
 	r.must(`,"event_type":"`)
-	ev.EventType = eventType(r.bytes())
+	ev.EventType = eventType(r.text())
 	r.must(`,"attempt":`)
 	ev.Attempt = r.number()
-	r.check = step && ev.EventType != EventRetry
 	if r.skip(`,"provider_response":{`) {
-		ev.ProviderResponse = r.response()
+		ev.ProviderResponse = r.response(ev.EventType == EventRetry)
 	}
 	if r.skip(`,"error":"`) {
-		ev.Error = r.text()
+		r.text()
 	}
 	if r.skip(`,"trace_id":"`) {
-		ev.TraceID = r.text()
+		r.text()
 	}
 	r.must(`,"timestamp":"`)
 	ev.Timestamp = r.utc()
 	r.must(`}`)
-	return !r.bad && len(r.rest) == 0
+	return ev, !r.bad && len(r.rest) == 0
 }
 
 // eventType is the conversion, without a copy for those that are known.
@@ -109,9 +100,8 @@ func eventType(text []byte) EventType {
 
 // reader takes JSON apart from the left. What it cannot read makes it bad.
 type reader struct {
-	rest  []byte
-	check bool // texts and responses are checked and not returned
-	bad   bool
+	rest []byte
+	bad  bool
 }
 
 // skip passes a literal, and reports whether it is there.
@@ -129,8 +119,8 @@ func (r *reader) must(literal string) {
 	}
 }
 
-// bytes reads a string without escapes behind its first quote.
-func (r *reader) bytes() []byte {
+// text reads a string without escapes behind its first quote.
+func (r *reader) text() []byte {
 	for i, c := range r.rest {
 		switch {
 		case c == '"':
@@ -144,14 +134,6 @@ func (r *reader) bytes() []byte {
 	}
 	r.bad = true
 	return nil
-}
-
-func (r *reader) text() string {
-	text := r.bytes()
-	if r.check {
-		return ""
-	}
-	return string(text)
 }
 
 // number reads a decimal of at most nine digits.
@@ -171,75 +153,68 @@ func (r *reader) number() (n int) {
 // digit and a comma, which RFC 3339 does not.
 func (r *reader) utc() (at time.Time) {
 	const hour = len("2006-01-02T15")
-	text := r.bytes()
+	text := r.text()
 	if len(text) <= hour || text[hour] != ':' || text[len(text)-1] != 'Z' || bytes.IndexByte(text, ',') >= 0 || at.UnmarshalText(text) != nil {
 		r.bad = true
 	}
 	return at
 }
 
-// response reads a provider response behind its brace.
-func (r *reader) response() *ProviderResponse {
-	var resp ProviderResponse
-	first := true
-	member := func(name string) bool {
+// response reads a provider response behind its brace, and returns its meta if
+// that is wanted.
+func (r *reader) response(wanted bool) *ProviderResponse {
+	var meta map[string]string
+	separator := ""
+	for _, name := range [...]string{`"status":"`, `"code":`, `"message":"`, `"raw":"`, `"meta":{`} {
 		before := r.rest
-		if (first || r.skip(`,`)) && r.skip(name) {
-			first = false
-			return true
+		if !r.skip(separator) || !r.skip(name) {
+			r.rest = before
+			continue
 		}
-		r.rest = before
-		return false
-	}
-	if member(`"status":"`) {
-		resp.Status = r.text()
-	}
-	if member(`"code":`) {
-		resp.Code = r.number()
-	}
-	if member(`"message":"`) {
-		resp.Message = r.text()
-	}
-	if member(`"raw":"`) {
-		resp.Raw = r.text()
-	}
-	if member(`"meta":{`) {
-		resp.Meta = r.meta()
+		separator = ","
+		switch name[len(name)-1] {
+		case '"':
+			r.text()
+		case ':':
+			r.number()
+		case '{':
+			meta = r.meta(wanted)
+		}
 	}
 	r.must(`}`)
-	if r.check {
+	if !wanted {
 		return nil
 	}
-	return new(resp)
+	return &ProviderResponse{Meta: meta}
 }
 
-// meta reads a map of texts behind its brace. A repeated name is no JSON.
-func (r *reader) meta() map[string]string {
-	var meta map[string]string
-	if !r.check {
+// meta reads a map of texts behind its brace, and returns it if it is wanted. A
+// repeated name is no JSON.
+func (r *reader) meta(wanted bool) (meta map[string]string) {
+	if wanted {
 		meta = map[string]string{}
 	}
+	if r.skip(`}`) {
+		return meta
+	}
 	var names [16][]byte // more are left to the decoder for everything
-	n := 0
-	for more := !r.skip(`}`); more && !r.bad; n++ {
+	for n := range names {
 		r.must(`"`)
-		name := r.bytes()
+		name := r.text()
 		r.must(`:"`)
 		value := r.text()
-		r.bad = r.bad || n == len(names)
-		if r.bad {
-			return nil
-		}
 		for _, earlier := range names[:n] {
 			r.bad = r.bad || bytes.Equal(earlier, name)
 		}
 		names[n] = name
-		if meta != nil {
-			meta[string(name)] = value
+		if wanted {
+			meta[string(name)] = string(value)
 		}
-		if more = r.skip(`,`); !more {
+		if !r.skip(`,`) {
 			r.must(`}`)
+			return meta
 		}
 	}
+	r.bad = true
 	return meta
 }
