@@ -17,7 +17,7 @@ const MaxDepth = 1000
 // Original is a request record's value inside a dead letter, lossless for any
 // bytes: a JSON object as it stands, anything else as base64. So a JSON string
 // there is always base64. The zero Original is the empty string: no value.
-type Original struct{ raw jsontext.Value }
+type Original struct{ raw []byte }
 
 // NewOriginal wraps a record's value; nil is a null value. It keeps a
 // reference to value, which must not change afterwards.
@@ -49,9 +49,18 @@ func (o Original) Bytes() ([]byte, error) {
 	return value, nil
 }
 
-func (o Original) wire() jsontext.Value {
+// MarshalJSON returns what stands for the original in a dead letter.
+func (o Original) MarshalJSON() ([]byte, error) { return o.wire(), nil }
+
+// UnmarshalJSON takes what stands for the original in a dead letter.
+func (o *Original) UnmarshalJSON(wire []byte) error {
+	o.raw = bytes.Clone(wire)
+	return nil
+}
+
+func (o Original) wire() []byte {
 	if len(o.raw) == 0 {
-		return jsontext.Value(`""`)
+		return []byte(`""`)
 	}
 	return o.raw
 }
