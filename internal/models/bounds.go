@@ -63,8 +63,7 @@ func boundMeta(meta map[string]string) map[string]string {
 			continue
 		}
 		if out == nil {
-			out = make(map[string]string, len(meta))
-			maps.Copy(out, meta)
+			out = maps.Clone(meta)
 		}
 		out[key] = cut
 	}

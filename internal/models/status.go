@@ -91,18 +91,12 @@ func (e *StatusEvent) Encode() ([]byte, error) {
 	return data, nil
 }
 
-// plain reports whether encodePlain may try.
-func (e *StatusEvent) plain() bool {
-	r := e.ProviderResponse
-	return e.Error == "" && len(e.TraceID) <= MaxTextRunes && (r == nil || r.Raw == "" && len(r.Message) <= MaxTextRunes)
-}
-
 // encodePlain is Encode for an event that tells of no trouble, as nearly all
 // do: each message has three, and the encoder for everything takes a fifth of
 // a fast worker's time. It reports false where the event is not that plain.
 func (e *StatusEvent) encodePlain() ([]byte, bool) {
 	r := e.ProviderResponse
-	if !e.plain() {
+	if e.Error != "" || len(e.TraceID) > MaxTextRunes || r != nil && (r.Raw != "" || len(r.Message) > MaxTextRunes) {
 		return nil, false
 	}
 	size := 180 + len(e.MessageID) + len(e.TraceID)
@@ -154,23 +148,7 @@ type writer struct{ b []byte }
 // text appends a member whose value is a string. What is not UTF-8 becomes
 // U+FFFD.
 func (w *writer) text(name, value string) {
-	w.b = append(w.b, name...)
-	if verbatim(value) {
-		w.b = append(append(append(w.b, '"'), value...), '"')
-		return
-	}
-	w.b, _ = jsontext.AppendQuote(w.b, value) // its error tells of the U+FFFD
-}
-
-// verbatim reports whether a text needs no escape in JSON, as nearly all that
-// an event holds.
-func verbatim(text string) bool {
-	for i := range len(text) {
-		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return true
+	w.b, _ = jsontext.AppendQuote(append(w.b, name...), value) // its error tells of the U+FFFD
 }
 
 func (w *writer) number(name string, value int) {
