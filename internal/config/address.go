@@ -11,11 +11,9 @@ import (
 // for a mistake in one that it does not need.
 func LoadAddress(lookup Lookup, channel string) (string, error) {
 	l := &loader{lookup: lookup, prefix: strings.ToUpper(channel) + "_", config: &Config{Channel: channel}}
-	for _, s := range table(l.config) {
-		for _, row := range s.rows {
-			if row.name == "APP_HOST" || row.name == "APP_PORT" {
-				l.read(row)
-			}
+	for _, row := range table(l.config) {
+		if row.name == "APP_HOST" || row.name == "APP_PORT" {
+			l.read(row)
 		}
 	}
 	if len(l.problems) == 0 && l.config.Port == 0 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -119,14 +120,7 @@ func Known(name string) bool {
 	if strings.HasPrefix(name, "OTEL_") {
 		return true // the standard's own variables, read by its library
 	}
-	for _, s := range table(&Config{}) {
-		for _, row := range s.rows {
-			if reads(row, name) {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(table(&Config{}), func(row setting) bool { return reads(row, name) })
 }
 
 func reads(row setting, name string) bool {
@@ -150,10 +144,8 @@ func reads(row setting, name string) bool {
 // Names lists every setting, in the order of the table.
 func Names() []string {
 	var names []string
-	for _, s := range table(&Config{}) {
-		for _, row := range s.rows {
-			names = append(names, row.name)
-		}
+	for _, row := range table(&Config{}) {
+		names = append(names, row.name)
 	}
 	return names
 }

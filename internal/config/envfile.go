@@ -156,10 +156,8 @@ func (f *envFile) unknown() []string {
 // value that is glued to the name of its secret: these are not quoted.
 func noSetting(name string, line int) string {
 	quoted := likeAName.MatchString(name) && !likeAKey.MatchString(name)
-	for _, s := range table(&Config{}) {
-		for _, row := range s.rows {
-			quoted = quoted && (row.secret == nil || !strings.Contains(name, row.name))
-		}
+	for _, row := range table(&Config{}) {
+		quoted = quoted && (row.secret == nil || !strings.Contains(name, row.name))
 	}
 	if !quoted {
 		return fmt.Sprintf("line %d sets what is not a setting (names look like MAX_ATTEMPTS)", line)

@@ -21,66 +21,54 @@ func quoted(s string) bool {
 }
 
 // line takes a text without line breaks and other control characters.
-func line(dst *string) parser {
-	return func(s string) error {
-		if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
-			return errors.New("has a control character, or is not UTF-8")
-		}
-		*dst = s
-		return nil
+func line(s string) (string, error) {
+	if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
+		return "", errors.New("has a control character, or is not UTF-8")
 	}
+	return s, nil
 }
 
-// form takes a text that a pattern describes. The error says what is wanted and
-// quotes nothing: a secret may have got into the wrong variable. Like the
-// parsers below it keeps a wrong value, so that nothing asks for it as missing.
-func form(dst *string, pattern *regexp.Regexp, want string) parser {
-	return func(s string) error {
-		*dst = s
-		if !pattern.MatchString(s) {
-			return errors.New("want " + want)
+// like takes a text that a pattern describes. The error says what is wanted and
+// quotes nothing: a secret may have got into the wrong variable.
+func like(pattern, want string) func(string) (string, error) {
+	return func(s string) (string, error) {
+		if !regexp.MustCompile(pattern).MatchString(s) {
+			return s, errors.New("want " + want)
 		}
-		return nil
+		return s, nil
 	}
 }
 
 // kafkaName takes the name of a topic, or an instance id, which has the same
 // rule (org.apache.kafka.common.internals.Topic).
-func kafkaName(dst *string) parser {
-	return func(s string) error {
-		for _, r := range s {
-			if r >= utf8.RuneSelf || r != '.' && r != '_' && r != '-' && !isWordByte(byte(r)) { //nolint:gosec // r is below utf8.RuneSelf
-				return fmt.Errorf("has %q: Kafka takes letters, digits, '.', '_' and '-'", r)
-			}
+func kafkaName(s string) (string, error) {
+	for _, r := range s {
+		if r != '.' && !isWordRune(r) {
+			return "", fmt.Errorf("has %q: Kafka takes letters, digits, '.', '_' and '-'", r)
 		}
-		const longest = 249
-		if len(s) > longest || s == "." || s == ".." {
-			return fmt.Errorf("want at most %d characters, and not dots alone", longest)
-		}
-		*dst = s
-		return nil
 	}
+	const longest = 249
+	if len(s) > longest || s == "." || s == ".." {
+		return "", fmt.Errorf("want at most %d characters, and not dots alone", longest)
+	}
+	return s, nil
 }
 
-func isWordByte(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+func isWordRune(r rune) bool {
+	return r == '-' || r == '_' || r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r))
 }
 
 // host takes the name or address of one host, and an IPv6 address also in
 // brackets, which it takes away.
-func host(dst *string) parser {
-	return func(s string) error {
-		bare := s
-		if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") && strings.Contains(s, ":") {
-			bare = s[1 : len(s)-1]
-		}
-		*dst = bare
-		return isHost(bare)
+func host(s string) (string, error) {
+	if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") && strings.Contains(s, ":") {
+		s = s[1 : len(s)-1]
 	}
+	return s, checkHost(s)
 }
 
-// isHost says what is wrong with the name or address of a host.
-func isHost(s string) error {
+// checkHost says what is wrong with the name or address of a host.
+func checkHost(s string) error {
 	if _, err := netip.ParseAddr(s); err == nil {
 		return nil
 	}
@@ -107,10 +95,7 @@ func isHostName(s string) bool {
 	const longest, longestLabel = 253, 63
 	label := ""
 	for label = range strings.SplitSeq(s, ".") {
-		word := strings.TrimFunc(label, func(r rune) bool {
-			return r == '-' || r == '_' || r < utf8.RuneSelf && isWordByte(byte(r)) //nolint:gosec // r is below utf8.RuneSelf
-		})
-		if label == "" || word != "" || len(label) > longestLabel || label[0] == '-' || label[len(label)-1] == '-' {
+		if label == "" || strings.TrimFunc(label, isWordRune) != "" || len(label) > longestLabel || label[0] == '-' || label[len(label)-1] == '-' {
 			return false
 		}
 	}
@@ -118,18 +103,14 @@ func isHostName(s string) bool {
 }
 
 // valued takes pairs whose values have a form.
-func valued(dst *map[string]string, check func(string) error) parser {
-	return func(s string) error {
-		var list map[string]string
-		if err := pairs(&list)(s); err != nil {
-			return err
-		}
+func valued(form func(string) (string, error)) func(string) (map[string]string, error) {
+	return func(s string) (map[string]string, error) {
+		list, err := pairs(s)
 		for name, value := range list {
-			if err := check(value); err != nil {
-				return fmt.Errorf("%q: %w", name, err)
+			if _, err := form(value); err != nil {
+				return nil, fmt.Errorf("%q: %w", name, err)
 			}
 		}
-		*dst = list
-		return nil
+		return list, err
 	}
 }

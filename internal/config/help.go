@@ -27,13 +27,15 @@ channel as EMAIL_X, SMS_X or WHATSAPP_X, which wins over X. A secret X may be gi
 X_FILE instead, the path of a file that holds it. Durations are decimal seconds. A variable
 that is set to nothing counts as not set.
 `, binary)
-	for _, s := range table(&Config{}) {
-		fmt.Fprintf(&b, "\n%s\n", s.title)
-		for _, row := range s.rows {
-			fmt.Fprintf(&b, "  %s%s\n", row.name, defaultText(row))
-			for _, line := range wrap(row.meaning, 92) {
-				fmt.Fprintf(&b, "      %s\n", line)
-			}
+	section := ""
+	for _, row := range table(&Config{}) {
+		if row.section != section {
+			section = row.section
+			fmt.Fprintf(&b, "\n%s\n", section)
+		}
+		fmt.Fprintf(&b, "  %s%s\n", row.name, defaultText(row))
+		for _, line := range wrap(row.meaning, 92) {
+			fmt.Fprintf(&b, "      %s\n", line)
 		}
 	}
 	_, err := io.WriteString(w, b.String())

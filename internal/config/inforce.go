@@ -30,18 +30,16 @@ func InForce(origin Origin, channel string) []Value {
 		loaded, _ = LoadTool(origin.Lookup, channel) // nil where that is wrong too
 	}
 	var list []Value
-	for _, s := range table(l.config) {
-		for _, row := range s.rows {
-			if row.fixed && !ofChannel(row.name, channel) {
-				continue
-			}
-			v := l.inForce(origin, row)
-			v.Section = s.title
-			if v.From == "" {
-				v.Value, v.From = computed(row.name, channel, loaded)
-			}
-			list = append(list, v)
+	for _, row := range table(l.config) {
+		if row.fixed && !ofChannel(row.name, channel) {
+			continue
 		}
+		v := l.inForce(origin, row)
+		v.Section, v.Name = row.section, row.name
+		if v.From == "" {
+			v.Value, v.From = computed(row.name, channel, loaded)
+		}
+		list = append(list, v)
 	}
 	return list
 }
@@ -56,28 +54,21 @@ func ofChannel(name, channel string) bool {
 func (l *loader) inForce(origin Origin, row setting) Value {
 	for _, name := range l.names(row) {
 		if value, ok := l.get(name); ok {
-			_, from := origin(name)
-			return Value{Name: row.name, Value: shown(row, value), From: from, Variable: other(name, row.name)}
+			v := Value{Value: shown(row, value)}
+			if _, v.From = origin(name); name != row.name {
+				v.Variable = name
+			}
+			return v
 		}
-		if row.secret == nil {
-			continue
-		}
-		if path, ok := l.get(name + "_FILE"); ok {
+		if path, ok := l.get(name + "_FILE"); ok && row.secret != nil {
 			_, from := origin(name + "_FILE")
-			return Value{Name: row.name, Value: "(in the file " + path + ")", From: from, Variable: name + "_FILE"}
+			return Value{Value: "(in the file " + path + ")", From: from, Variable: name + "_FILE"}
 		}
 	}
 	if row.fallback != "" {
-		return Value{Name: row.name, Value: row.fallback, From: byDefault}
+		return Value{Value: row.fallback, From: byDefault}
 	}
-	return Value{Name: row.name}
-}
-
-func other(name, usual string) string {
-	if name == usual {
-		return ""
-	}
-	return name
+	return Value{}
 }
 
 // shown is a value as it may be shown. What does not parse may be anything, a

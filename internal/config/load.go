@@ -33,7 +33,7 @@ func LoadLimits(lookup Lookup, channel string) (*Config, error) {
 	if err := l.begin(channel); err != nil {
 		return nil, err
 	}
-	for _, row := range limitSection(l.config).rows {
+	for _, row := range limitRows(l.config) {
 		l.read(row)
 	}
 	return l.end()
@@ -60,10 +60,8 @@ func load(l *loader, channel string) (*Config, error) {
 		return nil, err
 	}
 	l.config.ShutdownTimeout = -1
-	for _, s := range table(l.config) {
-		for _, row := range s.rows {
-			l.read(row)
-		}
+	for _, row := range table(l.config) {
+		l.read(row)
 	}
 	l.check()
 	return l.end()

@@ -19,57 +19,53 @@ import (
 // error never quotes the text of a setting that may hold a secret.
 type parser func(text string) error
 
-func text(dst *string) parser {
-	return func(s string) error {
-		*dst = s
-		return nil
+// into puts what a form makes of a text into dst, also beside an error: a form
+// that returns a wrong value keeps others from asking for it as missing.
+func into[T any](dst *T, form func(string) (T, error)) parser {
+	return func(s string) (err error) {
+		*dst, err = form(s)
+		return err
 	}
 }
 
-// ignored is a setting that another channel's worker reads.
-func ignored(string) error { return nil }
+func text(s string) (string, error) { return s, nil }
 
-func boolean(dst *bool) parser {
-	return func(s string) error {
-		v, err := strconv.ParseBool(s)
-		if err != nil {
-			return fmt.Errorf("%q is not true or false", s)
-		}
-		*dst = v
-		return nil
+func boolean(s string) (bool, error) {
+	v, err := strconv.ParseBool(s)
+	if err != nil {
+		return false, fmt.Errorf("%q is not true or false", s)
 	}
+	return v, nil
 }
 
 // whole parses an integer from low to high.
-func whole(dst *int, low, high int) parser {
-	return func(s string) error {
+func whole(low, high int) func(string) (int, error) {
+	return func(s string) (int, error) {
 		v, err := strconv.Atoi(s)
 		switch {
 		case err != nil:
-			return fmt.Errorf("%q is not a whole number", s)
+			return 0, fmt.Errorf("%q is not a whole number", s)
 		case v < low || v > high:
-			return fmt.Errorf("%d is out of range: %d to %d", v, low, high)
+			return 0, fmt.Errorf("%d is out of range: %d to %d", v, low, high)
 		}
-		*dst = v
-		return nil
+		return v, nil
 	}
 }
 
 // count parses a number or size of at least one.
-func count(dst *int) parser { return whole(dst, 1, 1<<40) }
+func count(s string) (int, error) { return whole(1, 1<<40)(s) }
 
 // seconds parses decimal seconds of at least low.
-func seconds(dst *time.Duration, low, high float64) parser {
-	return func(s string) error {
+func seconds(low, high float64) func(string) (time.Duration, error) {
+	return func(s string) (time.Duration, error) {
 		v, err := decimal(s)
 		switch {
 		case err != nil:
-			return err
+			return 0, err
 		case v < low || v > high:
-			return fmt.Errorf("%s is out of range: %g to %g seconds", s, low, high)
+			return 0, fmt.Errorf("%s is out of range: %g to %g seconds", s, low, high)
 		}
-		*dst = time.Duration(math.Round(v * float64(time.Second)))
-		return nil
+		return time.Duration(math.Round(v * float64(time.Second))), nil
 	}
 }
 
@@ -81,20 +77,14 @@ const aDecade = 10 * 365 * 24 * 3600
 // of 32 bits.
 const tenDays = 10 * 24 * 3600
 
-func duration(dst *time.Duration) parser { return seconds(dst, 0, aDecade) }
+func duration(s string) (time.Duration, error) { return seconds(0, aDecade)(s) }
 
-func rate(dst *float64) parser {
-	return func(s string) error {
-		v, err := decimal(s)
-		switch {
-		case err != nil:
-			return err
-		case v < 0:
-			return fmt.Errorf("%s is below 0", s)
-		}
-		*dst = v
-		return nil
+func rate(s string) (float64, error) {
+	v, err := decimal(s)
+	if err == nil && v < 0 {
+		return 0, fmt.Errorf("%s is below 0", s)
 	}
+	return v, err
 }
 
 func decimal(s string) (float64, error) {
@@ -108,33 +98,29 @@ func decimal(s string) (float64, error) {
 	return v, nil
 }
 
-func oneOf(dst *string, words ...string) parser {
-	return func(s string) error {
+func oneOf(words ...string) func(string) (string, error) {
+	return func(s string) (string, error) {
 		if !slices.Contains(words, s) {
-			return fmt.Errorf("%q is not one of %s", s, strings.Join(words, ", "))
+			return "", fmt.Errorf("%q is not one of %s", s, strings.Join(words, ", "))
 		}
-		*dst = s
-		return nil
+		return s, nil
 	}
 }
 
-func brokers(dst *[]string) parser {
-	return func(s string) error {
-		var list []string
-		for part := range strings.SplitSeq(s, ",") {
-			part = strings.TrimSpace(part)
-			host, port, err := net.SplitHostPort(part)
-			if err != nil || isHost(host) != nil {
-				return errors.New("want host:port, several separated by commas, without a scheme")
-			}
-			if !isPort(port) {
-				return errNoPort
-			}
-			list = append(list, part)
+func brokers(s string) ([]string, error) {
+	var list []string
+	for part := range strings.SplitSeq(s, ",") {
+		part = strings.TrimSpace(part)
+		host, port, err := net.SplitHostPort(part)
+		if err != nil || checkHost(host) != nil {
+			return nil, errors.New("want host:port, several separated by commas, without a scheme")
 		}
-		*dst = list
-		return nil
+		if !isPort(port) {
+			return nil, errNoPort
+		}
+		list = append(list, part)
 	}
+	return list, nil
 }
 
 var errNoPort = errors.New("a port must be a number from 1 to 65535")
@@ -146,96 +132,71 @@ func isPort(s string) bool {
 }
 
 // baseURL takes a URL that paths are put behind.
-func baseURL(dst *string) parser {
-	return func(s string) error {
-		if err := wholeURL(dst)(s); err != nil {
-			return err
-		}
-		if strings.ContainsRune(s, '?') {
-			return errors.New("want a URL that a path can follow, without a query")
-		}
-		*dst = strings.TrimRight(s, "/")
-		return nil
+func baseURL(s string) (string, error) {
+	s, err := wholeURL(s)
+	if strings.ContainsRune(s, '?') {
+		return s, errors.New("want a URL that a path can follow, without a query")
 	}
+	return strings.TrimRight(s, "/"), err
 }
 
 // wholeURL takes a URL that is used as it is given.
-func wholeURL(dst *string) parser {
-	return func(s string) error {
-		u, err := url.Parse(s)
-		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.Opaque != "" {
-			return errors.New("want an absolute http or https URL")
-		}
-		if isHost(u.Hostname()) != nil || strings.ContainsFunc(s, unicode.IsSpace) || strings.ContainsRune(s, '#') {
-			return errors.New("want an http or https URL of one host, without white space or #")
-		}
-		if u.User != nil {
-			return errors.New("credentials do not belong into the URL")
-		}
-		if port := u.Port(); port != "" && !isPort(port) {
-			return errNoPort
-		}
-		*dst = s
-		return nil
+func wholeURL(s string) (string, error) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.Opaque != "":
+		return "", errors.New("want an absolute http or https URL")
+	case checkHost(u.Hostname()) != nil || strings.ContainsFunc(s, unicode.IsSpace) || strings.ContainsRune(s, '#'):
+		return "", errors.New("want an http or https URL of one host, without white space or #")
+	case u.User != nil:
+		return "", errors.New("credentials do not belong into the URL")
+	case u.Port() != "" && !isPort(u.Port()):
+		return "", errNoPort
 	}
+	return s, nil
 }
 
 // file takes the path of a file that can be read now.
-func file(dst *string) parser {
-	return func(s string) error {
-		if err := readable(s); err != nil {
-			return err
-		}
-		*dst = s
-		return nil
-	}
-}
-
-// certificates takes the path of a PEM file with at least one certificate.
-func certificates(dst *string) parser {
-	return func(s string) error {
-		if err := file(dst)(s); err != nil {
-			return err
-		}
-		pem, err := os.ReadFile(s)
-		if err != nil {
-			return fmt.Errorf("cannot read the file: %w", err)
-		}
-		if !x509.NewCertPool().AppendCertsFromPEM(pem) {
-			return errors.New("no PEM certificate is in the file")
-		}
-		return nil
-	}
-}
-
-func readable(path string) error {
+func file(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("cannot read the file: %w", err)
+		return "", fmt.Errorf("cannot read the file: %w", err)
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err == nil && info.IsDir() {
-		return fmt.Errorf("cannot read the file: %s is a directory", path)
+		return "", fmt.Errorf("cannot read the file: %s is a directory", path)
 	}
-	return nil
+	return path, nil
+}
+
+// certificates takes the path of a PEM file with at least one certificate.
+func certificates(path string) (string, error) {
+	if _, err := file(path); err != nil {
+		return "", err
+	}
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("cannot read the file: %w", err)
+	}
+	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		return path, errors.New("no PEM certificate is in the file")
+	}
+	return path, nil
 }
 
 // pairs parses name=value,name=value.
-func pairs(dst *map[string]string) parser {
-	return func(s string) error {
-		list := map[string]string{}
-		for part := range strings.SplitSeq(s, ",") {
-			name, value, ok := strings.Cut(strings.TrimSpace(part), "=")
-			name, value = strings.TrimSpace(name), strings.TrimSpace(value)
-			if !ok || name == "" || value == "" {
-				return errors.New("want name=value, several separated by commas")
-			}
-			if _, twice := list[name]; twice {
-				return fmt.Errorf("%q is given twice", name)
-			}
-			list[name] = value
+func pairs(s string) (map[string]string, error) {
+	list := map[string]string{}
+	for part := range strings.SplitSeq(s, ",") {
+		name, value, ok := strings.Cut(strings.TrimSpace(part), "=")
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		if !ok || name == "" || value == "" {
+			return nil, errors.New("want name=value, several separated by commas")
 		}
-		*dst = list
-		return nil
+		if _, twice := list[name]; twice {
+			return nil, fmt.Errorf("%q is given twice", name)
+		}
+		list[name] = value
 	}
+	return list, nil
 }

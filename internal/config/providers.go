@@ -24,7 +24,25 @@ type provider struct {
 
 // providers is the table of providers. A new one takes its row here.
 func providers() []provider {
-	return []provider{mockProvider(), smtpProvider(), twilioProvider(), metaProvider()}
+	return []provider{
+		{name: "mock", channels: []string{"email", "sms", "whatsapp"}, rows: mockRows},
+		{name: "smtp", title: "SMTP", channels: []string{"email"}, rows: smtpRows, check: (*loader).checkSMTP, longestCall: longestSMTP},
+		{name: "twilio", title: "Twilio", channels: []string{"sms", "whatsapp"}, rows: twilioRows, check: (*loader).checkTwilio},
+		{name: "meta", title: "Meta", channels: []string{"whatsapp"}, rows: metaRows, check: (*loader).checkMeta},
+	}
+}
+
+// Mock is the mock provider of all channels.
+type Mock struct {
+	Latency    time.Duration
+	LedgerFile string
+}
+
+func mockRows(c *Config) []setting {
+	return []setting{
+		{name: "MOCK_LATENCY_SECONDS", fallback: "0", meaning: "time that each mock call takes", parse: into(&c.Mock.Latency, duration)},
+		{name: "MOCK_LEDGER_FILE", meaning: "the mock appends a line here for each accepted recipient", parse: into(&c.Mock.LedgerFile, text)},
+	}
 }
 
 // provider returns the row of the provider that was chosen. It is empty where
@@ -37,10 +55,10 @@ func (c *Config) provider() provider {
 	return provider{}
 }
 
-// providerSections returns the choice of each channel's provider, and then the
+// providerRows returns the choice of each channel's provider, and then the
 // settings of each provider.
-func providerSections(c *Config) []section {
-	choice := section{title: "Providers"}
+func providerRows(c *Config) []setting {
+	var rows []setting
 	for _, channel := range channelNames() {
 		var words []string
 		for _, p := range providers() {
@@ -53,22 +71,22 @@ func providerSections(c *Config) []section {
 			dst = &c.Provider.Name
 		}
 		last := len(words) - 1
-		choice.rows = append(choice.rows, setting{
+		rows = append(rows, setting{
 			name: channel + "_PROVIDER", fallback: "mock", fixed: true,
-			meaning: strings.Join(words[:last], ", ") + " or " + words[last], parse: oneOf(dst, words...),
+			meaning: strings.Join(words[:last], ", ") + " or " + words[last], parse: into(dst, oneOf(words...)),
 		})
 	}
-	list := []section{choice}
+	rows = under("Providers", rows)
 	for _, p := range providers() {
-		if p.title == "" {
-			list[0].rows = append(list[0].rows, p.rows(c)...)
-			continue
-		}
 		var chosen []string
 		for _, channel := range p.channels {
 			chosen = append(chosen, strings.ToUpper(channel)+"_PROVIDER="+p.name)
 		}
-		list = append(list, section{p.title + " (" + strings.Join(chosen, ", ") + ")", p.rows(c)})
+		title := p.title + " (" + strings.Join(chosen, ", ") + ")"
+		if p.title == "" {
+			title = "Providers"
+		}
+		rows = append(rows, under(title, p.rows(c))...)
 	}
-	return list
+	return rows
 }
