@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -22,9 +21,8 @@ import (
 type assigner struct {
 	*base
 
-	partitions *partitions
-	pool       *pool.Pool
-	recovery   *recovery
+	pool     *pool.Pool
+	recovery *recovery
 
 	// mu is held while a partition gets its assignment and the client its
 	// position, and while one is taken away: never both at once.
@@ -97,9 +95,6 @@ func (a *assigner) reposition(life *lifetime.Lifetime, batches []batch) {
 	}
 }
 
-// errNoStart is the answer of a broker that does not know the partition.
-var errNoStart = errors.New("the broker does not tell the partition's start")
-
 // reset goes on at the earliest record of a partition whose position is not
 // in the log (any more): retention overtook us, or the log was cut. Reading
 // again what may have been done is the lesser evil against leaving it out.
@@ -107,14 +102,7 @@ func (a *assigner) reset(life *lifetime.Lifetime, old *assignment) {
 	ask, cancel := context.WithTimeout(life.Waiting(), 5*time.Second)
 	defer cancel()
 	partition := old.partition
-	starts, err := kadm.NewClient(a.client).ListStartOffsets(ask, a.Topic)
-	if err == nil {
-		err = starts.Error()
-	}
-	start, ok := starts.Lookup(a.Topic, partition)
-	if err == nil && !ok {
-		err = errNoStart
-	}
+	start, err := a.logStart(ask, partition)
 	if subject := fmt.Sprint("reset ", partition); a.logged.Changed(subject, err) && err != nil {
 		a.Log.Warn().Err(err).Int32("partition", partition).Msg("position out of range: cannot ask for the earliest record yet")
 	}
@@ -122,8 +110,8 @@ func (a *assigner) reset(life *lifetime.Lifetime, old *assignment) {
 		return
 	}
 	was := a.client.CommittedOffsets()[a.Topic][partition].Offset
-	if a.replace(life, old, start.Offset) {
-		a.Log.Error().Int32("partition", partition).Int64("committed_offset", was).Int64("earliest_offset", start.Offset).
+	if a.replace(life, old, start) {
+		a.Log.Error().Int32("partition", partition).Int64("committed_offset", was).Int64("earliest_offset", start).
 			Msg("position out of range: going on at the earliest record")
 		a.recovery.recover(life.Waiting(), []journal.Want{{Partition: partition, Committed: -1}})
 	}

@@ -28,14 +28,13 @@ const checkpointDelay = 10 * time.Millisecond
 type committer struct {
 	*base
 
-	partitions *partitions
-	send       func(ctx context.Context, commits map[int32]commit) (refused map[int32]error, err error)
-	now, soon  chan struct{} // a commit is asked for; they hold one token
-	underWay   chan struct{} // holds a token while a commit is under way
+	send      func(ctx context.Context, commits map[int32]commit) (refused map[int32]error, err error)
+	now, soon chan struct{} // a commit is asked for; they hold one token
+	underWay  chan struct{} // holds a token while a commit is under way
 }
 
-func newCommitter(b *base, p *partitions) *committer {
-	c := &committer{base: b, partitions: p, now: make(chan struct{}, 1), soon: make(chan struct{}, 1), underWay: make(chan struct{}, 1)}
+func newCommitter(b *base) *committer {
+	c := &committer{base: b, now: make(chan struct{}, 1), soon: make(chan struct{}, 1), underWay: make(chan struct{}, 1)}
 	c.send = c.toKafka
 	return c
 }

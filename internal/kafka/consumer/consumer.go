@@ -25,39 +25,32 @@ var ErrDrain = errors.New("drain ran out of time; messages whose offset is not c
 type Consumer struct {
 	*base
 
-	partitions *partitions
-	committer  *committer
-	runner     *runner
-	recovery   *recovery
-	poller     *poller
-	meter      *meter
-	group      *group
+	committer *committer
+	runner    *runner
+	recovery  *recovery
+	poller    *poller
+	group     *group
 }
 
 // New makes a consumer. Errors are those of the options; it does not connect.
 func New(o Options, handle Handler) (*Consumer, error) {
-	b, err := newBase(o)
-	if err != nil {
-		return nil, err
+	if _, err := o.Kafka.Client(o.Log); err != nil {
+		return nil, fmt.Errorf("make consumer: %w", err)
 	}
-	parts := newPartitions(&b.faults)
-	commits := newCommitter(b, parts)
-	run := &runner{
-		base: b, handle: handle, committer: commits, pool: pool.New(o.MaxAtWork),
+	b := &base{Options: o, started: make(chan struct{}), partitions: newPartitions()}
+	c := &Consumer{base: b, committer: newCommitter(b)}
+	c.runner = &runner{
+		base: b, handle: handle, committer: c.committer, pool: pool.New(o.MaxAtWork),
 		pending:    newPending(o.MaxPendingMessages, o.MaxPendingBytes),
 		membership: newMembership(o.SessionTimeout-membershipSlack, b.isMember),
 	}
-	recovers := &recovery{base: b, partitions: parts, committer: commits}
-	assigns := &assigner{base: b, partitions: parts, pool: run.pool, recovery: recovers}
-	polls := &poller{base: b, partitions: parts, assigner: assigns, runner: run}
-	return &Consumer{
-		base: b, partitions: parts, committer: commits, runner: run, recovery: recovers, poller: polls,
-		meter: &meter{base: b, partitions: parts},
-		group: &group{
-			base: b, partitions: parts, committer: commits, assigner: assigns, recovery: recovers, poller: polls,
-			membership: run.membership,
-		},
-	}, nil
+	c.recovery = &recovery{base: b, committer: c.committer}
+	assigns := &assigner{base: b, pool: c.runner.pool, recovery: c.recovery}
+	c.poller = &poller{base: b, assigner: assigns, runner: c.runner}
+	c.group = &group{
+		base: b, committer: c.committer, assigner: assigns, recovery: c.recovery, poller: c.poller, membership: c.runner.membership,
+	}
+	return c, nil
 }
 
 // Run reads until life is stopped, then drains: provider calls under way may
@@ -80,7 +73,7 @@ func (c *Consumer) Run(life *lifetime.Lifetime) error {
 	committing, stopCommits := context.WithCancel(life.Calls())
 	var commits sync.WaitGroup
 	commits.Go(func() { c.committer.loop(committing) })
-	commits.Go(func() { c.meter.loop(committing) })
+	commits.Go(func() { c.measureLoop(committing) })
 	c.poller.loop(life)
 
 	cause := context.Cause(life.Waiting())
@@ -135,7 +128,7 @@ type State struct {
 func (c *Consumer) State() State {
 	s := State{Partitions: len(c.partitions.all()), Err: c.failing.Standing()}
 	if s.Partitions > 0 { // who owns none reads none
-		s.Err = errors.Join(c.faults.Standing(), s.Err)
+		s.Err = errors.Join(c.partitions.faults.Standing(), s.Err)
 	}
 	if c.running() {
 		_, generation := c.client.GroupMetadata()

@@ -47,17 +47,13 @@ func drain(ctx context.Context, assignments []*assignment, cause error) bool {
 	for _, a := range assignments {
 		a.halt(cause)
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	returned := func() {
 		for _, a := range assignments {
 			a.handlers.Wait()
 		}
-	}()
-	select {
-	case <-done:
+	}
+	if endsWithin(ctx, returned) {
 		return true
-	case <-ctx.Done():
 	}
 	for _, a := range assignments {
 		a.abandon(cause)
@@ -68,4 +64,20 @@ func drain(ctx context.Context, assignments []*assignment, cause error) bool {
 		}
 	}
 	return false
+}
+
+// endsWithin reports whether wait returns before ctx ends. It does not wait for
+// it longer than that.
+func endsWithin(ctx context.Context, wait func()) bool {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		wait()
+	}()
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }

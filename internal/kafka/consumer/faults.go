@@ -70,16 +70,22 @@ func (f *faults) answered(broker int32, leader func(partition int32) int32) {
 	}
 }
 
-// fetchAnswers is called for each answered fetch, with the broker's id.
-type fetchAnswers func(broker int32)
-
-// OnBrokerE2E implements kgo.HookBrokerE2E.
-func (f fetchAnswers) OnBrokerE2E(meta kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E) {
-	if key == kmsg.Fetch.Int16() && e2e.Err() == nil {
-		f(meta.NodeID)
+// OnBrokerE2E implements kgo.HookBrokerE2E: it watches the client's fetches.
+func (g *group) OnBrokerE2E(meta kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E) {
+	if key == kmsg.Fetch.Int16() && e2e.Err() == nil && g.running() {
+		g.partitions.faults.answered(meta.NodeID, g.leader)
 	}
 }
 
-var _ kgo.HookBrokerE2E = fetchAnswers(nil)
+var _ kgo.HookBrokerE2E = (*group)(nil)
+
+// leader returns the broker that a partition is read from, or -1.
+func (g *group) leader(partition int32) int32 {
+	id, _, err := g.client.PartitionLeader(g.Topic, partition)
+	if err != nil {
+		return -1
+	}
+	return id
+}
 
 func subject(partition int32) string { return strconv.Itoa(int(partition)) }

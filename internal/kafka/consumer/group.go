@@ -29,7 +29,6 @@ const (
 type group struct {
 	*base
 
-	partitions *partitions
 	committer  *committer
 	assigner   *assigner
 	recovery   *recovery
@@ -85,7 +84,7 @@ func (g *group) clientOptions(life *lifetime.Lifetime) ([]kgo.Opt, error) {
 			g.lost(parts[g.Topic])
 		}),
 		g.Kafka.Watched(),
-		kgo.WithHooks(g.membership, g.fetchAnswers(), groupErrors(func(err error) {
+		kgo.WithHooks(g.membership, g, groupErrors(func(err error) {
 			g.failing.Changed("group", fmt.Errorf("consumer group %s: %w", g.Group, err)) // until partitions are assigned
 			if isFatal(err) {
 				life.Stop(fmt.Errorf("another worker runs with the same KAFKA_GROUP_INSTANCE_ID %q: %w", g.InstanceID, err))
@@ -96,22 +95,6 @@ func (g *group) clientOptions(life *lifetime.Lifetime) ([]kgo.Opt, error) {
 		opts = append(opts, kgo.InstanceID(g.InstanceID))
 	}
 	return opts, nil
-}
-
-// fetchAnswers watches the client's fetches for what disproves an error.
-func (g *group) fetchAnswers() fetchAnswers {
-	leader := func(partition int32) int32 {
-		id, _, err := g.client.PartitionLeader(g.Topic, partition)
-		if err != nil {
-			return -1
-		}
-		return id
-	}
-	return func(broker int32) {
-		if g.running() {
-			g.faults.answered(broker, leader)
-		}
-	}
 }
 
 // groupErrors is called with the error that ended a group session.

@@ -2,11 +2,13 @@ package consumer
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"messaging-worker/internal/kafka"
+	"messaging-worker/internal/lifetime"
 )
 
 // measureInterval is how often the brokers are asked for the last stable
@@ -14,45 +16,31 @@ import (
 // returns them too, but not while reading is paused, and then the lag matters.
 const measureInterval = 5 * time.Second
 
-// meter keeps the ends of the owned partitions.
-type meter struct {
-	*base
-
-	partitions *partitions
-}
-
-// loop measures until ctx ends.
-func (m *meter) loop(ctx context.Context) {
-	tick := time.NewTicker(measureInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-		m.measure(ctx)
+// measureLoop keeps the ends of the owned partitions until ctx ends.
+func (c *Consumer) measureLoop(ctx context.Context) {
+	for lifetime.Sleep(ctx, measureInterval) == nil {
+		c.measure(ctx)
 	}
 }
 
-func (m *meter) measure(ctx context.Context) {
-	owned := m.partitions.all()
+func (c *Consumer) measure(ctx context.Context) {
+	owned := c.partitions.all()
 	if len(owned) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, measureInterval)
 	defer cancel()
 	// What is behind the last stable offset waits for its producer, not for us.
-	ends, err := kadm.NewClient(m.client).ListCommittedOffsets(ctx, m.Topic)
+	ends, err := kadm.NewClient(c.client).ListCommittedOffsets(ctx, c.Topic)
 	if err != nil {
 		return // readiness says that the brokers do not answer
 	}
 	for _, a := range owned {
-		if end, ok := ends.Lookup(m.Topic, a.partition); ok && end.Err == nil {
+		if end, ok := ends.Lookup(c.Topic, a.partition); ok && end.Err == nil {
 			a.mu.Lock()
 			a.end = end.Offset
 			a.mu.Unlock()
-			m.passGaps(ctx, a, end.Offset)
+			c.passGaps(ctx, a, end.Offset)
 		}
 	}
 }
@@ -67,16 +55,16 @@ func (m *meter) measure(ctx context.Context) {
 // last stable offset is not there and never will be, whatever is appended,
 // admitted or finished meanwhile, and an assignment that has ended by then
 // commits nothing more.
-func (m *meter) passGaps(ctx context.Context, a *assignment, end int64) {
+func (c *Consumer) passGaps(ctx context.Context, a *assignment, end int64) {
 	for {
 		from, idle := a.idleAt()
-		if idle && from < 0 && m.startAt(ctx, a) {
+		if idle && from < 0 && c.startAt(ctx, a) {
 			continue
 		}
 		if !idle || from < 0 || from >= end {
 			return
 		}
-		found, next, err := kafka.NextCommitted(ctx, m.client, m.Topic, a.partition, from)
+		found, next, err := kafka.NextCommitted(ctx, c.client, c.Topic, a.partition, from)
 		if err != nil || next <= from {
 			return // it is asked again when the ends are
 		}
@@ -89,8 +77,20 @@ func (m *meter) passGaps(ctx context.Context, a *assignment, end int64) {
 
 // startAt gives a partition that was never committed the position of its log's
 // start, and reports whether it did.
-func (m *meter) startAt(ctx context.Context, a *assignment) bool {
-	starts, err := kadm.NewClient(m.client).ListStartOffsets(ctx, m.Topic)
-	start, ok := starts.Lookup(m.Topic, a.partition)
-	return err == nil && ok && start.Err == nil && a.startAt(start.Offset)
+func (c *Consumer) startAt(ctx context.Context, a *assignment) bool {
+	start, err := c.logStart(ctx, a.partition)
+	return err == nil && a.startAt(start)
+}
+
+// logStart asks for the offset of the earliest record of a partition.
+func (b *base) logStart(ctx context.Context, partition int32) (int64, error) {
+	starts, err := kadm.NewClient(b.client).ListStartOffsets(ctx, b.Topic)
+	if err != nil {
+		return -1, err //nolint:wrapcheck // the caller says what for
+	}
+	start, ok := starts.Lookup(b.Topic, partition)
+	if !ok {
+		return -1, errors.New("the broker does not tell the partition's start")
+	}
+	return start.Offset, start.Err
 }

@@ -3,7 +3,6 @@ package consumer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -68,19 +67,12 @@ type Observer interface {
 type base struct {
 	Options
 
-	client  *kgo.Client   // not before started is closed
-	started chan struct{} // closed once client is set
-	logged  kafka.ErrorLog
-	failing kafka.ErrorLog // the group's session, and readings of the journal
-	tally   tally
-	faults  faults // of reading requests
-}
-
-func newBase(o Options) (*base, error) {
-	if _, err := o.Kafka.Client(o.Log); err != nil {
-		return nil, fmt.Errorf("make consumer: %w", err)
-	}
-	return &base{Options: o, started: make(chan struct{})}, nil
+	client     *kgo.Client   // not before started is closed
+	started    chan struct{} // closed once client is set
+	logged     kafka.ErrorLog
+	failing    kafka.ErrorLog // the group's session, and readings of the journal
+	tally      tally
+	partitions *partitions
 }
 
 func (b *base) running() bool {

@@ -9,7 +9,7 @@ import (
 
 // partitions are the assignments of this process.
 type partitions struct {
-	faults *faults
+	faults faults // of reading requests
 
 	mu        sync.Mutex
 	owned     map[int32]*assignment
@@ -17,8 +17,8 @@ type partitions struct {
 	outliving sync.WaitGroup        // handlers that work though their partition is gone
 }
 
-func newPartitions(f *faults) *partitions {
-	return &partitions{faults: f, owned: map[int32]*assignment{}, former: map[int32]*assignment{}}
+func newPartitions() *partitions {
+	return &partitions{owned: map[int32]*assignment{}, former: map[int32]*assignment{}}
 }
 
 func (p *partitions) put(a *assignment) {
@@ -98,16 +98,7 @@ func (p *partitions) forget(assignments ...*assignment) {
 // awaitOutliving waits, until ctx ends, for handlers whose partitions are gone,
 // and reports whether all returned in time.
 func (p *partitions) awaitOutliving(ctx context.Context) bool {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		p.outliving.Wait()
-	}()
-	select {
-	case <-done:
-		return true
-	case <-ctx.Done():
-	}
-	<-done // their calls have been cut
-	return false
+	inTime := endsWithin(ctx, p.outliving.Wait)
+	p.outliving.Wait() // at once: the calls of those that are late have been cut
+	return inTime
 }

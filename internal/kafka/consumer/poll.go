@@ -20,9 +20,8 @@ const maxPoll = 2000
 type poller struct {
 	*base
 
-	partitions *partitions
-	assigner   *assigner
-	runner     *runner
+	assigner *assigner
+	runner   *runner
 
 	mu     sync.Mutex
 	latest *polling
@@ -52,7 +51,7 @@ func (p *poller) loop(life *lifetime.Lifetime) {
 			p.admit(ctx, b)
 		}
 		if failed && fetches.NumRecords() == 0 {
-			pause(ctx)
+			_ = lifetime.Sleep(ctx, 250*time.Millisecond) // a topic that answers only errors is not asked in a loop
 		}
 	}
 }
@@ -85,19 +84,11 @@ func (p *poller) await() {
 	}
 }
 
-// pause keeps a topic that answers only errors from being asked in a loop.
-func pause(ctx context.Context) {
-	select {
-	case <-time.After(250 * time.Millisecond):
-	case <-ctx.Done():
-	}
-}
-
 func (p *poller) sort(fetches kgo.Fetches) []batch {
 	var batches []batch
 	fetches.EachPartition(func(f kgo.FetchTopicPartition) {
 		if len(f.Records) > 0 && f.Err == nil {
-			p.faults.over(f.Partition)
+			p.partitions.faults.over(f.Partition)
 		}
 		if len(f.Records) == 0 && f.Err == nil {
 			return
@@ -144,7 +135,7 @@ func (p *poller) fetchErrors(fetches kgo.Fetches) bool {
 		if isOffRange(err) || session {
 			return
 		}
-		if p.faults.note(partition, err) {
+		if p.partitions.faults.note(partition, err) {
 			changed[err.Error()] = append(changed[err.Error()], partition)
 		}
 	})

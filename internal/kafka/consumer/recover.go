@@ -24,28 +24,16 @@ const patience = time.Minute
 // and what the commits say of the journal.
 func wants(resp *kmsg.OffsetFetchResponse, topic string) []journal.Want {
 	var list []journal.Want
-	add := func(name string, partition int32, offset int64, metadata *string) {
-		if name != topic {
-			return
+	for _, t := range resp.Groups[0].Topics { // the client fills it whatever the version
+		if t.Topic != topic {
+			continue
 		}
-		w := journal.Want{Partition: partition, Committed: offset, Group: true}
-		if metadata != nil {
-			w.Metadata = *metadata
-		}
-		list = append(list, w)
-	}
-	if len(resp.Groups) == 0 { // before version 8; the client fills both
-		for _, t := range resp.Topics {
-			for _, p := range t.Partitions {
-				add(t.Topic, p.Partition, p.Offset, p.Metadata)
+		for _, p := range t.Partitions {
+			want := journal.Want{Partition: p.Partition, Committed: p.Offset, Group: true}
+			if p.Metadata != nil {
+				want.Metadata = *p.Metadata
 			}
-		}
-	}
-	for _, g := range resp.Groups {
-		for _, t := range g.Topics {
-			for _, p := range t.Partitions {
-				add(t.Topic, p.Partition, p.Offset, p.Metadata)
-			}
+			list = append(list, want)
 		}
 	}
 	return list
@@ -55,10 +43,9 @@ func wants(resp *kmsg.OffsetFetchResponse, topic string) []journal.Want {
 type recovery struct {
 	*base
 
-	partitions *partitions
-	committer  *committer
-	readings   sync.WaitGroup
-	begun      atomic.Int64 // how many readings
+	committer *committer
+	readings  sync.WaitGroup
+	begun     atomic.Int64 // how many readings
 }
 
 // recover reads the journal of partitions that were just assigned and then

@@ -95,7 +95,7 @@ func TestOnlyCommittedRequestsAreHandled(t *testing.T) {
 	later := place{0, open.put(0, "send")}
 	behind := place{0, s.put(0, "send")}
 	stable := later.offset
-	m.c.meter.measure(t.Context())
+	m.c.measure(t.Context())
 	s.caughtUp(m, stable) // while a transaction is open
 	if messages, bytes := m.c.runner.pending.count(); messages+int(bytes) > 0 {
 		t.Errorf("%d messages of %d bytes are pending, want none", messages, bytes)
@@ -114,7 +114,7 @@ func TestOnlyCommittedRequestsAreHandled(t *testing.T) {
 		t.Errorf("done are %v, want %v and %v", done, later, behind)
 	}
 	s.committed(0, s.end(0))
-	m.c.meter.measure(t.Context())
+	m.c.measure(t.Context())
 	s.caughtUp(m, s.end(0))
 	m.leave()
 }
@@ -145,7 +145,7 @@ func TestCommitPassesNoVisibleRecord(t *testing.T) {
 			v.end(r, open[i])
 			open = slices.Delete(open, i, i+1)
 		}
-		m.c.meter.measure(t.Context())
+		m.c.measure(t.Context())
 		for range r.IntN(4) { // whoever has begun
 			select {
 			case m.release <- struct{}{}:
@@ -252,7 +252,7 @@ func TestCommitPassesEmptiedBatches(t *testing.T) {
 			s.empty(start, start+5, start+9)
 			ctx, cancel := context.WithTimeout(t.Context(), bound)
 			defer cancel()
-			m.c.meter.measure(ctx)
+			m.c.measure(ctx)
 			s.committed(0, start+9)
 			s.caughtUp(m, start+9)
 			m.leave()
@@ -321,7 +321,7 @@ func TestAtMostOnceCommitsItsStart(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), bound)
 	defer cancel()
 	for m.c.Stats().Partitions == nil || m.c.Stats().Partitions[0].Committed < 0 {
-		m.c.meter.measure(ctx)
+		m.c.measure(ctx)
 		if ctx.Err() != nil {
 			t.Fatal("nothing was committed")
 		}
