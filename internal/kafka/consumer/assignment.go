@@ -45,7 +45,12 @@ func newAssignment(partition int32, life *lifetime.Lifetime, tasks *pool.Owner, 
 func (a *assignment) fetched(committed int64) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.policy.fetched(&a.offsets, committed)
+	if !a.policy.outlives() {
+		return true
+	}
+	a.committed = max(a.committed, committed)
+	a.state.advance(reading)
+	return false
 }
 
 // recovered takes what the journal says of earlier owners. Committed says that
@@ -92,7 +97,7 @@ func (a *assignment) finish(rec *models.Record) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.tracker.finish(rec.Offset)
-	a.policy.finish(keyOf(rec))
+	a.policy.checkpoint(keyOf(rec), message.Resolved{}) // its final event says more
 }
 
 // checkpoint has the next commits say which recipients of a record need no
@@ -133,13 +138,11 @@ func (a *assignment) isPassed(offset int64) bool {
 	return a.committed > offset
 }
 
-// commit is what one commit says of a partition. Version names the checkpoints
-// in metadata.
+// commit is what one commit says of a partition.
 type commit struct {
 	position
 
 	metadata string
-	version  int
 }
 
 // toCommit returns what is committable and not committed yet.
@@ -150,7 +153,7 @@ func (a *assignment) toCommit() (c commit, ok bool) {
 		return c, false
 	}
 	if c.position, ok = a.policy.next(&a.offsets); ok {
-		c.metadata, c.version = a.policy.metadata(c.offset)
+		c.metadata = a.policy.metadata(c.offset)
 	}
 	return c, ok
 }
@@ -158,12 +161,11 @@ func (a *assignment) toCommit() (c commit, ok bool) {
 func (a *assignment) acknowledged(c commit) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	moved := c.offset > a.committed
-	a.committed = max(a.committed, c.offset)
-	a.policy.acknowledged(&a.offsets, c.version)
-	if moved {
+	if c.offset > a.committed {
+		a.committed = c.offset
 		a.moved.Send()
 	}
+	a.policy.acknowledged(&a.offsets)
 }
 
 // refused notes that Kafka did certainly not take the last commit.
@@ -206,7 +208,7 @@ func (a *assignment) wantFrom(cut int64) journal.Want {
 		want.Committed = min(cut, max(oldest, a.committed))
 	}
 	if want.Committed >= a.tracker.next.offset { // before it the notes are gone, and the journal is found by time
-		want.Metadata, _ = a.policy.metadata(want.Committed)
+		want.Metadata = a.policy.metadata(want.Committed)
 	}
 	return want
 }

@@ -25,12 +25,11 @@ type atLeastOnce struct {
 
 	checkpoints journal.Checkpoints // of rounds of calls that have not ended
 	version     int                 // counts their changes
+	sent        int                 // the version in the last commit
 	stored      int                 // the version that Kafka has acknowledged
 }
 
 func (p *atLeastOnce) outlives() bool { return false }
-
-func (p *atLeastOnce) fetched(*offsets, int64) bool { return true }
 
 // recovered lets the offset start where the journal does. Where no worker has
 // committed that, it is committed at once.
@@ -72,8 +71,6 @@ func (p *atLeastOnce) admit(r *kgo.Record) (progress message.Progress, finished 
 	return progress, false
 }
 
-func (p *atLeastOnce) finish(k journal.Key) { delete(p.checkpoints, k) }
-
 func (p *atLeastOnce) checkpoint(k journal.Key, r message.Resolved) bool {
 	if r.Empty() {
 		delete(p.checkpoints, k)
@@ -89,24 +86,25 @@ func (p *atLeastOnce) ask(int64) {}
 func (p *atLeastOnce) inDoubt(int64) bool { return false }
 
 func (p *atLeastOnce) next(o *offsets) (position, bool) {
+	p.sent = p.version
 	pos, ok := o.tracker.committable()
 	return pos, ok && (pos.offset > o.committed || p.version != p.stored)
 }
 
 // metadata says where to read the journal from, and has the checkpoints.
-func (p *atLeastOnce) metadata(offset int64) (string, int) {
+func (p *atLeastOnce) metadata(offset int64) string {
 	if p.notes == nil {
-		return "", p.version
+		return ""
 	}
 	c := journal.Commit{Position: p.from, Checkpoints: p.checkpoints}
 	c.Position.Offset = p.notes.At(offset)
 	if p.before != nil && offset <= p.highest {
 		c.Position = *p.before // the present partition is found by time
 	}
-	return c.String(), p.version
+	return c.String()
 }
 
-func (p *atLeastOnce) acknowledged(_ *offsets, version int) { p.stored = version }
+func (p *atLeastOnce) acknowledged(*offsets) { p.stored = p.sent }
 
 func (p *atLeastOnce) refused() {}
 

@@ -27,17 +27,9 @@ type atMostOnce struct {
 
 func (p *atMostOnce) outlives() bool { return true }
 
-func (p *atMostOnce) fetched(o *offsets, committed int64) bool {
-	o.committed = max(o.committed, committed)
-	o.state.advance(reading)
-	return false
-}
-
 func (p *atMostOnce) recovered(*offsets, journal.Found, bool) {}
 
 func (p *atMostOnce) admit(*kgo.Record) (message.Progress, bool) { return message.Progress{}, false }
-
-func (p *atMostOnce) finish(journal.Key) {}
 
 func (p *atMostOnce) checkpoint(journal.Key, message.Resolved) bool { return false }
 
@@ -81,9 +73,9 @@ func standing(o *offsets, pos position) position {
 	return pos
 }
 
-func (p *atMostOnce) metadata(int64) (string, int) { return "", 0 }
+func (p *atMostOnce) metadata(int64) string { return "" }
 
-func (p *atMostOnce) acknowledged(o *offsets, _ int) {
+func (p *atMostOnce) acknowledged(o *offsets) {
 	if o.state >= stopping {
 		p.sent = o.committed // nothing is in doubt any more
 	}

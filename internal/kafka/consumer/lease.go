@@ -24,7 +24,7 @@ type Handler func(life *lifetime.Lifetime, rec *models.Record, progress message.
 type Lease struct {
 	runner     *runner
 	assignment *assignment
-	record     *models.Record
+	record     models.Record
 }
 
 // AtMostOnce reports that nobody reads the record again once CommitBeforeCall
@@ -56,7 +56,7 @@ func (l *Lease) Yield(wait func() error) error { return l.runner.pool.Yield(wait
 // call. It replaces what was stored for the record before. At most once, it
 // does nothing.
 func (l *Lease) Checkpoint(r message.Resolved) {
-	if l.assignment.checkpoint(l.record, r) {
+	if l.assignment.checkpoint(&l.record, r) {
 		l.runner.committer.askSoon()
 	}
 }
@@ -76,20 +76,17 @@ type runner struct {
 type job struct {
 	Lease
 
-	rec      models.Record
 	progress message.Progress
 }
 
 // start hands an admitted record over. It does not wait for its handler.
 func (r *runner) start(a *assignment, rec *kgo.Record, progress message.Progress) {
-	j := &job{Lease{runner: r, assignment: a}, record(rec), progress}
-	j.record = &j.rec
-	a.tasks.Start(j)
+	a.tasks.Start(&job{Lease{r, a, record(rec)}, progress})
 }
 
 // Run implements pool.Task.
 func (j *job) Run() {
-	r, a, rec := j.runner, j.assignment, &j.rec
+	r, a, rec := j.runner, j.assignment, &j.record
 	defer a.handlers.Done()
 	defer r.pending.release(int64(len(rec.Value)))
 	err := r.handle(a.life, rec, j.progress, &j.Lease)

@@ -16,10 +16,6 @@ type commitPolicy interface {
 	// of the group nor the journal of what earlier owners did.
 	outlives() bool
 
-	// fetched takes the offset that the group has, and reports whether the
-	// journal is to be read before records are.
-	fetched(o *offsets, committed int64) (readJournal bool)
-
 	// recovered takes what the journal says. Committed says that a worker has
 	// committed the start.
 	recovered(o *offsets, f journal.Found, committed bool)
@@ -28,11 +24,8 @@ type commitPolicy interface {
 	// that is its end.
 	admit(r *kgo.Record) (p message.Progress, finished bool)
 
-	// finish drops the record's checkpoint: its final event says more.
-	finish(k journal.Key)
-
 	// checkpoint replaces the record's checkpoint, and reports whether a
-	// commit is wanted.
+	// commit is wanted. An empty one is none.
 	checkpoint(k journal.Key, r message.Resolved) bool
 
 	// ask wants the next commit to pass a record whose outcome is not known.
@@ -45,13 +38,12 @@ type commitPolicy interface {
 	// next returns the position to commit now, or false where Kafka has all.
 	next(o *offsets) (position, bool)
 
-	// metadata goes with a commit of that offset. Version names the
-	// checkpoints in it.
-	metadata(offset int64) (text string, version int)
+	// metadata goes with a commit of that offset.
+	metadata(offset int64) string
 
-	// acknowledged notes that Kafka has taken a commit, and refused that it
-	// has not.
-	acknowledged(o *offsets, version int)
+	// acknowledged notes that Kafka has taken the last commit, and refused
+	// that it has not.
+	acknowledged(o *offsets)
 	refused()
 }
 
