@@ -16,37 +16,50 @@ import (
 // Kafka sends one whatever its size.
 const committedBytes = 64 << 10
 
-// NextCommitted looks, with one fetch, for the first record at or behind an
-// offset that a reader of committed records is given. It returns that record
-// and its offset; or nil and the offset below which there is none, which is
-// from itself where the answer does not say more. Below the last stable offset
-// that does not change any more.
+// NextCommitted looks for the first record from one offset to below another, the
+// last stable one or less, that a reader of committed records is given. It
+// returns that record and its offset; or nil and the offset below which there
+// is none, which is less than to where the brokers do not say more. Below the
+// last stable offset that does not change any more.
 //
 // Offsets that no such record has are transactions' markers, records that were
 // rolled back, and what compaction has removed. A client does not tell how far
 // it has come beyond the last record it handed out, so a fetch has to.
-func NextCommitted(ctx context.Context, cl *kgo.Client, topic string, partition int32, from int64) (*kgo.Record, int64, error) {
+func NextCommitted(ctx context.Context, cl *kgo.Client, topic string, partition int32, from, to int64) (*kgo.Record, int64, error) {
+	for from < to {
+		found, next, err := fetchNext(ctx, cl, topic, partition, from)
+		if err != nil {
+			return nil, from, fmt.Errorf("fetch %s/%d from offset %d: %w", topic, partition, from, err)
+		}
+		if found != nil || next == from {
+			return found, next, nil
+		}
+		from = next
+	}
+	return nil, from, nil
+}
+
+// fetchNext is NextCommitted with one fetch. It returns from where the answer
+// does not say more.
+func fetchNext(ctx context.Context, cl *kgo.Client, topic string, partition int32, from int64) (*kgo.Record, int64, error) {
 	leader, id, err := leaderOf(ctx, cl, topic, partition)
 	if err != nil {
-		return nil, from, fmt.Errorf("fetch %s/%d from offset %d: %w", topic, partition, from, err)
+		return nil, from, err
 	}
 	// It does not wait: the client's own fetches stand behind it.
 	answer, err := FetchCommitted(ctx, leader, topic, id, partition, from, committedBytes, 0)
 	if err != nil {
-		return nil, from, fmt.Errorf("fetch %s/%d from offset %d: %w", topic, partition, from, err)
+		return nil, from, err
 	}
 	found, next := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{
 		Offset: from, IsolationLevel: kgo.ReadCommitted(), Topic: topic, Partition: partition,
 	}, answer, kgo.DefaultDecompressor(), nil)
-	if found.Err != nil {
-		return nil, from, fmt.Errorf("fetch %s/%d from offset %d: %w", topic, partition, from, found.Err)
-	}
-	if len(found.Records) > 0 {
+	if len(found.Records) > 0 && found.Err == nil {
 		return found.Records[0], found.Records[0].Offset, nil
 	}
 	// An answer without a batch proves nothing: brokers give one too while
 	// they do not know themselves how far they may read.
-	return nil, max(from, next), nil
+	return nil, max(from, next), found.Err
 }
 
 // leaderOf returns the leader of a partition and the id of its topic.

@@ -56,22 +56,16 @@ func (c *Consumer) measure(ctx context.Context) {
 // admitted or finished meanwhile, and an assignment that has ended by then
 // commits nothing more.
 func (c *Consumer) passGaps(ctx context.Context, a *assignment, end int64) {
-	for {
-		from, idle := a.idleAt()
-		if idle && from < 0 && c.startAt(ctx, a) {
-			continue
-		}
-		if !idle || from < 0 || from >= end {
-			return
-		}
-		found, next, err := kafka.NextCommitted(ctx, c.client, c.Topic, a.partition, from)
-		if err != nil || next <= from {
-			return // it is asked again when the ends are
-		}
+	from, idle := a.idleAt()
+	if idle && from < 0 && c.startAt(ctx, a) {
+		from, idle = a.idleAt()
+	}
+	if !idle || from < 0 {
+		return
+	}
+	// What could not be read is asked for again when the ends are.
+	if _, next, _ := kafka.NextCommitted(ctx, c.client, c.Topic, a.partition, from, end); next > from {
 		a.pass(next-1, -1)
-		if found != nil {
-			return
-		}
 	}
 }
 

@@ -180,7 +180,9 @@ func (r *recovery) warnOfRange(ctx context.Context, partition int32, f journal.F
 			first, by = committed, "the last commit of this worker"
 		}
 	}
-	first = r.firstRequest(ctx, partition, max(first, f.LogStart), f.Start)
+	// Transaction markers and records that were rolled back are no requests. Where
+	// Kafka does not answer, there may be one from here on.
+	_, first, _ = kafka.NextCommitted(ctx, r.client, r.Topic, partition, max(first, f.LogStart), f.Start)
 	if first >= f.Start {
 		return // it went back, or passed nothing
 	}
@@ -188,21 +190,4 @@ func (r *recovery) warnOfRange(ctx context.Context, partition int32, f journal.F
 		Int64("first_offset", first).Int64("last_offset", f.Start-1).Str("known_by", by).
 		Msg("the group's offset was committed by something that is no worker: requests in this range are not sent; " +
 			"to have them sent, stop the workers and reset the offset to first_offset: what is finished is not sent again")
-}
-
-// firstRequest returns the offset of the first request from one offset to below
-// another, or the latter where there is none: transaction markers and records
-// that were rolled back are no requests. Where Kafka does not answer, it returns
-// the offset from which on there may be one.
-func (r *recovery) firstRequest(ctx context.Context, partition int32, from, to int64) int64 {
-	for from < to {
-		found, next, err := kafka.NextCommitted(ctx, r.client, r.Topic, partition, from)
-		if found == nil && (err != nil || next <= from) {
-			break
-		}
-		if from = next; found != nil {
-			break
-		}
-	}
-	return from
 }

@@ -161,18 +161,12 @@ func (p *plan) timestamp(ctx context.Context, partition int32, from int64) (at t
 	if !ok || end.Err != nil {
 		return at, false, errors.Join(errors.New("ask for log end"), end.Err)
 	}
-	for from < end.Offset {
-		rec, next, err := kafka.NextCommitted(ctx, p.client, p.Requests, partition, from)
-		if err != nil {
-			return at, false, fmt.Errorf("read a request: %w", err)
-		}
-		if rec != nil {
-			return rec.Timestamp, true, nil
-		}
-		if next == from {
-			return at, true, nil // everything in the log may be about it
-		}
-		from = next
+	rec, next, err := kafka.NextCommitted(ctx, p.client, p.Requests, partition, from, end.Offset)
+	if err != nil {
+		return at, false, fmt.Errorf("read a request: %w", err)
 	}
-	return at, false, nil
+	if rec != nil {
+		return rec.Timestamp, true, nil
+	}
+	return at, next < end.Offset, nil // where Kafka does not tell, everything in the log may be about it
 }
