@@ -7,19 +7,27 @@ import (
 	"unicode/utf8"
 )
 
-// writeFolded writes a header, in lines of at most 76 as far as its words let it.
-func writeFolded(w *bytes.Buffer, name, text string) {
-	w.WriteString(name)
-	left := 72 - len(name)
-	for word := range strings.SplitSeq(text, " ") {
-		if len(word) >= left {
-			w.WriteString("\r\n")
-			left = 72
+// joinNames puts the first word of each header on the line of its name. The
+// library begins a new line where that word is long, and some readers take the
+// line's end and blank for a part of the text.
+func joinNames(w *bytes.Buffer) {
+	text := w.Bytes()
+	kept, at := 0, 0 // what is kept of the text, and up to where it was looked at
+	for {
+		n := bytes.Index(text[at:], []byte("\r\n"))
+		if n <= 0 { // the header's end
+			break
 		}
-		w.WriteString(" " + word)
-		left -= len(word) + 1
+		line := text[at : at+n]
+		if bytes.IndexByte(line, ':') != n-1 || line[0] == ' ' {
+			line = text[at : at+n+2]
+		}
+		kept += copy(text[kept:], line)
+		at += n + 2
 	}
-	w.WriteString("\r\n")
+	if kept < at {
+		w.Truncate(kept + copy(text[kept:], text[at:]))
+	}
 }
 
 // How much text an encoded word holds: 75 characters at most (RFC 2047, 2), of

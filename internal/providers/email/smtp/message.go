@@ -2,13 +2,13 @@ package smtp
 
 import (
 	"bytes"
-	"encoding/base64"
 	"errors"
-	"mime/quotedprintable"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
-	"time"
+
+	"github.com/wneessen/go-mail"
 
 	"messaging-worker/internal/providers/email"
 	"messaging-worker/internal/util"
@@ -52,7 +52,10 @@ func (w *messageWriter) write(m *email.Message, ascii bool) (*messageBuffer, err
 		d = &messageBuffer{}
 	}
 	d.plain.Reset()
-	writeMessage(&d.plain, m, ascii)
+	if err := writeMessage(&d.plain, m, ascii); err != nil {
+		// Nothing that a valid request holds can be the reason.
+		return nil, &email.UnsendableError{Reason: "the message cannot be written"}
+	}
 	text := d.plain.Bytes()
 	if w.dkim != nil {
 		d.signed.Reset()
@@ -82,35 +85,54 @@ func (w *messageWriter) free(d *messageBuffer) {
 // writeMessage writes m with all lines ended by CR LF. The body is encoded, so
 // that only a mailbox beyond ASCII makes an octet above 127 (RFC 6532), and no
 // line of the body is longer than 76.
-func writeMessage(w *bytes.Buffer, m *email.Message, ascii bool) {
+func writeMessage(w *bytes.Buffer, m *email.Message, ascii bool) error {
+	// The mailboxes are written here, as they were given: the library would
+	// quote quoted ones again, and not know address literals.
 	writeMailboxes(w, "From", ascii, m.From)
 	writeMailboxes(w, "To", ascii, m.To...)
 	writeMailboxes(w, "Cc", ascii, m.CC...)
 	if m.ReplyTo != "" {
 		writeMailboxes(w, "Reply-To", ascii, m.ReplyTo)
 	}
-	w.WriteString("Auto-Submitted: auto-generated\r\n") // RFC 3834, 5
-	w.WriteString("Date: " + m.CreatedAt.Format(time.RFC1123Z) + "\r\n")
-	if m.ListUnsubscribe != "" {
-		w.WriteString("List-Unsubscribe: <" + m.ListUnsubscribe + ">\r\n")
-		w.WriteString("List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n")
-	}
-	w.WriteString("MIME-Version: 1.0\r\nMessage-ID: <" + m.ID + "@" + idDomain(m.From) + ">\r\n")
+	msg := mail.NewMsg(mail.WithNoDefaultUserAgent())
+	msg.SetDateWithValue(m.CreatedAt)
+	setVerbatim(msg, mail.HeaderMessageID, "<"+m.ID+"@"+idDomain(m.From)+">")
 	if m.Subject != "" {
-		writeFolded(w, "Subject:", encodeWords(m.Subject))
+		msg.Subject(encodeWords(m.Subject))
 	}
-	encoding, kind, write := "quoted-printable", "plain", writeQuotedPrintable
-	if prefersBase64(m.Body) {
-		encoding, write = "base64", writeBase64
+	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834, 5
+	if m.ListUnsubscribe != "" {
+		msg.SetGenHeader(mail.HeaderListUnsubscribe, "<"+m.ListUnsubscribe+">")
+		msg.SetGenHeader(mail.HeaderListUnsubscribePost, "List-Unsubscribe=One-Click")
 	}
+	kind := mail.TypeTextPlain
 	if m.HTML {
-		kind = "html"
+		kind = mail.TypeTextHTML
 	}
-	w.WriteString("Content-Transfer-Encoding: " + encoding + "\r\nContent-Type: text/" + kind + "; charset=UTF-8\r\n\r\n")
-	write(w, m.Body)
+	body := m.Body
+	if prefersBase64(body) {
+		msg.SetEncoding(mail.EncodingB64)
+		body = canonical(body)
+	} else if strings.Contains(body, "\r") {
+		// The encoder remembers a bare CR for too long and loses an LF.
+		body = canonical(body)
+	}
+	msg.SetBodyString(kind, body)
+	if _, err := msg.WriteTo(w); err != nil {
+		return fmt.Errorf("write message: %w", err)
+	}
+	joinNames(w)
 	if !bytes.HasSuffix(w.Bytes(), []byte("\r\n")) {
 		w.WriteString("\r\n")
 	}
+	return nil
+}
+
+// setVerbatim sets a header whose value is not to be encoded. The library
+// encodes what is beyond ASCII, which is wrong in an id (RFC 6532, 3.3).
+func setVerbatim(msg *mail.Msg, name mail.Header, value string) {
+	msg.SetGenHeader(name, "")
+	msg.GetGenHeader(name)[0] = value
 }
 
 // writeMailboxes writes a header of mailboxes, a line for each after the
@@ -164,22 +186,6 @@ func canonical(s string) string {
 	s = strings.ReplaceAll(s, "\r\n", "\n")
 	s = strings.ReplaceAll(s, "\r", "\n")
 	return strings.ReplaceAll(s, "\n", "\r\n")
-}
-
-func writeQuotedPrintable(w *bytes.Buffer, body string) {
-	if strings.Contains(body, "\r") { // the encoder remembers a bare CR for too long and loses an LF
-		body = canonical(body)
-	}
-	encoder := quotedprintable.NewWriter(w)
-	_, _ = encoder.Write([]byte(body)) // a bytes.Buffer takes all
-	_ = encoder.Close()
-}
-
-func writeBase64(w *bytes.Buffer, body string) {
-	for line := range slices.Chunk([]byte(canonical(body)), 57) { // 76 characters
-		w.Write(base64.StdEncoding.AppendEncode(w.AvailableBuffer(), line))
-		w.WriteString("\r\n")
-	}
 }
 
 func anyBeyondASCII(list []string) bool {
