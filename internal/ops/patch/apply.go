@@ -23,75 +23,30 @@ func (e Edit) Apply(object []byte) ([]byte, error) {
 	return out, nil
 }
 
-// String returns the path. The value may be an address or a body.
-func (e Edit) String() string { return e.text }
-
-// set returns value with what lies at path replaced.
-func set(value []byte, path []step, to jsontext.Value) ([]byte, error) {
+// set returns a value, nil where there is none yet, with what lies at path
+// replaced.
+func set(value jsontext.Value, path []step, to jsontext.Value) (jsontext.Value, error) {
 	if len(path) == 0 {
 		return to, nil
 	}
-	where, err := locate(value, path[0])
-	if err != nil {
-		return nil, err
-	}
-	if where.whole { // null, or nothing: make the container
-		made, err := made(path, to)
-		return made, err
-	}
-	if where.found {
-		inner, err := set(value[where.from:where.to], path[1:], to)
-		if err != nil {
-			return nil, err
+	if value == nil || value.Kind() == 'n' {
+		if path[0].index != 0 {
+			return nil, fmt.Errorf("the array is empty: it has no place %d", path[0].index)
 		}
-		return splice(value, where.from, where.to, inner), nil
+		value = jsontext.Value("{}")
+		if path[0].name == "" {
+			value = jsontext.Value("[]")
+		}
 	}
-	inner, err := made(path[1:], to)
+	before, old, after, err := path[0].split(value)
 	if err != nil {
 		return nil, err
 	}
-	if path[0].name != "" {
-		inner = slices.Concat(quoted(path[0].name), []byte(":"), inner)
-	}
-	if !where.empty {
-		inner = slices.Concat([]byte(","), inner)
-	}
-	return splice(value, where.from, where.from, inner), nil
-}
-
-// made returns a new value that contains only what path leads to.
-func made(path []step, to jsontext.Value) ([]byte, error) {
-	if len(path) == 0 {
-		return to, nil
-	}
-	inner, err := made(path[1:], to)
+	inner, err := set(old, path[1:], to)
 	if err != nil {
 		return nil, err
 	}
-	if name := path[0].name; name != "" {
-		return slices.Concat([]byte("{"), quoted(name), []byte(":"), inner, []byte("}")), nil
-	}
-	if path[0].index != 0 {
-		return nil, fmt.Errorf("the array is empty: it has no place %d", path[0].index)
-	}
-	return slices.Concat([]byte("["), inner, []byte("]")), nil
-}
-
-func quoted(name string) []byte {
-	q, _ := jsontext.AppendQuote(nil, name) // what is not UTF-8 becomes U+FFFD, and then fits no request
-	return q
-}
-
-func splice(b []byte, from, to int, with []byte) []byte {
-	return slices.Concat(b[:from], with, b[to:])
-}
-
-// spot is where a step leads inside of a value.
-type spot struct {
-	found    bool
-	from, to int  // of the value that is found; else where to insert
-	empty    bool // nothing stands before the place to insert
-	whole    bool // the value is null
+	return slices.Concat(before, inner, after), nil
 }
 
 var (
@@ -99,47 +54,43 @@ var (
 	errNoArray  = errors.New("it is not inside of a JSON array")
 )
 
-func locate(value []byte, s step) (spot, error) {
+// split returns the value that the step leads to, and what stands around it. Old
+// is nil where there is none yet; before then ends with what introduces it.
+func (s step) split(value jsontext.Value) (before, old, after jsontext.Value, err error) {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(value))
-	open, err := dec.ReadToken()
+	open, _ := dec.ReadToken() // its error is that of the next value
 	switch {
-	case err != nil:
-		return spot{}, fmt.Errorf("the request is not valid JSON: %w", err)
-	case open.Kind() == 'n':
-		return spot{whole: true}, nil
 	case s.name != "" && open.Kind() != '{':
-		return spot{}, errNoObject
+		return nil, nil, nil, errNoObject
 	case s.name == "" && open.Kind() != '[':
-		return spot{}, errNoArray
+		return nil, nil, nil, errNoArray
 	}
-	n, end := 0, int(dec.InputOffset()) // of what has been read
-	for k := dec.PeekKind(); k != '}' && k != ']'; k = dec.PeekKind() {
-		match, inner, err := s.next(dec, n)
+	n, end := 0, dec.InputOffset() // of what has been read
+	for ; dec.PeekKind() != '}' && dec.PeekKind() != ']'; n++ {
+		match := s.name == "" && s.index == n
+		if s.name != "" {
+			name, _ := dec.ReadToken() // as above
+			match = name.String() == s.name
+		}
+		inner, err := dec.ReadValue()
 		if err != nil {
-			return spot{}, fmt.Errorf("the request is not valid JSON: %w", err)
+			return nil, nil, nil, fmt.Errorf("the request is not valid JSON: %w", err)
 		}
-		if end = int(dec.InputOffset()); match {
-			return spot{found: true, from: end - len(inner), to: end}, nil
+		if end = dec.InputOffset(); match {
+			from := end - int64(len(inner))
+			return value[:from], value[from:end], value[end:], nil
 		}
-		n++
 	}
 	if s.name == "" && s.index != n {
-		return spot{}, fmt.Errorf("the array has %d entries: there is no place %d", n, s.index)
+		return nil, nil, nil, fmt.Errorf("the array has %d entries: there is no place %d", n, s.index)
 	}
-	return spot{from: end, empty: n == 0}, nil
-}
-
-// next reads the value number n of an object or array, and reports whether it
-// is where the step leads.
-func (s step) next(dec *jsontext.Decoder, n int) (match bool, value jsontext.Value, err error) {
-	match = s.name == "" && s.index == n
+	before = bytes.Clone(value[:end])
+	if n > 0 {
+		before = append(before, ',')
+	}
 	if s.name != "" {
-		name, err := dec.ReadToken()
-		if err != nil {
-			return false, nil, err
-		}
-		match = name.String() == s.name
+		before, _ = jsontext.AppendQuote(before, s.name) // what is not UTF-8 becomes U+FFFD, and then fits no request
+		before = append(before, ':')
 	}
-	value, err = dec.ReadValue()
-	return match, value, err
+	return before, nil, value[end:], nil
 }

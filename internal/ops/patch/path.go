@@ -82,30 +82,17 @@ func assignment(text string) int {
 var errPath = errors.New(`no such path: want for example to[0], body.content, meta.campaign or meta["order id"]`)
 
 func parsePath(text string) ([]step, error) {
-	end := strings.IndexAny(text, ".[")
-	if end < 0 {
-		end = len(text)
-	}
-	steps, rest := []step{{name: text[:end]}}, text[end:]
-	if text[:end] == "" {
-		return nil, errPath
-	}
-	if key, ok := strings.CutPrefix(rest, "."); ok && text[:end] == "meta" { // keys may have dots
-		if rest = ""; key == "" {
-			return nil, errPath
-		}
-		steps = append(steps, step{name: key})
-	}
-	for rest != "" {
+	var steps []step
+	for rest := "." + text; rest != ""; {
 		var next step
 		var err error
 		if next, rest, err = parseStep(rest); err != nil {
 			return nil, err
 		}
 		steps = append(steps, next)
-	}
-	if last := steps[len(steps)-1]; last.name == "" && last.index < 0 {
-		return nil, errPath
+		if key, ok := strings.CutPrefix(rest, "."); ok && key != "" && len(steps) == 1 && next.name == "meta" {
+			return append(steps, step{name: key}), nil // keys may have dots
+		}
 	}
 	return steps, nil
 }
@@ -113,10 +100,7 @@ func parsePath(text string) ([]step, error) {
 // parseStep reads .NAME, [INDEX] or ["NAME"].
 func parseStep(text string) (step, string, error) {
 	if name, ok := strings.CutPrefix(text, "."); ok {
-		end := strings.IndexAny(name, ".[")
-		if end < 0 {
-			end = len(name)
-		}
+		end := strings.IndexAny(name+".", ".[")
 		if end == 0 {
 			return step{}, "", errPath
 		}
