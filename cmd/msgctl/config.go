@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -12,38 +13,6 @@ import (
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/preflight"
 )
-
-func configCommand(s *session) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "config",
-		Short: "Check and show the settings of the workers",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(configCheck(s), configPrint(s))
-	return cmd
-}
-
-// origin returns where settings come from, and warnings about the file. The
-// error lists mistakes in the file; the settings can be read beside it.
-func (s *session) origin() (config.Origin, []string, error) {
-	origin, warnings, err := config.Origins(s.envFile)
-	if origin == nil {
-		return nil, nil, err
-	}
-	return func(name string) (string, string) {
-		if name == "KAFKA_BROKERS" && s.brokers != "" {
-			return s.brokers, "--brokers"
-		}
-		return origin(name)
-	}, warnings, err
-}
-
-// channelArgs takes channels as arguments, and completes them.
-func channelArgs(check cobra.PositionalArgs, cmd *cobra.Command) *cobra.Command {
-	cmd.ValidArgs, cmd.Args = channelNames(), cobra.MatchAll(check, cobra.OnlyValidArgs)
-	return cmd
-}
 
 // orAll returns the channels that were named, or every one.
 func orAll(channels []string) []string {
@@ -56,14 +25,38 @@ func orAll(channels []string) []string {
 // errSettings ends a command that has printed what is wrong with settings.
 var errSettings = usageError{errors.New("")}
 
+// problems are all that is wrong with settings.
+type problems struct {
+	Channels []channelProblems `json:"channels"`
+	Warnings []string          `json:"warnings"` // about the file
+}
+
 // channelProblems are those of one channel's settings.
 type channelProblems struct {
 	Channel  string   `json:"channel"`
 	Problems []string `json:"problems"`
 }
 
+// problems looks at the settings of the channels. The error is that of a command
+// that has printed them; with a nil Origin they cannot be read at all.
+func (s *session) problems(channels []string) (config.Origin, problems, error) {
+	origin, warnings, wrong := s.origin()
+	p := problems{Warnings: warnings}
+	if origin == nil {
+		return nil, p, wrong
+	}
+	for _, channel := range orAll(channels) {
+		_, list := preflight.Problems(origin.Lookup, models.Channel(channel))
+		p.Channels = append(p.Channels, channelProblems{channel, list})
+		if len(list) > 0 {
+			wrong = cmp.Or(wrong, error(errSettings))
+		}
+	}
+	return origin, p, wrong
+}
+
 func configCheck(s *session) *cobra.Command {
-	return channelArgs(cobra.ArbitraryArgs, &cobra.Command{
+	return &cobra.Command{
 		Use:   "check [CHANNEL...]",
 		Short: "List everything that is wrong with the settings",
 		Long: `Read the settings of each channel as its worker does, with the files that they
@@ -71,33 +64,24 @@ name, and list every problem; and the names in the file that no setting reads.
 Exit code 2 when a worker would not start.`,
 		Example: `  msgctl config check
   msgctl config check sms --env-file production.env`,
+		ValidArgs: channelNames(),
+		Args:      cobra.OnlyValidArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			origin, warnings, wrong := s.origin()
+			origin, all, wrong := s.problems(args)
 			if origin == nil {
 				return wrong
 			}
-			report := struct {
-				Channels []channelProblems `json:"channels"`
-				Warnings []string          `json:"warnings"`
-			}{Warnings: warnings}
-			for _, channel := range orAll(args) {
-				_, problems := preflight.Problems(origin.Lookup, models.Channel(channel))
-				report.Channels = append(report.Channels, channelProblems{channel, problems})
-				if len(problems) > 0 {
-					wrong = cmp.Or(wrong, error(errSettings))
-				}
-			}
-			if err := s.print(cmd, report, func(w io.Writer) { writeProblems(w, report.Channels, warnings) }); err != nil {
+			if err := s.print(cmd, all, func(w io.Writer) { writeProblems(w, all) }); err != nil {
 				return err
 			}
 			return wrong
 		},
-	})
+	}
 }
 
-func writeProblems(w io.Writer, channels []channelProblems, warnings []string) {
+func writeProblems(w io.Writer, all problems) {
 	fmt.Fprintln(w, "CHANNEL\tPROBLEM")
-	for _, c := range channels {
+	for _, c := range all.Channels {
 		for _, p := range c.Problems {
 			fmt.Fprintf(w, "%s\t%s\n", c.Channel, p)
 		}
@@ -105,7 +89,7 @@ func writeProblems(w io.Writer, channels []channelProblems, warnings []string) {
 			fmt.Fprintf(w, "%s\tnone\n", c.Channel)
 		}
 	}
-	for _, warning := range warnings {
+	for _, warning := range all.Warnings {
 		fmt.Fprintf(w, "warning\t%s\n", warning)
 	}
 }
@@ -118,7 +102,7 @@ type channelSettings struct {
 
 func configPrint(s *session) *cobra.Command {
 	var changed bool
-	cmd := channelArgs(cobra.ArbitraryArgs, &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "print [CHANNEL...]",
 		Short: "Show the settings in force and where each comes from",
 		Long: `Show the settings that a worker of each channel would run with, and where each
@@ -127,21 +111,22 @@ default. Secrets are not shown. What is wrong with them is listed too, and is
 exit code 2.`,
 		Example: `  msgctl config print sms
   msgctl config print email --changed     # without the defaults`,
+		ValidArgs: channelNames(),
+		Args:      cobra.OnlyValidArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			origin, warnings, wrong := s.origin()
+			origin, all, wrong := s.problems(args)
 			if origin == nil {
 				return wrong
 			}
-			for _, warning := range warnings {
+			for _, warning := range all.Warnings {
 				fmt.Fprintln(cmd.ErrOrStderr(), "msgctl: warning:", warning)
 			}
 			var list []channelSettings
-			for _, channel := range orAll(args) {
-				list = append(list, channelSettings{channel, inForce(origin, channel, changed)})
-				_, problems := preflight.Problems(origin.Lookup, models.Channel(channel))
-				for _, p := range problems {
-					fmt.Fprintf(cmd.ErrOrStderr(), "msgctl: %s: %s\n", channel, p)
-					wrong = cmp.Or(wrong, error(errSettings))
+			for _, c := range all.Channels {
+				byDefault := func(v config.Value) bool { return changed && !v.Set() }
+				list = append(list, channelSettings{c.Channel, slices.DeleteFunc(config.InForce(origin, c.Channel), byDefault)})
+				for _, p := range c.Problems {
+					fmt.Fprintf(cmd.ErrOrStderr(), "msgctl: %s: %s\n", c.Channel, p)
 				}
 			}
 			if err := s.print(cmd, list, func(w io.Writer) { writeSettings(w, list) }); err != nil {
@@ -149,19 +134,9 @@ exit code 2.`,
 			}
 			return wrong
 		},
-	})
+	}
 	cmd.Flags().BoolVar(&changed, "changed", false, "only what is not the default")
 	return cmd
-}
-
-func inForce(origin config.Origin, channel string, changed bool) []config.Value {
-	var list []config.Value
-	for _, v := range config.InForce(origin, channel) {
-		if !changed || v.Set() {
-			list = append(list, v)
-		}
-	}
-	return list
 }
 
 func writeSettings(w io.Writer, list []channelSettings) {

@@ -14,17 +14,6 @@ import (
 	"messaging-worker/internal/ops/scan"
 )
 
-func dlqCommand(s *session) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "dlq",
-		Short: "Look at dead letters, and put their requests back",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(dlqList(s), dlqShow(s), dlqExport(s), dlqStats(s), dlqReplay(s))
-	return cmd
-}
-
 // dlqFlags choose dead letters.
 type dlqFlags struct {
 	channels     []string

@@ -177,20 +177,14 @@ func confirm(cmd *cobra.Command, question string) error {
 		return usageError{fmt.Errorf("%s There is no terminal to ask: add --yes, after a look at --dry-run", question)}
 	}
 	fmt.Fprint(cmd.ErrOrStderr(), question+" [y/N] ")
-	answer := make(chan string, 1)
-	go func() { // ends with the process: a read of a terminal cannot be taken back
-		line, _ := bufio.NewReader(in).ReadString('\n')
-		answer <- strings.ToLower(strings.TrimSpace(line))
-	}()
-	select {
-	case text := <-answer:
-		if text == "y" || text == "yes" {
-			return nil
-		}
-		return errDeclined
-	case <-cmd.Context().Done():
-		return cmd.Context().Err()
+	answer, _ := bufio.NewReader(interruptible(cmd.Context(), in)).ReadString('\n')
+	switch err := cmd.Context().Err(); {
+	case err != nil:
+		return err
+	case slices.Contains([]string{"y", "yes"}, strings.ToLower(strings.TrimSpace(answer))):
+		return nil
 	}
+	return errDeclined
 }
 
 // printDecision prints a verdict: each one as JSON, in a table every one of a dry
@@ -224,10 +218,13 @@ func (s *session) printDecision(cmd *cobra.Command, v *dlq.Verdict, dryRun bool)
 }
 
 func (s *session) printSummary(cmd *cobra.Command, sum *dlq.Summary, dryRun bool) error {
+	refused := map[dlq.Reason]int{}
+	for reason, n := range sum.Refused {
+		refused[reasonText(reason)] = n
+	}
+	sum.Refused = refused
 	if s.output == "json" {
-		all := *sum
-		all.Skipped, all.Refused = reasonTexts(sum.Skipped), reasonTexts(sum.Refused)
-		return printLine(cmd.OutOrStdout(), map[string]*dlq.Summary{"summary": &all})
+		return printLine(cmd.OutOrStdout(), map[string]*dlq.Summary{"summary": sum})
 	}
 	word := "replayed"
 	if dryRun {
@@ -237,8 +234,8 @@ func (s *session) printSummary(cmd *cobra.Command, sum *dlq.Summary, dryRun bool
 		fmt.Fprintf(w, "batch\t\t%s\n", sum.Group)
 		fmt.Fprintf(w, "letters\t%d\t\n%s\t%d\t\n", sum.Letters, word, sum.Replayed)
 		fmt.Fprintf(w, "narrowed\t%d\tof these, to the recipients that did not get it\n", sum.Narrowed)
-		writeReasons(w, "skipped", reasonTexts(sum.Skipped))
-		writeReasons(w, "refused", reasonTexts(sum.Refused))
+		writeReasons(w, "skipped", sum.Skipped)
+		writeReasons(w, "refused", sum.Refused)
 	})
 	if sum.Expiring > 0 {
 		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %d are older than MESSAGE_MAX_AGE_SECONDS and expire at once; --set created_at=… makes them young\n", sum.Expiring)

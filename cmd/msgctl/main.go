@@ -58,11 +58,26 @@ settings; 130 interrupted.`,
 	})
 	cmd.AddCommand(
 		send(s), validate(s), produce(s), loadCommand(s), // feed
-		statusCommand(s), dlqCommand(s), explainCommand(s), // watch and mend
-		topicsCommand(s), checkCommand(s), configCommand(s), // set up
+		group("status", "See what becomes of messages", statusFollow(s), statusShow(s)), // watch and mend
+		group("dlq", "Look at dead letters, and put their requests back", dlqList(s), dlqShow(s), dlqExport(s), dlqStats(s), dlqReplay(s)),
+		explainCommand(s),
+		topicsCommand(s), checkCommand(s), // set up
+		group("config", "Check and show the settings of the workers", configCheck(s), configPrint(s)),
 		devCommand(), fakeProvider(), // try
 	)
 	asUsage(cmd)
+	return cmd
+}
+
+// group returns a command that does nothing itself.
+func group(name, short string, commands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   name,
+		Short: short,
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(commands...)
 	return cmd
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"text/tabwriter"
 
 	"github.com/go-json-experiment/json"
@@ -23,7 +24,7 @@ type session struct {
 	envFile string
 	brokers string
 	output  string
-	warned  bool // the file's warnings were printed
+	warn    sync.Once // of what is strange in the file
 }
 
 // bind adds the shared flags to the root command.
@@ -43,25 +44,34 @@ func (s *session) check() error {
 	return nil
 }
 
-// lookup returns where settings come from: flags before the environment before
-// the file.
+// origin returns where settings come from, flags before the environment before
+// the file, and warnings about the file. The error lists mistakes in the file;
+// the settings can be read beside it, unless they are nil.
+func (s *session) origin() (config.Origin, []string, error) {
+	origin, warnings, err := config.Origins(s.envFile)
+	if origin == nil {
+		return nil, nil, err
+	}
+	return func(name string) (string, string) {
+		if name == "KAFKA_BROKERS" && s.brokers != "" {
+			return s.brokers, "--brokers"
+		}
+		return origin(name)
+	}, warnings, err
+}
+
+// lookup returns where settings come from.
 func (s *session) lookup() (config.Lookup, error) {
-	lookup, warnings, err := config.Environment(s.envFile)
+	origin, warnings, err := s.origin()
 	if err != nil {
 		return nil, err
 	}
-	if !s.warned {
-		s.warned = true
+	s.warn.Do(func() {
 		for _, warning := range warnings {
 			fmt.Fprintln(os.Stderr, "msgctl: warning:", warning)
 		}
-	}
-	return func(name string) (string, bool) {
-		if name == "KAFKA_BROKERS" && s.brokers != "" {
-			return s.brokers, true
-		}
-		return lookup(name)
-	}, nil
+	})
+	return origin.Lookup, nil
 }
 
 // settings returns those of one channel, as a tool reads them.

@@ -15,17 +15,6 @@ import (
 	"messaging-worker/internal/ops/timeline"
 )
 
-func statusCommand(s *session) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "status",
-		Short: "See what becomes of messages",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(statusFollow(s), statusShow(s))
-	return cmd
-}
-
 func statusTopic(c *config.Config) string { return c.Kafka.StatusTopic }
 
 // channelsFlag adds --channel, which may be repeated.

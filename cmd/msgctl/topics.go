@@ -15,15 +15,9 @@ import (
 
 func topicsCommand(s *session) *cobra.Command {
 	var channels []string
-	cmd := &cobra.Command{
-		Use:   "topics",
-		Short: "Create and show the topics that the workers need",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
+	cmd := group("topics", "Create and show the topics that the workers need", topicsInit(s, &channels), topicsList(s, &channels))
 	cmd.PersistentFlags().StringSliceVar(&channels, "channel", nil, "only these channels (default: all)")
 	complete(cmd, "channel", channelNames())
-	cmd.AddCommand(topicsInit(s, &channels), topicsList(s, &channels))
 	return cmd
 }
 

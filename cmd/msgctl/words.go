@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -17,25 +16,25 @@ import (
 const initTopics = "msgctl topics init"
 
 // inWords returns the text of an error and, where a command or a flag helps,
-// which.
+// which, behind the part of the text that it is about.
 func inWords(err error) string {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		var lines []string
-		var plain []string
-		for _, e := range joined.Unwrap() {
-			lines, plain = append(lines, inWords(e)), append(plain, e.Error())
+	var inner []error
+	switch e := err.(type) { //nolint:errorlint // all that it wraps is looked at
+	case interface{ Unwrap() []error }:
+		inner = e.Unwrap()
+	case interface{ Unwrap() error }:
+		inner = []error{e.Unwrap()}
+	}
+	told, rest := "", err.Error()
+	for _, e := range inner {
+		if e == nil {
+			continue
 		}
-		if strings.Join(plain, "\n") == err.Error() {
-			return strings.Join(lines, "\n")
+		if before, after, ok := strings.Cut(rest, e.Error()); ok {
+			told, rest = told+before+inWords(e), after
 		}
 	}
-	if inner := errors.Unwrap(err); inner != nil {
-		// Of what is wrapped the end is the inner text: it may be a join.
-		if before, ok := strings.CutSuffix(err.Error(), inner.Error()); ok {
-			return before + inWords(inner) + help(err)
-		}
-	}
-	return err.Error() + help(err)
+	return told + rest + help(err)
 }
 
 // help returns what to add to the text of an error: about itself, not about what
@@ -60,21 +59,7 @@ func help(err error) string {
 
 // reasonText names the flag that lifts a reason.
 func reasonText(r dlq.Reason) dlq.Reason {
-	switch r {
-	case dlq.TooManyReplays:
-		return r + ", needs --force"
-	case dlq.Invalid:
-		return r + ", needs --set"
-	}
-	return r
-}
-
-func reasonTexts(counts map[dlq.Reason]int) map[dlq.Reason]int {
-	out := map[dlq.Reason]int{}
-	for reason, n := range counts {
-		out[reasonText(reason)] = n
-	}
-	return out
+	return r + map[dlq.Reason]dlq.Reason{dlq.TooManyReplays: ", needs --force", dlq.Invalid: ", needs --set"}[r]
 }
 
 // adviceText says what to do about a finding.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"messaging-worker/internal/ops/cluster"
@@ -32,7 +33,8 @@ func TestErrorsInWords(t *testing.T) {
 			fault.New(fault.TopicsMissing, "%w", errors.Join(cause, cause)),
 			"cause\ncause; msgctl topics init creates topics, and the settings KAFKA_…_TOPIC name them",
 		},
-		{fmt.Errorf("%w, or %w", noTopic("a"), cause), "topic a does not exist, or cause"},
+		{fmt.Errorf("%w (%w)", noTopic("a"), cause), "topic a does not exist; is its setting right? msgctl topics init creates topics (cause)"},
+		{errors.Join(noTopic("a"), noTopic("a")), strings.Repeat("\ntopic a does not exist; is its setting right? msgctl topics init creates topics", 2)[1:]},
 		{
 			errors.Join(fault.New(fault.StoppedAt, "put d/1/2 back: %w", cause), errors.New("note the progress")),
 			"put d/1/2 back: cause; run the same command again, it goes on there\nnote the progress",
