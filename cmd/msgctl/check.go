@@ -44,7 +44,11 @@ one is made, whatever another came to. Exit code 1 when one has failed.`,
 			if err := cmd.Context().Err(); err != nil {
 				return err
 			}
-			if err := s.print(cmd, findingViews(findings), func(w io.Writer) { writeFindings(w, findings, logger.Colour(os.Stdout)) }); err != nil {
+			var views []findingView
+			for _, f := range findings {
+				views = append(views, findingView{f, adviceText(f.Advice)})
+			}
+			if err := s.print(cmd, views, func(w io.Writer) { writeFindings(w, views, logger.Colour(os.Stdout)) }); err != nil {
 				return err
 			}
 			if slices.ContainsFunc(findings, func(f cluster.Finding) bool { return f.Verdict == cluster.Fail }) {
@@ -60,22 +64,12 @@ one is made, whatever another came to. Exit code 1 when one has failed.`,
 
 // findingView is a finding as JSON, with its advice in words.
 type findingView struct {
-	Channel string          `json:"channel,omitzero"`
-	Check   string          `json:"check"`
-	Verdict cluster.Verdict `json:"verdict"`
-	Seen    string          `json:"seen"`
-	Advice  string          `json:"advice,omitzero"`
+	cluster.Finding `json:",inline"`
+
+	Advice string `json:"advice,omitzero"`
 }
 
-func findingViews(findings []cluster.Finding) []findingView {
-	var list []findingView
-	for _, f := range findings {
-		list = append(list, findingView{f.Channel, f.Check, f.Verdict, f.Seen, adviceText(f.Advice)})
-	}
-	return list
-}
-
-func writeFindings(w io.Writer, findings []cluster.Finding, colours bool) {
+func writeFindings(w io.Writer, findings []findingView, colours bool) {
 	paint := func(code int, text string) string {
 		if !colours {
 			return text
@@ -86,8 +80,8 @@ func writeFindings(w io.Writer, findings []cluster.Finding, colours bool) {
 	fmt.Fprintf(w, "%s\tCHANNEL\tCHECK\tSEEN\n", paint(1, "VERDICT"))
 	for _, f := range findings {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", paint(codes[f.Verdict], string(f.Verdict)), cmp.Or(f.Channel, "-"), f.Check, f.Seen)
-		if len(f.Advice) > 0 {
-			fmt.Fprintf(w, "%s\t\t\tto do: %s\n", paint(0, ""), adviceText(f.Advice))
+		if f.Advice != "" {
+			fmt.Fprintf(w, "%s\t\t\tto do: %s\n", paint(0, ""), f.Advice)
 		}
 	}
 }

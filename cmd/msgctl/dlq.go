@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -124,7 +125,7 @@ func (s *session) printLetters(cmd *cobra.Command, list *dlq.Listing) error {
 		fmt.Fprintln(w, "TIME\tCHANNEL\tTYPE\tATTEMPTS\tREPLAYS\tTENANT\tMESSAGE\tRECORD\tERROR")
 		for _, l := range list.Letters {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", l.Time.Format(timeForm), l.Channel, l.FailureType,
-				l.Attempts, l.Replays, orDash(l.TenantID), l.MessageID, l.At, l.LastError)
+				l.Attempts, l.Replays, cmp.Or(l.TenantID, "-"), l.MessageID, l.At, l.LastError)
 		}
 	})
 	if n := list.Matched - len(list.Letters); n > 0 {
@@ -134,13 +135,6 @@ func (s *session) printLetters(cmd *cobra.Command, list *dlq.Listing) error {
 		fmt.Fprintf(cmd.ErrOrStderr(), "left out, since they are no dead letters: %s\n", counted(list.Foreign, "record"))
 	}
 	return err
-}
-
-func orDash(text string) string {
-	if text == "" {
-		return "-"
-	}
-	return text
 }
 
 func dlqStats(s *session) *cobra.Command {
@@ -184,7 +178,7 @@ func writeStats(w io.Writer, v *dlq.StatsView) {
 		}
 		fmt.Fprintf(w, "\nCOUNT\t%s\n", table.title)
 		for _, c := range table.counts {
-			fmt.Fprintf(w, "%d\t%s\n", c.Count, orDash(c.Name))
+			fmt.Fprintf(w, "%d\t%s\n", c.Count, cmp.Or(c.Name, "-"))
 		}
 	}
 }

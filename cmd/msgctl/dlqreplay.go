@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -127,8 +128,7 @@ func groupName(channel string, words ...string) string {
 func mark(name string, list []string) []string { return append([]string{"--" + name}, list...) }
 
 func (s *session) replay(cmd *cobra.Command, c *config.Config, f *replayFlags) error {
-	bar := &progress{}
-	defer func() { bar.end() }()
+	bar := progressbar.NewOptions(1, progressbar.OptionSetVisibility(false))
 	o, done, begun := f.options, int64(0), false
 	o.Confirm = func(n int) error {
 		if n > askAbove && !f.yes && !o.DryRun {
@@ -138,20 +138,20 @@ func (s *session) replay(cmd *cobra.Command, c *config.Config, f *replayFlags) e
 		}
 		begun = true
 		if !o.DryRun && s.output != "json" {
-			bar.next(cmd, "replay", int64(n))
+			bar = newProgress(cmd, "replay", int64(n))
 		}
 		return nil
 	}
 	o.OnVerdict = func(v *dlq.Verdict) error {
 		done++
-		bar.at(done)
+		_ = bar.Set64(done)
 		if v.Outcome == dlq.Refused {
-			bar.clear()
+			_ = bar.Clear()
 		}
 		return s.printDecision(cmd, v, o.DryRun)
 	}
 	summary, err := dlq.Replay(cmd.Context(), c, o)
-	bar.end()
+	_ = bar.Finish()
 	if errors.Is(err, errDeclined) {
 		return errNo
 	}

@@ -2,12 +2,12 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
 	"os"
 	"slices"
-	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/spf13/cobra"
@@ -68,17 +68,13 @@ func (s *session) printFull(cmd *cobra.Command, letters []*dlq.Letter) error {
 	return nil
 }
 
-// written returns a record's time as a person reads it.
-func written(at time.Time) string {
-	if at.IsZero() {
-		return "-"
-	}
-	return at.Format(timeForm)
-}
-
 func writeFull(w io.Writer, v *dlq.FullView) {
-	fmt.Fprintf(w, "dead letter\t%s\nwritten\t%s\nrequest\t%s\n", v.Record, written(v.Time), orDash(v.Source))
-	fmt.Fprintf(w, "message\t%s, %s\ntenant\t%s\ntrace\t%s\n", v.MessageID, v.Channel, orDash(v.TenantID), orDash(v.TraceID))
+	written := "-"
+	if !v.Time.IsZero() {
+		written = v.Time.Format(timeForm)
+	}
+	fmt.Fprintf(w, "dead letter\t%s\nwritten\t%s\nrequest\t%s\n", v.Record, written, cmp.Or(v.Source, "-"))
+	fmt.Fprintf(w, "message\t%s, %s\ntenant\t%s\ntrace\t%s\n", v.MessageID, v.Channel, cmp.Or(v.TenantID, "-"), cmp.Or(v.TraceID, "-"))
 	fmt.Fprintf(w, "failure\t%s after %s\nerror\t%s\n", v.FailureType, counted(v.Attempts, "attempt"), v.LastError)
 	fmt.Fprintf(w, "failed\tfirst %s, last attempt %s\n", v.FirstFailedAt.Format(timeForm), v.LastAttemptAt.Format(timeForm))
 	if v.Replays > 0 {
@@ -153,10 +149,7 @@ func toFile(path string, write func(io.Writer) error) error {
 	if err := write(w); err != nil {
 		return err
 	}
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("write export: %w", err)
-	}
-	if err := f.Close(); err != nil {
+	if err := cmp.Or(w.Flush(), f.Close()); err != nil {
 		return fmt.Errorf("write export: %w", err)
 	}
 	return nil

@@ -65,21 +65,10 @@ func (f *loadFlags) bind(cmd *cobra.Command) {
 	flags.StringVar(&f.Compression, "compression", "none", "none, gzip, snappy, lz4 or zstd")
 	flags.BoolVar(&f.Await, "await", false, "follow every message to its end")
 	flags.DurationVar(&f.Timeout, "timeout", time.Minute, "with --await: what has no end is lost when nothing has ended for so long")
-	complete(cmd, "scenario", validScenarios())
+	complete(cmd, "scenario", scenarioNames(ops.Scenario.Valid))
 	complete(cmd, "keys", []string{"message-id", "none"})
 	complete(cmd, "acks", []string{"all", "1", "0"})
 	complete(cmd, "compression", []string{"none", "gzip", "snappy", "lz4", "zstd"})
-}
-
-// validScenarios are those whose requests are valid.
-func validScenarios() []string {
-	var names []string
-	for _, s := range ops.Scenarios() {
-		if s.Valid() {
-			names = append(names, s.Name)
-		}
-	}
-	return names
 }
 
 // options checks the flags against the channel's settings.
@@ -186,19 +175,17 @@ func loadProgress(cmd *cobra.Command, o load.Options) func(load.Progress) {
 		total = int64(o.Messages) //nolint:gosec // checkLoad bounds it
 	}
 	bar, awaiting := newProgress(cmd, "produce", total), false
-	if bar.bar == nil {
-		return nil
-	}
 	return func(p load.Progress) {
 		done := p.Acked
 		if o.Await && p.Produced {
 			done = p.Ended
 			if !awaiting {
 				awaiting = true
-				bar.next(cmd, "await", int64(p.Acked)) //nolint:gosec // as above
+				_ = bar.Finish()
+				bar = newProgress(cmd, "await", int64(p.Acked)) //nolint:gosec // as above
 			}
 		}
-		bar.at(int64(done)) //nolint:gosec // as above
+		_ = bar.Set64(int64(done)) //nolint:gosec // as above
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 
-	"github.com/go-json-experiment/json"
 	"github.com/spf13/cobra"
 
 	"messaging-worker/internal/models"
@@ -51,14 +50,17 @@ not-json. Underscores are as good as hyphens.`,
 	flags.Float64Var(&f.rate, "rate", 100, "requests a second")
 	metaFlag(cmd, &f.meta, "further entry of meta, or another hint; repeat it for several")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print the requests, one a line, and produce nothing")
-	complete(cmd, "scenario", append(scenarioNames(), ops.Mixed))
+	complete(cmd, "scenario", append(scenarioNames(func(ops.Scenario) bool { return true }), ops.Mixed))
 	return cmd
 }
 
-func scenarioNames() []string {
+// scenarioNames lists the scenarios that are wanted.
+func scenarioNames(wanted func(ops.Scenario) bool) []string {
 	var names []string
 	for _, s := range ops.Scenarios() {
-		names = append(names, s.Name)
+		if wanted(s) {
+			names = append(names, s.Name)
+		}
 	}
 	return names
 }
@@ -100,14 +102,13 @@ func (f *produceFlags) run(cmd *cobra.Command, s *session) error {
 	setTopic(c, f.topic)
 	out := &printer{w: cmd.OutOrStdout()}
 	done, bar := 0, newProgress(cmd, "produce", int64(p.Count))
-	defer bar.end()
 	err = p.Produce(cmd.Context(), c, func(r *ops.Request) {
-		bar.clear()
+		_ = bar.Clear()
 		s.printMade(out, r)
 		done++
-		bar.at(int64(done))
+		_ = bar.Set(done)
 	})
-	bar.end()
+	_ = bar.Finish()
 	if err == nil {
 		err = out.err
 	}
@@ -123,8 +124,7 @@ func (s *session) printMade(w *printer, r *ops.Request) {
 		fmt.Fprintf(w, "%-8s  %-14s  %s\n", r.Channel, r.Scenario, r.MessageID)
 		return
 	}
-	line, _ := json.Marshal(r) // three texts
-	fmt.Fprintf(w, "%s\n", line)
+	_ = printLine(w, r)
 }
 
 // printSamples prints the requests themselves.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,29 +73,21 @@ const timeForm = "2006-01-02T15:04:05.000Z07:00"
 
 // details formats the rest of an event in a line.
 func details(e *timeline.Event) string {
-	text := e.Error
-	r := e.ProviderResponse
-	if r == nil {
-		return text
-	}
-	words := r.Status
-	if r.Code != 0 {
-		words += fmt.Sprintf(" %d", r.Code)
-	}
-	for _, part := range []string{words, r.Message, prefixed("next attempt ", r.Meta[models.MetaNextAttemptAt]), prefixed("open ", r.Meta[models.MetaOpenRecipients])} {
-		if part != "" && text != "" {
-			text += " | "
+	parts := []string{e.Error}
+	if r := e.ProviderResponse; r != nil {
+		status := r.Status
+		if r.Code != 0 {
+			status += fmt.Sprintf(" %d", r.Code)
 		}
-		text += part
+		parts = append(parts, status, r.Message)
+		if at := r.Meta[models.MetaNextAttemptAt]; at != "" {
+			parts = append(parts, "next attempt "+at)
+		}
+		if open := r.Meta[models.MetaOpenRecipients]; open != "" {
+			parts = append(parts, "open "+open)
+		}
 	}
-	return text
-}
-
-func prefixed(prefix, text string) string {
-	if text == "" {
-		return ""
-	}
-	return prefix + text
+	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), " | ")
 }
 
 func statusShow(s *session) *cobra.Command {

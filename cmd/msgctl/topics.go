@@ -83,22 +83,20 @@ func writeChanges(w io.Writer, changes []cluster.Change) {
 
 // writeNotes writes each note once, with all topics that it is about.
 func writeNotes(w io.Writer, changes []cluster.Change) {
-	var heads []string
+	var notes []string
 	topics := map[string][]string{}
-	notes := map[string]string{}
 	for _, c := range changes {
 		if c.Note == "" {
 			continue
 		}
-		head := strings.TrimPrefix(c.Setting+" "+string(c.Result), " ")
-		key := head + c.Note
-		if topics[key] == nil {
-			heads = append(heads, key)
+		note := strings.TrimPrefix(fmt.Sprintf("%s %s: %s", c.Setting, c.Result, c.Note), " ")
+		if topics[note] == nil {
+			notes = append(notes, note)
 		}
-		topics[key], notes[key] = append(topics[key], c.Topic), head+": "+c.Note
+		topics[note] = append(topics[note], c.Topic)
 	}
-	for _, key := range heads {
-		fmt.Fprintf(w, "\n%s\n  %s\n", strings.Join(topics[key], ", "), notes[key])
+	for _, note := range notes {
+		fmt.Fprintf(w, "\n%s\n  %s\n", strings.Join(topics[note], ", "), note)
 	}
 }
 

@@ -36,22 +36,18 @@ not valid.`,
 			if err != nil {
 				return err
 			}
-			v, err := validateFile(cmd, c, args[1])
+			in, name, err := open(cmd, args[1])
+			if err != nil {
+				return err
+			}
+			defer in.Close()
+			v, err := ops.Validate(c, name, in)
 			if err != nil {
 				return err
 			}
 			return s.printValidation(cmd, v)
 		},
 	}
-}
-
-func validateFile(cmd *cobra.Command, c *config.Config, file string) (*ops.Validation, error) {
-	in, name, err := open(cmd, file)
-	if err != nil {
-		return nil, err
-	}
-	defer in.Close()
-	return ops.Validate(c, name, in)
 }
 
 func (s *session) printValidation(cmd *cobra.Command, v *ops.Validation) error {
