@@ -97,9 +97,7 @@ func dlqList(s *session) *cobra.Command {
 			}
 			var all dlq.Listing
 			err := flags.each(cmd, s, func(topic *scan.Topic, filter *dlq.Filter) error {
-				list, err := dlq.List(cmd.Context(), topic, filter, limit)
-				all.Add(&list, limit)
-				return err
+				return all.Add(cmd.Context(), topic, filter, limit)
 			})
 			if err != nil {
 				return err

@@ -191,9 +191,9 @@ func confirm(cmd *cobra.Command, question string) error {
 // run and else only what was refused.
 func (s *session) printDecision(cmd *cobra.Command, v *dlq.Verdict, dryRun bool) error {
 	if s.output == "json" {
-		one := v.View()
+		one := *v
 		one.Reason = reasonText(v.Reason)
-		return printLine(cmd.OutOrStdout(), one)
+		return printLine(cmd.OutOrStdout(), &one)
 	}
 	if !dryRun && v.Outcome != dlq.Refused {
 		return nil
@@ -213,7 +213,7 @@ func (s *session) printDecision(cmd *cobra.Command, v *dlq.Verdict, dryRun bool)
 	if len(v.Details) > 0 {
 		text += ": " + strings.Join(v.Details, "; ")
 	}
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n", v.Letter.MessageID, text)
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n", v.MessageID, text)
 	return err
 }
 

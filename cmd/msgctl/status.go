@@ -12,6 +12,7 @@ import (
 
 	"messaging-worker/internal/config"
 	"messaging-worker/internal/models"
+	"messaging-worker/internal/ops/dlq"
 	"messaging-worker/internal/ops/scan"
 	"messaging-worker/internal/ops/timeline"
 )
@@ -132,7 +133,14 @@ that is not found ends with exit code 1.`,
 }
 
 func (s *session) printStory(cmd *cobra.Command, story *timeline.Story) error {
-	v := story.View(time.Now(), inWords)
+	v := struct {
+		*timeline.Story `json:",inline"`
+
+		Looked []string `json:"looked_in"`
+	}{Story: story}
+	for _, place := range story.Looked {
+		v.Looked = append(v.Looked, inWords(place))
+	}
 	if len(story.Deliveries) > 0 {
 		return s.print(cmd, v, func(w io.Writer) { writeStory(w, story) })
 	}
@@ -142,4 +150,38 @@ func (s *session) printStory(cmd *cobra.Command, story *timeline.Story) error {
 		}
 	}
 	return errors.New(story.MessageID + " is unknown; looked in\n  " + strings.Join(v.Looked, "\n  "))
+}
+
+// writeStory writes a message's life for a person.
+func writeStory(w io.Writer, s *timeline.Story) {
+	fmt.Fprintf(w, "%s, %s, found by %s\n", s.MessageID, s.Channel, s.By)
+	for i := range s.Deliveries {
+		d := &s.Deliveries[i]
+		source := d.Source.String()
+		if source == "" {
+			source = "a request whose place is not known"
+		}
+		fmt.Fprintf(w, "\ndelivery of %s\n", source)
+		if len(d.Events) > 0 {
+			fmt.Fprintln(w, "TIME\tDELTA\tEVENT\tATTEMPT\tDETAILS")
+		}
+		for j := range d.Events {
+			e, delta := &d.Events[j], "-"
+			if j > 0 {
+				delta = e.Timestamp.Sub(d.Events[j-1].Timestamp).Round(time.Millisecond).String()
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", e.Timestamp.Format(timeForm), delta, e.EventType, e.Attempt, details(e))
+		}
+		if d.Letter != nil {
+			writeDeadLetter(w, d.Letter)
+		}
+		fmt.Fprintf(w, "stands: %s\n", d.Standing)
+	}
+}
+
+func writeDeadLetter(w io.Writer, l *dlq.View) {
+	fmt.Fprintf(w, "dead letter %s: %s after %s: %s\n", l.Record, l.FailureType, counted(l.Attempts, "attempt"), l.LastError)
+	if failed := l.Meta[models.MetaFailedRecipients]; failed != "" {
+		fmt.Fprintf(w, "  failed recipients %s\n", failed)
+	}
 }

@@ -13,10 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/models"
-	"messaging-worker/internal/ops"
 )
-
-type checkFunc = func(*models.Record) ops.Check
 
 // Outcome is what becomes of a letter in a replay.
 type Outcome string
@@ -39,19 +36,20 @@ const (
 
 // Verdict is what a replay makes of one letter.
 type Verdict struct {
-	Letter   *Letter
-	Outcome  Outcome
-	Reason   Reason   // of skipped and refused
-	Details  []string // what is wrong in particular, for example the violations
-	Narrowed int      // how many recipients are left; zero means all
-	Expiring bool     // older than MESSAGE_MAX_AGE_SECONDS: the workers will not send it
-	Count    int      // the replay-count that it gets
+	MessageID string   `json:"message_id"`
+	Record    Position `json:"record"` // of the letter
+	Outcome   Outcome  `json:"outcome"`
+	Reason    Reason   `json:"reason,omitzero"`       // of skipped and refused
+	Details   []string `json:"details,omitzero"`      // what is wrong in particular, for example the violations
+	Narrowed  int      `json:"narrowed_to,omitzero"`  // how many recipients are left; zero means all
+	Count     int      `json:"replay_count,omitzero"` // the replay-count that it gets
+	Expiring  bool     `json:"expiring,omitzero"`     // older than MESSAGE_MAX_AGE_SECONDS: the workers will not send it
 
 	record *kgo.Record
 }
 
 func (v *Verdict) refuse(reason Reason, details ...string) *Verdict {
-	v.Outcome, v.Reason, v.Details, v.record = Refused, reason, details, nil
+	v.Outcome, v.Reason, v.Details, v.Count, v.record = Refused, reason, details, 0, nil
 	return v
 }
 
@@ -62,7 +60,7 @@ func (v *Verdict) skip(reason Reason) *Verdict {
 
 // decide looks at one letter. Its error is about Kafka, not the letter.
 func (r *replay) decide(ctx context.Context, l *Letter) (*Verdict, error) {
-	v := &Verdict{Letter: l, Outcome: Replayed, Count: l.Replays + 1}
+	v := &Verdict{MessageID: l.MessageID, Record: l.At, Outcome: Replayed}
 	sent, underWay := r.history.since(l)
 	switch {
 	case sent:
@@ -74,7 +72,7 @@ func (r *replay) decide(ctx context.Context, l *Letter) (*Verdict, error) {
 		return v.skip("written twice: the later dead letter of its delivery stands for it"), nil
 	case underWay && !r.Force:
 		return v.skip("under way: a later delivery of it has not ended"), nil
-	case v.Count > MaxReplays && !r.Force:
+	case l.Replays >= MaxReplays && !r.Force:
 		return v.refuse(TooManyReplays), nil
 	case l.FailureType == models.FailureValidation && len(r.Edits) == 0:
 		return v.refuse(Invalid, strings.TrimPrefix(l.LastError, "validation error: ")), nil
@@ -85,13 +83,13 @@ func (r *replay) decide(ctx context.Context, l *Letter) (*Verdict, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	return r.prepare(v, value, headers), nil
+	return r.prepare(v, l, value, headers), nil
 }
 
 // prepare makes the request that is put back.
-func (r *replay) prepare(v *Verdict, value []byte, headers []kgo.RecordHeader) *Verdict {
+func (r *replay) prepare(v *Verdict, l *Letter, value []byte, headers []kgo.RecordHeader) *Verdict {
 	var err error
-	if value, v.Narrowed, err = narrow(value, models.Channel(r.config.Channel), v.Letter.Meta); err != nil {
+	if value, v.Narrowed, err = narrow(value, models.Channel(r.config.Channel), l.Meta); err != nil {
 		return v.refuse(Reason(err.Error()))
 	}
 	for _, edit := range r.Edits {
@@ -106,8 +104,9 @@ func (r *replay) prepare(v *Verdict, value []byte, headers []kgo.RecordHeader) *
 	age := r.config.Worker.MaxAge
 	v.Expiring = age > 0 && time.Since(check.Envelope.CreatedAt) > age
 	key := []byte(check.Envelope.MessageID)
+	v.Count = l.Replays + 1
 	v.record = &kgo.Record{
-		Topic: r.requests.Name, Partition: r.partition(v.Letter, key), Key: key, Value: value,
+		Topic: r.requests.Name, Partition: r.partition(l, key), Key: key, Value: value,
 		Headers: r.headers(headers, v.Count),
 	}
 	return v

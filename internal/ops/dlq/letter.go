@@ -55,7 +55,7 @@ type Letter struct {
 	At      Position
 	Time    time.Time          // the record's timestamp, UTC
 	Source  Position           // of the request; none where the headers do not say
-	SentAt  time.Time          // the request's record timestamp; zero where the headers do not say
+	SentAt  time.Time          // the request's record timestamp; before 1970 where the headers do not say
 	Headers []kgo.RecordHeader // all of them
 	Replays int                // how often the request had been put back
 	Batch   string             // of the last time; empty for none
@@ -71,9 +71,8 @@ func Parse(rec *kgo.Record) (*Letter, error) {
 	l := &Letter{DLQRecord: decoded, At: at, Time: rec.Timestamp.UTC(), Headers: rec.Headers}
 	l.TenantID = l.header(models.HeaderTenantID)
 	l.Source = SourceOf(rec)
-	if ms, err := strconv.ParseInt(l.header(models.HeaderSourceTimestamp), 10, 64); err == nil {
-		l.SentAt = time.UnixMilli(ms).UTC()
-	}
+	source, _ := models.SourceOf(rec.Headers)
+	l.SentAt = time.UnixMilli(source.Timestamp).UTC()
 	if n, err := strconv.Atoi(l.header(HeaderReplayCount)); err == nil && n > 0 {
 		l.Replays = n
 	}
@@ -81,11 +80,9 @@ func Parse(rec *kgo.Record) (*Letter, error) {
 	return l, nil
 }
 
-func (l *Letter) header(key string) string { return header(l.Headers, key) }
-
 // header returns the last header of that name.
-func header(headers []kgo.RecordHeader, key string) string {
-	for _, h := range slices.Backward(headers) {
+func (l *Letter) header(key string) string {
+	for _, h := range slices.Backward(l.Headers) {
 		if h.Key == key {
 			return string(h.Value)
 		}

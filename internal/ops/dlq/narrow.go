@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -57,8 +58,12 @@ func narrow(object []byte, channel models.Channel, meta map[string]string) ([]by
 		return nil, 0, err
 	}
 	for _, list := range lists {
-		if object, err = rewrite(object, list, left); err != nil {
-			return nil, 0, err
+		value := slices.Concat([]byte("["), bytes.Join(entries(left, list), []byte(",")), []byte("]"))
+		if len(entries(all, list)) == 0 && len(value) == len("[]") {
+			continue // it is not there, null or empty, and stays so
+		}
+		if object, err = patch.Member(list, value).Apply(object); err != nil {
+			return nil, 0, fmt.Errorf("narrow: %w", err)
 		}
 	}
 	return object, len(left), nil
@@ -134,17 +139,13 @@ func match(all []recipient, failed string) ([]recipient, error) {
 
 // fillTo moves recipients into to where none is left there.
 func fillTo(left []recipient) error {
-	count := map[string]int{}
-	for _, r := range left {
-		count[r.list]++
-	}
 	from := "cc"
-	switch {
-	case count["to"] > 0:
+	switch cc, bcc := entries(left, "cc"), entries(left, "bcc"); {
+	case len(entries(left, "to")) > 0:
 		return nil
-	case count["cc"] == 0 && count["bcc"] > 1:
+	case len(cc) == 0 && len(bcc) > 1:
 		return errOnlyBCC
-	case count["cc"] == 0:
+	case len(cc) == 0:
 		from = "bcc"
 	}
 	for i := range left {
@@ -155,26 +156,13 @@ func fillTo(left []recipient) error {
 	return nil
 }
 
-// rewrite makes a list of what is left, of the entries' own bytes. A list that
-// is not there, or null, and needs no entry stays so.
-func rewrite(object []byte, list string, left []recipient) ([]byte, error) {
-	var entries [][]byte
-	for _, r := range left {
+// entries returns those of one list, byte for byte.
+func entries(all []recipient, list string) [][]byte {
+	var raw [][]byte
+	for _, r := range all {
 		if r.list == list {
-			entries = append(entries, r.raw)
+			raw = append(raw, r.raw)
 		}
 	}
-	var members map[string]jsontext.Value
-	if err := json.Unmarshal(object, &members); err != nil {
-		return nil, fmt.Errorf("read the request: %w", err)
-	}
-	if value := members[list]; len(entries) == 0 && (len(value) == 0 || value.Kind() == 'n') {
-		return object, nil
-	}
-	value := append([]byte{'['}, bytes.Join(entries, []byte{','})...)
-	out, err := patch.Member(list, append(value, ']')).Apply(object)
-	if err != nil {
-		return nil, fmt.Errorf("narrow: %w", err)
-	}
-	return out, nil
+	return raw
 }

@@ -95,20 +95,3 @@ func (p *progress) commit(ctx context.Context) error {
 	p.last = maps.Clone(p.at)
 	return nil
 }
-
-// begin commits where spans begin, so that a missing permission to commit is an
-// error before anything was put back.
-func (p *progress) begin(ctx context.Context, spans []scan.Span) error {
-	for _, s := range spans {
-		p.at[s.Partition] = s.From
-	}
-	return p.commit(ctx)
-}
-
-// finish commits that spans were read to their ends.
-func (p *progress) finish(ctx context.Context, spans []scan.Span) error {
-	for _, s := range spans {
-		p.at[s.Partition] = s.To
-	}
-	return p.commit(ctx)
-}

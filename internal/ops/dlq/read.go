@@ -1,6 +1,7 @@
 package dlq
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -10,27 +11,27 @@ import (
 	"messaging-worker/internal/ops/scan"
 )
 
-// Listing is the letters that a filter chose.
+// Listing is the letters that a filter chose. The zero Listing has none.
 type Listing struct {
 	Letters []*Letter // the oldest first
 	Matched int       // how many there are, those beyond a limit too
 	Foreign int       // records that are no dead letters
 }
 
-// List returns the newest letters of a topic that the filter chooses, at most
-// limit of them; zero means all.
-func List(ctx context.Context, topic *scan.Topic, f *Filter, limit int) (Listing, error) {
-	var list Listing
-	foreign, err := Each(ctx, topic, f, func(l *Letter) error {
-		list.Matched++
-		list.Letters = append(list.Letters, l)
-		if limit > 0 && len(list.Letters) >= 2*limit+1000 { // now and then, so that memory stays bounded
-			list.Letters = newest(list.Letters, limit)
+// Add takes in the letters of a topic that the filter chooses, and keeps the
+// newest of all, at most limit of them; zero means all.
+func (l *Listing) Add(ctx context.Context, topic *scan.Topic, f *Filter, limit int) error {
+	foreign, err := Each(ctx, topic, f, func(one *Letter) error {
+		l.Matched++
+		l.Letters = append(l.Letters, one)
+		if limit > 0 && len(l.Letters) >= 2*limit+1000 { // now and then, so that memory stays bounded
+			l.Letters = newest(l.Letters, limit)
 		}
 		return nil
 	})
-	list.Foreign, list.Letters = foreign, newest(list.Letters, limit)
-	return list, err
+	l.Foreign += foreign
+	l.Letters = newest(l.Letters, limit)
+	return err
 }
 
 // Each calls visit for every letter of a topic that the filter chooses, in the
@@ -63,23 +64,17 @@ func keys(ids []string) func([]byte) bool {
 }
 
 func newest(letters []*Letter, limit int) []*Letter {
-	SortByTime(letters)
+	sortByTime(letters)
 	if limit > 0 && len(letters) > limit {
 		return slices.Clone(letters[len(letters)-limit:])
 	}
 	return letters
 }
 
-// SortByTime sorts letters, the oldest first.
-func SortByTime(letters []*Letter) {
+// sortByTime sorts letters, the oldest first.
+func sortByTime(letters []*Letter) {
 	slices.SortStableFunc(letters, func(a, b *Letter) int {
-		if c := a.Time.Compare(b.Time); c != 0 {
-			return c
-		}
-		if a.At.Partition != b.At.Partition {
-			return int(a.At.Partition - b.At.Partition)
-		}
-		return int(a.At.Offset - b.At.Offset)
+		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.At.Partition, b.At.Partition), cmp.Compare(a.At.Offset, b.At.Offset))
 	})
 }
 
@@ -99,16 +94,9 @@ func Find(ctx context.Context, topic *scan.Topic, id string) ([]*Letter, error) 
 			return nil
 		})
 		if err != nil || len(letters) > 0 {
-			SortByTime(letters)
+			sortByTime(letters)
 			return letters, err
 		}
 	}
 	return nil, nil
-}
-
-// Add takes in another topic's listing.
-func (l *Listing) Add(other *Listing, limit int) {
-	l.Letters = newest(append(l.Letters, other.Letters...), limit)
-	l.Matched += other.Matched
-	l.Foreign += other.Foreign
 }

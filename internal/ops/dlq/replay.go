@@ -20,20 +20,21 @@ import (
 // MaxReplays is how often a request is put back without force.
 const MaxReplays = 3
 
-// Options of a replay. The zero Options but for Group replays all.
+// Options of a replay. Group and the callbacks are required; without more all
+// letters are replayed.
 type Options struct {
 	Filter Filter
 	Edits  []patch.Edit // made in each request, after it was narrowed
-	Group  string       // required: names the batch and holds its progress
+	Group  string       // names the batch and holds its progress
 	Rate   float64      // requests a second; zero means as fast as it goes
 	DryRun bool         // decide and report, and change nothing
 	Force  bool         // also more than MaxReplays, and what seems to be under way
 
-	// Confirm is asked once how many letters there are; its error ends the
-	// replay before anything was put back. Nil means yes.
+	// Confirm is asked once how many letters there are, where there are any; its
+	// error ends the replay before anything was put back.
 	Confirm func(letters int) error
 
-	// OnVerdict is called with what became of each letter, in order; may be nil.
+	// OnVerdict is called with what became of each letter, in order.
 	OnVerdict func(*Verdict) error
 }
 
@@ -85,7 +86,7 @@ func Replay(ctx context.Context, c *config.Config, o Options) (Summary, error) {
 	if err := r.survey(ctx, spans); err != nil {
 		return r.summary, err
 	}
-	if o.Confirm != nil && r.summary.Letters > 0 {
+	if r.summary.Letters > 0 {
 		if err := o.Confirm(r.summary.Letters); err != nil {
 			return r.summary, err
 		}
@@ -98,7 +99,7 @@ type replay struct {
 	Options
 
 	config       *config.Config
-	check        checkFunc
+	check        func(*models.Record) ops.Check
 	reading      *kgo.Client
 	writing      *kgo.Client
 	letters      *scan.Topic
@@ -231,11 +232,8 @@ func (r *replay) partition(l *Letter, key []byte) int32 {
 
 func (r *replay) report(v *Verdict) error {
 	r.summary.count(v)
-	if r.OnVerdict == nil {
-		return nil
-	}
 	if err := r.OnVerdict(v); err != nil {
-		return fmt.Errorf("tell of %s: %w", v.Letter.At, err)
+		return fmt.Errorf("tell of %s: %w", v.Record, err)
 	}
 	return nil
 }

@@ -35,7 +35,11 @@ type entry struct {
 func (r *replay) run(ctx context.Context, spans []scan.Span) error {
 	r.checkpointed = time.Now()
 	if !r.DryRun {
-		if err := r.progress.begin(ctx, spans); err != nil {
+		// A missing permission to commit is an error before anything was put back.
+		for _, s := range spans {
+			r.progress.at[s.Partition] = s.From
+		}
+		if err := r.progress.commit(ctx); err != nil {
 			return err
 		}
 	}
@@ -44,10 +48,13 @@ func (r *replay) run(ctx context.Context, spans []scan.Span) error {
 	if checkpointErr := r.checkpoint(ctx); checkpointErr != nil {
 		return errors.Join(err, checkpointErr)
 	}
-	if err == nil && !r.DryRun {
-		err = r.progress.finish(ctx, spans)
+	if err != nil || r.DryRun {
+		return err
 	}
-	return err
+	for _, s := range spans {
+		r.progress.at[s.Partition] = s.To
+	}
+	return r.progress.commit(ctx)
 }
 
 func (r *replay) visit(ctx context.Context, rec *kgo.Record) error {
@@ -112,7 +119,7 @@ func (r *replay) checkpoint(ctx context.Context) error {
 		}
 		if e.err != nil {
 			blocked[e.partition] = true
-			failed = fault.New(fault.StoppedAt, "put %s back: %w", e.verdict.Letter.At, e.err)
+			failed = fault.New(fault.StoppedAt, "put %s back: %w", e.verdict.Record, e.err)
 			continue
 		}
 		if e.verdict != nil {

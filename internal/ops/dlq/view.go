@@ -1,7 +1,9 @@
 package dlq
 
 import (
+	"bytes"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -58,35 +60,11 @@ type Header struct {
 
 // FullView returns everything there is of the letter.
 func (l *Letter) FullView() FullView {
-	v := FullView{View: l.View(), Headers: []Header{}, Original: l.Original()}
+	v := FullView{View: l.View(), Original: l.Original()}
 	for _, h := range l.Headers {
 		v.Headers = append(v.Headers, Header{h.Key, string(h.Value)})
 	}
 	return v
-}
-
-// VerdictView is a verdict as JSON.
-type VerdictView struct {
-	MessageID   string   `json:"message_id"`
-	Record      string   `json:"record"`
-	Outcome     Outcome  `json:"outcome"`
-	Reason      Reason   `json:"reason,omitzero"`
-	Details     []string `json:"details,omitzero"`
-	Recipients  int      `json:"narrowed_to,omitzero"`
-	ReplayCount int      `json:"replay_count,omitzero"`
-	Expiring    bool     `json:"expiring,omitzero"`
-}
-
-// View returns the verdict as JSON.
-func (v *Verdict) View() VerdictView {
-	one := VerdictView{
-		MessageID: v.Letter.MessageID, Record: v.Letter.At.String(), Outcome: v.Outcome, Reason: v.Reason,
-		Details: v.Details, Recipients: v.Narrowed, Expiring: v.Expiring,
-	}
-	if v.Outcome == Replayed {
-		one.ReplayCount = v.Count
-	}
-	return one
 }
 
 // writable returns at, or the zero time where it lies outside of the years that
@@ -116,17 +94,12 @@ func (l *Letter) Export(w io.Writer) error {
 		return fmt.Errorf("export %s: %w", l.At, err)
 	}
 	e := exported{View: l.View()}
-	request := jsontext.Value(append([]byte(nil), value...))
-	if models.IsObject(value) {
-		err = request.Compact()
-	} else {
+	request := jsontext.Value(bytes.Clone(value))
+	if !models.IsObject(value) {
 		e.Base64, request = value, jsontext.Value("{}")
 	}
-	if err != nil {
-		return fmt.Errorf("export %s: %w", l.At, err)
-	}
 	tail, err := json.Marshal(e)
-	if err != nil {
+	if err := errors.Join(err, request.Compact()); err != nil {
 		return fmt.Errorf("export %s: %w", l.At, err)
 	}
 	line, err := patch.Member("dead_letter", tail).Apply(request)

@@ -7,8 +7,8 @@ import (
 	"messaging-worker/internal/models"
 )
 
-// Standing says in a line what state a delivery is in.
-func (d *Delivery) Standing(now time.Time) string {
+// standing says in a line what state a delivery is in.
+func (d *Delivery) standing(now time.Time) string {
 	last := d.last()
 	at := last.Timestamp.Format(time.RFC3339)
 	switch last.EventType {
@@ -58,7 +58,7 @@ func (d *Delivery) failure() string {
 	if d.Letter == nil {
 		return "no dead letter of it is left"
 	}
-	text := fmt.Sprintf("dead letter %s, %s", d.Letter.At, d.Letter.FailureType)
+	text := fmt.Sprintf("dead letter %s, %s", d.Letter.Record, d.Letter.FailureType)
 	if n := d.Letter.Replays; n > 0 {
 		text += fmt.Sprintf(", had been replayed (%d)", n)
 	}

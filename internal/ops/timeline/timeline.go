@@ -36,25 +36,21 @@ func ParseEvent(rec *kgo.Record) (Event, bool) {
 // Delivery is the life of one request record. Several records with one message
 // id are several deliveries.
 type Delivery struct {
-	Source dlq.Position
-	Events []Event     // in order; may be empty where only the letter is left
-	Letter *dlq.Letter // nil where there is none
+	Source   dlq.Position `json:"source,omitzero"`
+	Events   []Event      `json:"events"`               // in order; may be empty where only the letter is left
+	Letter   *dlq.View    `json:"dead_letter,omitzero"` // nil where there is none
+	Standing string       `json:"standing"`             // its state, in a line
 }
 
 // Story is all there is of one message.
 type Story struct {
-	MessageID  string
-	Channel    models.Channel
-	Deliveries []Delivery // the oldest first; empty means that it is unknown
-	By         string     // what led to it: murmur2, crc32, or all partitions
-	Looked     []Looked
-}
+	MessageID  string         `json:"message_id"`
+	Channel    models.Channel `json:"channel,omitzero"`
+	By         string         `json:"found_by,omitzero"` // what led to it: murmur2, crc32, or all partitions
+	Deliveries []Delivery     `json:"deliveries"`        // the oldest first; empty means that it is unknown
 
-// Looked is a place where a message was searched for: in words, or why it could
-// not be searched there.
-type Looked struct {
-	Text string
-	Err  error
+	// Looked says where it was looked for, or why it could not be there.
+	Looked []error `json:"-"`
 }
 
 // Find looks for a message in the status topics of the sources, and for its
@@ -161,7 +157,7 @@ func (s *search) look(ctx context.Context, where string, partitions ...int32) er
 	if err != nil {
 		return err
 	}
-	s.story.Looked = append(s.story.Looked, Looked{Text: fmt.Sprintf("%s%s: %d events", s.status.Name, where, scan.Total(spans))})
+	s.story.Looked = append(s.story.Looked, fmt.Errorf("%s%s: %d events", s.status.Name, where, scan.Total(spans)))
 	want := func(key []byte) bool { return string(key) == s.story.MessageID }
 	return s.status.Read(ctx, spans, want, func(rec *kgo.Record) error {
 		if e, ok := ParseEvent(rec); ok {
@@ -189,6 +185,11 @@ func (s *search) assemble(ctx context.Context) error {
 		}
 	}
 	arrange(s.story.Deliveries)
+	now := time.Now()
+	for i := range s.story.Deliveries {
+		d := &s.story.Deliveries[i]
+		d.Standing = d.standing(now)
+	}
 	return nil
 }
 
@@ -230,7 +231,7 @@ func (s *search) delivery(source dlq.Position) *Delivery {
 func (s *search) letters(ctx context.Context) error {
 	topic, err := scan.Open(ctx, s.client, s.config.Kafka.DLQTopic)
 	if fault.Is(err, fault.NoTopic) {
-		s.story.Looked = append(s.story.Looked, Looked{Err: err})
+		s.story.Looked = append(s.story.Looked, err)
 		return nil
 	}
 	if err != nil {
@@ -241,10 +242,10 @@ func (s *search) letters(ctx context.Context) error {
 		return err
 	}
 	if len(letters) == 0 {
-		s.story.Looked = append(s.story.Looked, Looked{Text: fmt.Sprintf("%s, all %d partitions", topic.Name, topic.Partitions())})
+		s.story.Looked = append(s.story.Looked, fmt.Errorf("%s, all %d partitions", topic.Name, topic.Partitions()))
 	}
 	for _, l := range letters {
-		s.delivery(l.Source).Letter = l
+		s.delivery(l.Source).Letter = new(l.View())
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ func TestArrange(t *testing.T) {
 	place := func(partition int32, offset int64) dlq.Position {
 		return dlq.Position{Topic: "requests", Partition: partition, Offset: offset}
 	}
-	letter := &dlq.Letter{DLQRecord: models.DLQRecord{FirstFailedAt: time.Unix(2, 0)}}
+	letter := &dlq.View{FirstFailedAt: time.Unix(2, 0)}
 	deliveries := []Delivery{
 		{Source: place(1, 7), Events: at(10)}, // taken up before the one in front of it
 		{Source: place(1, 6), Events: at(11)},
