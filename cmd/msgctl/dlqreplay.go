@@ -152,9 +152,6 @@ func (s *session) replay(cmd *cobra.Command, c *config.Config, f *replayFlags) e
 	}
 	summary, err := dlq.Replay(cmd.Context(), c, o)
 	_ = bar.Finish()
-	if errors.Is(err, errDeclined) {
-		return errNo
-	}
 	if err != nil && !begun {
 		return err
 	}
@@ -166,9 +163,6 @@ func (s *session) replay(cmd *cobra.Command, c *config.Config, f *replayFlags) e
 	}
 	return err
 }
-
-// errDeclined means that the user answered no.
-var errDeclined = errors.New("declined")
 
 // confirm asks on the terminal. Without a terminal it is a usage error.
 func confirm(cmd *cobra.Command, question string) error {
@@ -184,7 +178,7 @@ func confirm(cmd *cobra.Command, question string) error {
 	case slices.Contains([]string{"y", "yes"}, strings.ToLower(strings.TrimSpace(answer))):
 		return nil
 	}
-	return errDeclined
+	return errNo
 }
 
 // printDecision prints a verdict: each one as JSON, in a table every one of a dry

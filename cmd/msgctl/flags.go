@@ -5,8 +5,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"messaging-worker/internal/config"
 )
 
 // channelFlag adds --channel, which names one channel.
@@ -20,12 +18,6 @@ func topicFlag(cmd *cobra.Command, dst *string) {
 	cmd.Flags().StringVar(dst, "topic", "", "request topic, instead of the channel's setting")
 }
 
-func setTopic(c *config.Config, topic string) {
-	if topic != "" {
-		c.Kafka.RequestTopic = topic
-	}
-}
-
 // complete offers the values of a flag to the shell.
 func complete(cmd *cobra.Command, flag string, values []string) {
 	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // the flag is there: the caller made it
@@ -37,11 +29,6 @@ type pairs struct {
 	dst    *map[string]string
 	prefix string
 	kind   string // what the help calls the flag's value
-}
-
-// metaFlag adds --meta.
-func metaFlag(cmd *cobra.Command, dst *map[string]string, usage string) {
-	cmd.Flags().Var(pairs{dst: dst, kind: "key=value"}, "meta", usage)
 }
 
 func (p pairs) Set(text string) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -143,7 +144,7 @@ func (f *loadFlags) run(cmd *cobra.Command, s *session) error {
 	if err != nil {
 		return err
 	}
-	setTopic(c, f.topic)
+	c.Kafka.RequestTopic = cmp.Or(f.topic, c.Kafka.RequestTopic)
 	o, err := f.options(cmd, c)
 	if err != nil {
 		return err

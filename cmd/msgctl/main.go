@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"messaging-worker/internal/app"
+	"messaging-worker/internal/config"
 )
 
 func main() {
@@ -94,4 +95,34 @@ func asUsage(cmd *cobra.Command) {
 	for _, sub := range cmd.Commands() {
 		asUsage(sub)
 	}
+}
+
+// The exit codes of msgctl.
+const (
+	exitFailed      = 1   // what was asked for did not succeed, or its answer is no
+	exitUsage       = 2   // the command line or the settings are wrong: nothing was done
+	exitInterrupted = 130 // Ctrl-C: 128 and the signal's number, as shells have it
+)
+
+// usageError is a command line that cannot be obeyed.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// errNo ends a command whose answer, already printed, is no.
+var errNo = errors.New("")
+
+// exitCode returns the code that an error ends the process with.
+func exitCode(err error, interrupted bool) int {
+	_, wrongSettings := errors.AsType[*config.Error](err)
+	_, wrongUsage := errors.AsType[usageError](err)
+	switch {
+	case err == nil:
+		return 0
+	case interrupted:
+		return exitInterrupted
+	case wrongSettings || wrongUsage:
+		return exitUsage
+	}
+	return exitFailed
 }

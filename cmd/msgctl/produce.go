@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -48,7 +49,7 @@ not-json. Underscores are as good as hyphens.`,
 	flags.StringVarP(&f.scenario, "scenario", "s", "success", "one of the above")
 	flags.IntVarP(&f.count, "count", "n", 0, "how many requests (default: 1; mixed: one of each)")
 	flags.Float64Var(&f.rate, "rate", 100, "requests a second")
-	metaFlag(cmd, &f.meta, "further entry of meta, or another hint; repeat it for several")
+	flags.Var(pairs{&f.meta, "", "key=value"}, "meta", "further entry of meta, or another hint; repeat it for several")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print the requests, one a line, and produce nothing")
 	complete(cmd, "scenario", append(scenarioNames(func(ops.Scenario) bool { return true }), ops.Mixed))
 	return cmd
@@ -99,7 +100,7 @@ func (f *produceFlags) run(cmd *cobra.Command, s *session) error {
 	if err != nil {
 		return err
 	}
-	setTopic(c, f.topic)
+	c.Kafka.RequestTopic = cmp.Or(f.topic, c.Kafka.RequestTopic)
 	out := &printer{w: cmd.OutOrStdout()}
 	done, bar := 0, newProgress(cmd, "produce", int64(p.Count))
 	err = p.Produce(cmd.Context(), c, func(r *ops.Request) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -104,7 +105,7 @@ func (f *sendFlags) bind(cmd *cobra.Command) {
 		flags.StringVar(&f.Body.MediaType, "media-type", "", "MIME type: the body is a URL of such a file")
 	case models.SMS:
 	}
-	metaFlag(cmd, &f.Meta, "entry of meta; repeat it for several")
+	flags.Var(pairs{&f.Meta, "", "key=value"}, "meta", "entry of meta; repeat it for several")
 	flags.StringVar(&f.TenantID, "tenant", "", "tenant_id")
 	flags.StringVar(&f.TraceID, "trace-id", "", "trace_id")
 	flags.StringVar(&f.MessageID, "id", "", "message_id (default: a new one)")
@@ -151,7 +152,7 @@ func (f *sendFlags) run(cmd *cobra.Command, s *session) error {
 	if err != nil {
 		return err
 	}
-	setTopic(c, f.topic)
+	c.Kafka.RequestTopic = cmp.Or(f.topic, c.Kafka.RequestTopic)
 	requests, err := f.prepare(cmd, s, c)
 	if err != nil {
 		return err
@@ -186,21 +187,14 @@ func eventLine(r *ops.Sent, ev *models.StatusEvent) string {
 
 // conclude sums up on standard error and returns how the command ends.
 func (f *sendFlags) conclude(cmd *cobra.Command, asked int, sent []*ops.Sent, err error) error {
-	delivered, failed := 0, 0
+	outcomes := map[models.EventType]int{} // by "" where there is none
 	for _, r := range sent {
-		switch r.Outcome {
-		case models.EventSent:
-			delivered++
-		case models.EventFailed:
-			failed++
-		default:
-		}
+		outcomes[r.Outcome]++
 	}
-	open := len(sent) - delivered - failed
 	if len(sent) > 0 && (f.wait || err != nil) {
 		text := fmt.Sprintf("%d of %s produced", len(sent), counted(asked, "request"))
 		if f.wait {
-			text += fmt.Sprintf(": %d sent, %d failed, %d without an outcome", delivered, failed, open)
+			text += fmt.Sprintf(": %d sent, %d failed, %d without an outcome", outcomes[models.EventSent], outcomes[models.EventFailed], outcomes[""])
 		}
 		fmt.Fprintln(cmd.ErrOrStderr(), text)
 	}
@@ -209,7 +203,7 @@ func (f *sendFlags) conclude(cmd *cobra.Command, asked int, sent []*ops.Sent, er
 		return fmt.Errorf("%w: within %s; does the %s worker run? --timeout waits longer", err, f.timeout, f.channel)
 	case err != nil:
 		return err
-	case failed > 0:
+	case outcomes[models.EventFailed] > 0:
 		return errNo
 	}
 	return nil

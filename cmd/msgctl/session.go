@@ -1,7 +1,7 @@
 package main
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -9,13 +9,17 @@ import (
 	"strings"
 	"sync"
 	"text/tabwriter"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"messaging-worker/internal/config"
 	"messaging-worker/internal/models"
+	"messaging-worker/internal/ops"
 )
 
 // session is what all commands share: the flags before them, and where
@@ -105,6 +109,16 @@ func (s *session) allSettings(channels []string) ([]*config.Config, error) {
 	return list, nil
 }
 
+// open connects and opens one topic of each channel. Where no channel is named
+// those are left out whose topic does not exist.
+func (s *session) open(ctx context.Context, channels []string, topic func(*config.Config) string) (*ops.Sources, error) {
+	settings, err := s.allSettings(channels)
+	if err != nil {
+		return nil, err
+	}
+	return ops.OpenSources(ctx, settings, len(channels) == 0, topic)
+}
+
 // print writes v as JSON where --output says so, else what table writes in
 // aligned columns.
 func (s *session) print(cmd *cobra.Command, v any, table func(w io.Writer)) error {
@@ -119,6 +133,16 @@ func (s *session) print(cmd *cobra.Command, v any, table func(w io.Writer)) erro
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	table(w)
 	return w.Flush()
+}
+
+// printLine writes one JSON value as a line of a stream.
+func printLine(w io.Writer, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	_, err = w.Write(append(data, '\n'))
+	return err
 }
 
 // printer writes to an output that may break, for work that goes on without it.
@@ -140,6 +164,28 @@ func (p *printer) Write(b []byte) (int, error) {
 	return n, p.err
 }
 
+// newProgress begins a bar of total steps on standard error; -1 where their
+// number is not known. Where that is no terminal the bar is not seen. An error
+// of drawing it is no reason to stop.
+func newProgress(cmd *cobra.Command, title string, total int64) *progressbar.ProgressBar {
+	f, ok := cmd.ErrOrStderr().(*os.File)
+	_, plain := os.LookupEnv("NO_COLOR")
+	return progressbar.NewOptions64(total,
+		progressbar.OptionSetVisibility(ok && term.IsTerminal(int(f.Fd()))), progressbar.OptionSetWriter(cmd.ErrOrStderr()),
+		progressbar.OptionSetDescription(title), progressbar.OptionEnableColorCodes(!plain),
+		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetWidth(30),
+		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(total > 0),
+	)
+}
+
+// counted writes a number of things in English.
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprint(n, " ", thing, "s")
+}
+
 // channelNames lists the channels as words for flags and arguments.
 func channelNames() []string {
 	var names []string
@@ -154,34 +200,4 @@ func knownChannel(channel string) error {
 		return nil
 	}
 	return usageError{fmt.Errorf("channel %q: want one of %s", channel, strings.Join(channelNames(), ", "))}
-}
-
-// The exit codes of msgctl.
-const (
-	exitFailed      = 1   // what was asked for did not succeed, or its answer is no
-	exitUsage       = 2   // the command line or the settings are wrong: nothing was done
-	exitInterrupted = 130 // Ctrl-C: 128 and the signal's number, as shells have it
-)
-
-// usageError is a command line that cannot be obeyed.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
-// errNo ends a command whose answer, already printed, is no.
-var errNo = errors.New("")
-
-// exitCode returns the code that an error ends the process with.
-func exitCode(err error, interrupted bool) int {
-	_, wrongSettings := errors.AsType[*config.Error](err)
-	_, wrongUsage := errors.AsType[usageError](err)
-	switch {
-	case err == nil:
-		return 0
-	case interrupted:
-		return exitInterrupted
-	case wrongSettings || wrongUsage:
-		return exitUsage
-	}
-	return exitFailed
 }

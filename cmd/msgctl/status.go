@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -157,11 +158,7 @@ func writeStory(w io.Writer, s *timeline.Story) {
 	fmt.Fprintf(w, "%s, %s, found by %s\n", s.MessageID, s.Channel, s.By)
 	for i := range s.Deliveries {
 		d := &s.Deliveries[i]
-		source := d.Source.String()
-		if source == "" {
-			source = "a request whose place is not known"
-		}
-		fmt.Fprintf(w, "\ndelivery of %s\n", source)
+		fmt.Fprintf(w, "\ndelivery of %s\n", cmp.Or(d.Source.String(), "a request whose place is not known"))
 		if len(d.Events) > 0 {
 			fmt.Fprintln(w, "TIME\tDELTA\tEVENT\tATTEMPT\tDETAILS")
 		}

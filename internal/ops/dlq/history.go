@@ -45,14 +45,12 @@ func (h *history) start(ctx context.Context, since time.Time) error {
 	if err != nil {
 		return err
 	}
-	ends, err := h.status.Ends(ctx)
-	if err != nil {
+	if h.ends, err = h.status.Ends(ctx); err != nil {
 		return err
 	}
 	for i := range spans {
-		spans[i].To = ends[spans[i].Partition]
+		spans[i].To = h.ends[spans[i].Partition]
 	}
-	h.ends = ends
 	return h.read(ctx, spans)
 }
 

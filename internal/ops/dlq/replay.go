@@ -74,11 +74,10 @@ func (s *Summary) count(v *Verdict) {
 func Replay(ctx context.Context, c *config.Config, o Options) (Summary, error) {
 	r := &replay{config: c, Options: o, check: ops.Checker(c)}
 	r.summary = Summary{Group: o.Group, Skipped: map[Reason]int{}, Refused: map[Reason]int{}}
+	defer r.close()
 	if err := r.open(ctx); err != nil {
-		r.close()
 		return r.summary, err
 	}
-	defer r.close()
 	spans, err := r.progress.spans(ctx, o.Filter.Since)
 	if err != nil {
 		return r.summary, err

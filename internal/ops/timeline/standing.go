@@ -19,7 +19,8 @@ func (d *Delivery) standing(now time.Time) string {
 	case models.EventRetry:
 		return d.waiting(now)
 	case models.EventSent:
-		return fmt.Sprintf("sent at %s with attempt %d, %s after its first event", at, last.Attempt, d.took())
+		return fmt.Sprintf("sent at %s with attempt %d, %s after its first event",
+			at, last.Attempt, last.Timestamp.Sub(d.Events[0].Timestamp).Round(time.Millisecond))
 	case models.EventFailed:
 		return fmt.Sprintf("failed at %s: %s", at, d.failure())
 	}
@@ -27,10 +28,6 @@ func (d *Delivery) standing(now time.Time) string {
 		return "failed; its events are gone, its dead letter is left: " + d.failure()
 	}
 	return "unknown: its last event is of type " + string(last.EventType)
-}
-
-func (d *Delivery) took() time.Duration {
-	return d.last().Timestamp.Sub(d.Events[0].Timestamp).Round(time.Millisecond)
 }
 
 func (d *Delivery) waiting(now time.Time) string {
