@@ -63,18 +63,13 @@ func (f *dlqFlags) each(cmd *cobra.Command, s *session, use func(topic *scan.Top
 	if err != nil {
 		return err
 	}
-	return s.letters(cmd, f.channels, func(topic *scan.Topic) error { return use(topic, filter) })
-}
-
-// letters opens the dead letter topics.
-func (s *session) letters(cmd *cobra.Command, channels []string, use func(topic *scan.Topic) error) error {
-	opened, err := s.open(cmd.Context(), channels, func(c *config.Config) string { return c.Kafka.DLQTopic })
+	opened, err := s.open(cmd.Context(), f.channels, func(c *config.Config) string { return c.Kafka.DLQTopic })
 	if err != nil {
 		return err
 	}
 	defer opened.Close()
 	for _, topic := range opened.Topics {
-		if err := use(topic); err != nil {
+		if err := use(topic, filter); err != nil {
 			return err
 		}
 	}

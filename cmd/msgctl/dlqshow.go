@@ -18,7 +18,7 @@ import (
 )
 
 func dlqShow(s *session) *cobra.Command {
-	var channels []string
+	var flags dlqFlags
 	cmd := &cobra.Command{
 		Use:   "show MESSAGE_ID",
 		Short: "Show a message's dead letters in full, with the request",
@@ -29,7 +29,7 @@ func dlqShow(s *session) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var found []*dlq.Letter
 			looked := ""
-			err := s.letters(cmd, channels, func(topic *scan.Topic) error {
+			err := flags.each(cmd, s, func(topic *scan.Topic, _ *dlq.Filter) error {
 				letters, err := dlq.Find(cmd.Context(), topic, args[0])
 				found = append(found, letters...)
 				looked += fmt.Sprintf("\n  %s, all %d partitions", topic.Name, topic.Partitions())
@@ -44,7 +44,7 @@ func dlqShow(s *session) *cobra.Command {
 			return s.printFull(cmd, found)
 		},
 	}
-	channelsFlag(cmd, &channels)
+	channelsFlag(cmd, &flags.channels)
 	return cmd
 }
 

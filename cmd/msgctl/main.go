@@ -44,14 +44,12 @@ are not set are messages.CHANNEL.request, .status and .dlq.
 
 Exit codes: 0 done; 1 it failed, or the answer is no; 2 wrong command line or
 settings; 130 interrupted.`,
-		Version:       app.Version(),
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
-			return s.check()
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Version:           app.Version(),
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		Args:              cobra.NoArgs,
+		PersistentPreRunE: s.check,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	s.bind(cmd)
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

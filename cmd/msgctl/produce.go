@@ -105,7 +105,11 @@ func (f *produceFlags) run(cmd *cobra.Command, s *session) error {
 	done, bar := 0, newProgress(cmd, "produce", int64(p.Count))
 	err = p.Produce(cmd.Context(), c, func(r *ops.Request) {
 		_ = bar.Clear()
-		s.printMade(out, r)
+		if s.output == "json" {
+			_ = printLine(out, r) // out keeps the error
+		} else {
+			fmt.Fprintf(out, "%-8s  %-14s  %s\n", r.Channel, r.Scenario, r.MessageID)
+		}
 		done++
 		_ = bar.Set(done)
 	})
@@ -117,15 +121,6 @@ func (f *produceFlags) run(cmd *cobra.Command, s *session) error {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%d of %s produced to %s\n", done, counted(p.Count, "request"), c.Kafka.RequestTopic)
 	}
 	return err
-}
-
-// printMade prints a line; w keeps what goes wrong.
-func (s *session) printMade(w *printer, r *ops.Request) {
-	if s.output != "json" {
-		fmt.Fprintf(w, "%-8s  %-14s  %s\n", r.Channel, r.Scenario, r.MessageID)
-		return
-	}
-	_ = printLine(w, r)
 }
 
 // printSamples prints the requests themselves.

@@ -41,7 +41,7 @@ func (s *session) bind(cmd *cobra.Command) {
 }
 
 // check refuses shared flags that no command can obey.
-func (s *session) check() error {
+func (s *session) check(*cobra.Command, []string) error {
 	if s.output != "table" && s.output != "json" {
 		return usageError{fmt.Errorf("--output is table or json, not %q", s.output)}
 	}

@@ -76,16 +76,8 @@ func writable(at time.Time) time.Time {
 	return at
 }
 
-// exported is the member that an exported request has more than the request.
-// Workers ignore it.
-type exported struct {
-	View `json:",inline"`
-
-	Base64 []byte `json:"original_base64,omitzero"`
-}
-
 // Export writes the letter as one line: the request as it was, with a member
-// dead_letter that holds its View. A request that is no JSON object, or
+// dead_letter that holds its View and that workers ignore. A request that is no JSON object, or
 // is not in the letter, has nothing but that member; original_base64 there
 // has its bytes.
 func (l *Letter) Export(w io.Writer) error {
@@ -93,12 +85,16 @@ func (l *Letter) Export(w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("export %s: %w", l.At, err)
 	}
-	e := exported{View: l.View()}
+	member := struct {
+		View `json:",inline"`
+
+		Base64 []byte `json:"original_base64,omitzero"`
+	}{View: l.View()}
 	request := jsontext.Value(bytes.Clone(value))
 	if !models.IsObject(value) {
-		e.Base64, request = value, jsontext.Value("{}")
+		member.Base64, request = value, jsontext.Value("{}")
 	}
-	tail, err := json.Marshal(e)
+	tail, err := json.Marshal(member)
 	if err := errors.Join(err, request.Compact()); err != nil {
 		return fmt.Errorf("export %s: %w", l.At, err)
 	}

@@ -37,12 +37,9 @@ func (d *Delivery) waiting(now time.Time) string {
 		return text
 	}
 	meta := last.ProviderResponse.Meta
-	due, err := time.Parse(time.RFC3339, meta[models.MetaNextAttemptAt])
-	switch {
-	case err != nil:
-	case due.After(now):
+	if due, err := time.Parse(time.RFC3339, meta[models.MetaNextAttemptAt]); err == nil && due.After(now) {
 		text += fmt.Sprintf(", due at %s, in %s", due.Format(time.RFC3339), due.Sub(now).Round(time.Second))
-	default:
+	} else if err == nil {
 		text += fmt.Sprintf(", due since %s: no worker has it, or its provider's breaker is open", due.Format(time.RFC3339))
 	}
 	if open := meta[models.MetaOpenRecipients]; open != "" {
