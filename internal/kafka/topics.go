@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -133,4 +134,10 @@ func MaxMessageBytes(ctx context.Context, cl *kgo.Client, topic string) (int, er
 		return 0, fmt.Errorf("max.message.bytes of %s: %w", topic, err)
 	}
 	return n, nil
+}
+
+// Listed returns an answer to one of kadm's List…Offsets, with the error of its
+// first partition that has one.
+func Listed(offsets kadm.ListedOffsets, err error) (kadm.ListedOffsets, error) {
+	return offsets, cmp.Or(err, offsets.Error())
 }

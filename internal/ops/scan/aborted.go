@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"slices"
 
+	"github.com/twmb/franz-go/pkg/kbin"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -48,10 +49,7 @@ func (a *aborted) hides(b *batch) bool {
 // does, 1 commits, and others end nothing. One that was emptied by compaction
 // ends nothing any more: what it ended is gone as well.
 func (b *batch) endsByAbort() bool {
-	_, n := binary.Varint(b.Records)
-	if n <= 0 {
-		return false
-	}
-	key, _, _ := keyOf(b.Records[n:])
+	records := kbin.Reader{Src: b.Records}
+	key, _, _ := keyOf(records.VarintBytes())
 	return len(key) >= 4 && binary.BigEndian.Uint16(key[2:]) == 0
 }

@@ -4,8 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/pierrec/lz4/v4"
+	"github.com/twmb/franz-go/pkg/kbin"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -79,17 +82,14 @@ func (r *reader) batch(b *batch) error {
 		}
 		r.buffer.b, records = out, out
 	}
+	rest := kbin.Reader{Src: records}
 	for range b.NumRecords {
-		size, n := binary.Varint(records)
-		if n <= 0 || size < 0 || size > int64(len(records)-n) {
-			return b.fail("read", errCut)
-		}
-		whole := records[:n+int(size)]
-		records = records[len(whole):]
-		key, delta, ok := keyOf(whole[n:])
+		whole := rest.Src
+		key, delta, ok := keyOf(rest.VarintBytes())
 		if !ok {
 			return b.fail("read", errCut)
 		}
+		whole = whole[:len(whole)-len(rest.Src)]
 		offset := b.FirstOffset + delta
 		if offset < b.From || offset >= b.To || r.want != nil && !r.want(key) {
 			continue
@@ -114,31 +114,64 @@ func (r *reader) decompress(records []byte, codec kgo.CompressionCodecType) ([]b
 	return r.decompressor.Decompress(records, codec) //nolint:wrapcheck // batch says where
 }
 
+// unlz4 appends an lz4 frame's content to dst (LZ4 Frame Format 1.6.1). It
+// reports false where the frame is not one of independent blocks without a
+// dictionary, as Kafka's clients write them, or is damaged: then the general
+// decompressor must decide.
+//
+// It exists for speed: it skips the frame's checksum, which takes longer than
+// decompressing and repeats the batch's CRC, and decompresses the blocks
+// straight into dst instead of by way of two buffers. A search of a whole topic
+// takes half as long again without it.
+func unlz4(dst, frame []byte) ([]byte, bool) {
+	const (
+		magic, independent        = 0x184d2204, 0x60
+		blockSum, size, streamSum = 0x10, 0x08, 0x04
+		plain                     = 1 << 31 // of a block's size: the block is not compressed
+	)
+	if len(frame) < 15 || binary.LittleEndian.Uint32(frame) != magic || frame[4]&^(blockSum|size|streamSum) != independent {
+		return nil, false
+	}
+	blockMax, rest, trailer := 1<<(8+2*int(frame[5]>>4&7)), frame[7:], 0
+	if frame[4]&size != 0 {
+		rest = frame[15:]
+	}
+	if frame[4]&blockSum != 0 {
+		trailer = 4
+	}
+	for len(rest) >= 4 {
+		head := binary.LittleEndian.Uint32(rest)
+		n := int(head &^ plain)
+		if rest = rest[4:]; head == 0 {
+			return dst, true
+		}
+		if n > len(rest)-trailer {
+			break
+		}
+		if head&plain != 0 {
+			dst = append(dst, rest[:n]...)
+		} else {
+			dst = slices.Grow(dst, blockMax)
+			got, err := lz4.UncompressBlock(rest[:n], dst[len(dst):len(dst)+blockMax])
+			if err != nil {
+				break
+			}
+			dst = dst[:len(dst)+got]
+		}
+		rest = rest[n+trailer:]
+	}
+	return nil, false
+}
+
 // keyOf returns the key of a record, nil where there is none, and its
 // distance from the batch's first offset.
 func keyOf(body []byte) (key []byte, delta int64, ok bool) {
-	if len(body) == 0 {
-		return nil, 0, false
-	}
-	body = body[1:] // attributes
-	_, n := binary.Varint(body)
-	if n <= 0 {
-		return nil, 0, false
-	}
-	body = body[n:] // timestamp
-	delta, n = binary.Varint(body)
-	if n <= 0 {
-		return nil, 0, false
-	}
-	body = body[n:]
-	size, n := binary.Varint(body)
-	if n <= 0 || size > int64(len(body)-n) {
-		return nil, 0, false
-	}
-	if size < 0 {
-		return nil, delta, true
-	}
-	return body[n : n+int(size)], delta, true
+	r := kbin.Reader{Src: body}
+	r.Int8()    // attributes
+	r.Varlong() // timestamp
+	delta = int64(r.Varint())
+	key = r.VarintBytes()
+	return key, delta, r.Ok()
 }
 
 // record decodes one record, of memory that stays its own.

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"messaging-worker/internal/kafka"
+	"messaging-worker/internal/lifetime"
 )
 
 // fetchBytes is how much one request asks of one partition: enough to make
@@ -108,10 +109,8 @@ func (r *reader) fetch(ctx context.Context, s Span) (*kmsg.FetchResponseTopicPar
 		case n == tries || !kerr.IsRetriable(err):
 			return nil, err
 		}
-		select {
-		case <-time.After(time.Duration(n) * 200 * time.Millisecond):
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+		if err := lifetime.Sleep(ctx, time.Duration(n)*200*time.Millisecond); err != nil {
+			return nil, err
 		}
 		if err := r.topic.refresh(ctx); err != nil {
 			return nil, err

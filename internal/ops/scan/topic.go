@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"messaging-worker/internal/kafka"
 	"messaging-worker/internal/ops/fault"
 )
 
@@ -27,9 +28,8 @@ type Topic struct {
 	client *kgo.Client
 	admin  *kadm.Client
 
-	mu      sync.Mutex
-	id      kadm.TopicID
-	leaders map[int32]int32
+	mu     sync.Mutex
+	detail kadm.TopicDetail
 }
 
 // Span is a part of one partition: the offsets from From to before To.
@@ -58,27 +58,23 @@ func (t *Topic) refresh(ctx context.Context) error {
 	case detail.Err != nil:
 		return fmt.Errorf("topic %s: %w", t.Name, detail.Err)
 	}
-	leaders := make(map[int32]int32, len(detail.Partitions))
-	for _, p := range detail.Partitions {
-		leaders[p.Partition] = p.Leader
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.id, t.leaders = detail.ID, leaders
+	t.detail = detail
 	return nil
 }
 
 func (t *Topic) leader(partition int32) (int, kadm.TopicID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return int(t.leaders[partition]), t.id
+	return int(t.detail.Partitions[partition].Leader), t.detail.ID
 }
 
 // Partitions returns how many partitions the topic has.
 func (t *Topic) Partitions() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.leaders)
+	return len(t.detail.Partitions)
 }
 
 // Spans returns what the partitions hold now, from the first record of since
@@ -105,28 +101,18 @@ func (t *Topic) Spans(ctx context.Context, since time.Time, partitions ...int32)
 }
 
 func (t *Topic) starts(ctx context.Context, since time.Time) (kadm.ListedOffsets, error) {
-	list := t.admin.ListStartOffsets
 	// Times below zero have a meaning of their own in a ListOffsets request
 	// (KIP-79: -1 the latest offset, -2 the earliest), and from zero on Kafka
 	// passes over records that have no time.
 	if since.After(time.UnixMilli(0)) {
-		list = func(ctx context.Context, topics ...string) (kadm.ListedOffsets, error) {
-			return t.admin.ListOffsetsAfterMilli(ctx, since.UnixMilli(), topics...)
-		}
+		return kafka.Listed(t.admin.ListOffsetsAfterMilli(ctx, since.UnixMilli(), t.Name))
 	}
-	offsets, err := list(ctx, t.Name)
-	if err == nil {
-		err = offsets.Error()
-	}
-	return offsets, err
+	return kafka.Listed(t.admin.ListStartOffsets(ctx, t.Name))
 }
 
 // Ends returns where the partitions end now: at their last stable offsets.
 func (t *Topic) Ends(ctx context.Context) (map[int32]int64, error) {
-	offsets, err := t.admin.ListCommittedOffsets(ctx, t.Name)
-	if err == nil {
-		err = offsets.Error()
-	}
+	offsets, err := kafka.Listed(t.admin.ListCommittedOffsets(ctx, t.Name))
 	if err != nil {
 		return nil, fmt.Errorf("ask for the end of %s: %w", t.Name, err)
 	}
@@ -137,17 +123,9 @@ func (t *Topic) Ends(ctx context.Context) (map[int32]int64, error) {
 
 // Record returns the record at an offset, or nil where there is none any more.
 func (t *Topic) Record(ctx context.Context, partition int32, offset int64) (*kgo.Record, error) {
-	starts, err := t.starts(ctx, time.Time{})
-	if err != nil {
-		return nil, fmt.Errorf("ask for the start of %s: %w", t.Name, err)
-	}
-	ends, err := t.Ends(ctx)
-	if err != nil {
+	spans, err := t.Spans(ctx, time.Time{}, partition)
+	if err != nil || len(spans) == 0 || offset < spans[0].From || offset >= spans[0].To {
 		return nil, err
-	}
-	start, ok := starts.Lookup(t.Name, partition)
-	if !ok || offset < start.Offset || offset >= ends[partition] {
-		return nil, nil //nolint:nilnil // no record is no error
 	}
 	var found *kgo.Record
 	err = t.Read(ctx, []Span{{partition, offset, offset + 1}}, nil, func(r *kgo.Record) error {
