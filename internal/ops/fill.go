@@ -53,7 +53,7 @@ func Fill(value []byte, channel models.Channel) []byte {
 	}
 	var all []member
 	for _, m := range []member{
-		{"message_id", quote(newID())},
+		{"message_id", quote(NewID())},
 		{"channel", quote(string(channel))},
 		{"created_at", quote(time.Now().UTC().Format(time.RFC3339Nano))},
 	} {

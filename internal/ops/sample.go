@@ -4,7 +4,6 @@ package ops
 
 import (
 	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -107,7 +106,9 @@ func (r *Request) Record(topic string) *kgo.Record {
 
 // Sample makes request number n of a channel in a scenario.
 func Sample(channel models.Channel, s Scenario, n int) (Request, error) {
-	r := Request{Channel: channel, Scenario: s.Name, MessageID: newID(), Trace: "00-" + randomHex(16) + "-" + randomHex(8) + "-01"}
+	var trace [24]byte
+	_, _ = rand.Read(trace[:]) // never fails: the documentation says so
+	r := Request{Channel: channel, Scenario: s.Name, MessageID: NewID(), Trace: fmt.Sprintf("00-%x-%x-01", trace[:16], trace[16:])}
 	if s.raw != "" {
 		r.Value = []byte(s.raw)
 		return r, nil
@@ -158,17 +159,10 @@ func sampleTemplate(hints map[string]string, n int) (body, meta map[string]strin
 	return map[string]string{"type": "template", "content": name}, variables
 }
 
-// newID returns a random UUID of version 4 (RFC 9562, 5.4).
-func newID() string {
+// NewID returns a random UUID of version 4 (RFC 9562, 5.4).
+func NewID() string {
 	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails: the documentation says so
+	_, _ = rand.Read(b[:]) // as above
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	h := hex.EncodeToString(b[:])
-	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
-}
-
-func randomHex(n int) string {
-	b := make([]byte, n)
-	_, _ = rand.Read(b)
-	return hex.EncodeToString(b)
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/ops"
 )
@@ -26,13 +27,27 @@ const (
 type await struct {
 	follower *ops.Follower
 	run      runID
-	ledger   *ledger
 
 	mu      sync.Mutex
+	ledger  ledger
 	sent    uint64
 	failed  uint64
 	last    time.Time // when the last final event was seen
 	latency histogram
+}
+
+// acked notes that Kafka has message n.
+func (a *await) acked(n uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ledger.ack(n)
+}
+
+// ended returns how many messages are final.
+func (a *await) ended() uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.sent + a.failed
 }
 
 // follow notes the run's final events until ctx ends.
@@ -54,11 +69,10 @@ func (a *await) note(n uint64, r *kgo.Record) {
 		return
 	}
 	now := time.Now()
-	first := a.ledger.final(n)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.last = now
-	if !first {
+	if !a.ledger.final(n) {
 		return
 	}
 	if event.EventType == models.EventSent {
@@ -81,20 +95,12 @@ func sourceTime(r *kgo.Record) (time.Time, bool) {
 
 // wait returns once every message is final, or none has become so for patience.
 func (a *await) wait(ctx context.Context, patience time.Duration) {
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
 	begun := time.Now()
 	for {
-		open, _, _ := a.ledger.tally()
 		a.mu.Lock()
-		quiet := min(time.Since(a.last), time.Since(begun))
+		open, quiet := a.ledger.open, min(time.Since(a.last), time.Since(begun))
 		a.mu.Unlock()
-		if open == 0 && quiet >= quietPeriod || quiet >= patience {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
+		if open == 0 && quiet >= quietPeriod || quiet >= patience || lifetime.Sleep(ctx, 50*time.Millisecond) != nil {
 			return
 		}
 	}
@@ -103,18 +109,17 @@ func (a *await) wait(ctx context.Context, patience time.Duration) {
 // ends returns what became of the messages; those without an end are lost,
 // unless the run was cut short.
 func (a *await) ends(begun time.Time, short bool) *Ends {
-	open, _, extra := a.ledger.tally()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	e := &Ends{Sent: a.sent, Failed: a.failed, Doubled: extra, Latency: a.latency.sum()}
+	e := &Ends{Sent: a.sent, Failed: a.failed, Doubled: a.ledger.extra, Latency: a.latency.sum()}
 	if !a.last.IsZero() {
 		e.Seconds = rounded(a.last.Sub(begun).Seconds())
 	}
 	if short {
-		e.Open = open
+		e.Open = a.ledger.open
 		return e
 	}
-	e.Lost = open
+	e.Lost = a.ledger.open
 	for _, n := range a.ledger.lost(lostShown) {
 		id := []byte(a.run.prefix + strings.Repeat("0", idDigits))
 		a.run.put(id, n)
@@ -126,9 +131,8 @@ func (a *await) ends(begun time.Time, short bool) *Ends {
 
 // String returns the outcome in a sentence.
 func (e *Ends) String() string {
-	text := fmt.Sprintf("%d sent, %d failed, %d lost, %d doubled", e.Sent, e.Failed, e.Lost, e.Doubled)
 	if e.Open > 0 {
-		text = fmt.Sprintf("%d sent, %d failed, %d without an outcome yet, %d doubled", e.Sent, e.Failed, e.Open, e.Doubled)
+		return fmt.Sprintf("%d sent, %d failed, %d without an outcome yet, %d doubled", e.Sent, e.Failed, e.Open, e.Doubled)
 	}
-	return text
+	return fmt.Sprintf("%d sent, %d failed, %d lost, %d doubled", e.Sent, e.Failed, e.Lost, e.Doubled)
 }

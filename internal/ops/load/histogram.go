@@ -1,6 +1,9 @@
 package load
 
-import "time"
+import (
+	"math/bits"
+	"time"
+)
 
 // subBuckets is how many buckets a power of two is split into: a quantile is
 // at most a hundredth above the true one.
@@ -29,10 +32,7 @@ func (h *histogram) add(d time.Duration) {
 // bucket returns the index of a value: one of its own up to 2*subBuckets, and
 // from there one for each range of 2^shift values.
 func bucket(v int64) int {
-	shift := 0
-	for v>>shift >= 2*subBuckets {
-		shift++
-	}
+	shift := max(bits.Len64(uint64(v))-subBits-1, 0) //nolint:gosec // add keeps it above zero
 	return shift*subBuckets + int(v>>shift)
 }
 
@@ -66,9 +66,6 @@ type Latency struct {
 }
 
 func (h *histogram) sum() Latency {
-	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-	return Latency{
-		P50: ms(h.quantile(0.5)), P95: ms(h.quantile(0.95)), P99: ms(h.quantile(0.99)),
-		Max: ms(time.Duration(h.most) * time.Microsecond),
-	}
+	ms := func(q float64) float64 { return float64(h.quantile(q).Microseconds()) / 1000 }
+	return Latency{P50: ms(0.5), P95: ms(0.95), P99: ms(0.99), Max: ms(1)}
 }

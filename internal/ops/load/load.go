@@ -12,6 +12,7 @@ import (
 
 	"messaging-worker/internal/config"
 	"messaging-worker/internal/kafka"
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/ops"
 )
 
@@ -96,15 +97,15 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Report, error) {
 		return nil, err
 	}
 	defer p.client.Close()
-	needs := []kafka.Need{{Topic: c.Kafka.RequestTopic, Write: true}}
-	if o.Await {
-		needs = append(needs, kafka.Need{Topic: c.Kafka.StatusTopic, Read: true})
+	needs := []kafka.Need{{Topic: c.Kafka.RequestTopic, Write: true}, {Topic: c.Kafka.StatusTopic, Read: true}}
+	if !o.Await {
+		needs = needs[:1]
 	}
 	if err := ops.NeedTopics(ctx, p.client, needs...); err != nil {
 		return nil, err
 	}
 	if !o.Await {
-		defer watch(o.Progress, p, nil)()
+		defer watch(ctx, p)()
 		err := p.produce(ctx)
 		return p.report(ctx, c), err
 	}
@@ -112,10 +113,9 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &await{follower: follower, run: run, ledger: newLedger()}
-	p.ledger = a.ledger
-	defer watch(o.Progress, p, a)()
-	return runAwaited(ctx, c, p, a)
+	p.await = &await{follower: follower, run: run, ledger: ledger{pages: map[uint64]*page{}}}
+	defer watch(ctx, p)()
+	return runAwaited(ctx, c, p, p.await)
 }
 
 func runAwaited(ctx context.Context, c *config.Config, p *producer, a *await) (*Report, error) {
@@ -143,34 +143,24 @@ func runAwaited(ctx context.Context, c *config.Config, p *producer, a *await) (*
 }
 
 // watch reports progress until its answer is called, and once more then.
-func watch(progress func(Progress), p *producer, a *await) (end func()) {
-	if progress == nil {
+func watch(ctx context.Context, p *producer) (end func()) {
+	if p.o.Progress == nil {
 		return func() {}
 	}
-	tell := func() {
-		ended := uint64(0)
-		if a != nil {
-			_, ended, _ = a.ledger.tally()
-		}
-		progress(Progress{p.acked.Load(), ended, p.over.Load()})
-	}
-	done := make(chan struct{})
+	watching, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		tick := time.NewTicker(progressEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				tell()
-			case <-done:
-				tell()
-				return
+		for more := true; more; {
+			more = lifetime.Sleep(watching, progressEvery) == nil
+			ended := uint64(0)
+			if p.await != nil {
+				ended = p.await.ended()
 			}
+			p.o.Progress(Progress{p.acked.Load(), ended, p.over.Load()})
 		}
 	})
 	return func() {
-		close(done)
+		cancel()
 		wg.Wait()
 	}
 }

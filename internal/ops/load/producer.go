@@ -1,6 +1,7 @@
 package load
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math"
@@ -11,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/config"
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/ops"
 )
 
@@ -28,17 +30,16 @@ type producer struct {
 	template template
 	client   *kgo.Client
 	topic    string
-	ledger   *ledger // nil where nothing is awaited
+	await    *await // nil where nothing is awaited
 
-	slots sync.Pool
-	acked atomic.Uint64
-	over  atomic.Bool // nothing more is produced
+	slots  sync.Pool
+	acked  atomic.Uint64
+	failed atomic.Uint64
+	cause  atomic.Pointer[error] // of the first failure
+	over   atomic.Bool           // nothing more is produced
 
 	mu      sync.Mutex
 	latency histogram
-	failed  uint64
-	cause   error // of the first failure
-	broken  atomic.Bool
 
 	begun time.Time
 	took  time.Duration
@@ -68,7 +69,7 @@ func newProducer(ctx context.Context, c *config.Config, o Options, run runID, t 
 		return nil, err
 	}
 	p := &producer{o: o, run: run, template: t, client: client, topic: c.Kafka.RequestTopic}
-	p.slots.New = func() any { return p.newSlot() }
+	p.slots.New = p.newSlot
 	return p, nil
 }
 
@@ -82,32 +83,25 @@ type slot struct {
 	done   func(*kgo.Record, error)
 }
 
-func (p *producer) newSlot() *slot {
-	s := &slot{value: append([]byte(nil), p.template.value...)}
-	s.done = func(_ *kgo.Record, err error) {
-		p.finish(s, err)
-		p.slots.Put(s)
-	}
+func (p *producer) newSlot() any {
+	s := &slot{value: bytes.Clone(p.template.value)}
+	s.done = func(_ *kgo.Record, err error) { p.finish(s, err) }
 	return s
 }
 
 func (p *producer) finish(s *slot, err error) {
+	defer p.slots.Put(s)
 	if err != nil {
-		p.mu.Lock()
-		p.failed++
-		if p.cause == nil {
-			p.cause = err
-		}
-		p.mu.Unlock()
-		p.broken.Store(true)
+		p.failed.Add(1)
+		p.cause.CompareAndSwap(nil, &err)
 		return
 	}
 	took := time.Since(s.begun)
 	p.mu.Lock()
 	p.latency.add(took)
 	p.mu.Unlock()
-	if p.ledger != nil {
-		p.ledger.ack(s.number)
+	if p.await != nil {
+		p.await.acked(s.number)
 	}
 	p.acked.Add(1)
 }
@@ -123,13 +117,12 @@ func (p *producer) produce(ctx context.Context) error {
 	flushed := p.client.Flush(flushing)
 	p.took = time.Since(p.begun)
 	p.over.Store(true)
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	cause := p.cause.Load()
 	switch {
 	case ctx.Err() != nil:
 		return nil // the report says that it was interrupted
-	case p.cause != nil:
-		return fmt.Errorf("%d requests were not acknowledged by %s: %w", p.failed, p.topic, p.cause)
+	case cause != nil:
+		return fmt.Errorf("%d requests were not acknowledged by %s: %w", p.failed.Load(), p.topic, *cause)
 	case flushed != nil:
 		return fmt.Errorf("wait for acknowledgements: %w", flushed)
 	}
@@ -141,7 +134,7 @@ func (p *producer) write(ctx, flushing context.Context) {
 	stamp := p.begun
 	created := stamp.UTC().AppendFormat(nil, timeLayout)
 	for n := uint64(0); p.o.Messages == 0 || n < p.o.Messages; n++ {
-		if p.broken.Load() || ctx.Err() != nil || !p.waitUntilDue(ctx, n) {
+		if p.cause.Load() != nil || ctx.Err() != nil || !p.waitUntilDue(ctx, n) {
 			return
 		}
 		now := time.Now()
@@ -178,17 +171,7 @@ func (p *producer) waitUntilDue(ctx context.Context, n uint64) bool {
 	}
 	due := p.begun.Add(time.Duration(float64(n) / p.o.Rate * float64(time.Second)))
 	wait := time.Until(due)
-	if wait < time.Millisecond { // a timer is no finer
-		return true
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return wait < time.Millisecond || lifetime.Sleep(ctx, wait) == nil // a timer is no finer
 }
 
 func (p *producer) report(ctx context.Context, c *config.Config) *Report {
@@ -197,7 +180,7 @@ func (p *producer) report(ctx context.Context, c *config.Config) *Report {
 	n := p.acked.Load()
 	r := &Report{
 		Channel: c.Channel, Topic: p.topic, Run: p.run.prefix, Messages: n, MessageSize: len(p.template.value),
-		Seconds: p.took.Seconds(), Latency: p.latency.sum(), Failed: p.failed, Interrupted: ctx.Err() != nil,
+		Seconds: p.took.Seconds(), Latency: p.latency.sum(), Failed: p.failed.Load(), Interrupted: ctx.Err() != nil,
 	}
 	if r.Seconds > 0 {
 		r.PerSecond = rounded(float64(n) / r.Seconds)

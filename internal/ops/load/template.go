@@ -2,14 +2,48 @@ package load
 
 import (
 	"bytes"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
 
 	"messaging-worker/internal/models"
+	"messaging-worker/internal/ops"
 )
+
+const (
+	idLen    = 36
+	idPrefix = 24 // characters that all ids of a run share
+	idDigits = idLen - idPrefix
+)
+
+// runID makes and knows the message ids of one run: UUIDs of version 4 whose
+// first 24 characters are the run's, drawn by chance, and whose last 12 are
+// the message's number. So a number needs no map to be found again.
+type runID struct{ prefix string }
+
+func newRunID() runID { return runID{ops.NewID()[:idPrefix]} }
+
+// put writes the digits of number n over the end of an id.
+func (r runID) put(id []byte, n uint64) {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], n)
+	hex.Encode(id[idPrefix:], b[8-idDigits/2:])
+}
+
+// number returns the number of an id, and false for one of no message of this
+// run.
+func (r runID) number(id []byte) (uint64, bool) {
+	if len(id) != idLen || string(id[:idPrefix]) != r.prefix || bytes.ContainsAny(id, "ABCDEF") {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(id[idPrefix:]), 16, 64)
+	return n, err == nil
+}
 
 // timeLayout has one width, so that a time can be written over another.
 const timeLayout = "2006-01-02T15:04:05.000Z"
