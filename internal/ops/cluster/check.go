@@ -46,15 +46,28 @@ type ofChannel struct {
 
 func (o *ofChannel) topics() []*topic { return []*topic{o.request, o.status, o.dlq} }
 
-// channelCheck is one that is made for each channel.
-type channelCheck struct {
-	name string
-	run  func(ctx context.Context, o *ofChannel) Finding
+func (c *checker) run(ctx context.Context, channels []*config.Config) {
+	c.add("", "connection", c.connect(ctx))
+	if c.client != nil {
+		defer c.client.Close()
+	}
+	c.make(ctx, "", "brokers", c.everyBroker)
+	c.make(ctx, "", "round trip", c.roundTrip)
+	for _, channel := range channels {
+		c.checkChannel(ctx, channel)
+	}
 }
 
-// channelChecks lists them in their order.
-func (c *checker) channelChecks() []channelCheck {
-	return []channelCheck{
+func (c *checker) checkChannel(ctx context.Context, channel *config.Config) {
+	var o *ofChannel
+	var err error
+	if c.client != nil {
+		o, err = c.describeChannel(ctx, channel)
+	}
+	for _, check := range []struct {
+		name string
+		run  func(context.Context, *ofChannel) Finding
+	}{
 		{"topics", c.existence},
 		{"permissions", c.permissions},
 		{"partitions", c.partitions},
@@ -62,43 +75,23 @@ func (c *checker) channelChecks() []channelCheck {
 		{"journal", c.journal},
 		{"replication", c.replication},
 		{"group", c.group},
-	}
-}
-
-func (c *checker) run(ctx context.Context, channels []*config.Config) {
-	connected := c.connect(ctx)
-	c.add("", "connection", connected)
-	if connected.Verdict == Fail {
-		c.skip(channels)
-		return
-	}
-	defer c.client.Close()
-	c.add("", "brokers", c.everyBroker(ctx))
-	c.add("", "round trip", c.roundTrip(ctx))
-	for _, channel := range channels {
-		o, err := c.describeChannel(ctx, channel)
-		for _, check := range c.channelChecks() {
-			f := Finding{Verdict: Fail, Advice: advise(seeLogs)}
-			if err == nil {
-				f = check.run(ctx, o)
-			} else {
-				f.Seen = err.Error()
+	} {
+		c.make(ctx, channel.Channel, check.name, func(ctx context.Context) Finding {
+			if err != nil {
+				return finding(Fail, err.Error(), Advice{Text: seeLogs})
 			}
-			c.add(channel.Channel, check.name, f)
-		}
+			return check.run(ctx, o)
+		})
 	}
 }
 
-// skip names what was not checked.
-func (c *checker) skip(channels []*config.Config) {
-	none := Finding{Verdict: Skipped, Seen: "no connection"}
-	c.add("", "brokers", none)
-	c.add("", "round trip", none)
-	for _, channel := range channels {
-		for _, check := range c.channelChecks() {
-			c.add(channel.Channel, check.name, none)
-		}
+// make makes a check, and without a connection says that it does not.
+func (c *checker) make(ctx context.Context, channel, name string, check func(context.Context) Finding) {
+	f := finding(Skipped, "no connection")
+	if c.client != nil {
+		f = check(ctx)
 	}
+	c.add(channel, name, f)
 }
 
 func (c *checker) add(channel, check string, f Finding) {
@@ -106,13 +99,8 @@ func (c *checker) add(channel, check string, f Finding) {
 	c.list = append(c.list, f)
 }
 
-// withTimeout bounds one question.
-func withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, answerTimeout)
-}
-
 func (c *checker) describeChannel(ctx context.Context, channel *config.Config) (*ofChannel, error) {
-	ctx, cancel := withTimeout(ctx)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	found, err := describeTopics(ctx, c.client, topicsOf(channel)...)
 	if err != nil {
@@ -132,13 +120,10 @@ func (c *checker) connect(ctx context.Context) Finding {
 		if !fault.Is(err, fault.NoBroker) { // the settings cannot be used; the text begins with what was tried
 			seen = fmt.Sprintf("no broker of %s answers: %v", brokers, cmp.Or(errors.Unwrap(err), err))
 		}
-		return Finding{
-			Verdict: Fail, Seen: seen,
-			Advice: []Advice{connectAdvice(err, &c.cluster.Kafka)},
-		}
+		return finding(Fail, seen, connectAdvice(err, &c.cluster.Kafka))
 	}
 	c.client, c.admin = client, kadm.NewClient(client)
-	return Finding{Verdict: OK, Seen: fmt.Sprintf("%s answers in %s", brokers, took(begin))}
+	return finding(OK, fmt.Sprintf("%s answers in %s", brokers, took(begin)))
 }
 
 // took is a time as people read it.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"sync"
 	"time"
 
@@ -47,11 +46,11 @@ func connectAdvice(err error, k *config.Kafka) Advice {
 // everyBroker asks each broker under the address that it gives out: workers
 // are sent there, whatever address they begin with.
 func (c *checker) everyBroker(ctx context.Context) Finding {
-	ctx, cancel := withTimeout(ctx)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	meta, err := c.admin.BrokerMetadata(ctx)
 	if err != nil {
-		return Finding{Verdict: Fail, Seen: "the list of brokers cannot be read: " + err.Error(), Advice: advise(seeLogs)}
+		return finding(Fail, "the list of brokers cannot be read: "+err.Error(), Advice{Text: seeLogs})
 	}
 	c.brokers = len(meta.Brokers)
 	answers := make([]error, len(meta.Brokers))
@@ -75,24 +74,20 @@ func (c *checker) everyBroker(ctx context.Context) Finding {
 // roundTrip writes a record and reads it back.
 func (c *checker) roundTrip(ctx context.Context) Finding {
 	name := c.cluster.Kafka.TempTopic
-	ctx, cancel := withTimeout(ctx)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	found, err := describeTopics(ctx, c.client, name)
 	if err != nil {
-		return Finding{Verdict: Fail, Seen: err.Error(), Advice: advise(seeLogs)}
+		return finding(Fail, err.Error(), Advice{Text: seeLogs})
 	}
 	if t := found[name]; t.missing() {
-		return Finding{
-			Verdict: Fail, Seen: fmt.Sprintf("topic %s (KAFKA_TEMP_TOPIC) does not exist", name),
-			Advice: []Advice{{Action: InitTopics, Text: "creates it"}},
-		}
+		seen := fmt.Sprintf("topic %s (KAFKA_TEMP_TOPIC) does not exist", name)
+		return finding(Fail, seen, Advice{Action: InitTopics, Text: "creates it"})
 	}
 	denied, err := kafka.MissingTopics(ctx, c.client, kafka.Need{Topic: name, Read: true, Write: true})
 	if err == nil && len(denied) > 0 {
-		return Finding{
-			Verdict: Warn, Seen: fmt.Sprintf("not tried: no permission to Read or Write topic %s (ACL)", name),
-			Advice: advise(fmt.Sprintf("workers need no permission there; to try it, grant Read and Write on %s to who runs this check", name)),
-		}
+		advice := "workers need no permission there; to try it, grant Read and Write on " + name + " to who runs this check"
+		return finding(Warn, "not tried: no permission to Read or Write topic "+name+" (ACL)", Advice{Text: advice})
 	}
 	return c.exchange(ctx, name)
 }
@@ -100,7 +95,12 @@ func (c *checker) roundTrip(ctx context.Context) Finding {
 func (c *checker) exchange(ctx context.Context, name string) Finding {
 	begin := time.Now()
 	sent := &kgo.Record{Topic: name, Key: []byte("msgctl check"), Value: []byte(rand.Text())}
-	if err := c.produce(ctx, sent); err != nil {
+	client, err := ops.Connect(ctx, c.cluster, kgo.RecordRetries(3))
+	if err == nil {
+		defer client.Close()
+		err = client.ProduceSync(ctx, sent).FirstErr()
+	}
+	if err != nil {
 		advice := Advice{Text: seeLogs}
 		switch {
 		case errors.Is(err, kerr.NotEnoughReplicas):
@@ -108,31 +108,17 @@ func (c *checker) exchange(ctx context.Context, name string) Finding {
 		case errors.Is(err, kerr.MessageTooLarge):
 			advice = Advice{Action: InitTopics, Text: raisesBytes}
 		}
-		return Finding{Verdict: Fail, Seen: fmt.Sprintf("topic %s takes no record: %v", name, err), Advice: []Advice{advice}}
+		return finding(Fail, fmt.Sprintf("topic %s takes no record: %v", name, err), advice)
 	}
 	written := took(begin)
-	if err := c.readBack(ctx, sent); err != nil {
-		return Finding{Verdict: Fail, Seen: fmt.Sprintf("a record written to %s does not come back: %v", name, err), Advice: advise(seeLogs)}
+	if err := readBack(ctx, client, sent); err != nil {
+		return finding(Fail, fmt.Sprintf("a record written to %s does not come back: %v", name, err), Advice{Text: seeLogs})
 	}
-	return Finding{Verdict: OK, Seen: fmt.Sprintf("a record written to %s in %s came back %s after it was sent", name, written, took(begin))}
+	return finding(OK, fmt.Sprintf("a record written to %s in %s came back %s after it was sent", name, written, took(begin)))
 }
 
-func (c *checker) produce(ctx context.Context, r *kgo.Record) error {
-	client, err := ops.Connect(ctx, c.cluster, kgo.RecordRetries(3))
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	return client.ProduceSync(ctx, r).FirstErr() //nolint:wrapcheck // the finding names the topic
-}
-
-func (c *checker) readBack(ctx context.Context, r *kgo.Record) error {
-	at := map[string]map[int32]kgo.Offset{r.Topic: {r.Partition: kgo.NewOffset().At(r.Offset)}}
-	client, err := ops.Connect(ctx, c.cluster, kgo.ConsumePartitions(at))
-	if err != nil {
-		return err
-	}
-	defer client.Close()
+func readBack(ctx context.Context, client *kgo.Client, r *kgo.Record) error {
+	client.AddConsumePartitions(map[string]map[int32]kgo.Offset{r.Topic: {r.Partition: kgo.NewOffset().At(r.Offset)}})
 	for {
 		fetches := client.PollFetches(ctx)
 		if err := fetches.Err(); err != nil {
@@ -144,10 +130,4 @@ func (c *checker) readBack(ctx context.Context, r *kgo.Record) error {
 			}
 		}
 	}
-}
-
-// allowed reports whether a set of operations, as brokers answer it, has one
-// of them. Brokers that do not tell allow everything.
-func allowed(set int32, op kmsg.ACLOperation) bool {
-	return set == math.MinInt32 || set&(1<<op) != 0
 }

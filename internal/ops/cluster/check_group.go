@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,9 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"messaging-worker/internal/kafka"
+	"messaging-worker/internal/lifetime"
 )
 
 // replication asks whether the loss of a broker would stop or lose anything.
@@ -17,7 +21,7 @@ func (c *checker) replication(_ context.Context, o *ofChannel) Finding {
 	least := 0
 	for _, t := range o.topics() {
 		if !t.exists() {
-			return Finding{Verdict: Skipped, Seen: seeTopics}
+			return finding(Skipped, seeTopics)
 		}
 		if n := t.replication(); least == 0 || n < least {
 			least = n
@@ -85,20 +89,19 @@ func (c *checker) group(ctx context.Context, o *ofChannel) Finding {
 	case errors.Is(err, kerr.GroupIDNotFound):
 		g.State = "Dead"
 	case errors.Is(err, kerr.GroupAuthorizationFailed):
-		return Finding{Verdict: Skipped, Seen: "may not be seen, see permissions"}
+		return finding(Skipped, "may not be seen, see permissions")
 	case err != nil:
-		return Finding{Verdict: Fail, Seen: "group " + name + ": " + err.Error(), Advice: advise(seeLogs)}
+		return finding(Fail, "group "+name+": "+err.Error(), Advice{Text: seeLogs})
 	case g.ProtocolType != "" && g.ProtocolType != "consumer":
-		return Finding{
-			Verdict: Fail, Seen: fmt.Sprintf("group %s is used by something else (%s)", name, g.ProtocolType), Advice: advise("set another " + groupSetting(o)),
-		}
+		seen := fmt.Sprintf("group %s is used by something else (%s)", name, g.ProtocolType)
+		return finding(Fail, seen, Advice{Text: "set another " + strings.ToUpper(o.Channel) + "_CONSUMER_GROUP"})
 	}
 	if !o.request.exists() {
-		return Finding{Verdict: Skipped, Seen: seeTopics}
+		return finding(Skipped, seeTopics)
 	}
 	l, err := c.lag(ctx, o)
 	if err != nil {
-		return Finding{Verdict: Warn, Seen: fmt.Sprintf("%s is %s; how much waits is not known: %v", name, g.State, err), Advice: advise("see permissions")}
+		return finding(Warn, fmt.Sprintf("%s is %s; how much waits is not known: %v", name, g.State, err), Advice{Text: "see permissions"})
 	}
 	return groupFinding(name, g, l)
 }
@@ -106,7 +109,7 @@ func (c *checker) group(ctx context.Context, o *ofChannel) Finding {
 // describe asks for a group. In a new cluster the brokers make the topic of
 // offsets when they are first asked, and have no coordinator until it is there.
 func (c *checker) describe(ctx context.Context, name string) (kadm.DescribedGroup, error) {
-	ctx, cancel := withTimeout(ctx)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	for {
 		groups, err := c.admin.DescribeGroups(ctx, name)
@@ -116,9 +119,7 @@ func (c *checker) describe(ctx context.Context, name string) (kadm.DescribedGrou
 		if !errors.Is(err, kerr.CoordinatorNotAvailable) && !errors.Is(err, kerr.CoordinatorLoadInProgress) {
 			return groups[name], err //nolint:wrapcheck // the finding names the group
 		}
-		select {
-		case <-time.After(200 * time.Millisecond):
-		case <-ctx.Done():
+		if lifetime.Sleep(ctx, 200*time.Millisecond) != nil {
 			return kadm.DescribedGroup{}, err //nolint:wrapcheck // the finding names the group
 		}
 	}
@@ -134,14 +135,12 @@ func groupFinding(name string, g kadm.DescribedGroup, l lag) Finding {
 	}
 	switch {
 	case l.lost > 0:
-		return Finding{
-			Verdict: Fail, Seen: fmt.Sprintf("%s; %s gone before they were read", seen, plural(int(l.lost), "request")),
-			Advice: advise("start workers sooner, or raise the request topic's retention"),
-		}
+		seen += fmt.Sprintf("; %s gone before they were read", plural(int(l.lost), "request"))
+		return finding(Fail, seen, Advice{Text: "start workers sooner, or raise the request topic's retention"})
 	case len(g.Members) == 0 && l.waiting > 0:
-		return Finding{Verdict: Warn, Seen: seen, Advice: advise("start workers")}
+		return finding(Warn, seen, Advice{Text: "start workers"})
 	}
-	return Finding{Verdict: OK, Seen: seen}
+	return finding(OK, seen)
 }
 
 // lag is how many requests wait for workers, how many their topic let go
@@ -150,24 +149,18 @@ type lag struct{ waiting, lost, open int64 }
 
 func (c *checker) lag(ctx context.Context, o *ofChannel) (lag, error) {
 	var l lag
-	ctx, cancel := withTimeout(ctx)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	name := o.request.name
 	commits, err := c.admin.FetchOffsets(ctx, o.Kafka.Group)
 	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
 		return l, err //nolint:wrapcheck // the finding says what it is about
 	}
-	var starts, stable, ends kadm.ListedOffsets
-	for _, ask := range []struct {
-		answer *kadm.ListedOffsets
-		list   func(context.Context, ...string) (kadm.ListedOffsets, error)
-	}{{&starts, c.admin.ListStartOffsets}, {&stable, c.admin.ListCommittedOffsets}, {&ends, c.admin.ListEndOffsets}} {
-		if *ask.answer, err = ask.list(ctx, name); err == nil {
-			err = ask.answer.Error()
-		}
-		if err != nil {
-			return l, err //nolint:wrapcheck // the finding says what it is about
-		}
+	starts, noStart := kafka.Listed(c.admin.ListStartOffsets(ctx, name))
+	stable, noStable := kafka.Listed(c.admin.ListCommittedOffsets(ctx, name))
+	ends, noEnd := kafka.Listed(c.admin.ListEndOffsets(ctx, name))
+	if err := cmp.Or(noStart, noStable, noEnd); err != nil {
+		return l, err
 	}
 	stable.Each(func(end kadm.ListedOffset) {
 		start, _ := starts.Lookup(name, end.Partition)
@@ -182,5 +175,3 @@ func (c *checker) lag(ctx context.Context, o *ofChannel) (lag, error) {
 	})
 	return l, nil
 }
-
-func groupSetting(o *ofChannel) string { return strings.ToUpper(o.Channel) + "_CONSUMER_GROUP" }

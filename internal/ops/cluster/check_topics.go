@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,7 +51,7 @@ func (c *checker) existence(_ context.Context, o *ofChannel) Finding {
 
 // permissions checks the ACLs that docs/operations.md says a worker needs.
 func (c *checker) permissions(ctx context.Context, o *ofChannel) Finding {
-	ctx, cancel := withTimeout(ctx)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	var w worst
 	const grant = "grant what docs/operations.md lists to the user of these settings"
@@ -70,7 +71,7 @@ func (c *checker) permissions(ctx context.Context, o *ofChannel) Finding {
 	if len(needs) > 0 {
 		denied, err := kafka.MissingTopics(ctx, c.client, needs...)
 		if err != nil {
-			return Finding{Verdict: Fail, Seen: err.Error(), Advice: advise(seeLogs)}
+			return finding(Fail, err.Error(), Advice{Text: seeLogs})
 		}
 		for _, why := range denied {
 			w.add(Fail, why.Error(), grant)
@@ -86,7 +87,7 @@ func (c *checker) permissions(ctx context.Context, o *ofChannel) Finding {
 }
 
 func (c *checker) groupPermission(ctx context.Context, w *worst, o *ofChannel, grant string) {
-	ctx, cancel := withTimeout(ctx)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	req := kmsg.NewPtrDescribeGroupsRequest()
 	req.Groups, req.IncludeAuthorizedOperations = []string{o.Kafka.Group}, true
@@ -94,7 +95,8 @@ func (c *checker) groupPermission(ctx context.Context, w *worst, o *ofChannel, g
 	denied := errors.Is(err, kerr.GroupAuthorizationFailed)
 	if err == nil && len(resp.Groups) == 1 {
 		g := resp.Groups[0]
-		denied = g.ErrorCode == kerr.GroupAuthorizationFailed.Code || g.ErrorCode == 0 && !allowed(g.AuthorizedOperations, kmsg.ACLOperationRead)
+		told := g.ErrorCode == 0 && g.AuthorizedOperations != math.MinInt32 // older brokers do not tell
+		denied = g.ErrorCode == kerr.GroupAuthorizationFailed.Code || told && g.AuthorizedOperations&(1<<kmsg.ACLOperationRead) == 0
 	}
 	if denied { // other errors are reported by the check of the group
 		w.add(Fail, "group "+o.Kafka.Group+": no permission to Read (ACL)", grant)
@@ -103,22 +105,18 @@ func (c *checker) groupPermission(ctx context.Context, w *worst, o *ofChannel, g
 
 func (c *checker) partitions(_ context.Context, o *ofChannel) Finding {
 	if !o.request.exists() || !o.status.exists() {
-		return Finding{Verdict: Skipped, Seen: seeTopics}
+		return finding(Skipped, seeTopics)
 	}
 	r, s := len(o.request.partitions), len(o.status.partitions)
 	switch {
 	case r == s:
-		return Finding{Verdict: OK, Seen: fmt.Sprintf("%d of requests and of events", r)}
+		return finding(OK, fmt.Sprintf("%d of requests and of events", r))
 	case s > r:
-		return Finding{
-			Verdict: Warn, Seen: fmt.Sprintf("%d of requests, %d of events: the last %d of events stay empty", r, s, s-r),
-			Advice: []Advice{{Action: AddPartitions, Channel: o.Channel, Text: "give both topics the same number"}},
-		}
+		seen := fmt.Sprintf("%d of requests, %d of events: the last %d of events stay empty", r, s, s-r)
+		return finding(Warn, seen, Advice{Action: AddPartitions, Channel: o.Channel, Text: "give both topics the same number"})
 	}
-	return Finding{
-		Verdict: Fail, Seen: fmt.Sprintf("%d of requests, but %d of events: partitions of requests share one of events", r, s),
-		Advice: []Advice{{Action: AddPartitions, Channel: o.Channel, Partitions: r}},
-	}
+	seen := fmt.Sprintf("%d of requests, but %d of events: partitions of requests share one of events", r, s)
+	return finding(Fail, seen, Advice{Action: AddPartitions, Channel: o.Channel, Partitions: r})
 }
 
 // sizes compares the topics' limits to the largest legal records. Where the
@@ -141,47 +139,40 @@ func (c *checker) sizes(_ context.Context, o *ofChannel) Finding {
 	if w.Verdict != "" {
 		return w.Finding
 	}
-	return c.settingsVerdict(o, "fit for MSG_MAX_BYTES="+strconv.Itoa(o.Limits.MessageBytes))
-}
-
-// settingsVerdict is the verdict on settings that all look well, as far as they were
-// told.
-func (c *checker) settingsVerdict(o *ofChannel, seen string) Finding {
 	for _, t := range o.topics() {
 		switch {
 		case !t.exists():
-			return Finding{Verdict: Skipped, Seen: seeTopics}
+			return finding(Skipped, seeTopics)
 		case t.settingsErr != nil:
-			return Finding{Verdict: Skipped, Seen: "not known without DescribeConfigs on " + t.name}
+			return finding(Skipped, "not known without DescribeConfigs on "+t.name)
 		}
 	}
-	return Finding{Verdict: OK, Seen: seen}
+	return finding(OK, "fit for MSG_MAX_BYTES="+strconv.Itoa(o.Limits.MessageBytes))
 }
 
 // journal checks that the status topic keeps what a restart needs.
 func (c *checker) journal(ctx context.Context, o *ofChannel) Finding {
 	if !o.Kafka.CommitOnSuccessOnly {
-		return Finding{Verdict: OK, Seen: "not needed with COMMIT_ON_SUCCESS_ONLY=false"}
+		return finding(OK, "not needed with COMMIT_ON_SUCCESS_ONLY=false")
 	}
 	if !o.request.exists() || !o.status.exists() {
-		return Finding{Verdict: Skipped, Seen: seeTopics}
+		return finding(Skipped, seeTopics)
 	}
-	ctx, cancel := withTimeout(ctx)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	faults, err := kafka.JournalFaults(ctx, c.client, o.request.name, o.status.name)
 	switch {
 	case o.request.settingsErr != nil || o.status.settingsErr != nil:
-		return Finding{Verdict: Skipped, Seen: "not known without DescribeConfigs on both topics"}
+		return finding(Skipped, "not known without DescribeConfigs on both topics")
 	case err != nil:
-		return Finding{Verdict: Fail, Seen: err.Error(), Advice: advise(seeLogs)}
+		return finding(Fail, err.Error(), Advice{Text: seeLogs})
 	case len(faults) == 0:
-		return Finding{Verdict: OK, Seen: o.status.name + " keeps its events as long as their requests are there"}
+		return finding(OK, o.status.name+" keeps its events as long as their requests are there")
 	}
 	advice := []Advice{o.initTopics("raises its retention")}
 	if strings.Contains(o.status.settings[cleanupPolicy], "compact") {
 		advice = append(advice, Advice{Text: deletes(o.status.name)})
 	}
-	return Finding{
-		Verdict: Fail, Seen: o.status.name + ": " + strings.Join(faults, "; ") + ": a crash may send messages again", Advice: advice,
-	}
+	seen := o.status.name + ": " + strings.Join(faults, "; ") + ": a crash may send messages again"
+	return finding(Fail, seen, advice...)
 }

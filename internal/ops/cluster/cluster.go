@@ -3,10 +3,14 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"messaging-worker/internal/config"
+	"messaging-worker/internal/ops"
 )
 
 // byConnection sorts channels by the cluster that their settings lead to, so
@@ -25,6 +29,41 @@ func byConnection(channels []*config.Config) [][]*config.Config {
 		groups[i] = append(groups[i], c)
 	}
 	return groups
+}
+
+// perCluster joins what do returns for each cluster, given a connection and the
+// channels that use it. An error ends it.
+func perCluster[T any](
+	ctx context.Context, channels []*config.Config, do func(*kgo.Client, []*config.Config) ([]T, error),
+) ([]T, error) {
+	var all []T
+	for _, group := range byConnection(channels) {
+		client, err := ops.Connect(ctx, group[0])
+		if err != nil {
+			return nil, err
+		}
+		list, err := do(client, group)
+		client.Close()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, list...)
+	}
+	return all, nil
+}
+
+// allTopics lists the topics of channels and those of the connection check,
+// each once.
+func allTopics(channels []*config.Config) []string {
+	var names []string
+	for _, c := range channels {
+		for _, name := range append(topicsOf(c), c.Kafka.TempTopic) {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
 }
 
 // topicsOf lists the topics of a channel: requests, events, dead letters.

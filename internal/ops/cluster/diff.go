@@ -46,8 +46,7 @@ func diff(w wanted, is *topic, addPartitions bool) []Change {
 	case !is.exists():
 		return []Change{{Topic: w.name, Is: "unknown", Wanted: w.String(), Result: Refused, Note: refusal("Describe", is.err, "")}}
 	}
-	var list []Change
-	list = append(list, diffShape(w, is, addPartitions)...)
+	list := diffShape(w, is, addPartitions)
 	if is.settingsErr != nil {
 		list = append(list, Change{
 			Topic: w.name, Setting: "settings", Is: "unknown", Wanted: w.String(), Result: Refused, Note: refusal("DescribeConfigs", is.settingsErr, ""),

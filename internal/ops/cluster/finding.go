@@ -43,8 +43,9 @@ type Advice struct {
 	Text       string `json:"text,omitzero"`
 }
 
-// advise returns an advice in words alone.
-func advise(text string) []Advice { return []Advice{{Text: text}} }
+func finding(v Verdict, seen string, advice ...Advice) Finding {
+	return Finding{Verdict: v, Seen: seen, Advice: advice}
+}
 
 // worst gathers what a check sees of several things into one finding, by the
 // worst verdict, with all that was not ok.
@@ -72,7 +73,7 @@ func (w *worst) addAdvice(v Verdict, seen string, advice Advice) {
 // orOK returns what was seen, or that all is well.
 func (w *worst) orOK(well string) Finding {
 	if w.Verdict == "" {
-		return Finding{Verdict: OK, Seen: well}
+		return finding(OK, well)
 	}
 	return w.Finding
 }

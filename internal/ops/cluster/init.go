@@ -11,7 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/config"
-	"messaging-worker/internal/ops"
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/ops/fault"
 )
 
@@ -32,29 +32,13 @@ func Init(ctx context.Context, channels []*config.Config, o InitOptions) ([]Chan
 			return nil, err
 		}
 	}
-	var list []Change
-	for _, group := range byConnection(channels) {
-		changes, err := initCluster(ctx, group, o)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, changes...)
-	}
-	return list, nil
+	return perCluster(ctx, channels, func(client *kgo.Client, channels []*config.Config) ([]Change, error) {
+		return initCluster(ctx, client, channels, o)
+	})
 }
 
-func initCluster(ctx context.Context, channels []*config.Config, o InitOptions) ([]Change, error) {
-	client, err := ops.Connect(ctx, channels[0])
-	if err != nil {
-		return nil, err
-	}
-	defer client.Close()
-	var names []string
-	for _, c := range channels {
-		names = append(append(names, topicsOf(c)...), c.Kafka.TempTopic)
-	}
-	slices.Sort(names)
-	found, err := describeTopics(ctx, client, slices.Compact(names)...)
+func initCluster(ctx context.Context, client *kgo.Client, channels []*config.Config, o InitOptions) ([]Change, error) {
+	found, err := describeTopics(ctx, client, allTopics(channels)...)
 	if err != nil {
 		return nil, err
 	}
@@ -98,12 +82,7 @@ func awaitShown(ctx context.Context, client *kgo.Client, all []wanted, list []Ch
 				delete(names, w.name)
 			}
 		}
-		if len(names) == 0 {
-			break
-		}
-		select {
-		case <-time.After(50 * time.Millisecond):
-		case <-ctx.Done():
+		if len(names) > 0 && lifetime.Sleep(ctx, showInterval) != nil {
 			return fault.New(fault.NotShown, "the brokers have taken on changes of %s, but do not show them yet",
 				strings.Join(slices.Sorted(maps.Keys(names)), ", "))
 		}
@@ -118,5 +97,9 @@ func shows(w wanted, is *topic, done map[[2]string]bool) bool {
 	})
 }
 
-// answerTimeout bounds one request to the brokers.
-const answerTimeout = 15 * time.Second
+const (
+	// answerTimeout bounds one request to the brokers.
+	answerTimeout = 15 * time.Second
+	// showInterval is how often they are asked whether they show a change.
+	showInterval = 50 * time.Millisecond
+)

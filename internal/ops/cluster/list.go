@@ -2,13 +2,12 @@ package cluster
 
 import (
 	"context"
-	"slices"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/config"
-	"messaging-worker/internal/ops"
+	"messaging-worker/internal/kafka"
 )
 
 // Listed is a topic as it is.
@@ -23,40 +22,18 @@ type Listed struct {
 
 // List shows the topics of the channels and that of the connection check.
 func List(ctx context.Context, channels []*config.Config) ([]Listed, error) {
-	var list []Listed
-	for _, group := range byConnection(channels) {
-		topics, err := listCluster(ctx, group)
+	return perCluster(ctx, channels, func(client *kgo.Client, channels []*config.Config) ([]Listed, error) {
+		names := allTopics(channels)
+		found, err := describeTopics(ctx, client, names...)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, topics...)
-	}
-	return list, nil
-}
-
-func listCluster(ctx context.Context, channels []*config.Config) ([]Listed, error) {
-	client, err := ops.Connect(ctx, channels[0])
-	if err != nil {
-		return nil, err
-	}
-	defer client.Close()
-	var names []string
-	for _, c := range channels {
-		for _, name := range append(topicsOf(c), c.Kafka.TempTopic) {
-			if !slices.Contains(names, name) {
-				names = append(names, name)
-			}
+		var list []Listed
+		for _, name := range names {
+			list = append(list, listed(ctx, client, found[name]))
 		}
-	}
-	found, err := describeTopics(ctx, client, names...)
-	if err != nil {
-		return nil, err
-	}
-	var list []Listed
-	for _, name := range names {
-		list = append(list, listed(ctx, client, found[name]))
-	}
-	return list, nil
+		return list, nil
+	})
 }
 
 func listed(ctx context.Context, client *kgo.Client, t *topic) Listed {
@@ -85,12 +62,9 @@ func listed(ctx context.Context, client *kgo.Client, t *topic) Listed {
 // records counts what lies between a topic's ends, or returns -1.
 func records(ctx context.Context, client *kgo.Client, name string) int64 {
 	admin := kadm.NewClient(client)
-	starts, err := admin.ListStartOffsets(ctx, name)
-	if err != nil || starts.Error() != nil {
-		return -1
-	}
-	ends, err := admin.ListEndOffsets(ctx, name)
-	if err != nil || ends.Error() != nil {
+	starts, noStart := kafka.Listed(admin.ListStartOffsets(ctx, name))
+	ends, noEnd := kafka.Listed(admin.ListEndOffsets(ctx, name))
+	if noStart != nil || noEnd != nil {
 		return -1
 	}
 	n := int64(0)

@@ -73,9 +73,9 @@ func (l *ledger) lost(most int) []uint64 {
 		if p == nil {
 			continue
 		}
-		for i, known := range p.known {
+		for i, known := range p.known[:] {
 			if known == knownAcked && len(list) < most {
-				list = append(list, at*pageSize+uint64(i)) //nolint:gosec // below pageSize
+				list = append(list, at*pageSize+uint64(i))
 			}
 		}
 	}
