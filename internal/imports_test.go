@@ -35,7 +35,7 @@ func rules() []rule {
 		{path: "internal/dev", may: []string{"internal/app", "internal/config", "internal/kafka/embedded", "internal/models", "internal/ops", "internal/ops/fault"}},
 		{path: "internal/preflight", may: []string{"internal/app", "internal/config", "internal/kafka", "internal/models", "internal/ops/cluster"}},
 		{path: "internal/app", may: []string{"internal/..."}},
-		{path: "internal/ops", may: []string{"internal/adapters/...", "internal/config", "internal/kafka", "internal/models", "internal/ops/fault", "internal/ops/scan", "internal/util"}, client: true},
+		{path: "internal/ops", may: []string{"internal/adapters/...", "internal/config", "internal/kafka", "internal/lifetime", "internal/models", "internal/ops/fault", "internal/ops/scan", "internal/util"}, client: true},
 		{path: "internal/ops/cluster", may: []string{"internal/config", "internal/kafka", "internal/lifetime", "internal/models", "internal/ops", "internal/ops/fault"}, client: true},
 		{path: "internal/ops/load", may: []string{"internal/config", "internal/kafka", "internal/lifetime", "internal/models", "internal/ops"}, client: true},
 		{path: "internal/ops/fault", may: leaf},

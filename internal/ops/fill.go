@@ -47,67 +47,44 @@ func (d *Draft) Encode() ([]byte, error) {
 // present time. What else it has stays as it is. A value that is no JSON object
 // comes back unchanged, for a check to refuse it.
 func Fill(value []byte, channel models.Channel) []byte {
-	given, ok := members(value)
-	if !ok {
-		return value
-	}
-	var all []member
-	for _, m := range []member{
-		{"message_id", quote(NewID())},
-		{"channel", quote(string(channel))},
-		{"created_at", quote(time.Now().UTC().Format(time.RFC3339Nano))},
-	} {
-		same := func(g member) bool { return g.name == m.name }
-		null := func(g member) bool { return same(g) && g.value.Kind() == 'n' }
-		given = slices.DeleteFunc(given, null) // null counts as absent
-		if !slices.ContainsFunc(given, same) {
-			all = append(all, m)
-		}
-	}
-	return object(append(all, given...))
-}
-
-// members returns those of a JSON object in their order, and false where the
-// value is not one object.
-func members(value []byte) ([]member, bool) {
 	dec := jsontext.NewDecoder(bytes.NewReader(value), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if t, err := dec.ReadToken(); err != nil || t.Kind() != '{' {
-		return nil, false
+		return value
 	}
-	var list []member
+	names := []string{"message_id", "channel", "created_at"}
+	texts := []string{NewID(), string(channel), time.Now().UTC().Format(time.RFC3339Nano)}
+	given := map[string]bool{}
+	var members []byte // as they are, repeated ones too
 	for dec.PeekKind() == '"' {
-		name, err := dec.ReadToken()
+		token, err := dec.ReadToken()
 		if err != nil {
-			return nil, false
+			return value
 		}
-		m := member{name: name.String()}
+		name := token.String()
 		content, err := dec.ReadValue()
 		if err != nil {
-			return nil, false
+			return value
 		}
-		m.value = content.Clone()
-		list = append(list, m)
+		if content.Kind() == 'n' && slices.Contains(names, name) {
+			continue // null counts as absent
+		}
+		given[name] = true
+		members = appendMember(members, name, content)
 	}
-	_, err := dec.ReadToken()
-	return list, err == nil && len(models.TrimSpace(value[dec.InputOffset():])) == 0
+	if _, err := dec.ReadToken(); err != nil || len(models.TrimSpace(value[dec.InputOffset():])) > 0 {
+		return value
+	}
+	var all []byte
+	for i, name := range names {
+		if !given[name] {
+			all = appendMember(all, name, quote(texts[i]))
+		}
+	}
+	return slices.Concat([]byte("{"), bytes.TrimSuffix(append(all, members...), []byte(",")), []byte("}"))
 }
 
-// member is one of a JSON object.
-type member struct {
-	name  string
-	value jsontext.Value
-}
-
-// object writes members as they are, repeated ones too.
-func object(members []member) []byte {
-	out := []byte{'{'}
-	for i, m := range members {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = append(append(append(out, quote(m.name)...), ':'), m.value...)
-	}
-	return append(out, '}')
+func appendMember(list []byte, name string, value jsontext.Value) []byte {
+	return append(append(append(append(list, quote(name)...), ':'), value...), ',')
 }
 
 func quote(text string) jsontext.Value {

@@ -3,6 +3,7 @@ package ops
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -22,73 +23,35 @@ type Input struct {
 // can say what is wrong with it. A read error is yielded last.
 func Inputs(r io.Reader) iter.Seq2[Input, error] {
 	return func(yield func(Input, error) bool) {
-		s := splitter{lines: bufio.NewReader(r)}
-		for {
-			in, err := s.next()
-			switch {
-			case errors.Is(err, io.EOF):
-				return
-			case err != nil:
+		lines := bufio.NewReader(r)
+		var in Input // whose brackets are not closed yet
+		depth, more := 0, true
+		end := func() {
+			in.Value = bytes.TrimRight(in.Value, "\r\n")
+			more = more && (len(in.Value) == 0 || yield(in, nil))
+			in, depth = Input{}, 0
+		}
+		for n := 1; more; n++ {
+			line, err := lines.ReadBytes('\n')
+			if err != nil && !errors.Is(err, io.EOF) {
 				yield(Input{}, fmt.Errorf("read requests: %w", err))
 				return
-			case !yield(in, nil):
-				return
 			}
-		}
-	}
-}
-
-// splitter gathers lines until their brackets are closed.
-type splitter struct {
-	lines *bufio.Reader
-	line  int    // number of the last line that was read
-	held  []byte // a line that belongs to the next input
-}
-
-// next returns the next input, or io.EOF.
-func (s *splitter) next() (Input, error) {
-	in, err := s.gather()
-	in.Value = bytes.TrimRight(in.Value, "\r\n")
-	return in, err
-}
-
-func (s *splitter) gather() (Input, error) {
-	var in Input
-	depth := 0
-	for {
-		line, err := s.read()
-		switch {
-		case err != nil && !errors.Is(err, io.EOF):
-			return in, err
-		case len(line) == 0 && len(in.Value) == 0:
-			return in, io.EOF
-		case len(line) == 0:
-			return in, nil
-		case len(in.Value) > 0 && line[0] == '{':
 			// An object inside another is indented or follows a name: this
 			// is a new one behind one that was never closed.
-			s.held, s.line = line, s.line-1
-			return in, nil
-		case len(in.Value) == 0 && len(models.TrimSpace(line)) == 0:
-			continue
-		}
-		if len(in.Value) == 0 {
-			in.Line = s.line
-		}
-		in.Value = append(in.Value, line...)
-		if depth += open(line); depth <= 0 {
-			return in, nil
+			if bytes.HasPrefix(line, []byte("{")) {
+				end()
+			}
+			if len(in.Value) > 0 || len(models.TrimSpace(line)) > 0 {
+				in = Input{cmp.Or(in.Line, n), append(in.Value, line...)}
+				depth += open(line)
+			}
+			if depth <= 0 || err != nil {
+				end()
+			}
+			more = more && err == nil
 		}
 	}
-}
-
-func (s *splitter) read() ([]byte, error) {
-	s.line++
-	if line := s.held; line != nil {
-		s.held = nil
-		return line, nil
-	}
-	return s.lines.ReadBytes('\n')
 }
 
 // open returns how many more brackets a line opens than it closes. A string

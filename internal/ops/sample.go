@@ -78,10 +78,8 @@ func (s Scenario) Meta() map[string]string { return s.meta }
 
 // with returns the scenario with further entries of meta, which win.
 func (s Scenario) with(meta map[string]string) Scenario {
-	all := maps.Clone(s.meta)
-	if all == nil {
-		all = map[string]string{}
-	}
+	all := map[string]string{}
+	maps.Copy(all, s.meta)
 	maps.Copy(all, meta)
 	s.meta = all
 	return s

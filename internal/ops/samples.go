@@ -3,13 +3,14 @@ package ops
 import (
 	"context"
 	"fmt"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/config"
 	"messaging-worker/internal/kafka"
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/models"
 )
 
@@ -43,56 +44,39 @@ func (s *Samples) Produce(ctx context.Context, c *config.Config, made func(*Requ
 	if err := NeedTopics(ctx, client, kafka.Need{Topic: topic, Write: true}); err != nil {
 		return err
 	}
-	var mu sync.Mutex
-	var failed error
-	produce := func(r Request) {
-		client.Produce(context.WithoutCancel(ctx), r.Record(topic), func(_ *kgo.Record, err error) {
-			mu.Lock()
-			defer mu.Unlock()
-			if err == nil {
-				made(&r)
-			} else if failed == nil {
-				failed = produceError(topic, err)
-			}
-		})
-	}
-	ended := s.each(ctx, func(r Request) error {
-		produce(r)
-		mu.Lock()
-		defer mu.Unlock()
-		return failed
-	})
-	flushing, cancel := WithGrace(ctx, flushTimeout)
-	defer cancel()
-	if err := client.Flush(flushing); err != nil && ended == nil {
-		ended = fmt.Errorf("wait for acknowledgements: %w", err)
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	if failed != nil {
-		return failed
-	}
-	return ended
-}
-
-// each makes the samples at their rate.
-func (s *Samples) each(ctx context.Context, take func(Request) error) error {
+	var failed atomic.Pointer[error] // the first failure
 	begun := time.Now()
-	for n := range s.Count {
-		due := time.NewTimer(time.Until(begun.Add(time.Duration(float64(n) / s.Rate * float64(time.Second)))))
-		select {
-		case <-due.C:
-		case <-ctx.Done():
-			due.Stop()
-			return context.Cause(ctx)
+	produce := func(n int) error {
+		due := begun.Add(time.Duration(float64(n) / s.Rate * float64(time.Second)))
+		if err := lifetime.Sleep(ctx, time.Until(due)); err != nil {
+			return err
 		}
 		r, err := s.Request(n)
 		if err != nil {
 			return err
 		}
-		if err := take(r); err != nil {
-			return err
-		}
+		// The client makes one of these calls at a time.
+		client.Produce(context.WithoutCancel(ctx), r.Record(topic), func(_ *kgo.Record, err error) {
+			if err == nil {
+				made(&r)
+				return
+			}
+			err = produceError(topic, err)
+			failed.CompareAndSwap(nil, &err)
+		})
+		return nil
 	}
-	return nil
+	var ended error
+	for n := 0; n < s.Count && ended == nil && failed.Load() == nil; n++ {
+		ended = produce(n)
+	}
+	flushing, cancel := WithGrace(ctx, flushTimeout)
+	defer cancel()
+	if err := client.Flush(flushing); err != nil && ended == nil {
+		ended = fmt.Errorf("wait for acknowledgements: %w", err)
+	}
+	if first := failed.Load(); first != nil {
+		return *first
+	}
+	return ended
 }

@@ -3,7 +3,6 @@ package ops
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -52,9 +51,9 @@ func Send(ctx context.Context, c *config.Config, requests []Outgoing, o SendOpti
 		return nil, err
 	}
 	defer client.Close()
-	needs := []kafka.Need{{Topic: c.Kafka.RequestTopic, Write: true}}
-	if o.Wait {
-		needs = append(needs, kafka.Need{Topic: c.Kafka.StatusTopic, Read: true})
+	needs := []kafka.Need{{Topic: c.Kafka.RequestTopic, Write: true}, {Topic: c.Kafka.StatusTopic, Read: true}}
+	if !o.Wait {
+		needs = needs[:1]
 	}
 	if err := NeedTopics(ctx, client, needs...); err != nil {
 		return nil, err
@@ -115,12 +114,9 @@ func firstBatch(requests []Outgoing) int {
 
 // outcomes reads status events until every request has its outcome.
 func outcomes(ctx context.Context, follower *Follower, sent []*Sent, o SendOptions) error {
-	bySource, open := map[string]*Sent{}, len(sent)
+	bySource, open := map[models.Source]*Sent{}, len(sent)
 	for _, s := range sent {
-		bySource[fmt.Sprintf("%s/%d/%d", s.Topic, s.Partition, s.Offset)] = s
-	}
-	if open == 0 {
-		return nil
+		bySource[models.Source{Topic: s.Topic, Partition: s.Partition, Offset: s.Offset}] = s
 	}
 	waiting, cancel := context.WithTimeoutCause(ctx, o.Timeout, ErrNoOutcome)
 	defer cancel()
@@ -128,7 +124,9 @@ func outcomes(ctx context.Context, follower *Follower, sent []*Sent, o SendOptio
 		if err != nil {
 			return err
 		}
-		s := bySource[source(r)]
+		source, _ := models.SourceOf(r.Headers)
+		source.Timestamp = 0
+		s := bySource[source]
 		if s == nil {
 			continue
 		}
@@ -136,8 +134,12 @@ func outcomes(ctx context.Context, follower *Follower, sent []*Sent, o SendOptio
 		if err != nil {
 			continue
 		}
-		if s.add(ev) {
-			open--
+		s.Events = append(s.Events, ev)
+		if ev.EventType.Final() {
+			if s.Outcome == "" {
+				open--
+			}
+			s.Outcome = ev.EventType
 		}
 		if o.Event != nil {
 			o.Event(s, &ev)
@@ -147,22 +149,4 @@ func outcomes(ctx context.Context, follower *Follower, sent []*Sent, o SendOptio
 		}
 	}
 	return nil // not reached: Records ends with an error
-}
-
-// add takes an event in and reports whether it is the request's first outcome.
-func (s *Sent) add(ev models.StatusEvent) (first bool) {
-	s.Events = append(s.Events, ev)
-	if !ev.EventType.Final() {
-		return false
-	}
-	first = s.Outcome == ""
-	s.Outcome = ev.EventType
-	return first
-}
-
-// source returns the position of the request that an event is about, from its
-// headers: TOPIC/PARTITION/OFFSET.
-func source(r *kgo.Record) string {
-	s, _ := models.SourceOf(r.Headers)
-	return (&models.Record{Topic: s.Topic, Partition: s.Partition, Offset: s.Offset}).Position()
 }
