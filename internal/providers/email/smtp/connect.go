@@ -24,7 +24,7 @@ func (p *Provider) connect(ctx context.Context, deadline time.Time) (*conn, erro
 	defer cancel()
 	raw, err := (&net.Dialer{}).DialContext(dialing, "tcp", p.address)
 	if err != nil {
-		return nil, &email.ConnectionError{Stage: email.StageConnect, Limit: p.timeout, Err: dialError(dialing, err)}
+		return nil, &email.ConnectionError{Stage: email.StageConnect, Limit: p.opts.Timeout, Err: dialError(dialing, err)}
 	}
 	c := newConn(raw)
 	stop := context.AfterFunc(ctx, c.cut)
@@ -83,7 +83,7 @@ func (p *Provider) checkReply(ctx context.Context, c *conn, stage string, r emai
 		}
 		return &email.SetupError{Stage: stage, Err: err}
 	case err != nil:
-		return c.connectionError(ctx, stage, p.timeout, err)
+		return c.connectionError(ctx, stage, p.opts.Timeout, err)
 	case !positive(r):
 		return &email.SetupError{Stage: stage, Reply: r}
 	}
@@ -170,7 +170,7 @@ func (p *Provider) handshake(ctx context.Context, c *conn, stage string) error {
 	secured := tls.Client(c.raw, p.tls)
 	if err := secured.HandshakeContext(ctx); err != nil {
 		if ctx.Err() != nil || brokeOff(err) {
-			return c.connectionError(ctx, stage, p.timeout, err)
+			return c.connectionError(ctx, stage, p.opts.Timeout, err)
 		}
 		if p.opts.TLS == TLSImplicit && inClearText(err) {
 			err = errors.New(wantsStartTLS)

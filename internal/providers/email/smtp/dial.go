@@ -25,33 +25,30 @@ type dial struct {
 }
 
 // dial begins to set up a connection. It is called with p.mu held.
-func (p *pool) dial(ctx context.Context, deadline time.Time) *dial {
+func (p *pool) dial(ctx context.Context, deadline time.Time, trial bool) *dial {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	d := &dial{cancel: cancel, before: p.successes}
+	d := &dial{cancel: cancel, before: p.successes, abandoned: trial, trial: trial}
 	p.dials[d] = struct{}{}
+	if !trial {
+		p.dialing++
+	}
 	p.wg.Go(func() {
 		defer cancel()
-		p.runDial(ctx, d, deadline)
+		// A panic is raised again in the call, where it ends one attempt and not
+		// the process.
+		defer func() { p.finishDial(d, recover()) }()
+		d.c, d.err = p.connect(ctx, deadline)
 	})
 	return d
 }
 
-func (p *pool) runDial(ctx context.Context, d *dial, deadline time.Time) {
-	defer func() {
-		caught := recover() // raised again in the call, where it ends one attempt and not the process
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		d.done, d.panic = true, caught
-		delete(p.dials, d)
-		p.finishDial(d)
-		p.broadcast()
-	}()
-	d.c, d.err = p.connect(ctx, deadline)
-}
-
 // finishDial gives the new connection, if there is one, to its call or to the
-// idle ones. It is called with p.mu held.
-func (p *pool) finishDial(d *dial) {
+// idle ones.
+func (p *pool) finishDial(d *dial, panicked any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.dials, d)
+	d.done, d.panic = true, panicked
 	c := d.c
 	switch {
 	case c == nil:
@@ -62,23 +59,15 @@ func (p *pool) finishDial(d *dial) {
 		p.countOpened()
 		if d.abandoned {
 			d.c = nil
-			p.putIdleLocked(c, time.Now())
+			p.putIdle(c, time.Now())
 		}
 	}
 	if d.trial {
 		p.endTrial(c != nil)
+	} else {
+		p.dialing--
 	}
-}
-
-// dialing returns how many connections are being set up for calls. It is called
-// with p.mu held.
-func (p *pool) dialing() (n int) {
-	for d := range p.dials {
-		if !d.trial {
-			n++
-		}
-	}
-	return n
+	p.broadcast()
 }
 
 // firstConn returns the first connection that a call can have: one that becomes
@@ -101,17 +90,15 @@ func (p *pool) firstConn(ctx context.Context, deadline time.Time) (*conn, *dial)
 				d.abandoned = true
 			}
 			return p.takeIdleLocked(false), nil
-		case d == nil && !p.closed && p.open+p.dialing() < p.limit:
-			d = p.dial(ctx, deadline)
+		case d == nil && !p.closed && p.open+p.dialing < p.limit:
+			d = p.dial(ctx, deadline, false)
 			end = deadline.Add(time.Minute) // it ends by deadline
 		}
-		switch {
-		case p.waitChange(ctx, time.Until(end)), d != nil && d.done: // it may be over at the same moment
-		case d != nil:
-			d.abandoned = true
-			d.cancel()
-			return nil, nil
-		default:
+		if !p.waitChange(ctx, time.Until(end)) && (d == nil || !d.done) { // it may be over at the same moment
+			if d != nil {
+				d.abandoned = true
+				d.cancel()
+			}
 			return nil, nil
 		}
 	}
@@ -141,23 +128,26 @@ func (p *pool) broadcast() {
 	}
 }
 
-// waitChange waits for the next change of the connections, and returns false
-// when none comes in that time. It is called with p.mu held, and unlocks it
-// meanwhile.
+// waitChange waits for the next change of the connections, as wait does.
 func (p *pool) waitChange(ctx context.Context, d time.Duration) bool {
-	if d <= 0 || ctx.Err() != nil {
-		return false
-	}
 	if p.changed == nil {
 		p.changed = make(chan struct{})
 	}
-	changed := p.changed
+	return p.wait(ctx, p.changed, d)
+}
+
+// wait waits for done, and returns false when it does not come in that time. It
+// is called with p.mu held, and unlocks it meanwhile.
+func (p *pool) wait(ctx context.Context, done <-chan struct{}, d time.Duration) bool {
+	if d <= 0 || ctx.Err() != nil {
+		return false
+	}
 	p.mu.Unlock()
 	defer p.mu.Lock()
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
-	case <-changed:
+	case <-done:
 		return true
 	case <-timer.C:
 	case <-ctx.Done():

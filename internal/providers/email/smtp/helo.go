@@ -21,8 +21,8 @@ func hostName(name string, err error) string {
 // heloName is the name in EHLO and HELO on a connection from local. Without a
 // fully qualified name it is the address literal (RFC 5321, 4.1.4).
 func (p *Provider) heloName(local net.Addr) string {
-	if p.helo != "" {
-		return p.helo
+	if p.opts.HeloName != "" {
+		return p.opts.HeloName
 	}
 	tcp, ok := local.(*net.TCPAddr)
 	if !ok {

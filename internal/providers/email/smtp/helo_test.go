@@ -33,7 +33,7 @@ func TestHeloName(t *testing.T) {
 		{"vm", nil, &net.TCPAddr{IP: net.ParseIP("::ffff:192.0.2.7")}, "[192.0.2.7]"},
 	}
 	for _, tt := range tests {
-		p := &Provider{helo: hostName(tt.host, tt.err)}
+		p := &Provider{opts: Options{HeloName: hostName(tt.host, tt.err)}}
 		got := p.heloName(tt.local)
 		if got != tt.want || !util.IsHeloName(got) {
 			t.Errorf("host %q at %v says %q, want %q", tt.host, tt.local, got, tt.want)

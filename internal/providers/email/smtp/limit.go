@@ -77,7 +77,7 @@ func (p *pool) waitIdleSoon(ctx context.Context, deadline time.Time, proven bool
 // noConnError is the error of a call that got no connection.
 func (p *pool) noConnError(ctx context.Context) error {
 	if ctx.Err() != nil {
-		return &email.ConnectionError{Stage: email.StageConnect, Limit: p.timeout, Err: ctx.Err()}
+		return &email.ConnectionError{Stage: email.StageConnect, Limit: p.opts.Timeout, Err: ctx.Err()}
 	}
 	return &email.BusyError{}
 }
@@ -120,7 +120,7 @@ func (p *pool) assess(ctx context.Context, deadline time.Time, before uint64, si
 	p.refusals++
 	// A refusal comes sooner than a success: the connections that are being set
 	// up may be all that the server grants.
-	for p.open == 0 && p.dialing() > 0 {
+	for p.open == 0 && p.dialing > 0 {
 		if !p.waitChange(ctx, time.Until(deadline)) {
 			return outage
 		}
@@ -173,7 +173,7 @@ func (p *pool) countOpened() {
 	p.open++
 	p.successes++
 	p.refusals = 0
-	p.setLimit(max(p.limit, min(p.open, p.size)))
+	p.setLimit(max(p.limit, min(p.open, p.opts.Connections)))
 }
 
 // lowerLimit lowers the limit to the connections that are open, and puts the
@@ -190,7 +190,7 @@ func (p *pool) lowerLimit() {
 // scheduleTrial has one connection more tried when the last refusal is long
 // enough ago. It is called with p.mu held, when all slots are taken.
 func (p *pool) scheduleTrial() {
-	if p.limit >= p.size || p.trial != nil || p.closed {
+	if p.limit >= p.opts.Connections || p.trial != nil || p.closed {
 		return
 	}
 	p.trial = time.AfterFunc(max(0, time.Until(p.lastTrial.Add(p.interval))), p.runTrial)
@@ -200,12 +200,11 @@ func (p *pool) scheduleTrial() {
 func (p *pool) runTrial() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || p.limit >= p.size || p.open < p.limit { // calls make what is left of the limit
+	if p.closed || p.limit >= p.opts.Connections || p.open < p.limit { // calls make what is left of the limit
 		p.trial = nil
 		return
 	}
-	d := p.dial(context.Background(), time.Now().Add(p.timeout))
-	d.abandoned, d.trial = true, true
+	p.dial(context.Background(), time.Now().Add(p.opts.Timeout), true)
 }
 
 // endTrial is called with p.mu held.

@@ -59,6 +59,10 @@ func (n *narrow) connect(context.Context, time.Time) (*conn, error) {
 	return newConn(client), nil
 }
 
+func (n *narrow) pool(slots, messages int) *pool {
+	return newPool(&Options{Connections: slots, Messages: messages, IdleTimeout: maxIdle, Timeout: maxIdle}, n.connect)
+}
+
 func (n *narrow) end(c net.Conn) {
 	c.Close()
 	time.Sleep(n.lag)
@@ -147,8 +151,7 @@ func TestPoolGoesByWhatTheServerGrants(t *testing.T) {
 		lag := rapid.SampledFrom([]time.Duration{0, 10 * time.Millisecond, 100 * time.Millisecond}).Draw(r, "lag of the server")
 		synctest.Test(t, func(t *testing.T) {
 			n := &narrow{lag: lag}
-			p := newPool(size, n.connect)
-			p.messages = messages
+			p := n.pool(size, messages)
 			c := &callers{pool: p, length: 500 * time.Millisecond}
 			ctx, stop := context.WithCancel(t.Context())
 			n.grant(grants[0])
@@ -179,7 +182,7 @@ func TestTrialsBecomeRare(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := &narrow{granted: 2}
-		p := newPool(50, n.connect)
+		p := n.pool(50, 100)
 		c := &callers{pool: p, length: 100 * time.Millisecond}
 		ctx, stop := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
@@ -206,7 +209,7 @@ func TestNobodyLetInIsAnOutage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := &narrow{}
-		p := newPool(10, n.connect)
+		p := n.pool(10, 100)
 		c := &callers{pool: p, length: 10 * time.Millisecond}
 		ctx, stop := context.WithCancel(t.Context())
 		var wg sync.WaitGroup

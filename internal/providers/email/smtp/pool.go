@@ -5,8 +5,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"messaging-worker/internal/providers/email"
 )
 
 // What is not worth a setting.
@@ -28,11 +26,8 @@ const (
 // There are as many slots as Options.Connections, or as the server grants
 // connections where those are fewer (limit.go).
 type pool struct {
-	size     int                   // slots, at most
-	messages int                   // on one connection
-	idleFor  time.Duration         // until an idle connection is quit
-	timeout  time.Duration         // of a trial
-	onLimit  func(connections int) // nil for none
+	opts    *Options              // Connections is the number of slots, at most; Timeout is that of a trial
+	onLimit func(connections int) // nil for none
 
 	// connect makes a connection that is ready for MAIL, or fails by deadline.
 	connect func(ctx context.Context, deadline time.Time) (*conn, error)
@@ -49,6 +44,7 @@ type pool struct {
 	limit      int                // slots that may be taken
 	open       int                // connections that are set up and not given up
 	dials      map[*dial]struct{} // connections that are being set up
+	dialing    int                // those for calls, without the trial
 	successes  uint64             // connections set up, or returned usable by a call, so far
 	refusals   int                // of connections, since one was set up
 	lastClosed time.Time          // when the last connection was given up
@@ -57,44 +53,28 @@ type pool struct {
 	interval   time.Duration      // from then to the next trial
 }
 
-func newPool(size int, connect func(context.Context, time.Time) (*conn, error)) *pool {
-	return &pool{
-		size: size, limit: size, messages: maxMessages, idleFor: maxIdle, timeout: maxIdle,
-		connect: connect, interval: trialGranted, dials: map[*dial]struct{}{},
-	}
+func newPool(o *Options, connect func(context.Context, time.Time) (*conn, error)) *pool {
+	return &pool{opts: o, limit: o.Connections, connect: connect, interval: trialGranted, dials: map[*dial]struct{}{}}
 }
 
 // acquire takes a slot, or waits up to maxWait for one: a call may hold its slot
 // much longer. The error is then *email.BusyError.
 func (p *pool) acquire(ctx context.Context) error {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.used < p.limit && len(p.queue) == 0 {
 		p.takeSlot()
-		p.mu.Unlock()
 		return nil
 	}
 	granted := make(chan struct{})
 	p.queue = append(p.queue, granted)
-	p.mu.Unlock()
-	timer := time.NewTimer(maxWait)
-	defer timer.Stop()
-	select {
-	case <-granted:
-		return nil
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.wait(ctx, granted, maxWait)
 	i := slices.Index(p.queue, granted)
-	if i < 0 { // it was granted at the same moment
+	if i < 0 { // it was granted, at the last moment perhaps
 		return nil
 	}
 	p.queue = slices.Delete(p.queue, i, i+1)
-	if ctx.Err() != nil {
-		return &email.ConnectionError{Stage: email.StageConnect, Err: ctx.Err()}
-	}
-	return &email.BusyError{}
+	return p.noConnError(ctx)
 }
 
 // takeSlot is called with p.mu held.
@@ -145,35 +125,44 @@ func (p *pool) takeIdleLocked(proven bool) *conn {
 
 // put takes a connection back and releases the slot of its call.
 func (p *pool) put(c *conn) {
-	switch {
-	case !c.usable():
-		p.drop(c)
-		p.release()
-	case c.served >= p.messages || !p.putIdle(c, time.Now()):
-		p.retire(c)
-	default:
-		p.release()
-	}
-}
-
-// putIdle makes c idle since then, and returns false when the pool is closed.
-func (p *pool) putIdle(c *conn, since time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed {
+	p.used--
+	if c.served >= p.opts.Messages && c.usable() && !p.closed {
+		p.quit(c)
+	} else {
+		p.keep(c, time.Now())
+	}
+	p.grantWaiting()
+}
+
+// putBack makes a connection that takeIdle returned idle again as it was, or
+// does as keep does.
+func (p *pool) putBack(c *conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.keep(c, c.idle)
+}
+
+// keep makes c idle since then; if no other call can use it, keep closes it and
+// returns false. It is called with p.mu held.
+func (p *pool) keep(c *conn, since time.Time) bool {
+	if p.closed || !c.usable() {
+		c.close()
+		p.countClosed()
 		return false
 	}
 	p.successes++
-	p.putIdleLocked(c, since)
+	p.putIdle(c, since)
 	return true
 }
 
-// putIdleLocked is putIdle with p.mu held.
-func (p *pool) putIdleLocked(c *conn, since time.Time) {
+// putIdle is called with p.mu held.
+func (p *pool) putIdle(c *conn, since time.Time) {
 	c.idle = since
 	p.idle = append(p.idle, c)
 	if p.timer == nil {
-		p.timer = time.AfterFunc(p.idleFor, p.sweep)
+		p.timer = time.AfterFunc(p.opts.IdleTimeout, p.sweep)
 	}
 	p.broadcast()
 }
@@ -193,45 +182,25 @@ func (p *pool) countClosed() {
 	p.broadcast()
 }
 
-// retire quits c in the background, then releases the slot of its call.
-func (p *pool) retire(c *conn) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.countClosed()
-	if p.closed { // close would not wait for it
-		c.close()
-		p.used--
-		p.grantWaiting()
-		return
-	}
-	p.wg.Go(func() {
-		c.quit()
-		p.release()
-	})
-}
-
 // sweep quits the connections that were idle for too long.
 func (p *pool) sweep() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.timer = nil
-	if p.closed {
-		return
-	}
-	old := 0
-	for old < len(p.idle) && time.Since(p.idle[old].idle) >= p.idleFor {
-		p.quit(p.idle[old])
-		old++
-	}
-	p.idle = append(p.idle[:0:0], p.idle[old:]...)
-	if len(p.idle) > 0 {
-		p.timer = time.AfterFunc(p.idleFor-time.Since(p.idle[0].idle), p.sweep)
+	for len(p.idle) > 0 {
+		left := p.opts.IdleTimeout - time.Since(p.idle[0].idle)
+		if left > 0 {
+			p.timer = time.AfterFunc(left, p.sweep)
+			return
+		}
+		p.quit(p.idle[0])
+		p.idle = slices.Delete(p.idle, 0, 1)
 	}
 }
 
-// quit quits an idle connection, in a slot if one is free: there is one, unless
-// a call that found the connection idle a moment ago has just taken the last.
-// It is called with p.mu held.
+// quit quits a connection in the background, in a slot if one is free: for an
+// idle one there is, unless a call that found it idle a moment ago has just
+// taken the last. It is called with p.mu held.
 func (p *pool) quit(c *conn) {
 	p.countClosed()
 	free := func() {}
@@ -259,8 +228,7 @@ func (p *pool) close() {
 		d.cancel()
 	}
 	for _, c := range p.idle {
-		p.countClosed()
-		p.wg.Go(func() { c.quit() })
+		p.quit(c)
 	}
 	p.idle = nil
 	p.mu.Unlock()

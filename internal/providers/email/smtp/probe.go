@@ -30,9 +30,10 @@ func (p *Provider) Probe(ctx context.Context) error {
 			return err
 		}
 	}
-	c, err := p.newConnection(ctx, time.Now().Add(p.timeout))
+	c, err := p.newConnection(ctx, time.Now().Add(p.opts.Timeout))
 	if err != nil {
-		if atLimit, silent := overLimit(err); atLimit && !silent && p.pool.anyOpen() {
+		_, open := p.pool.connections()
+		if atLimit, silent := overLimit(err); atLimit && !silent && open > 0 {
 			return nil
 		}
 		return err
@@ -51,16 +52,14 @@ func (p *Provider) noop(ctx context.Context, c *conn) error {
 		return &email.ConnectionError{Stage: stage, Err: io.EOF}
 	}
 	stop := context.AfterFunc(ctx, c.cut)
-	c.setDeadline(ctx, time.Now().Add(p.timeout))
+	c.setDeadline(ctx, time.Now().Add(p.opts.Timeout))
 	r, err := c.command(stage)
-	if err == nil && positive(r) && stop() && c.usable() && p.pool.putIdle(c, c.idle) {
+	c.broken = !stop() || err != nil || !positive(r)
+	switch kept := p.pool.putBack(c); {
+	case kept:
 		return nil
-	}
-	stop()
-	p.pool.drop(c)
-	switch {
 	case err != nil:
-		return c.connectionError(ctx, stage, p.timeout, err)
+		return c.connectionError(ctx, stage, p.opts.Timeout, err)
 	case !positive(r):
 		return &email.SetupError{Stage: stage, Reply: r}
 	}
@@ -74,13 +73,6 @@ func closed(err error) bool {
 		return setUp.Reply.Code == 421
 	}
 	return hungUp(err)
-}
-
-// anyOpen reports whether a connection is open.
-func (p *pool) anyOpen() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.open > 0
 }
 
 // quitTaken quits a connection that takeIdle returned.

@@ -3,6 +3,7 @@
 package smtp
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -63,9 +64,7 @@ type Options struct {
 type Provider struct {
 	opts              Options
 	address           string
-	helo              string
 	tls               *tls.Config
-	timeout           time.Duration
 	pool              *pool
 	messages          messageWriter
 	refusedMechanisms sync.Map // names of those that the server offered and refused
@@ -81,29 +80,19 @@ func New(o Options) (*Provider, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
+	o.HeloName = cmp.Or(o.HeloName, hostName(os.Hostname()))
+	o.DataTimeout = cmp.Or(o.DataTimeout, o.Timeout)
+	o.IdleTimeout = cmp.Or(o.IdleTimeout, maxIdle)
+	o.Messages = cmp.Or(o.Messages, maxMessages)
 	p := &Provider{
-		opts: o, address: net.JoinHostPort(o.Host, strconv.Itoa(o.Port)), helo: o.HeloName, timeout: o.Timeout,
+		opts: o, address: net.JoinHostPort(o.Host, strconv.Itoa(o.Port)),
 		tls: &tls.Config{
 			ServerName: o.Host, RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12,
 			ClientSessionCache: tls.NewLRUClientSessionCache(o.Connections),
 		},
+		messages: messageWriter{dkim: o.DKIM}, port: newPort(),
 	}
-	if p.opts.DataTimeout == 0 {
-		p.opts.DataTimeout = o.Timeout
-	}
-	idle := o.IdleTimeout
-	if idle == 0 {
-		idle = maxIdle
-	}
-	if o.Messages == 0 {
-		o.Messages = maxMessages
-	}
-	p.pool = newPool(o.Connections, p.newConnection)
-	p.pool.messages, p.pool.idleFor, p.pool.timeout = o.Messages, idle, o.Timeout
-	if p.helo == "" {
-		p.helo = hostName(os.Hostname())
-	}
-	p.messages.dkim, p.port = o.DKIM, newPort()
+	p.pool = newPool(&p.opts, p.newConnection)
 	return p, nil
 }
 
@@ -144,7 +133,7 @@ func (p *Provider) Send(ctx context.Context, m email.Message) (email.Receipt, er
 	}
 	s := call{
 		p: p, m: &m, msg: &l.wireMessage,
-		limit: limits{envelope: time.Now().Add(p.timeout), timeout: p.timeout, data: p.opts.DataTimeout},
+		limit: limits{envelope: time.Now().Add(p.opts.Timeout), timeout: p.opts.Timeout, data: p.opts.DataTimeout},
 	}
 	defer s.freeASCII()
 	s.send(ctx)
