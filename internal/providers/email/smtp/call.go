@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"messaging-worker/internal/providers/email"
@@ -12,10 +11,10 @@ import (
 
 // call is one provider call: the transactions that one message needs.
 type call struct {
-	p     *Provider
-	m     *email.Message
-	msg   *wireMessage
-	limit limits
+	p        *Provider
+	m        *email.Message
+	msg      *wireMessage
+	deadline time.Time // for the last line of every transaction
 
 	ascii       *messageBuffer // for a server without SMTPUTF8; made when it is needed
 	unreachable map[int]bool   // recipients whom such a server does not take
@@ -24,7 +23,6 @@ type call struct {
 	further      bool // a transaction has delivered the message
 	connReplaced bool // the server closed its first connection: there were too many
 	receipt      email.Receipt
-	queued       []string // queue ids
 }
 
 // send delivers the message to its recipients, and releases the call's slot.
@@ -45,7 +43,7 @@ func (s *call) send(ctx context.Context) {
 	s.c = s.p.pool.takeIdle()
 	for len(rcpts) > 0 && s.receipt.Err == nil {
 		if s.further && !s.timeLeft(ctx) {
-			s.setFailed(rcpts, &email.TimeUpError{Limit: s.limit.timeout})
+			s.setFailed(rcpts, &email.TimeUpError{Limit: s.p.opts.Timeout})
 			break
 		}
 		rcpts = s.transact(ctx, rcpts)
@@ -58,11 +56,11 @@ func (s *call) send(ctx context.Context) {
 // else a call to a healthy server would be cut.
 func (s *call) timeLeft(ctx context.Context) bool {
 	if end, ok := ctx.Deadline(); ok {
-		if end = end.Add(-s.limit.data); end.Before(s.limit.envelope) {
-			s.limit.envelope = end
+		if end = end.Add(-s.p.opts.DataTimeout); end.Before(s.deadline) {
+			s.deadline = end
 		}
 	}
-	return time.Now().Before(s.limit.envelope)
+	return time.Now().Before(s.deadline)
 }
 
 // setFailed ends the call with err for rcpts, who had no reply of their own.
@@ -72,7 +70,7 @@ func (s *call) timeLeft(ctx context.Context) bool {
 func (s *call) setFailed(rcpts []int, err error) {
 	line, ok := errors.AsType[*email.ConnectionError](err)
 	if ok && s.further && !line.Ambiguous && isTimeout(line) {
-		err = &email.TimeUpError{Limit: s.limit.timeout}
+		err = &email.TimeUpError{Limit: s.p.opts.Timeout}
 	}
 	s.receipt.Failed, s.receipt.Err = rcpts, err
 }
@@ -85,7 +83,7 @@ func (s *call) transact(ctx context.Context, rcpts []int) (left []int) {
 		s.c = nil
 	}
 	if s.c == nil {
-		c, err := s.p.pool.get(ctx, s.limit.envelope)
+		c, err := s.p.pool.get(ctx, s.deadline)
 		if err != nil {
 			s.setFailed(rcpts, err)
 			return nil
@@ -102,8 +100,8 @@ func (s *call) transact(ctx context.Context, rcpts []int) (left []int) {
 	stop := context.AfterFunc(ctx, s.c.cut)
 	first := !s.c.used
 	s.c.used = true
-	t := &transaction{c: s.c, msg: l, rcpts: rcpts}
-	err = t.run(ctx, s.limit)
+	t := &transaction{opts: &s.p.opts, deadline: s.deadline, c: s.c, msg: l, rcpts: rcpts}
+	err = t.run(ctx)
 	if !stop() {
 		s.c.broken = true // cut may set its deadline at any moment
 	}
@@ -148,13 +146,6 @@ func (s *call) messageFor(rcpts []int) (*wireMessage, []int, error) {
 	return &s.ascii.wireMessage, left, nil
 }
 
-// freeASCII returns the buffer that messageFor took.
-func (s *call) freeASCII() {
-	if s.ascii != nil {
-		s.p.messages.free(s.ascii)
-	}
-}
-
 // replaceConn gives up a new connection that the server closes at its first
 // command. Where other connections work it is one too many, as if it had been
 // refused at the greeting. The message is sent on a connection that has served
@@ -166,7 +157,7 @@ func (s *call) replaceConn(ctx context.Context, t *transaction, rcpts []int, err
 		return s.record(t, rcpts, err)
 	}
 	s.connReplaced = true
-	if s.c, err = s.p.pool.waitIdleSoon(ctx, s.limit.envelope, true); err != nil {
+	if s.c, err = s.p.pool.waitIdleSoon(ctx, s.deadline, true); err != nil {
 		s.setFailed(rcpts, err)
 		return nil
 	}
@@ -211,19 +202,11 @@ func (s *call) record(t *transaction, rcpts []int, err error) (left []int) {
 	if tell := s.p.queuedForLater; tell != nil && (t.queuedLater || queuedForLater(t.reply.Message)) {
 		tell()
 	}
-	if id := queueID(t.reply.Message); id != "" {
-		s.queued = append(s.queued, id)
+	if id := queueID(t.reply.Message); s.receipt.QueueID == "" {
+		s.receipt.QueueID = id
+	} else if id != "" {
+		s.receipt.QueueID += "," + id
 	}
 	s.further = true
 	return left
-}
-
-// result returns the outcome of a message with n recipients.
-func (s *call) result(n int) (email.Receipt, error) {
-	r := s.receipt
-	if len(r.Failed) == n {
-		return email.Receipt{}, r.Err
-	}
-	r.QueueID = strings.Join(s.queued, ",")
-	return r, nil
 }

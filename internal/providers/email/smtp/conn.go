@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"messaging-worker/internal/providers/email"
@@ -96,12 +97,18 @@ func (c *conn) flush() error {
 }
 
 // readReply reads the reply to the last command.
-func (c *conn) readReply() (email.Reply, error) { return c.readReplyLines(nil) }
+func (c *conn) readReply() (email.Reply, error) { return c.readPipelined(0, nil) }
 
-// readReplyLines is readReply, and calls each with the text of every line.
-func (c *conn) readReplyLines(each func(text []byte)) (email.Reply, error) {
+// readPipelined reads a reply that is followed by so many more, and calls each,
+// where it is not nil, with the text of every line. Where more follow, a line
+// without a code may be a reply too: skipping it would assign the reply to one
+// command to another.
+func (c *conn) readPipelined(more int, each func(text []byte)) (email.Reply, error) {
 	limit, strange := c.deadlineAt, false
 	r, err := parseReply(c.in, func() error {
+		if more > 0 {
+			return errProtocol
+		}
 		// Some servers print a line of their own before a reply. A peer that
 		// does not speak SMTP at all must not cost the whole time limit.
 		strange = true
@@ -117,16 +124,6 @@ func (c *conn) readReplyLines(each func(text []byte)) (email.Reply, error) {
 		c.applyDeadline(limit)
 	}
 	return r, err
-}
-
-// readPipelined reads a reply that is followed by so many more. Where there are
-// any, a line without a code may be a reply too: skipping it would assign the
-// reply to one command to another.
-func (c *conn) readPipelined(more int) (email.Reply, error) {
-	if more == 0 {
-		return c.readReply()
-	}
-	return parseReply(c.in, func() error { return errProtocol }, nil)
 }
 
 // command sends one command and reads the reply to it.
@@ -196,6 +193,13 @@ func (c *conn) quit() {
 func timedOut(ctx context.Context, err error) bool { return ctx.Err() != nil || isTimeout(err) }
 
 func isTimeout(err error) bool {
-	var netErr net.Error
-	return errors.As(err, &netErr) && netErr.Timeout()
+	netErr, ok := errors.AsType[net.Error](err)
+	return ok && netErr.Timeout()
+}
+
+// hungUp reports that the server, or a device before it, has closed the
+// connection.
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

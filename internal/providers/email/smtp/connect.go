@@ -2,19 +2,18 @@ package smtp
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"messaging-worker/internal/providers/email"
+	"messaging-worker/internal/util"
 )
 
 // connect makes a connection that is ready for MAIL, or fails by deadline.
@@ -24,7 +23,8 @@ func (p *Provider) connect(ctx context.Context, deadline time.Time) (*conn, erro
 	defer cancel()
 	raw, err := (&net.Dialer{}).DialContext(dialing, "tcp", p.address)
 	if err != nil {
-		return nil, &email.ConnectionError{Stage: email.StageConnect, Limit: p.opts.Timeout, Err: dialError(dialing, err)}
+		err = cmp.Or(dialing.Err(), err) // the dialer has an error of its own for a deadline
+		return nil, &email.ConnectionError{Stage: email.StageConnect, Limit: p.opts.Timeout, Err: err}
 	}
 	c := newConn(raw)
 	stop := context.AfterFunc(ctx, c.cut)
@@ -41,15 +41,6 @@ func (p *Provider) connect(ctx context.Context, deadline time.Time) (*conn, erro
 		return nil, err
 	}
 	return c, nil
-}
-
-// dialError prefers the context's error: the dialer has one of its own for a
-// deadline.
-func dialError(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return err
 }
 
 // open takes a new connection through greeting, EHLO, TLS and AUTH.
@@ -98,12 +89,11 @@ func (p *Provider) hello(ctx context.Context, c *conn) error {
 	err := c.flush()
 	var r email.Reply
 	if err == nil {
-		first := true
-		r, err = c.readReplyLines(func(text []byte) {
-			if !first { // the first line is the server's name
+		lines := 0
+		r, err = c.readPipelined(0, func(text []byte) {
+			if lines++; lines > 1 { // the first line is the server's name
 				c.offers.add(string(text))
 			}
-			first = false
 		})
 	}
 	if err == nil && (r.Code == 500 || r.Code == 502) {
@@ -169,7 +159,7 @@ func (p *Provider) startTLS(ctx context.Context, c *conn) error {
 func (p *Provider) handshake(ctx context.Context, c *conn, stage string) error {
 	secured := tls.Client(c.raw, p.tls)
 	if err := secured.HandshakeContext(ctx); err != nil {
-		if ctx.Err() != nil || brokeOff(err) {
+		if timedOut(ctx, err) || hungUp(err) {
 			return c.connectionError(ctx, stage, p.opts.Timeout, err)
 		}
 		if p.opts.TLS == TLSImplicit && inClearText(err) {
@@ -182,13 +172,30 @@ func (p *Provider) handshake(ctx context.Context, c *conn, stage string) error {
 	return nil
 }
 
-// brokeOff reports an error of the network and not of TLS.
-func brokeOff(err error) bool { return isTimeout(err) || hungUp(err) }
+// hostName returns the host's name where servers take it in EHLO, else "":
+// many want a fully qualified name (Postfix reject_non_fqdn_helo_hostname), and
+// a name that is no domain is none for SMTP either.
+func hostName(name string, err error) string {
+	name = strings.TrimSuffix(name, ".")
+	if err != nil || !strings.Contains(name, ".") || !util.IsHeloName(name) {
+		return ""
+	}
+	return name
+}
 
-// hungUp reports that the server, or a device before it, has closed the
-// connection.
-func hungUp(err error) bool {
-	return slices.ContainsFunc([]error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE}, func(end error) bool {
-		return errors.Is(err, end)
-	})
+// heloName is the name in EHLO and HELO on a connection from local. Without a
+// fully qualified name it is the address literal (RFC 5321, 4.1.4).
+func (p *Provider) heloName(local net.Addr) string {
+	if p.opts.HeloName != "" {
+		return p.opts.HeloName
+	}
+	tcp, ok := local.(*net.TCPAddr)
+	if !ok {
+		return "localhost"
+	}
+	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
+	if ip.Is4() {
+		return "[" + ip.String() + "]"
+	}
+	return "[IPv6:" + ip.String() + "]"
 }

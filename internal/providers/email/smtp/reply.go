@@ -197,20 +197,39 @@ func positive(r email.Reply) bool { return r.Code >= 200 && r.Code < 300 }
 // intermediate reports a reply that asks for more (3yz).
 func intermediate(r email.Reply) bool { return r.Code >= 300 && r.Code < 400 }
 
+// replyText is the reply as the server wrote it, nearly.
+func replyText(r email.Reply) string {
+	return strings.TrimSpace(strings.TrimPrefix(r.String(), "smtp ") + " " + r.Message)
+}
+
 // queueID returns the name under which a server queued a message, where its
 // reply to the last line tells: Postfix "queued as X", Exim "OK id=X",
 // Sendmail "X Message accepted for delivery".
 func queueID(text string) string {
-	id, found := "", false
-	if _, id, found = strings.Cut(text, "queued as "); !found {
-		if _, id, found = strings.Cut(text, "id="); !found {
-			if before, _, ok := strings.Cut(text, " Message accepted for delivery"); ok {
-				id = before[strings.LastIndexByte(before, ' ')+1:]
-			}
-		}
+	_, id, found := strings.Cut(text, "queued as ")
+	if !found {
+		_, id, found = strings.Cut(text, "id=")
+	}
+	if before, _, ok := strings.Cut(text, " Message accepted for delivery"); ok && !found {
+		id = before[strings.LastIndexByte(before, ' ')+1:]
 	}
 	if id, _, _ = strings.Cut(id, " "); len(id) > 128 {
 		return ""
 	}
 	return strings.TrimRight(id, ".,;)>")
+}
+
+// queuedForLater reports the words of a positive reply by which a server says
+// that it does not try to deliver now: Sendmail's "Recipient ok (will queue)",
+// and what others may say. There is no code for it (RFC 3463), so only a
+// warning follows from it. Most servers do not say it: Exim answers "250 OK id=X" to
+// what it leaves to its next queue run as well.
+func queuedForLater(text string) bool {
+	text = strings.ToLower(text)
+	for _, words := range []string{"will queue", "queued for later", "no immediate delivery"} {
+		if strings.Contains(text, words) {
+			return true
+		}
+	}
+	return false
 }

@@ -131,13 +131,15 @@ func (p *Provider) Send(ctx context.Context, m email.Message) (email.Receipt, er
 	if err := p.pool.acquire(ctx); err != nil {
 		return email.Receipt{}, err
 	}
-	s := call{
-		p: p, m: &m, msg: &l.wireMessage,
-		limit: limits{envelope: time.Now().Add(p.opts.Timeout), timeout: p.opts.Timeout, data: p.opts.DataTimeout},
-	}
-	defer s.freeASCII()
+	s := call{p: p, m: &m, msg: &l.wireMessage, deadline: time.Now().Add(p.opts.Timeout)}
 	s.send(ctx)
-	return s.result(len(m.Recipients))
+	if s.ascii != nil {
+		p.messages.free(s.ascii)
+	}
+	if len(s.receipt.Failed) == len(m.Recipients) {
+		return email.Receipt{}, s.receipt.Err
+	}
+	return s.receipt, nil
 }
 
 // newConnection makes a connection, and records whether the server refuses us.
@@ -158,6 +160,11 @@ func (p *Provider) Connections() (limit, open int) { return p.pool.connections()
 // be changes, and so how many calls of Send run without waiting. OnLimit is
 // called before the first Send. Listen must not call the provider.
 func (p *Provider) OnLimit(listen func(connections int)) { p.pool.onLimit = listen }
+
+// OnQueuedForLater has listen called when a reply says that the server leaves a
+// message that it accepted to a later queue run. It is called before the first
+// Send.
+func (p *Provider) OnQueuedForLater(listen func()) { p.queuedForLater = listen }
 
 // Close quits the idle connections, within a second.
 func (p *Provider) Close() error {

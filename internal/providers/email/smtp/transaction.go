@@ -21,9 +21,11 @@ const hangUpWait = 500 * time.Millisecond
 
 // transaction is one run of MAIL, RCPT, DATA and the message over c.
 type transaction struct {
-	c     *conn
-	msg   *wireMessage
-	rcpts []int // positions in l.to
+	opts     *Options
+	deadline time.Time // for its last line
+	c        *conn
+	msg      *wireMessage
+	rcpts    []int // positions in msg.to
 
 	before       int   // commands before the first RCPT: MAIL, and RSET where it is needed
 	accepted     []int // by RCPT
@@ -37,25 +39,18 @@ type transaction struct {
 	reply email.Reply // to the last line; zero when the message was not accepted
 }
 
-// limits are the time limits of one call.
-type limits struct {
-	envelope time.Time     // when the last line must have been written, of every transaction
-	timeout  time.Duration // as it was set, for the errors
-	data     time.Duration // the wait for the reply to the last line
-}
-
 // run sends the message. A nil error means that the recipients in accepted have
 // it; else none has it, or it is unknown.
-func (t *transaction) run(ctx context.Context, limit limits) error {
-	if err := t.checkSize(); err != nil {
-		return err
+func (t *transaction) run(ctx context.Context) error {
+	if limit := t.c.offers.size; limit > 0 && t.msg.size > limit {
+		return &email.UnsendableError{Reason: fmt.Sprintf("the message has %d bytes, the server takes at most %d", t.msg.size, limit)}
 	}
-	t.c.setDeadline(ctx, limit.envelope)
-	if err := t.envelope(ctx, limit); err != nil {
+	t.c.setDeadline(ctx, t.deadline)
+	if err := t.envelope(ctx); err != nil {
 		return err
 	}
 	if t.refused == nil && len(t.accepted) > 0 {
-		return t.content(ctx, limit)
+		return t.content(ctx)
 	}
 	t.c.dirty = true
 	switch {
@@ -72,17 +67,9 @@ func (t *transaction) run(ctx context.Context, limit limits) error {
 	return t.refused
 }
 
-// checkSize refuses a message that is larger than the server's SIZE.
-func (t *transaction) checkSize() error {
-	if limit := t.c.offers.size; limit > 0 && t.msg.size > limit {
-		return &email.UnsendableError{Reason: fmt.Sprintf("the message has %d bytes, the server takes at most %d", t.msg.size, limit)}
-	}
-	return nil
-}
-
 // envelope sends MAIL, every RCPT and DATA, in one write where the server
 // offers pipelining (RFC 2920), else one by one.
-func (t *transaction) envelope(ctx context.Context, limit limits) error {
+func (t *transaction) envelope(ctx context.Context) error {
 	t.before = 1
 	if t.c.dirty {
 		t.before = 2
@@ -96,7 +83,7 @@ func (t *transaction) envelope(ctx context.Context, limit limits) error {
 		if first == total-1 && len(t.accepted) == 0 {
 			return nil // DATA is not sent yet
 		}
-		if err := t.group(ctx, limit, first, min(first+group, total)); err != nil {
+		if err := t.group(ctx, first, min(first+group, total)); err != nil {
 			return err
 		}
 	}
@@ -105,7 +92,7 @@ func (t *transaction) envelope(ctx context.Context, limit limits) error {
 
 // group writes the commands from first up to last at once and reads all replies
 // to them.
-func (t *transaction) group(ctx context.Context, limit limits, first, last int) error {
+func (t *transaction) group(ctx context.Context, first, last int) error {
 	for i := first; i < last; i++ {
 		t.queueCommand(i)
 	}
@@ -113,11 +100,11 @@ func (t *transaction) group(ctx context.Context, limit limits, first, last int) 
 	for i := first; i < last; i++ {
 		var r email.Reply
 		if err == nil {
-			r, err = t.c.readPipelined(last - 1 - i)
+			r, err = t.c.readPipelined(last-1-i, nil)
 		}
 		if err != nil {
 			t.repeatable = i < t.before && !timedOut(ctx, err)
-			return t.c.connectionError(ctx, t.stage(i), limit.timeout, err)
+			return t.c.connectionError(ctx, t.stage(i), t.opts.Timeout, err)
 		}
 		if t.handleReply(i, r); t.c.broken {
 			return t.refused
@@ -140,15 +127,13 @@ func (t *transaction) stage(i int) string {
 
 // queueCommand queues command i.
 func (t *transaction) queueCommand(i int) {
-	switch t.stage(i) {
+	switch stage := t.stage(i); stage {
 	case email.StageMAIL:
 		t.queueMail()
 	case email.StageRCPT:
 		t.c.queue("RCPT TO:<", t.msg.to[t.rcpts[i-t.before]], ">")
-	case email.StageRSET:
-		t.c.queue(email.StageRSET)
-	default:
-		t.c.queue(email.StageDATA)
+	default: // RSET and DATA
+		t.c.queue(stage)
 	}
 }
 
@@ -179,24 +164,19 @@ func (t *transaction) handleReply(i int, r email.Reply) {
 		t.outOfSync(stage, r)
 		return
 	}
+	refused := !positive(r)
 	switch stage {
 	case email.StageRSET:
-		t.c.dirty = false
-		if !positive(r) {
-			t.c.broken, t.repeatable = true, true
-			t.refused = &email.ReplyError{Reply: r, Stage: stage}
-		}
-	case email.StageMAIL:
-		if !positive(r) {
-			t.refused = &email.ReplyError{Reply: r, Stage: stage}
-		}
+		t.c.dirty, t.c.broken, t.repeatable = false, refused, refused
 	case email.StageRCPT:
 		t.handleRcptReply(t.rcpts[i-t.before], r)
+		return
 	case email.StageDATA:
 		t.dataAccepted = intermediate(r)
-		if !t.dataAccepted && t.refused == nil && len(t.accepted) > 0 {
-			t.refused = &email.ReplyError{Reply: r, Stage: stage}
-		}
+		refused = !t.dataAccepted && t.refused == nil && len(t.accepted) > 0
+	}
+	if refused {
+		t.refused = &email.ReplyError{Reply: r, Stage: stage}
 	}
 }
 
@@ -221,22 +201,22 @@ func (t *transaction) processedAny() bool {
 }
 
 // content writes the message and reads the reply to its last line.
-func (t *transaction) content(ctx context.Context, limit limits) error {
+func (t *transaction) content(ctx context.Context) error {
 	if _, err := t.c.stream.Write(t.msg.wire); err != nil {
 		// The last line was not written whole, so the message is not accepted.
-		return t.replyAfterHangUp(ctx, limit, err)
+		return t.replyAfterHangUp(ctx, err)
 	}
-	t.c.setDeadline(ctx, time.Now().Add(limit.data))
+	t.c.setDeadline(ctx, time.Now().Add(t.opts.DataTimeout))
 	t.c.extraReplies = true
 	r, err := t.c.readReply()
 	switch {
 	case err != nil:
-		return t.c.connectionError(ctx, email.StageMessage, limit.data, err)
+		return t.c.connectionError(ctx, email.StageMessage, t.opts.DataTimeout, err)
 	case positive(r):
 		t.reply = r
 		return nil
 	case r.Code < 400: // it asks for more of a message that has ended
-		return t.c.connectionError(ctx, email.StageMessage, limit.data, &unreadable{text: replyText(r), err: errProtocol})
+		return t.c.connectionError(ctx, email.StageMessage, t.opts.DataTimeout, &unreadable{text: replyText(r), err: errProtocol})
 	}
 	t.c.dirty, t.c.broken = true, t.c.broken || r.Code == 421
 	return &email.ReplyError{Reply: r, Stage: email.StageMessage}
@@ -244,7 +224,7 @@ func (t *transaction) content(ctx context.Context, limit limits) error {
 
 // replyAfterHangUp looks for the reply of a server that closed the connection
 // while the message was written: it may give the reason.
-func (t *transaction) replyAfterHangUp(ctx context.Context, limit limits, err error) error {
+func (t *transaction) replyAfterHangUp(ctx context.Context, err error) error {
 	if !timedOut(ctx, err) {
 		t.c.setDeadline(ctx, time.Now().Add(hangUpWait))
 		if r, e := t.c.readReply(); e == nil && r.Code >= 400 {
@@ -252,5 +232,32 @@ func (t *transaction) replyAfterHangUp(ctx context.Context, limit limits, err er
 			return &email.ReplyError{Reply: r, Stage: email.StageMessage}
 		}
 	}
-	return t.c.connectionError(ctx, email.StageBody, limit.timeout, err)
+	return t.c.connectionError(ctx, email.StageBody, t.opts.Timeout, err)
+}
+
+// checkSync makes sure that a refusal was the reply to this transaction. The
+// server may have sent two replies to the previous message, the second one late:
+// then every reply here was read as that to the command after its own, and what
+// is read as the reply to RSET is that to DATA, which is no 2yz without a
+// message. A second reply that is itself a refusal cannot be noticed where
+// commands are sent one by one and it ends them before DATA.
+func (t *transaction) checkSync() {
+	r, err := t.c.command("RSET")
+	switch {
+	case err != nil, r.Code == 421:
+		t.c.broken = true
+	case positive(r):
+		t.c.dirty = false
+	default:
+		t.outOfSync(email.StageRSET, r)
+	}
+}
+
+// outOfSync voids the replies read so far: r cannot be the reply to the command
+// of this stage, so the replies before it may belong to other commands too. The
+// message itself is not written yet, so nobody has it.
+func (t *transaction) outOfSync(stage string, r email.Reply) {
+	t.c.broken, t.repeatable, t.dataAccepted = true, true, false
+	t.accepted, t.refusals, t.surplus = nil, nil, nil
+	t.refused = &email.ProtocolError{Stage: stage, Text: replyText(r)}
 }
