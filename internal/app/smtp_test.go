@@ -85,13 +85,13 @@ func takeMail(c net.Conn, mails chan<- string) {
 // TestEmailGoesFromKafkaToSMTP sends one request through a whole worker.
 func TestEmailGoesFromKafkaToSMTP(t *testing.T) {
 	t.Parallel()
-	broker, err := embedded.Start(embedded.Options{Topics: []string{"request", "status", "dlq"}})
+	broker, err := embedded.Start(0, "", "request", "status", "dlq")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer broker.Close()
 	port, mails := takeMails(t)
-	c, err := config.Load(emailSettings(map[string]string{"KAFKA_BROKERS": strings.Join(broker.Addrs(), ","), "SMTP_PORT": port}), "email")
+	c, err := config.Load(emailSettings(map[string]string{"KAFKA_BROKERS": strings.Join(broker.ListenAddrs(), ","), "SMTP_PORT": port}), "email")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func TestEmailGoesFromKafkaToSMTP(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
 
-	client, err := kgo.NewClient(kgo.SeedBrokers(broker.Addrs()...), kgo.ConsumeTopics("status"))
+	client, err := kgo.NewClient(kgo.SeedBrokers(broker.ListenAddrs()...), kgo.ConsumeTopics("status"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,13 +43,13 @@ func Run(ctx context.Context, o Options) error {
 		topics = append(topics, c.Kafka.RequestTopic, c.Kafka.StatusTopic, c.Kafka.DLQTopic)
 		status = append(status, c.Kafka.StatusTopic)
 	}
-	broker, err := embedded.Start(embedded.Options{Port: o.Port, DataDir: o.DataDir, Topics: topics})
+	broker, err := embedded.Start(o.Port, o.DataDir, topics...)
 	if err != nil {
 		return fault.New(fault.NoPort, "%w", err)
 	}
 	defer broker.Close()
 	for _, c := range settings {
-		c.Kafka.Brokers = broker.Addrs()
+		c.Kafka.Brokers = broker.ListenAddrs()
 	}
 	workers, err := build(ctx, settings, o.Log)
 	if err != nil {
@@ -61,7 +61,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	defer traffic.Close()
 	s := &stack{settings, workers, traffic, &view{out: o.Out, colour: o.Colour, tally: newTally()}}
-	s.view.greet(broker.Addrs()[0], settings, workers)
+	s.view.greet(broker.ListenAddrs()[0], settings, workers)
 	return s.run(ctx, o)
 }
 

@@ -30,13 +30,13 @@ type mailWorker struct {
 // startMailWorker starts a worker with that concurrency.
 func startMailWorker(t *testing.T, port, concurrency int, edits ...string) *mailWorker {
 	t.Helper()
-	broker, err := embedded.Start(embedded.Options{Topics: []string{"request", "status", "dlq"}})
+	broker, err := embedded.Start(0, "", "request", "status", "dlq")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(broker.Close)
 	settings := map[string]string{
-		"KAFKA_BROKERS": strings.Join(broker.Addrs(), ","), "APP_HOST": "127.0.0.1", "APP_PORT": "0", "LOG_LEVEL": "error",
+		"KAFKA_BROKERS": strings.Join(broker.ListenAddrs(), ","), "APP_HOST": "127.0.0.1", "APP_PORT": "0", "LOG_LEVEL": "error",
 		"KAFKA_EMAIL_REQUEST_TOPIC": "request", "KAFKA_EMAIL_STATUS_TOPIC": "status", "KAFKA_EMAIL_DLQ_TOPIC": "dlq",
 		"EMAIL_CONSUMER_GROUP": "group", "EMAIL_PROVIDER": "smtp", "SMTP_HOST": "127.0.0.1", "SMTP_AUTH": "none", "SMTP_TLS": "none",
 		"SMTP_PORT": strconv.Itoa(port), "WORKER_CONCURRENCY": strconv.Itoa(concurrency),
@@ -65,7 +65,7 @@ func startMailWorker(t *testing.T, port, concurrency int, edits ...string) *mail
 			t.Errorf("Run: %v", err)
 		}
 	})
-	client, err := kgo.NewClient(kgo.SeedBrokers(broker.Addrs()...), kgo.ConsumeTopics("status"), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
+	client, err := kgo.NewClient(kgo.SeedBrokers(broker.ListenAddrs()...), kgo.ConsumeTopics("status"), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
 	if err != nil {
 		t.Fatal(err)
 	}
