@@ -64,7 +64,7 @@ func (a *App) newPublisher(options kafka.Options) (*publisher.Publisher, error) 
 	if err != nil {
 		host = "unknown"
 	}
-	options.Hook = kafka.Metrics(a.metrics.Registerer(), "producer")
+	options.Hooks = kafka.Metrics(a.metrics.Registerer(), "producer")
 	p, err := publisher.New(publisher.Options{
 		Kafka: options, StatusTopic: a.config.Kafka.StatusTopic, DLQTopic: a.config.Kafka.DLQTopic, Host: host, Log: a.log,
 	})
@@ -93,7 +93,7 @@ func newEngine(
 
 func (a *App) newConsumer(options kafka.Options, p *pipeline, run telemetry.Handle) (*consumer.Consumer, error) {
 	c := a.config
-	options.Hook = kafka.Metrics(a.metrics.Registerer(), "consumer")
+	options.Hooks = kafka.Metrics(a.metrics.Registerer(), "consumer")
 	watch := observer{
 		health: a.health, poll: a.health.Watch("poll", stuckAfter), commit: p.commit, route: p.route, drain: c.ShutdownTimeout,
 	}

@@ -3,10 +3,10 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -19,6 +19,8 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/oauth"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
+
+	"messaging-worker/internal/config"
 )
 
 // Options tells every client how to reach Kafka. Brokers is required; a zero
@@ -30,9 +32,25 @@ type Options struct {
 	TLS         *TLS   // nil means plain text
 	SASL        *SASL  // nil means no credentials
 
-	// Hook watches the client that does the work, for metrics; nil for none.
-	// A hook may belong to one client alone, so Client leaves it out.
-	Hook kgo.Hook
+	// Hooks watch the client that does the work, for metrics. A hook may belong
+	// to one client alone, so Client leaves them out.
+	Hooks []kgo.Hook
+}
+
+// FromSettings returns the client options that the settings ask for. Name is
+// the client id where the settings have none.
+func FromSettings(k *config.Kafka, name string) Options {
+	o := Options{Brokers: k.Brokers, ClientID: cmp.Or(k.ClientID, name), Compression: k.Compression}
+	if k.TLS() {
+		o.TLS = &TLS{CAFile: k.TLSCAFile, CertFile: k.TLSCertFile, KeyFile: k.TLSKeyFile}
+	}
+	if k.SASL() {
+		o.SASL = &SASL{
+			Mechanism: k.SASLMechanism, Username: k.SASLUsername, Password: k.SASLPassword.Get,
+			Token: config.SecretFile(k.SASLTokenFile).Get,
+		}
+	}
+	return o
 }
 
 // TLS names the PEM files of an encrypted connection. CAFile empty means the
@@ -77,14 +95,6 @@ func (o Options) Client(log zerolog.Logger) ([]kgo.Opt, error) {
 		opts = append(opts, kgo.SASL(mechanism))
 	}
 	return opts, nil
-}
-
-// Watched returns the option that lets Hook watch a client.
-func (o Options) Watched() kgo.Opt {
-	if o.Hook == nil {
-		return kgo.WithHooks()
-	}
-	return kgo.WithHooks(o.Hook)
 }
 
 // Codec returns the producer's compression, or an error for an unknown name.
@@ -163,9 +173,6 @@ func (s *SASL) mechanism() (sasl.Mechanism, error) {
 		return scram.Sha512(s.scram), nil
 	case "OAUTHBEARER":
 		return oauth.Oauth(func(context.Context) (oauth.Auth, error) {
-			if s.Token == nil {
-				return oauth.Auth{}, errors.New("no token")
-			}
 			token, err := s.Token()
 			return oauth.Auth{Token: token}, err
 		}), nil

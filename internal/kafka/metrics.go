@@ -9,18 +9,18 @@ import (
 // clientMetrics is the namespace of what a client of Kafka does.
 const clientMetrics = "messaging_kafka"
 
-// Metrics returns a hook that counts, under messaging_kafka_, what a client of
-// that name does. Each client takes one of its own.
-func Metrics(register prometheus.Registerer, client string) kgo.Hook {
+// Metrics returns hooks that count, under messaging_kafka_, what a client of that
+// name does. Each client takes hooks of its own.
+func Metrics(register prometheus.Registerer, client string) []kgo.Hook {
 	register = prometheus.WrapRegistererWith(prometheus.Labels{"client": client}, register)
-	return &metrics{
+	return []kgo.Hook{&metrics{
 		Metrics: kprom.NewMetrics(
 			clientMetrics,
 			kprom.Registerer(withoutGauges{register}),
 			kprom.FetchAndProduceDetail(kprom.ByTopic, kprom.Records, kprom.UncompressedBytes),
 		),
 		register: register,
-	}
+	}}
 }
 
 // metrics are those of kprom with its gauges under names of our own: two of
@@ -30,27 +30,17 @@ type metrics struct {
 	*kprom.Metrics
 
 	register prometheus.Registerer
-	gauges   []prometheus.Collector
 }
 
 // OnNewClient implements kgo.HookNewClient.
 func (m *metrics) OnNewClient(client *kgo.Client) {
 	m.Metrics.OnNewClient(client)
-	m.gauges = []prometheus.Collector{
+	m.register.MustRegister(
 		buffered("produce_records", "Records that wait to be written.", client.BufferedProduceRecords),
 		buffered("produce_bytes", "Bytes of the records that wait to be written.", client.BufferedProduceBytes),
 		buffered("fetch_records", "Records read that nobody has polled.", client.BufferedFetchRecords),
 		buffered("fetch_bytes", "Bytes of the records read that nobody has polled.", client.BufferedFetchBytes),
-	}
-	m.register.MustRegister(m.gauges...)
-}
-
-// OnClientClosed implements kgo.HookClientClosed.
-func (m *metrics) OnClientClosed(client *kgo.Client) {
-	m.Metrics.OnClientClosed(client)
-	for _, g := range m.gauges {
-		m.register.Unregister(g)
-	}
+	)
 }
 
 func buffered(name, help string, now func() int64) prometheus.Collector {

@@ -6,10 +6,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"messaging-worker/internal/kafka"
 	"messaging-worker/internal/lifetime"
 )
 
@@ -83,7 +83,7 @@ func (g *group) clientOptions(life *lifetime.Lifetime) ([]kgo.Opt, error) {
 		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
 			g.lost(parts[g.Topic])
 		}),
-		g.Kafka.Watched(),
+		kgo.WithHooks(g.Kafka.Hooks...),
 		kgo.WithHooks(g.membership, g, groupErrors(func(err error) {
 			g.failing.Changed("group", fmt.Errorf("consumer group %s: %w", g.Group, err)) // until partitions are assigned
 			if isFatal(err) {
@@ -167,8 +167,8 @@ func (g *group) count(ctx context.Context) {
 	go func() {
 		<-g.started
 		for ctx.Err() == nil {
-			total, err := kafka.Partitions(ctx, g.client, g.Topic)
-			if err == nil {
+			meta, err := kadm.NewClient(g.client).Metadata(ctx, g.Topic)
+			if total := len(meta.Topics[g.Topic].Partitions); err == nil && total > 0 {
 				g.mu.Lock()
 				g.total = total
 				g.mu.Unlock()
