@@ -125,7 +125,8 @@ func newProducer(o Options, late, linger time.Duration) (*Producer, error) {
 	if p.solo, err = kgo.NewClient(slices.Concat(opts, solo)...); err != nil {
 		return nil, fmt.Errorf("make producer: %w", err)
 	}
-	full := []kgo.Opt{kgo.ProducerBatchMaxBytesFn(newBatchLimits(p.solo, o.Log).of), kgo.WithHooks(o.Kafka.Hooks...)}
+	limits := &batchLimits{client: p.solo, log: o.Log, known: map[string]int32{}}
+	full := []kgo.Opt{kgo.ProducerBatchMaxBytesFn(limits.of), kgo.WithHooks(o.Kafka.Hooks...)}
 	if p.client, err = kgo.NewClient(slices.Concat(opts, full)...); err != nil {
 		p.solo.Close()
 		return nil, fmt.Errorf("make producer: %w", err)

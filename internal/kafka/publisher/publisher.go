@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"sync"
 
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -30,9 +31,11 @@ type Publisher struct {
 	statusTopic string
 	dlqTopic    string
 	worker      []byte
-	acked       acked
 	logged      kafka.ErrorLog
 	log         zerolog.Logger
+
+	mu    sync.Mutex
+	acked []int64 // by status partition: the highest acknowledged offset, plus one
 }
 
 // New makes a publisher. It does not connect: an absent broker is no error.
@@ -48,7 +51,7 @@ func New(o Options) (*Publisher, error) {
 		GiveUpTooLarge: []string{o.DLQTopic},
 		OnAck: func(r *kgo.Record) {
 			if r.Topic == o.StatusTopic {
-				p.acked.raise(r.Partition, r.Offset)
+				p.raise(r.Partition, r.Offset)
 			}
 		},
 	})
@@ -80,7 +83,23 @@ func (p *Publisher) Refused() error { return p.producer.Refused() }
 
 // Acked returns the highest offset of a status partition that this publisher
 // knows to be written, or -1 where it has written nothing there yet.
-func (p *Publisher) Acked(partition int32) int64 { return p.acked.get(partition) }
+func (p *Publisher) Acked(partition int32) int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if int(partition) < len(p.acked) {
+		return p.acked[partition] - 1
+	}
+	return -1
+}
+
+func (p *Publisher) raise(partition int32, offset int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for int(partition) >= len(p.acked) {
+		p.acked = append(p.acked, 0)
+	}
+	p.acked[partition] = max(p.acked[partition], offset+1)
+}
 
 // Flush waits until all that was published is acknowledged, or for ctx.
 func (p *Publisher) Flush(ctx context.Context) error { return p.producer.Flush(ctx) }

@@ -1,10 +1,13 @@
 package producer
 
 import (
+	"bytes"
 	"context"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/pierrec/lz4/v4"
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -27,18 +30,11 @@ const (
 // topics not seen before, and no others; so a topic is asked for once, not for
 // long, and through a client of its own.
 type batchLimits struct {
-	ask func(ctx context.Context, topic string) (int, error)
-	log zerolog.Logger
+	client *kgo.Client
+	log    zerolog.Logger
 
 	mu    sync.Mutex
 	known map[string]int32
-}
-
-func newBatchLimits(cl *kgo.Client, log zerolog.Logger) *batchLimits {
-	return &batchLimits{
-		ask: func(ctx context.Context, topic string) (int, error) { return kafka.MaxMessageBytes(ctx, cl, topic) },
-		log: log, known: map[string]int32{},
-	}
 }
 
 // of returns the largest batch of a topic. Where the brokers do not tell, it
@@ -54,11 +50,51 @@ func (l *batchLimits) of(topic string) int32 {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
-	n, err := l.ask(ctx, topic)
+	n, err := kafka.MaxMessageBytes(ctx, l.client, topic)
 	if err != nil {
 		l.log.Debug().Err(err).Str("topic", topic).Msg("the topic's max.message.bytes is not known")
 		n = batchMaxBytes
 	}
 	l.known[topic] = int32(max(batchLeastBytes, min(n, batchMaxBytes)))
 	return l.known[topic]
+}
+
+// compression returns the option that compresses batches as o says.
+func compression(o kafka.Options) (kgo.Opt, error) {
+	if strings.EqualFold(o.Compression, "lz4") {
+		return kgo.WithCompressor(&lz4Compressor{sync.Pool{New: newLZ4}}), nil
+	}
+	codec, err := o.Codec()
+	return kgo.ProducerBatchCompression(codec, kgo.NoCompression()), err
+}
+
+// lz4Compressor is the client's own LZ4 compressor but for its options. That
+// one has a buffer of 4 MiB for each request that is written at once, and adds
+// a checksum of the content, which a batch has already and which Java's
+// producer leaves out too.
+type lz4Compressor struct{ writers sync.Pool }
+
+func newLZ4() any {
+	w := lz4.NewWriter(nil)
+	if err := w.Apply(lz4.BlockSizeOption(lz4.Block256Kb), lz4.ChecksumOption(false)); err != nil {
+		panic(err) // these are constants
+	}
+	return w
+}
+
+// Compress implements kgo.Compressor.
+func (c *lz4Compressor) Compress(dst *bytes.Buffer, src []byte, _ ...kgo.CompressFlag) ([]byte, kgo.CompressionCodecType) {
+	w, ok := c.writers.Get().(*lz4.Writer)
+	if !ok {
+		return nil, kgo.CodecError
+	}
+	defer c.writers.Put(w)
+	w.Reset(dst)
+	if _, err := w.Write(src); err != nil {
+		return nil, kgo.CodecError
+	}
+	if err := w.Close(); err != nil {
+		return nil, kgo.CodecError
+	}
+	return dst.Bytes(), kgo.CodecLz4
 }
