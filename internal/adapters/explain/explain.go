@@ -4,7 +4,6 @@
 package explain
 
 import (
-	"cmp"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -30,65 +29,37 @@ type Explanation struct {
 	Source   string `json:"source"` // where the meaning is written
 }
 
-// Classes that are no class of a provider's table.
-const (
-	unknown  = "unknown"
-	accepted = "accepted"
-	byStatus = "by http status"
-)
-
-// provider is who gives codes, and how they are explained.
-type provider struct {
-	name    string
-	explain func(e Explanation) (Explanation, error)
-}
-
-// providers is the table of those whose codes are explained. A new one takes
-// its row here.
-func providers() []provider {
-	return []provider{
-		{"twilio", func(e Explanation) (Explanation, error) {
-			return e.byTable(twilio.Codes().Find, twilio.Codes(), "twilio.com/docs/api/errors", "")
-		}},
-		{"meta", func(e Explanation) (Explanation, error) {
-			return e.byTable(meta.Find, meta.Codes(), "developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes",
-				"An answer that says is_transient is transient. Else the")
-		}},
-		{"smtp", Explanation.bySMTP},
-		{"http", Explanation.byHTTP},
-	}
-}
-
 // Providers are the names that Code takes.
-func Providers() []string {
-	var names []string
-	for _, p := range providers() {
-		names = append(names, p.name)
-	}
-	return names
-}
+func Providers() []string { return []string{"twilio", "meta", "smtp", "http"} }
 
 // Code explains a provider's code. Its error says what is wrong with the
 // question; a code that is in no table has an explanation too.
 func Code(name, code string) (Explanation, error) {
-	for _, p := range providers() {
-		if p.name == name {
-			return p.explain(Explanation{Provider: name, Code: code})
-		}
+	e := Explanation{Provider: name, Code: code}
+	switch name {
+	case "twilio":
+		return e.byTable(twilio.Codes(), twilio.Codes().Find, "twilio.com/docs/api/errors", "The")
+	case "meta":
+		return e.byTable(meta.Codes(), meta.Find, "developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes",
+			"An answer that says is_transient is transient. Else the")
+	case "smtp":
+		return e.bySMTP()
+	case "http":
+		return e.byHTTP()
 	}
-	return Explanation{Provider: name, Code: code}, fmt.Errorf("no provider %q: one of %s", name, strings.Join(Providers(), ", "))
+	return e, fmt.Errorf("no provider %q: one of %s", name, strings.Join(Providers(), ", "))
 }
 
-func (e Explanation) byTable(find func(int) (api.Code, bool), codes api.Codes, source, before string) (Explanation, error) {
+func (e Explanation) byTable(codes api.Codes, find func(int) (api.Code, bool), source, before string) (Explanation, error) {
 	number, err := strconv.Atoi(e.Code)
 	if err != nil || number < 0 {
 		return e, fmt.Errorf("%q is no code of %s: it is a number such as %d", e.Code, e.Provider, codes[len(codes)/2].Code)
 	}
 	line, known := find(number)
 	if !known {
-		e.Class, e.Source = byStatus, source
+		e.Class, e.Source = "by http status", source
 		e.Meaning = "not in the workers' table"
-		e.Action = cmp.Or(before, "The") + " HTTP status of the answer decides: 401, 403, 407, 408, 429 and 5xx are transient, any other 4xx is permanent." + mayBeUs + " `msgctl explain http STATUS` tells more."
+		e.Action = before + " HTTP status of the answer decides: 401, 403, 407, 408, 429 and 5xx are transient, any other 4xx is permanent." + mayBeUs + " `msgctl explain http STATUS` tells more."
 		return e, nil
 	}
 	e.Class, e.Scope, e.Meaning, e.Source = string(line.Class), line.Scope, line.Note, line.Source
@@ -133,11 +104,8 @@ const pauses = " BREAKER_FAILURES of such in a row pause all calls until a probe
 
 // Actions of what is in no table.
 const (
-	actionAccepted   = "It is delivered: the message ends sent."
 	actionUnreadable = "It is taken for accepted and never repeated. If the body cannot be read, the message ends failed with failure type unknown, for a person to look at."
 	actionUnknown    = "It is outside the protocol: tried again with backoff, up to MAX_ATTEMPTS, then ends failed with a dead letter of failure type unknown."
-	actionFull       = "To a recipient behind another one of its transaction it is no failure: those that are left get a further transaction at once. Elsewhere it is "
-	ambiguous        = " It may have been accepted: AMBIGUOUS_OUTCOME=dlq ends the message instead of repeating it."
 )
 
 // classOf names a failure as the tables do.
@@ -166,9 +134,9 @@ func (e Explanation) byHTTP() (Explanation, error) {
 	class := classOf(word, f)
 	switch {
 	case f.Accepted:
-		e.Class, e.Action = accepted, actionUnreadable
+		e.Class, e.Action = "accepted", actionUnreadable
 	case class == "":
-		e.Class, e.Action = unknown, actionUnknown
+		e.Class, e.Action = "unknown", actionUnknown
 	case class == api.Transient && f.Unreachable && status < 500:
 		e.Class, e.Scope, e.Action = string(api.SetUp), "account", action(api.SetUp, "")
 	default:
@@ -182,7 +150,7 @@ func (e Explanation) byHTTP() (Explanation, error) {
 	}
 	switch {
 	case status >= 500:
-		e.Action += ambiguous
+		e.Action += " It may have been accepted: AMBIGUOUS_OUTCOME=dlq ends the message instead of repeating it."
 	case f.Unexplained != "":
 		e.Action += mayBeUs + " With a body that is not in the provider's own form it is a gateway's answer: transient, and BREAKER_FAILURES of such pause all calls."
 	}

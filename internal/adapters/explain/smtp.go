@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -17,19 +18,8 @@ var reply = regexp.MustCompile(`^([2-5][0-9][0-9])?[ -]?(?:([245])\.([0-9]{1,3})
 // mostly is the basic code that an enhanced one mostly stands behind (RFC
 // 5248, 2.4; RFC 4954, 6; RFC 5321, 4.5.3.1.10).
 func mostly(enhanced [3]int) int {
-	switch enhanced {
-	case [3]int{4, 5, 3}:
-		return 452
-	case [3]int{5, 5, 3}:
-		return 552
-	case [3]int{5, 7, 8}:
-		return 535
-	case [3]int{5, 7, 9}:
-		return 534
-	case [3]int{5, 7, 11}:
-		return 538
-	}
-	return map[int]int{2: 250, 4: 450, 5: 550}[enhanced[0]]
+	special := map[[3]int]int{{4, 5, 3}: 452, {5, 5, 3}: 552, {5, 7, 8}: 535, {5, 7, 9}: 534, {5, 7, 11}: 538}
+	return cmp.Or(special[enhanced], 100*enhanced[0]+50)
 }
 
 func (e Explanation) bySMTP() (Explanation, error) {
@@ -50,7 +40,7 @@ func (e Explanation) bySMTP() (Explanation, error) {
 		r.Code = mostly(r.Enhanced)
 	}
 	if r.Code < 300 {
-		e.Class, e.Action = accepted, actionAccepted
+		e.Class, e.Action = "accepted", "It is delivered: the message ends sent."
 		return e, nil
 	}
 	e = e.refused(email.StageRCPT, r)
@@ -62,7 +52,11 @@ func (e Explanation) bySMTP() (Explanation, error) {
 		}
 	}
 	if r.TooMany() {
-		return e.full(r), nil
+		e.Action = "To a recipient behind another one of its transaction it is no failure: those that are left get a further transaction at once. Elsewhere it is " +
+			e.Class + ". " + e.Action
+		if r.Enhanced[0] != 0 { // it says that a transaction is full, and nothing else
+			e.Class, e.Scope = string(api.Transient), "message"
+		}
 	}
 	return e, nil
 }
@@ -76,7 +70,7 @@ func (e Explanation) refused(stage string, r email.Reply) Explanation {
 		e.Class, e.Scope, e.Action = string(api.SetUp), email.About(stage, r), action(api.SetUp, "")
 		return e
 	case class == "":
-		e.Class, e.Scope, e.Action = unknown, "", actionUnknown
+		e.Class, e.Scope, e.Action = "unknown", "", actionUnknown
 		return e
 	case class == api.Permanent:
 		e.Scope = email.About(stage, r)
@@ -96,15 +90,6 @@ func (e Explanation) refused(stage string, r email.Reply) Explanation {
 		e.Action += mayBeUs
 	case f.Unreachable:
 		e.Action += pauses
-	}
-	return e
-}
-
-// full adds what else a reply means that may say that a transaction is full.
-func (e Explanation) full(r email.Reply) Explanation {
-	e.Action = actionFull + e.Class + ". " + e.Action
-	if r.Enhanced[0] != 0 { // it says so and nothing else
-		e.Class, e.Scope = string(api.Transient), "message"
 	}
 	return e
 }
