@@ -11,7 +11,6 @@ import (
 	"messaging-worker/internal/adapters/request"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/providers/email"
-	"messaging-worker/internal/util"
 )
 
 // Provider holds one mail conversation. Its errors are those of package email,
@@ -41,30 +40,13 @@ func (a *Adapter) Delivery(req *models.EmailRequest) common.Delivery {
 	if len(req.CC)+len(req.BCC) > 0 {
 		list = slices.Concat(req.To, req.CC, req.BCC)
 	}
-	unit := distinct(list)
+	unit := request.Distinct(list)
 	return common.Delivery{
 		Envelope: &req.Envelope, Sender: req.From, Recipients: list, Units: [][]int{unit},
 		Send: func(ctx context.Context, call common.Call) (models.ProviderResponse, error) {
 			return a.send(ctx, req, list, call.Recipients, len(call.Recipients) == len(unit))
 		},
 	}
-}
-
-// distinct returns the numbers of the mailboxes that come first.
-func distinct(mailboxes []string) []int {
-	unit := make([]int, 0, len(mailboxes))
-	if len(mailboxes) == 1 { // as nearly always
-		return append(unit, 0)
-	}
-	seen := make(map[string]struct{}, len(mailboxes))
-	for i, mailbox := range mailboxes {
-		key := util.MailboxKey(mailbox)
-		if _, twice := seen[key]; !twice {
-			seen[key] = struct{}{}
-			unit = append(unit, i)
-		}
-	}
-	return unit
 }
 
 // send holds the conversation for the recipients with these numbers in list.

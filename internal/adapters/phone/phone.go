@@ -4,6 +4,7 @@ package phone
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,30 +71,18 @@ func (a *Adapter) Decode(rec *models.Record) (common.Delivery, error) {
 }
 
 // Delivery returns the delivery of a valid request, which must not change any
-// more.
+// more: one call for every distinct number.
 func (a *Adapter) Delivery(req *models.PhoneRequest) common.Delivery {
+	units := a.single
+	if len(req.To) > 1 {
+		units = slices.Collect(slices.Chunk(request.Distinct(req.To), 1))
+	}
 	return common.Delivery{
-		Envelope: &req.Envelope, Sender: req.From, Recipients: req.To, Units: a.units(req.To),
+		Envelope: &req.Envelope, Sender: req.From, Recipients: req.To, Units: units,
 		Send: func(ctx context.Context, call common.Call) (models.ProviderResponse, error) {
 			return a.send(ctx, req, call.Recipients[0])
 		},
 	}
-}
-
-// units returns one unit for each distinct number, by its first index.
-func (a *Adapter) units(to []string) [][]int {
-	if len(to) == 1 { // as nearly always
-		return a.single
-	}
-	units := make([][]int, 0, len(to))
-	seen := make(map[string]struct{}, len(to))
-	for i, number := range to {
-		if _, twice := seen[number]; !twice {
-			seen[number] = struct{}{}
-			units = append(units, []int{i})
-		}
-	}
-	return units
 }
 
 func (a *Adapter) send(ctx context.Context, req *models.PhoneRequest, recipient int) (models.ProviderResponse, error) {
@@ -105,7 +94,7 @@ func (a *Adapter) send(ctx context.Context, req *models.PhoneRequest, recipient 
 	own := []string{to, req.From, req.Body.Content}
 	if err != nil && a.channel == models.WhatsApp { // the answer may quote template variables, too
 		for key, value := range req.Meta {
-			if strings.HasPrefix(key, "template.") || key == "media.caption" {
+			if strings.HasPrefix(key, api.MetaTemplate) || key == api.MetaCaption {
 				own = append(own, value)
 			}
 		}

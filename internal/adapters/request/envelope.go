@@ -131,6 +131,24 @@ func (r *Reader) addEntry(path string, i int, text, violation string) {
 	}
 }
 
+// Distinct returns the indexes of the addresses that come first. Two spellings
+// of a mailbox are one address.
+func Distinct(list []string) []int {
+	first := make([]int, 0, len(list))
+	if len(list) == 1 { // as nearly always
+		return append(first, 0)
+	}
+	seen := make(map[string]struct{}, len(list))
+	for i, address := range list {
+		key := util.MailboxKey(address) // a number is its own
+		if _, twice := seen[key]; !twice {
+			seen[key] = struct{}{}
+			first = append(first, i)
+		}
+	}
+	return first
+}
+
 // BodyType fills in the default and checks the type against the allowed ones.
 // It returns the type, or "" where it is not allowed.
 func (r *Reader) BodyType(body *models.Body, allowed ...string) string {
