@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -72,9 +73,6 @@ func replace(text string, match func(at int) int) string {
 		}
 		i++
 	}
-	if done == 0 {
-		return text
-	}
 	return b.String() + text[done:]
 }
 
@@ -134,22 +132,12 @@ func inWord(r rune) bool {
 	return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsMark(r) || unicode.IsNumber(r))
 }
 
-// endsInEscape reports whether the last letters or digits are those of an
-// escape of JSON, a URL or a mail.
+// escape matches an escape of JSON, a URL or a mail at the end of a text.
+var escape = regexp.MustCompile(`(?:\\[nrtbf]|[%=][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4})$`)
+
+// endsInEscape reports whether the last letters or digits are those of an escape.
 func endsInEscape(s string) bool {
-	for _, escape := range []struct{ mark, digits int }{{'\\', 0}, {'%', 2}, {'=', 2}, {'u', 4}} {
-		at := len(s) - 1 - max(escape.digits, 1)
-		if at < 0 || s[at] != byte(escape.mark) { //nolint:gosec // one of four ASCII characters
-			continue
-		}
-		switch {
-		case escape.digits == 0:
-			return strings.IndexByte("nrtbf", s[at+1]) >= 0
-		case strings.Trim(s[at+1:], "0123456789abcdefABCDEF") == "":
-			return escape.mark != 'u' || at > 0 && s[at-1] == '\\'
-		}
-	}
-	return false
+	return escape.MatchString(s[max(len(s)-len(`\u0000`), 0):])
 }
 
 // omitNumber leaves out a telephone number of that many digits, however it is
@@ -157,21 +145,15 @@ func endsInEscape(s string) bool {
 // inside stays.
 func omitNumber(text, number string) string {
 	return replace(text, func(at int) int {
-		if at > 0 && isDigit(text[at-1]) {
+		if at > 0 && unicode.IsDigit(rune(text[at-1])) {
 			return 0
 		}
-		if text[at] == '+' {
-			if n := numberAt(text[at+1:], number); n > 0 {
-				return n + 1
-			}
-			return 0
-		}
-		if len(number) < shortest {
-			return 0
-		}
-		for _, prefix := range []string{"", "00", "011"} {
+		for _, prefix := range []string{"+", "", "00", "011"} {
 			rest, found := strings.CutPrefix(text[at:], prefix)
-			if n := numberAt(rest, number); found && n > 0 {
+			if !found || prefix != "+" && len(number) < shortest {
+				continue
+			}
+			if n := numberAt(rest, number); n > 0 {
 				return len(prefix) + n
 			}
 		}
@@ -197,10 +179,8 @@ func numberAt(text, number string) int {
 		}
 		i++
 	}
-	if i < len(text) && isDigit(text[i]) {
+	if i < len(text) && unicode.IsDigit(rune(text[i])) {
 		return 0
 	}
 	return i
 }
-
-func isDigit(c byte) bool { return c >= '0' && c <= '9' }

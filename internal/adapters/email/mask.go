@@ -1,6 +1,7 @@
 package email
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -57,19 +58,11 @@ func omitLocal(text, mailbox string) string {
 	}
 	inner := local[1 : len(local)-1]
 	text = omitName(omitName(text, local), inner)
-	return omitName(text, unescaped(inner))
+	return omitName(text, quotedPair.ReplaceAllString(inner, "$1"))
 }
 
-func unescaped(quoted string) string {
-	var b strings.Builder
-	for i := 0; i < len(quoted); i++ {
-		if quoted[i] == '\\' && i+1 < len(quoted) {
-			i++
-		}
-		b.WriteByte(quoted[i])
-	}
-	return b.String()
-}
+// quotedPair is a character behind a backslash (RFC 5321, 4.1.2).
+var quotedPair = regexp.MustCompile(`(?s)\\(.)`)
 
 // omitName leaves out a name that may identify a person: not a letter, not a
 // number as codes and times are, and not a word of the servers' own.
@@ -96,18 +89,11 @@ func omitName(text, name string) string {
 // beside the mailbox and cannot be part of it.
 func mask(text string) string {
 	var b strings.Builder
-	for {
-		at := atSign(text)
-		if at < 0 {
-			break
-		}
+	for at := atSign(text); at >= 0; at = atSign(text) {
 		start, end := bounds(text, at)
 		b.WriteString(text[:start])
 		b.WriteString(masked)
 		text = text[end:]
-	}
-	if b.Len() == 0 {
-		return text
 	}
 	return b.String() + text
 }
@@ -116,44 +102,32 @@ func mask(text string) string {
 // One that stands alone is none.
 func atSign(text string) int {
 	for i := range len(text) {
-		switch {
-		case text[i] == '@' && len(word(text, i)) > 1, strings.HasPrefix(text[i:], "%40") && len(word(text, i)) > 3:
-			return i
+		for _, sign := range []string{"@", "%40"} {
+			if strings.HasPrefix(text[i:], sign) && wordEnd(text, i)-wordStart(text, i) > len(sign) {
+				return i
+			}
 		}
 	}
 	return -1
 }
 
-// word returns what stands around a place without white space.
-func word(text string, at int) string { return text[wordStart(text, at):wordEnd(text, at)] }
-
-func wordStart(text string, at int) int {
-	i := strings.LastIndexFunc(text[:at], unicode.IsSpace)
-	if i < 0 {
-		return 0
-	}
-	_, size := utf8.DecodeRuneInString(text[i:])
-	return i + size
-}
+// wordStart and wordEnd return what stands around a place without white space.
+func wordStart(text string, at int) int { return len(strings.TrimRightFunc(text[:at], notSpace)) }
 
 func wordEnd(text string, at int) int {
-	if i := strings.IndexFunc(text[at:], unicode.IsSpace); i >= 0 {
-		return at + i
-	}
-	return len(text)
+	return len(text) - len(strings.TrimLeftFunc(text[at:], notSpace))
 }
+
+func notSpace(r rune) bool { return !unicode.IsSpace(r) }
 
 // bounds returns where the mailbox around an @ begins and ends. In a URL it is
-// the whole word: what belongs to it there is encoded too.
+// the whole word, or what of it stands in angle brackets: what belongs to it
+// there is encoded too.
 func bounds(text string, at int) (start, end int) {
-	if text[at] != '@' {
-		return inBrackets(text, at, wordStart(text, at), wordEnd(text, at))
+	if text[at] == '@' {
+		return localStart(text, at), domainEnd(text, at)
 	}
-	return localStart(text, at), domainEnd(text, at)
-}
-
-// inBrackets narrows a word to what of it stands in angle brackets.
-func inBrackets(text string, at, start, end int) (from, to int) {
+	start, end = wordStart(text, at), wordEnd(text, at)
 	if i := strings.LastIndexByte(text[start:at], '<'); i >= 0 {
 		start += i + 1
 	}
@@ -172,9 +146,7 @@ func localStart(text string, at int) int {
 		if open := openingQuote(text[:at-1]); open >= 0 {
 			return open
 		}
-		return start
-	}
-	if i := strings.LastIndexAny(text[start:at], `()<>[]:;,"\`); i >= 0 && start+i+1 < at {
+	} else if i := strings.LastIndexAny(text[start:at], `()<>[]:;,"\`); i >= 0 && start+i+1 < at {
 		return start + i + 1
 	}
 	return start
