@@ -50,9 +50,12 @@ func response(r email.Reply, status string, own []string) models.ProviderRespons
 // rejected", "Client host rejected", Exchange Online "Client host blocked".
 var namesUs = regexp.MustCompile(`(?i)\b(?:helo|ehlo)\b|\bclient (?:host|address|ip)\b`)
 
-// refusalScope returns whom a permanent refusal is about. If its codes say that
-// it is the recipient or the message, that holds; else its text may name us.
+// refusalScope returns whom a permanent refusal is about, or "". If its codes say
+// that it is the recipient or the message, that holds; else its text may name us.
 func refusalScope(stage string, r email.Reply, own []string) string {
+	if r.Code < 500 || r.Code > 599 {
+		return ""
+	}
 	found := email.About(stage, r)
 	coded := r.Enhanced[0] == 5 && r.Enhanced[1] != 0
 	if coded && (found == email.AboutRecipient || found == email.AboutMessage) {
@@ -66,9 +69,6 @@ func refusalScope(stage string, r email.Reply, own []string) string {
 
 // refusesMessage reports a permanent refusal of the recipient or the message.
 func refusesMessage(stage string, r email.Reply, own []string) bool {
-	if r.Code < 500 || r.Code > 599 {
-		return false
-	}
 	whom := refusalScope(stage, r, own)
 	return whom == email.AboutRecipient || whom == email.AboutMessage
 }
@@ -76,9 +76,6 @@ func refusesMessage(stage string, r email.Reply, own []string) bool {
 // refusesUs reports a permanent refusal of our host, credentials or quota, or
 // one for the server's own state.
 func refusesUs(stage string, r email.Reply, own []string) bool {
-	if r.Code < 500 || r.Code > 599 {
-		return false
-	}
 	whom := refusalScope(stage, r, own)
 	return whom == email.AboutAccount || whom == email.AboutProvider
 }
@@ -120,7 +117,8 @@ func ProbeError(err error, limit time.Duration) error {
 // recipient that it is about.
 func failed(err error, limit time.Duration, own []string) (models.ProviderResponse, *common.Failure) {
 	if reply, ok := errors.AsType[*email.ReplyError](err); ok {
-		return refused(reply, own)
+		status, f := Classify(reply.Stage, reply.Reply, own)
+		return response(reply.Reply, status, own), f
 	}
 	if broken, ok := errors.AsType[*email.SetupError](err); ok {
 		if broken.Err != nil {
@@ -150,13 +148,13 @@ func failed(err error, limit time.Duration, own []string) (models.ProviderRespon
 	if isLine && line.Limit > 0 {
 		limit = line.Limit
 	}
-	resp, f, ok := answer.Network(err, limit)
+	resp, f := answer.Network(err, limit)
 	switch {
-	case !ok && !isLine:
-		return models.ProviderResponse{Status: models.StatusUnknown}, common.Unknown(errors.New("provider failed without a reply"))
-	case !ok:
-		resp, f = models.ProviderResponse{Status: models.StatusUnavailable}, common.Transient(errors.New("network error"))
-		f.Unreachable = true
+	case f != nil:
+	case isLine:
+		resp, f = answer.Unreachable("network error")
+	default:
+		f = common.Unknown(errors.New("provider failed without a reply"))
 	}
 	if isLine && line.Ambiguous {
 		f = answer.MayHaveBeenAccepted(f)
@@ -174,18 +172,10 @@ func unreadable(odd *email.ProtocolError, own []string) (models.ProviderResponse
 	return models.ProviderResponse{Status: models.StatusUnknown, Raw: clean(odd.Text, own)}, f
 }
 
-// refused classifies a reply that refuses the message as a whole.
-func refused(reply *email.ReplyError, own []string) (models.ProviderResponse, *common.Failure) {
-	status, f := classify(reply.Stage, reply.Reply, own)
-	f.Err = shortText(reply.Reply, own)
-	return response(reply.Reply, status, own), f
-}
-
 // Classify returns the status word and the failure of a reply that refuses at
-// a stage, which is as in email.ReplyError, or "RCPT".
-func Classify(stage string, r email.Reply) (string, *common.Failure) { return classify(stage, r, nil) }
-
-func classify(stage string, r email.Reply, own []string) (string, *common.Failure) {
+// a stage, which is as in email.ReplyError, or "RCPT". Own are the texts of the
+// request that it may repeat.
+func Classify(stage string, r email.Reply, own []string) (string, *common.Failure) {
 	if refusesUs(stage, r, own) {
 		return models.StatusUnavailable, setupFailure(shortText(r, own))
 	}

@@ -2,7 +2,6 @@ package email
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"messaging-worker/internal/adapters/common"
@@ -74,19 +73,17 @@ func (a *Adapter) check(r *request.Reader, req *models.EmailRequest) {
 
 func (a *Adapter) checkMeta(r *request.Reader, meta map[string]string) {
 	if text, ok := meta[metaReplyTo]; ok && !util.IsMailbox(text) {
-		r.Add(metaPath(metaReplyTo), "not "+wantMailbox)
+		r.Add(request.MetaPath(metaReplyTo), "not "+wantMailbox)
 	}
 	text, ok := meta[metaListUnsubscribe]
 	switch {
 	case !ok:
 	case !isHTTPS(text):
-		r.Add(metaPath(metaListUnsubscribe), "not an absolute https URL in printable ASCII")
+		r.Add(request.MetaPath(metaListUnsubscribe), "not an absolute https URL in printable ASCII")
 	case len(text) > maxURL:
-		r.Add(metaPath(metaListUnsubscribe), fmt.Sprintf("%d bytes, at most %d", len(text), maxURL))
+		r.Add(request.MetaPath(metaListUnsubscribe), fmt.Sprintf("%d bytes, at most %d", len(text), maxURL))
 	}
 }
-
-func metaPath(key string) string { return "meta[" + strconv.Quote(key) + "]" }
 
 // isHTTPS reports whether a text is an https URL that can stand in a header
 // between angle brackets, in a list that commas part (RFC 2369, 2).

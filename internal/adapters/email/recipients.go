@@ -1,6 +1,7 @@
 package email
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,21 +64,24 @@ func recipientAnswers(receipt email.Receipt, c *Conversation) (models.ProviderRe
 		return response(worst, models.StatusUnavailable, c.Own), setupFailure(shortText(worst, c.Own))
 	}
 	for _, refusal := range receipt.Refusals {
+		number := c.Recipients[refusal.Recipient]
 		class, status := classOf(refusal.Reply)
-		// A server that took others, or may have, does not refuse us.
-		ofUs := nobody && refusesUs(email.StageRCPT, refusal.Reply, c.Own)
-		if ofUs {
-			class, status = models.FailureTransient, models.StatusUnavailable
+		ofUs := false
+		if nobody { // a server that took others, or may have, does not refuse us
+			var alone *common.Failure
+			status, alone = Classify(email.StageRCPT, refusal.Reply, c.Own)
+			class, ofUs = alone.Class, alone.AboutUs
+			f.Unexplained = cmp.Or(f.Unexplained, alone.Unexplained)
 		}
-		f.Answers[c.Recipients[refusal.Recipient]] = common.Answer{
+		f.Answers[number] = common.Answer{
 			Class: class, Err: shortText(refusal.Reply, c.Own), Response: response(refusal.Reply, status, c.Own),
 		}
 		if class == models.FailurePermanent {
-			f.Refused = append(f.Refused, c.Recipients[refusal.Recipient])
+			f.Refused = append(f.Refused, number)
 			continue
 		}
 		// Open recipients decide what happens next, so theirs is the class.
-		f.Open, worst, f.Class = append(f.Open, c.Recipients[refusal.Recipient]), refusal.Reply, class
+		f.Open, worst, f.Class = append(f.Open, number), refusal.Reply, class
 		f.Unreachable = f.Unreachable || ofUs
 	}
 	_, status := classOf(worst)
@@ -85,8 +89,8 @@ func recipientAnswers(receipt email.Receipt, c *Conversation) (models.ProviderRe
 		status = models.StatusUnavailable
 	}
 	f.Err = shortText(worst, c.Own)
-	if nobody && !slices.ContainsFunc(receipt.Refusals, c.explained) {
-		f.Unexplained = unexplained(receipt.Refusals, c)
+	if slices.ContainsFunc(receipt.Refusals, c.explained) {
+		f.Unexplained = ""
 	}
 	return response(worst, status, c.Own), f
 }
@@ -97,16 +101,6 @@ func (c *Conversation) explained(r email.Refusal) bool {
 	return refusesMessage(email.StageRCPT, r.Reply, c.Own)
 }
 
-// unexplained names the first refusal that may be about us, or "".
-func unexplained(refusals []email.Refusal, c *Conversation) string {
-	for _, r := range refusals {
-		if _, f := classify(email.StageRCPT, r.Reply, c.Own); f.Unexplained != "" {
-			return f.Unexplained
-		}
-	}
-	return ""
-}
-
 // addFailed adds to the failure f, whose response was deferral, the recipients
 // that had no reply of their own.
 func addFailed(receipt email.Receipt, c *Conversation, deferral models.ProviderResponse, f *common.Failure) (models.ProviderResponse, *common.Failure) {
@@ -115,19 +109,17 @@ func addFailed(receipt email.Receipt, c *Conversation, deferral models.ProviderR
 	rest.Answers = f.Answers
 	rest.NotCalled, rest.AboutUs = false, false // the others were called
 	for _, i := range receipt.Failed {
-		rest.Answers[c.Recipients[i]] = common.Answer{Class: rest.Class, Err: rest.Err, Response: resp}
+		number := c.Recipients[i]
+		rest.Answers[number] = common.Answer{Class: rest.Class, Err: rest.Err, Response: resp}
+		if rest.Ambiguous || rest.Accepted { // deferred recipients certainly do not have it
+			rest.Doubtful = append(rest.Doubtful, number)
+		}
 		switch {
 		case rest.Accepted: // neither: they are in Doubtful
 		case rest.Class == models.FailurePermanent:
-			f.Refused = append(f.Refused, c.Recipients[i])
+			f.Refused = append(f.Refused, number)
 		default:
-			f.Open = append(f.Open, c.Recipients[i])
-		}
-	}
-	if rest.Ambiguous || rest.Accepted { // deferred recipients certainly do not have it
-		rest.Doubtful = make([]int, 0, len(receipt.Failed))
-		for _, i := range receipt.Failed {
-			rest.Doubtful = append(rest.Doubtful, c.Recipients[i])
+			f.Open = append(f.Open, number)
 		}
 	}
 	slices.Sort(f.Refused)

@@ -63,7 +63,7 @@ func (e Explanation) bySMTP() (Explanation, error) {
 
 // refused explains a refusal at a stage.
 func (e Explanation) refused(stage string, r email.Reply) Explanation {
-	word, f := emailadapter.Classify(stage, r)
+	word, f := emailadapter.Classify(stage, r, nil)
 	class := classOf(word, f)
 	switch {
 	case f.Unreachable && r.Code >= 500:

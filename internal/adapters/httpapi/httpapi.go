@@ -26,12 +26,15 @@ func Result(to string, receipt api.Receipt, err error, limit time.Duration, own 
 	}
 	if refusal, ok := errors.AsType[*api.Error](err); ok {
 		status, failure := classify(refusal)
-		return models.ProviderResponse{
+		resp := models.ProviderResponse{
 			Status: status, Code: refusal.Status,
 			Message: answer.Clean(message(refusal), own...),
 			Raw:     answer.Clean(refusal.Raw, own...),
-			Meta:    requestID(refusal),
-		}, failure
+		}
+		if refusal.RequestID != "" { // the provider's support asks for it
+			resp.Meta = map[string]string{"request_id": models.CutRunes(refusal.RequestID, 128)}
+		}
+		return resp, failure
 	}
 	return noAnswer(err, limit)
 }
@@ -39,14 +42,7 @@ func Result(to string, receipt api.Receipt, err error, limit time.Duration, own 
 // ProbeError classifies the error of a probe. It returns nil or a
 // *common.Failure.
 func ProbeError(err error, limit time.Duration) error {
-	if err == nil {
-		return nil
-	}
-	if refusal, ok := errors.AsType[*api.Error](err); ok {
-		_, failure := classify(refusal)
-		return failure
-	}
-	_, failure := noAnswer(err, limit)
+	_, failure := Result("", api.Receipt{}, err, limit)
 	return failure
 }
 
@@ -54,15 +50,15 @@ func ProbeError(err error, limit time.Duration) error {
 // have been accepted.
 func noAnswer(err error, limit time.Duration) (models.ProviderResponse, error) {
 	line, isLine := errors.AsType[*api.ConnectionError](err)
-	resp, failure, ok := answer.Network(err, limit)
+	resp, failure := answer.Network(err, limit)
 	switch {
-	case !ok && isLine && line.Answered:
-		resp, failure = models.ProviderResponse{Status: models.StatusUnknown}, common.Unknown(errors.New("a reply outside the protocol"))
-	case !ok && !isLine:
-		return models.ProviderResponse{Status: models.StatusUnknown}, common.Unknown(errors.New("provider failed without an answer"))
-	case !ok: // the connection broke in a way that has no type of its own, as HTTP/2's do
-		resp, failure = models.ProviderResponse{Status: models.StatusUnavailable}, common.Transient(errors.New("no HTTP connection"))
-		failure.Unreachable = true
+	case failure != nil:
+	case !isLine:
+		failure = common.Unknown(errors.New("provider failed without an answer"))
+	case line.Answered:
+		failure = common.Unknown(errors.New("a reply outside the protocol"))
+	default: // the connection broke in a way that has no type of its own, as HTTP/2's do
+		resp, failure = answer.Unreachable("no HTTP connection")
 	}
 	if isLine && line.Sent {
 		failure = answer.MayHaveBeenAccepted(failure)
@@ -78,20 +74,16 @@ func classify(e *api.Error) (string, *common.Failure) {
 	if e.Status == http.StatusProxyAuthRequired { // a proxy's, whatever its body is
 		return status, f
 	}
-	f.Throttle = e.Status == http.StatusTooManyRequests
-	if e.Class != "" {
-		status = applyClass(e, f)
-		f.Throttle = false
-	}
-	if e.Class == api.Throttled {
-		applyScope(e, f)
-	}
 	f.Credentials = e.Credentials || e.Status == http.StatusUnauthorized
-	if e.Class == "" && f.Unexplained != "" {
-		f.Unexplained = unlisted(e)
-	}
-	if e.Status == 0 && e.Class != "" {
-		f.Err = errors.New(e.Message) // it was never asked
+	switch {
+	case e.Class != "":
+		status = applyClass(e, f)
+	case f.Unexplained != "" && e.Code == 0:
+		f.Unexplained = fmt.Sprintf("http %d without a code of %s", e.Status, e.Provider)
+	case f.Unexplained != "":
+		f.Unexplained = e.Error()
+	default:
+		f.Throttle = e.Status == http.StatusTooManyRequests
 	}
 	// A code that refuses is an answer to the message; what else comes with
 	// 5xx leaves open how far it got.
@@ -104,7 +96,10 @@ func classify(e *api.Error) (string, *common.Failure) {
 // applyClass applies what the provider's table says to f.
 func applyClass(e *api.Error, f *common.Failure) (status string) {
 	f.Accepted, f.Unreachable, f.AboutUs, f.Unexplained = false, e.Status >= 500, false, ""
-	if e.Status < 300 { // created and failed at once: the status says nothing
+	switch {
+	case e.Status == 0: // it was never asked
+		f.Err = errors.New(e.Message)
+	case e.Status < 300: // created and failed at once: the status says nothing
 		f.Err = errors.New(e.Error())
 	}
 	switch e.Class {
@@ -116,6 +111,7 @@ func applyClass(e *api.Error, f *common.Failure) (status string) {
 		return models.StatusRejected
 	case api.Throttled:
 		f.Class = models.FailureTransient
+		applyScope(e, f)
 		return models.StatusRateLimited
 	case api.SetUp:
 		f.Class, f.Unreachable, f.AboutUs = models.FailureTransient, true, true
@@ -123,14 +119,6 @@ func applyClass(e *api.Error, f *common.Failure) (status string) {
 		f.Class = models.FailureTransient
 	}
 	return models.StatusUnavailable
-}
-
-// unlisted names an answer whose code no table has.
-func unlisted(e *api.Error) string {
-	if e.Code == 0 {
-		return fmt.Sprintf("http %d without a code of %s", e.Status, e.Provider)
-	}
-	return e.Error()
 }
 
 // applyScope sets whose calls a throttle is about. One about a message throttles
@@ -144,14 +132,6 @@ func applyScope(e *api.Error, f *common.Failure) {
 	case "recipient":
 		f.ThrottleScope = common.ScopePair
 	}
-}
-
-// requestID is what the provider's support asks for.
-func requestID(e *api.Error) map[string]string {
-	if e.RequestID == "" {
-		return nil
-	}
-	return map[string]string{"request_id": models.CutRunes(e.RequestID, 128)}
 }
 
 // message is the provider's own words behind its name and code.
