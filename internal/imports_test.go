@@ -74,7 +74,7 @@ func rules() []rule {
 		{path: "internal/adapters/phone", may: []string{"internal/adapters/common", "internal/adapters/httpapi", "internal/adapters/request", "internal/models", "internal/util", "internal/providers/api"}},
 		{path: "internal/adapters/sms", may: []string{"internal/adapters/phone", "internal/adapters/request", "internal/models", "internal/util"}},
 		{path: "internal/adapters/whatsapp", may: []string{"internal/adapters/phone", "internal/adapters/request", "internal/models", "internal/util", "internal/providers/api"}},
-		{path: "internal/adapters/mock", may: []string{"internal/adapters/common", "internal/adapters/email", "internal/adapters/httpapi", "internal/models", "internal/providers/api", "internal/providers/email"}},
+		{path: "internal/adapters/mock", may: []string{"internal/adapters/common", "internal/adapters/email", "internal/adapters/httpapi", "internal/lifetime", "internal/models", "internal/providers/api", "internal/providers/email"}},
 
 		{path: "internal/adapters/explain", may: []string{"internal/adapters/common", "internal/adapters/email", "internal/adapters/httpapi", "internal/models", "internal/providers/api", "internal/providers/email", "internal/providers/meta", "internal/providers/twilio"}},
 

@@ -78,7 +78,7 @@ func newProbe(
 
 // openMock makes the mock provider.
 func openMock(c *config.Config) (parts, error) {
-	m, err := mock.New(mock.Options{Latency: c.Mock.Latency, Ledger: c.Mock.LedgerFile})
+	m, err := mock.New(c.Mock.Latency, c.Mock.LedgerFile)
 	if err != nil {
 		return parts{}, settingError("MOCK_LEDGER_FILE", err)
 	}

@@ -61,7 +61,7 @@ func newLine(t *testing.T) *line {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.Close)
-	m, err := mock.New(mock.Options{})
+	m, err := mock.New(0, "")
 	if err != nil {
 		t.Fatal(err)
 	}

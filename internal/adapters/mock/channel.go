@@ -42,10 +42,7 @@ func (c channel) Decode(rec *models.Record) (common.Delivery, error) {
 	envelope, recipients, units := d.Envelope, d.Recipients, d.Units
 	d.Send = func(ctx context.Context, call common.Call) (models.ProviderResponse, error) {
 		last := units[len(units)-1]
-		o, err := c.mock.Play(ctx, Call{
-			MessageID: envelope.MessageID, Attempt: call.Attempt, Recipients: call.Recipients,
-			Last: last[len(last)-1], Hints: envelope.Meta,
-		})
+		o, err := c.mock.Play(ctx, envelope, last[len(last)-1], call)
 		var resp models.ProviderResponse
 		var failure error
 		if envelope.Channel == models.Email {
@@ -87,19 +84,19 @@ func (c channel) mail(id string, recipients []int, of int, o Outcome, err error)
 
 // replyTo is the reply that refuses a message.
 func replyTo(o Outcome) email.Reply {
-	return map[Result]email.Reply{
-		Transient:   {Code: 451, Enhanced: [3]int{4, 3, 0}, Message: "try again later"},
-		Permanent:   {Code: 550, Enhanced: [3]int{5, 7, 1}, Message: "message refused"},
-		Unplayable:  {Code: 554, Enhanced: [3]int{5, 6, 0}, Message: o.Reason},
-		RateLimited: {Code: 450, Enhanced: [3]int{4, 7, 1}, Message: "rate limit exceeded"},
-		Unknown:     {Code: 299, Message: "a reply outside the protocol"},
+	return map[string]email.Reply{
+		"transient":    {Code: 451, Enhanced: [3]int{4, 3, 0}, Message: "try again later"},
+		"permanent":    {Code: 550, Enhanced: [3]int{5, 7, 1}, Message: "message refused"},
+		Unplayable:     {Code: 554, Enhanced: [3]int{5, 6, 0}, Message: o.Reason},
+		"rate_limited": {Code: 450, Enhanced: [3]int{4, 7, 1}, Message: "rate limit exceeded"},
+		"unknown":      {Code: 299, Message: "a reply outside the protocol"},
 	}[o.Result]
 }
 
 // http answers as an HTTP provider does that has no table of codes.
 func (c channel) http(id, to string, call common.Call, o Outcome, err error) (models.ProviderResponse, error) {
 	if len(o.Refused) > 0 {
-		o.Result = Permanent
+		o.Result = "permanent"
 	}
 	if o.Result == Accepted || err != nil {
 		return httpapi.Result(to, api.Receipt{
@@ -119,12 +116,12 @@ func (c channel) http(id, to string, call common.Call, o Outcome, err error) (mo
 
 // answerTo is the answer that refuses a message.
 func answerTo(o Outcome) *api.Error {
-	e := map[Result]api.Error{
-		Transient:   {Status: http.StatusServiceUnavailable, Message: "Service unavailable"},
-		Permanent:   {Status: http.StatusBadRequest, Message: "Recipient refused"},
-		Unplayable:  {Status: http.StatusBadRequest, Message: o.Reason},
-		RateLimited: {Status: http.StatusTooManyRequests, Message: "Rate limit exceeded"},
-		Unknown:     {Message: "A reply outside the protocol"},
+	e := map[string]api.Error{
+		"transient":    {Status: http.StatusServiceUnavailable, Message: "Service unavailable"},
+		"permanent":    {Status: http.StatusBadRequest, Message: "Recipient refused"},
+		Unplayable:     {Status: http.StatusBadRequest, Message: o.Reason},
+		"rate_limited": {Status: http.StatusTooManyRequests, Message: "Rate limit exceeded"},
+		"unknown":      {Message: "A reply outside the protocol"},
 	}[o.Result]
 	e.Provider, e.Code = "Mock", e.Status
 	e.Raw = fmt.Sprintf(`{"status":%d,"message":%q}`, e.Status, e.Message)

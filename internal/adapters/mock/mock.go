@@ -6,37 +6,35 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
-)
 
-// Options of a Mock. The zero Options answer at once and keep no ledger.
-type Options struct {
-	Latency time.Duration // time that each call takes
-	Ledger  string        // file that gets a line for each accepted recipient; empty for none
-}
+	"messaging-worker/internal/adapters/common"
+	"messaging-worker/internal/lifetime"
+	"messaging-worker/internal/models"
+)
 
 // Mock plays scenarios. It is safe for concurrent use.
 type Mock struct {
 	latency time.Duration
-
-	mu     sync.Mutex
-	ledger *os.File // nil when none is kept
+	ledger  *os.File // nil when none is kept
 }
 
-// New makes a mock. It opens the ledger for appending, so that one file
-// outlives its writers and may have several.
-func New(o Options) (*Mock, error) {
-	m := &Mock{latency: o.Latency}
-	if o.Ledger == "" {
+// New makes a mock whose calls take latency each, if the message does not say
+// otherwise. Ledger is a file that gets a line for each accepted recipient; empty
+// for none. It is opened for appending, so that one file outlives its writers and
+// may have several.
+func New(latency time.Duration, ledger string) (*Mock, error) {
+	m := &Mock{latency: latency}
+	if ledger == "" {
 		return m, nil
 	}
 	var err error
-	m.ledger, err = os.OpenFile(o.Ledger, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	m.ledger, err = os.OpenFile(ledger, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
@@ -51,76 +49,65 @@ func (m *Mock) Close() error {
 	return m.ledger.Close()
 }
 
-// Call is one provider call as the mock sees it.
-type Call struct {
-	MessageID  string
-	Attempt    int
-	Recipients []int             // their numbers in the request
-	Last       int               // number of the request's last recipient
-	Hints      map[string]string // the request's meta
-}
-
-// Result is what a call came to.
-type Result int
-
-// The results, named after their scenarios. A call that runs into its time
-// limit has none: Play returns the context's error.
+// Results of calls besides the scenarios transient, permanent, rate_limited and
+// unknown. A call that runs into its time limit has none: Play returns the
+// context's error.
 const (
-	Accepted Result = iota
-	Transient
-	Permanent
-	RateLimited
-	Unknown
-	Unplayable // the hints make no sense: refused for good
+	Accepted   = "success"
+	Unplayable = "unplayable" // the hints make no sense: refused for good
 )
 
-// Outcome is a Result and what goes with it.
+// Outcome is what a call came to.
 type Outcome struct {
-	Result     Result
+	Result     string
 	Refused    []int // of an accepted call: recipients refused for good all the same
 	RetryAfter time.Duration
 	Reason     string // of Unplayable
 }
 
-// Play waits as long as the call takes and returns what it came to. Accepted
+// Play waits as long as the call takes and returns what it came to by the
+// envelope's hints. Last is the number of the request's last recipient. Accepted
 // recipients are in the ledger before it returns. The scenario panic panics.
-func (m *Mock) Play(ctx context.Context, c Call) (Outcome, error) {
-	p, reason := m.read(c.Hints)
+func (m *Mock) Play(ctx context.Context, e *models.Envelope, last int, call common.Call) (Outcome, error) {
+	p, reason := m.read(e.Meta)
 	if reason != "" {
 		return Outcome{Result: Unplayable, Reason: reason}, nil
 	}
-	if err := wait(ctx, p.latency); err != nil {
-		return Outcome{}, err
+	if p.latency > 0 {
+		_ = lifetime.Sleep(ctx, p.latency)
 	}
-	if c.Attempt > p.failures || !p.concerns(c.Recipients) {
-		p.scenario = "success"
+	if ctx.Err() != nil {
+		return Outcome{}, ctx.Err()
+	}
+	concerned := func(i int) bool { return p.recipients == nil || slices.Contains(p.recipients, i) }
+	if call.Attempt > p.failures || !slices.ContainsFunc(call.Recipients, concerned) {
+		p.scenario = Accepted
 	}
 	switch p.scenario {
-	case "transient":
-		return Outcome{Result: Transient}, nil
-	case "permanent":
-		return Outcome{Result: Permanent}, nil
+	case Accepted:
+		return m.accept(e.MessageID, call, -1)
+	case "partial":
+		return m.accept(e.MessageID, call, last)
 	case "rate_limited":
-		return Outcome{Result: RateLimited, RetryAfter: p.retryAfter}, nil
-	case "unknown":
-		return Outcome{Result: Unknown}, nil
+		return Outcome{Result: p.scenario, RetryAfter: p.retryAfter}, nil
 	case "timeout":
 		<-ctx.Done()
 		return Outcome{}, ctx.Err()
 	case "panic":
 		panic("mock provider: scenario panic")
 	}
-	return m.accept(c, p.scenario == "partial")
+	return Outcome{Result: p.scenario}, nil
 }
 
-func (m *Mock) accept(c Call, partial bool) (Outcome, error) {
-	var o Outcome
-	for _, recipient := range c.Recipients {
-		if partial && recipient == c.Last {
-			o.Refused = append(o.Refused, recipient)
+// accept accepts all recipients of a call but the refused one, which is -1 for none.
+func (m *Mock) accept(id string, call common.Call, refused int) (Outcome, error) {
+	o := Outcome{Result: Accepted}
+	for _, recipient := range call.Recipients {
+		if recipient == refused {
+			o.Refused = []int{recipient}
 			continue
 		}
-		if err := m.write(c, recipient); err != nil {
+		if err := m.write(id, call.Attempt, recipient); err != nil {
 			return Outcome{}, err
 		}
 	}
@@ -129,13 +116,11 @@ func (m *Mock) accept(c Call, partial bool) (Outcome, error) {
 
 // write appends one line with one write, so that the lines of a killed worker
 // and of its successor do not mix.
-func (m *Mock) write(c Call, recipient int) error {
+func (m *Mock) write(id string, attempt, recipient int) error {
 	if m.ledger == nil {
 		return nil
 	}
-	line := fmt.Sprintf("%s %s %d %d\n", time.Now().UTC().Format(time.RFC3339Nano), c.MessageID, c.Attempt, recipient)
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	line := fmt.Sprintf("%s %s %d %d\n", time.Now().UTC().Format(time.RFC3339Nano), id, attempt, recipient)
 	if _, err := m.ledger.WriteString(line); err != nil {
 		return fmt.Errorf("write ledger: %w", err)
 	}
@@ -151,18 +136,10 @@ type part struct {
 	recipients []int // whom the scenario is for; nil means everybody
 }
 
-// concerns reports whether the scenario is for a call to these recipients.
-func (p part) concerns(recipients []int) bool {
-	return p.recipients == nil || slices.ContainsFunc(recipients, func(i int) bool { return slices.Contains(p.recipients, i) })
-}
-
 func (m *Mock) read(hints map[string]string) (p part, reason string) {
-	p = part{scenario: "success", failures: int(^uint(0) >> 1), latency: m.latency}
-	if s := hints["scenario"]; s != "" {
-		p.scenario = s
-	}
+	p = part{scenario: cmp.Or(hints["scenario"], Accepted), failures: math.MaxInt, latency: m.latency}
 	switch p.scenario {
-	case "success", "transient", "permanent", "rate_limited", "timeout", "unknown", "partial", "panic":
+	case Accepted, "transient", "permanent", "rate_limited", "timeout", "unknown", "partial", "panic":
 	default:
 		return p, "mock: unknown scenario"
 	}
@@ -199,18 +176,4 @@ func millis(hints map[string]string, name string, dst *time.Duration) (reason st
 	}
 	*dst = time.Duration(n) * time.Millisecond
 	return ""
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	if d == 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
