@@ -81,10 +81,8 @@ func (r *Reader) checkMeta(limits *Limits) {
 	}
 	slices.Sort(long) // a map has no order, an error text should
 	for _, v := range long {
-		if len(r.list) < maxViolations {
+		if !r.full() {
 			r.list = append(r.list, v)
-		} else {
-			r.more++
 		}
 	}
 }

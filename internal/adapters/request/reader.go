@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/models"
+	"messaging-worker/internal/util"
 )
 
 // maxViolations bounds how many violations are listed: a hostile payload may
@@ -116,23 +118,24 @@ func (r *Reader) atEnd() {
 	}
 }
 
-// Add notes a violation. The text must not quote the value.
-func (r *Reader) Add(path, text string) {
-	if len(r.list) == maxViolations {
-		r.more++
-		return
+// full reports whether a further violation is only counted, and counts it.
+func (r *Reader) full() bool {
+	if len(r.list) < maxViolations {
+		return false
 	}
-	r.list = append(r.list, path+": "+text)
+	r.more++
+	return true
 }
+
+// Add notes a violation. The text must not quote the value.
+func (r *Reader) Add(path, text string) { r.addAt(same(path), text) }
 
 // addAt is Add for a path that is not made where it would only be counted: a
 // hostile payload may ask for millions.
 func (r *Reader) addAt(path func() string, text string) {
-	if len(r.list) == maxViolations {
-		r.more++
-		return
+	if !r.full() {
+		r.list = append(r.list, path()+": "+text)
 	}
-	r.Add(path(), text)
 }
 
 // addFirst is Add for what must be listed, also where entries without number
@@ -148,23 +151,15 @@ func (r *Reader) addFirst(path, text string) {
 
 // Flagged reports whether there is a violation of exactly that path.
 func (r *Reader) Flagged(path string) bool {
-	for _, v := range r.list {
-		if len(v) > len(path) && v[len(path)] == ':' && v[:len(path)] == path {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.list, func(v string) bool { return strings.HasPrefix(v, path+":") })
 }
 
 // Required notes that a text is missing, unless its path is flagged already.
 func (r *Reader) Required(path, text string) bool {
-	if text != "" {
-		return true
-	}
-	if !r.Flagged(path) {
+	if text == "" && !r.Flagged(path) {
 		r.Add(path, "is required")
 	}
-	return false
+	return text != ""
 }
 
 func (r *Reader) err() error {
@@ -178,10 +173,42 @@ func (r *Reader) err() error {
 	if r.fatal {
 		v.MessageID, v.TraceID, v.TenantID = recoverIDs(r.rec.Value)
 	}
-	if !usable(v.MessageID) {
+	if !util.IsUUIDv4(v.MessageID) {
 		v.MessageID = ""
 	}
 	return v
+}
+
+// recoverIDs looks for the ids of a payload that is not acceptable JSON as a whole:
+// truncated, with repeated names, or worse. It reads as far as it can. An id
+// that is given twice with two values is left out.
+func recoverIDs(value []byte) (messageID, traceID, tenantID string) {
+	dec := jsontext.NewDecoder(bytes.NewBuffer(value), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if t, err := dec.ReadToken(); err != nil || t.Kind() != '{' {
+		return "", "", ""
+	}
+	found := map[string]string{}
+	for dec.PeekKind() == '"' {
+		t, err := dec.ReadToken()
+		if err != nil {
+			break
+		}
+		name := t.String()
+		value, err := dec.ReadValue()
+		if err != nil {
+			break
+		}
+		if value.Kind() != '"' || name != "message_id" && name != "trace_id" && name != "tenant_id" {
+			continue
+		}
+		unquoted, _ := jsontext.AppendUnquote(nil, value) // what is not UTF-8 is replaced
+		text := strings.TrimSpace(string(unquoted))
+		if before, twice := found[name]; twice && before != text {
+			text = ""
+		}
+		found[name] = text
+	}
+	return found["message_id"], found["trace_id"], found["tenant_id"]
 }
 
 // broken ends the reading: the record is not a request at all.

@@ -113,12 +113,15 @@ func (r *Reader) String(path string, dst *string) {
 }
 
 // Content reads a text as it is.
-func (r *Reader) Content(path string, dst *string) {
-	if r.expect('"', same(path), "a string", true) {
-		if text, ok := r.text(); ok {
-			*dst = text
-		}
+func (r *Reader) Content(path string, dst *string) { *dst = r.textAt(same(path), true) }
+
+// textAt reads a string, or returns "" for what is none.
+func (r *Reader) textAt(path func() string, nullable bool) string {
+	if !r.expect('"', path, "a string", nullable) {
+		return ""
 	}
+	text, _ := r.text()
+	return text
 }
 
 // Strings reads a list of trimmed texts. Of one that is far beyond its limit
@@ -134,13 +137,8 @@ func (r *Reader) Strings(path string, dst *[]string) {
 			r.skip()
 			continue
 		}
-		text := ""
-		if r.expect('"', func() string { return index(path, i) }, "a string", false) {
-			if t, ok := r.text(); ok {
-				text = strings.TrimSpace(t)
-			}
-		}
-		*dst = append(*dst, text)
+		text := r.textAt(func() string { return index(path, i) }, false)
+		*dst = append(*dst, strings.TrimSpace(text))
 	}
 	if i > r.keep {
 		if r.long == nil {
@@ -177,16 +175,11 @@ func (r *Reader) meta(dst *map[string]string) {
 	values := map[string]string{}
 	r.object(func(name string) {
 		name = strings.TrimSpace(name)
+		path := func() string { return MetaPath(name) }
 		if _, twice := values[name]; twice {
-			r.addAt(func() string { return MetaPath(name) }, "repeated but for white space")
+			r.addAt(path, "repeated but for white space")
 		}
-		value := ""
-		if r.expect('"', func() string { return MetaPath(name) }, "a string", false) {
-			if t, ok := r.text(); ok {
-				value = strings.TrimSpace(t)
-			}
-		}
-		values[name] = value
+		values[name] = strings.TrimSpace(r.textAt(path, false))
 	})
 	if len(values) > 0 {
 		*dst = values
