@@ -111,25 +111,8 @@ func (e *StatusEvent) encodePlain() ([]byte, bool) {
 	w.text(`,"channel":`, string(e.Channel))
 	w.text(`,"event_type":`, string(e.EventType))
 	w.number(`,"attempt":`, e.Attempt)
-	if r != nil {
-		w.b = append(w.b, `,"provider_response":{`...)
-		begin := len(w.b)
-		if r.Status != "" {
-			w.text(`,"status":`, r.Status)
-		}
-		if r.Code != 0 {
-			w.number(`,"code":`, r.Code)
-		}
-		if r.Message != "" {
-			w.text(`,"message":`, r.Message)
-		}
-		if !w.meta(r.Meta) {
-			return nil, false
-		}
-		if len(w.b) > begin {
-			w.b = slices.Delete(w.b, begin, begin+1) // the first comma
-		}
-		w.b = append(w.b, '}')
+	if r != nil && !w.response(r) {
+		return nil, false
 	}
 	if e.TraceID != "" {
 		w.text(`,"trace_id":`, e.TraceID)
@@ -153,6 +136,30 @@ func (w *writer) text(name, value string) {
 
 func (w *writer) number(name string, value int) {
 	w.b = strconv.AppendInt(append(w.b, name...), int64(value), 10)
+}
+
+// response appends the member provider_response, and reports false where it
+// needs cutting.
+func (w *writer) response(r *ProviderResponse) bool {
+	w.b = append(w.b, `,"provider_response":{`...)
+	begin := len(w.b)
+	if r.Status != "" {
+		w.text(`,"status":`, r.Status)
+	}
+	if r.Code != 0 {
+		w.number(`,"code":`, r.Code)
+	}
+	if r.Message != "" {
+		w.text(`,"message":`, r.Message)
+	}
+	if !w.meta(r.Meta) {
+		return false
+	}
+	if len(w.b) > begin {
+		w.b = slices.Delete(w.b, begin, begin+1) // the first comma
+	}
+	w.b = append(w.b, '}')
+	return true
 }
 
 // meta appends the member meta, and reports false where it needs cutting.
