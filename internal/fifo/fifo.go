@@ -23,24 +23,15 @@ func (q *Queue[T]) Len() int { return len(q.items) - q.first }
 // Push adds an item behind all others.
 func (q *Queue[T]) Push(item T) { q.items = append(q.items, item) }
 
-// Insert adds an item to a queue that is in the order of compare: behind all
-// that are not greater.
+// Insert adds an item to a queue that is in the order of compare, which tells
+// all items apart.
 func (q *Queue[T]) Insert(item T, compare func(a, b T) int) {
-	if q.Len() == 0 || compare(q.items[len(q.items)-1], item) <= 0 {
-		q.Push(item)
-		return
-	}
-	at, _ := slices.BinarySearchFunc(q.items[q.first:], item, func(a, b T) int {
-		if compare(a, b) <= 0 {
-			return -1
-		}
-		return 1
-	})
+	at, _ := slices.BinarySearchFunc(q.items[q.first:], item, compare)
 	q.items = slices.Insert(q.items, q.first+at, item)
 }
 
-// Remove takes an item out of a queue that is in the order of compare, which
-// tells all items apart.
+// Remove takes an item out of a queue that is in the order of compare, where it
+// is there.
 func (q *Queue[T]) Remove(item T, compare func(a, b T) int) {
 	if at, ok := slices.BinarySearchFunc(q.items[q.first:], item, compare); ok {
 		q.items = slices.Delete(q.items, q.first+at, q.first+at+1)
