@@ -29,12 +29,7 @@ func (p *Progress) Begin(recipients []int, now time.Time) {
 	copy(states, p.states)
 	p.states = states
 	p.lastAttempt = p.lastEvent
-	if p.lastAttempt.IsZero() {
-		p.lastAttempt = now
-	}
-	if p.firstFailed.IsZero() {
-		p.firstFailed = p.lastAttempt
-	}
+	p.failedBy(now)
 	for _, i := range recipients {
 		if p.states[i] == Open && p.UnderWay() {
 			p.states[i] = Unclassified
@@ -111,7 +106,7 @@ func (p *Progress) Refuse(at time.Time, reason error) {
 	for _, i := range p.With(Open, Unclassified) {
 		p.Record(i, Refused, &Failure{Attempt: -1, Err: reason, Response: models.ProviderResponse{Status: models.StatusRejected}})
 	}
-	p.givenUp(at)
+	p.failedBy(at)
 }
 
 // GiveUp ends the message as it is. The reason is that of recipients who were
@@ -122,10 +117,11 @@ func (p *Progress) GiveUp(at time.Time, reason error) {
 			p.fail(i, &Failure{Err: reason})
 		}
 	}
-	p.givenUp(at)
+	p.failedBy(at)
 }
 
-func (p *Progress) givenUp(at time.Time) {
+// failedBy fills in the times that an attempt and a failure had at the latest.
+func (p *Progress) failedBy(at time.Time) {
 	if p.lastAttempt.IsZero() {
 		p.lastAttempt = at
 	}

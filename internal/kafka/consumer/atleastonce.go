@@ -72,7 +72,7 @@ func (p *atLeastOnce) admit(r *kgo.Record) (progress message.Progress, finished 
 }
 
 func (p *atLeastOnce) checkpoint(k journal.Key, r message.Resolved) bool {
-	if r.Empty() {
+	if r.Len() == 0 {
 		delete(p.checkpoints, k)
 		return false
 	}

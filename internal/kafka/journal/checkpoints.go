@@ -64,7 +64,7 @@ func ParseCheckpoints(text string) Checkpoints {
 			continue
 		}
 		s := message.Resolved{Accepted: numbers(parts[2]), Refused: numbers(parts[3]), Indeterminate: numbers(parts[4])}
-		if !s.Empty() {
+		if s.Len() > 0 {
 			k[Key{offset, timestamp}] = s
 		}
 	}

@@ -240,7 +240,7 @@ func (o *holder) step(t *rapid.T, request int64) {
 		o.call(t, request, h, i)
 		if len(h.called) == 0 {
 			h.step = "judge"
-		} else if s := o.resolvedOf(h); !s.Empty() {
+		} else if s := o.resolvedOf(h); s.Len() > 0 {
 			o.checkpoints[key(request)] = s
 			h.checkpointed = true
 		}
