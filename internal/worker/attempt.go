@@ -42,7 +42,7 @@ func (e *Engine) attempt(life *lifetime.Lifetime, m *job) error {
 		e.route.Withdraw(&m.admission, len(units))
 		return err
 	}
-	m.showStage(calling, time.Time{})
+	e.opts.Pending.show(m, calling, time.Time{})
 	results := e.run(life, m, units)
 	for _, r := range results {
 		if r.failure != nil && life.Calls().Err() != nil {
@@ -53,12 +53,32 @@ func (e *Engine) attempt(life *lifetime.Lifetime, m *job) error {
 	return nil
 }
 
+// passed reports, once ctx has ended, whether nobody will read the record
+// again: at most once, and its offset is committed. Then it gets its final event
+// here, if need be without a call. Any other is left to the next owner.
+func passed(ctx context.Context, lease Lease) bool {
+	return lease.AtMostOnce() && lease.CommitBeforeCall(ctx) == nil
+}
+
+// enter is admit. On a stop, a message that nobody would read again gets the
+// grace on top.
+func (e *Engine) enter(life *lifetime.Lifetime, m *job, units [][]int) error {
+	err := e.admit(life.Waiting(), m, units)
+	if err == nil || errors.Is(err, errExpired) {
+		return err
+	}
+	if m.committed = m.committed || passed(life.Waiting(), m.lease); !m.committed {
+		return err
+	}
+	return withGrace(life.Waiting(), life.Calls(), func(ctx context.Context) error { return e.admit(ctx, m, units) })
+}
+
 // admit waits until an attempt with calls to these units may be published. Its
 // error is the cause of ctx's end, or errExpired.
 func (e *Engine) admit(ctx context.Context, m *job, units [][]int) error {
 	ctx, cancel := e.untilExpiry(ctx, m)
 	defer cancel()
-	m.showStage(waiting, time.Time{})
+	e.opts.Pending.show(m, waiting, time.Time{})
 	m.admission = route.Attempt{Lease: m.lease, Delivery: &m.delivery, Refused: m.last.unspent}
 	return e.route.Admit(ctx, &m.admission, len(units), joined(units))
 }
@@ -114,25 +134,17 @@ func (e *Engine) run(life *lifetime.Lifetime, m *job, units [][]int) []result {
 
 // call makes one provider call, once the route lets it start.
 func (e *Engine) call(life *lifetime.Lifetime, m *job, recipients []int) result {
-	for {
-		started, err := e.start(life, m, recipients)
-		if err != nil {
-			e.route.Withdraw(&m.admission, 1)
-			return withdrawnCall(recipients)
-		}
+	started, err := e.start(life, m, recipients)
+	for err == nil {
 		r := e.callNow(life.Calls(), m, recipients, started)
 		if r.failure == nil || !r.failure.NotCalled {
 			return r
 		}
-		if life.Waiting().Err() != nil { // it had its grace
-			e.route.Withdraw(&m.admission, 1)
-			return withdrawnCall(recipients)
+		if err = life.Waiting().Err(); err == nil { // else it had its grace
+			started, err = e.start(life, m, recipients)
 		}
 	}
-}
-
-// withdrawnCall is the result of a call that was not made.
-func withdrawnCall(recipients []int) result {
+	e.route.Withdraw(&m.admission, 1)
 	return result{recipients: recipients, failure: common.Transient(errNotStarted), withdrawn: true}
 }
 

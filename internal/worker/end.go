@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,7 +38,7 @@ func (e *Engine) end(life *lifetime.Lifetime, m *job, err error) error {
 
 func (e *Engine) sent(ctx context.Context, m *job) error {
 	m.publish(ctx, models.StatusEvent{EventType: models.EventSent, Attempt: m.progress.Spent(), ProviderResponse: m.response(true)})
-	m.showStage(ending, time.Time{})
+	e.opts.Pending.show(m, ending, time.Time{})
 	e.debug(m).Msg("sent")
 	return m.flush(ctx)
 }
@@ -45,7 +46,7 @@ func (e *Engine) sent(ctx context.Context, m *job) error {
 // failed writes the dead letter first. A crash between the two then repeats a
 // dead letter, which readers can tell; the other order would lose it.
 func (e *Engine) failed(ctx context.Context, m *job) error {
-	m.showStage(ending, time.Time{})
+	e.opts.Pending.show(m, ending, time.Time{})
 	letter := m.deadLetter(e.opts.Channel)
 	if err := m.flush(ctx); err != nil {
 		return err
@@ -63,13 +64,7 @@ func (e *Engine) failed(ctx context.Context, m *job) error {
 
 // refuse ends a request that does not validate: it was never attempted.
 func (e *Engine) refuse(ctx context.Context, rec *models.Record, v *common.Violations) error {
-	id, trace, now := v.MessageID, v.TraceID, time.Now().UTC()
-	if id == "" {
-		id = rec.FallbackID()
-	}
-	if trace == "" {
-		trace = rec.TraceID()
-	}
+	id, trace, now := cmp.Or(v.MessageID, rec.FallbackID()), cmp.Or(v.TraceID, rec.TraceID()), time.Now().UTC()
 	letter := &models.DLQRecord{
 		MessageID: id, Channel: e.opts.Channel, OriginalMessage: models.NewOriginal(rec.Value),
 		Attempts: 1, FailureType: models.FailureValidation, LastError: v.Error(),

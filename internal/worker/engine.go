@@ -6,6 +6,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +18,14 @@ import (
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker/route"
 )
+
+// Channel turns request records into deliveries. It is all the engine knows
+// of email, SMS and WhatsApp.
+type Channel interface {
+	// Decode reads and checks a request. Its only error is
+	// *common.Violations.
+	Decode(rec *models.Record) (common.Delivery, error)
+}
 
 // Options of an Engine. All but Log are required.
 type Options struct {
@@ -76,8 +85,8 @@ func (e *Engine) Handle(life *lifetime.Lifetime, rec *models.Record, progress me
 		return e.refuse(life.Calls(), rec, violations)
 	}
 	m := newJob(rec, delivery, progress, e.publisher, lease)
-	m.view = e.opts.Pending.add(m)
-	defer e.opts.Pending.remove(m.view)
+	e.opts.Pending.add(m)
+	defer e.opts.Pending.remove(m)
 	// Queued goes out before the first attempt, so that a crash in between
 	// leaves a trace. Kafka keeps the order, so nobody waits for it yet.
 	if !m.progress.Queued() {
@@ -162,7 +171,7 @@ func (e *Engine) backOff(ctx context.Context, m *job) error {
 func (e *Engine) waitUntil(ctx context.Context, m *job, next time.Time) error {
 	e.waiting.Add(1)
 	defer e.waiting.Add(-1)
-	m.showStage(backingOff, next)
+	e.opts.Pending.show(m, backingOff, next)
 	return m.lease.Yield(func() error { return lifetime.Sleep(ctx, time.Until(next)) })
 }
 
@@ -181,4 +190,25 @@ func (e *Engine) untilExpiry(ctx context.Context, m *job) (context.Context, cont
 		return ctx, func() {}
 	}
 	return context.WithDeadlineCause(ctx, m.delivery.Envelope.CreatedAt.Add(e.opts.MaxAge), errExpired)
+}
+
+// Backoff is the schedule of attempts: exponential with full jitter. Base
+// must not be above Max.
+type Backoff struct {
+	Base, Max time.Duration
+}
+
+// Ceiling returns the longest wait after failed attempt n, from 1:
+// min(Max, Base·2^(n-1)).
+func (b Backoff) Ceiling(n int) time.Duration {
+	d := min(b.Base, b.Max)
+	for ; n > 1 && d < b.Max; n-- {
+		d += min(d, b.Max-d)
+	}
+	return d
+}
+
+// Wait draws the wait after failed attempt n: uniform in [0, Ceiling(n)].
+func (b Backoff) Wait(n int) time.Duration {
+	return time.Duration(rand.Int64N(int64(b.Ceiling(n)) + 1))
 }

@@ -22,7 +22,6 @@ type job struct {
 	admission route.Attempt // of the present attempt
 	traceID   string
 	unacked   []Ack // events not known to be in Kafka yet
-	view      *view // for an operator; nil where nobody looks
 
 	progress     message.Progress
 	recipients   []int // all that the delivery's units reach, ascending

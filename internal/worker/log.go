@@ -59,30 +59,20 @@ func unquoted(text string) string { return quotes.ReplaceAllString(text, "…") 
 
 // debug begins a line about a message that most operators do not want.
 func (e *Engine) debug(m *job) *zerolog.Event {
-	line := m.log(e.opts.Log.Debug()) //nolint:zerologlint // the caller sends it
-	if line == nil {
-		return nil
-	}
-	return line.Func(m.maskedRecipients)
+	return m.log(e.opts.Log.Debug()).Func(func(line *zerolog.Event) {
+		var list []string
+		for _, i := range m.recipients[:min(len(m.recipients), shownRecipients)] {
+			list = append(list, util.Mask(m.delivery.Recipients[i]))
+		}
+		line.Strs("to", list)
+	})
 }
 
 // shownRecipients bounds how many of a message's recipients a line shows.
 const shownRecipients = 10
 
-// maskedRecipients adds whom the message is for, as far as a log may know.
-func (m *job) maskedRecipients(e *zerolog.Event) {
-	var list []string
-	for _, i := range m.recipients[:min(len(m.recipients), shownRecipients)] {
-		list = append(list, util.Mask(m.delivery.Recipients[i]))
-	}
-	e.Strs("to", list)
-}
-
 // log names the message in a line.
 func (m *job) log(e *zerolog.Event) *zerolog.Event {
-	if e == nil {
-		return nil // nobody listens, as in nearly all cases: it may cost nothing
-	}
 	return e.Str("message_id", m.delivery.Envelope.MessageID).Int("attempt", m.progress.Spent()).
 		Func(traced(m.traceID, m.delivery.Envelope.TenantID))
 }

@@ -7,14 +7,12 @@ import (
 	"messaging-worker/internal/models"
 )
 
-// stage is what a message does.
-type stage string
-
+// What a message does, as an operator may see it.
 const (
-	waiting    stage = "waiting for a call"
-	calling    stage = "calling"
-	backingOff stage = "backing off"
-	ending     stage = "ending"
+	waiting    = "waiting for a call"
+	calling    = "calling"
+	backingOff = "backing off"
+	ending     = "ending"
 )
 
 // Unfinished is a message that an engine has at work.
@@ -31,74 +29,62 @@ type Unfinished struct {
 }
 
 // Pending lists the messages that engines have at work. It is safe for
-// concurrent use; a nil Pending keeps no list.
+// concurrent use. Engines that have none keep no list.
 type Pending struct {
-	mu    sync.Mutex
-	views map[*view]struct{}
-}
-
-// view is one message as an operator may see it.
-type view struct {
-	mu  sync.Mutex
-	now Unfinished
+	mu   sync.Mutex
+	list map[*job]*Unfinished
 }
 
 // List returns the messages in no order.
 func (p *Pending) List() []Unfinished {
-	if p == nil {
-		return nil
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	list := make([]Unfinished, 0, len(p.views))
-	for v := range p.views {
-		v.mu.Lock()
-		list = append(list, v.now)
-		v.mu.Unlock()
+	list := make([]Unfinished, 0, len(p.list))
+	for _, u := range p.list {
+		list = append(list, *u)
 	}
 	return list
 }
 
-func (p *Pending) add(m *job) *view {
+func (p *Pending) add(m *job) {
 	if p == nil {
-		return nil
+		return
 	}
-	v := &view{now: Unfinished{
+	u := &Unfinished{
 		Partition: m.record.Partition, Offset: m.record.Offset, MessageID: m.delivery.Envelope.MessageID,
-		TenantID: m.delivery.Envelope.TenantID, Stage: string(waiting), Since: time.Now().UTC(),
-	}}
+		TenantID: m.delivery.Envelope.TenantID, Stage: waiting, Since: time.Now().UTC(),
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.views == nil {
-		p.views = map[*view]struct{}{}
+	if p.list == nil {
+		p.list = map[*job]*Unfinished{}
 	}
-	p.views[v] = struct{}{}
-	return v
+	p.list[m] = u
 }
 
-func (p *Pending) remove(v *view) {
+func (p *Pending) remove(m *job) {
 	if p == nil {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.views, v)
+	delete(p.list, m)
 }
 
-// showStage tells an operator what the message does; next is when its next attempt
-// is due, zero where none is planned.
-func (m *job) showStage(s stage, next time.Time) {
-	if m.view == nil {
+// show takes what the message does; next is when its next attempt is due, zero
+// where none is planned.
+func (p *Pending) show(m *job, stage string, next time.Time) {
+	if p == nil {
 		return
 	}
-	m.view.mu.Lock()
-	defer m.view.mu.Unlock()
-	now := &m.view.now
-	now.Stage, now.Attempt, now.NextAt = string(s), m.progress.Spent(), nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	u := p.list[m]
+	u.Stage, u.Attempt, u.NextAt = stage, m.progress.Spent(), nil
 	if !next.IsZero() {
-		now.NextAt = new(next.UTC())
+		u.NextAt = new(next.UTC())
 	}
 	if state, f := m.progress.Decisive(); f != nil {
-		now.LastError = state.FailureType()
+		u.LastError = state.FailureType()
 	}
 }
