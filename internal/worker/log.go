@@ -59,7 +59,7 @@ func unquoted(text string) string { return quotes.ReplaceAllString(text, "…") 
 
 // debug begins a line about a message that most operators do not want.
 func (e *Engine) debug(m *job) *zerolog.Event {
-	return m.log(e.opts.Log.Debug()).Func(func(line *zerolog.Event) {
+	return m.log(e.opts.Log.Debug()).Func(func(line *zerolog.Event) { //nolint:zerologlint // the caller sends it
 		var list []string
 		for _, i := range m.recipients[:min(len(m.recipients), shownRecipients)] {
 			list = append(list, util.Mask(m.delivery.Recipients[i]))

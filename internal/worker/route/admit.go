@@ -148,33 +148,26 @@ func (r *Route) askToAdmit(a *Attempt, calls int, w *waiter) *waiter {
 		w = r.newWaiter()
 		w.attempt, w.calls = a, calls
 	}
-	w.yields = r.opened != nil
 	if s.mayGo(now) {
 		if s != nil {
 			s.first = w
 		}
 		r.admits.join(w)
+		if r.opened != nil {
+			w.yield()
+		}
 	} else {
-		w.yields = true
 		s.waiting.join(w)
+		w.yield()
 		r.nextOf(now, s)
 	}
 	r.grant(now)
 	return w
 }
 
-// waitToAdmit waits until w is granted: aside while the route is paused, and
-// behind others of its sender.
+// waitToAdmit waits until w is granted: aside once it is to yield.
 func (r *Route) waitToAdmit(ctx context.Context, a *Attempt, w *waiter) error {
-	r.mu.Lock()
-	yields := w.yields
-	r.mu.Unlock()
-	var granted bool
-	var err error
-	if !yields {
-		granted, err = r.wait(ctx, w)
-	}
-	// Not only once: a pause may have begun just before w was asked.
+	granted, err := r.wait(ctx, w)
 	for !granted && err == nil {
 		err = a.Lease.Yield(func() (err error) {
 			granted, err = r.wait(ctx, w)

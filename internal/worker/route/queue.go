@@ -20,14 +20,14 @@ type waiter struct {
 	number  int      // in the order of asking
 	granted bool
 	in      *queue    // where it waits, or waited last
-	yields  bool      // lets others be worked on while it waits
+	yields  bool      // was told to let others be worked on while it waits
 	ready   chan bool // has true when it is granted, and false when it is to yield
 }
 
 // join has w wait: behind those who asked before, and before those who asked
 // later, where it has waited already.
 func (q *queue) join(w *waiter) {
-	w.granted, w.in = false, q
+	w.granted, w.yields, w.in = false, false, q
 	q.waiting.Insert(w, byNumber)
 }
 
@@ -49,10 +49,14 @@ func (q *queue) grant() {
 // yield tells all waiters to let others be worked on.
 func (q *queue) yield() {
 	for w := range q.waiting.All() {
-		if !w.yields {
-			w.yields = true
-			w.wake(false)
-		}
+		w.yield()
+	}
+}
+
+func (w *waiter) yield() {
+	if !w.yields {
+		w.yields = true
+		w.wake(false)
 	}
 }
 
