@@ -70,8 +70,7 @@ type breaker struct {
 	letIn       int  // how often the provider has let somebody in, from 1
 	waiting     bool // the route is paused because credentials were refused
 
-	opened chan struct{} // holds a token from opening until Run sees it
-	delay  time.Duration // before the first probe after that
+	opened chan time.Duration // holds the first probe's delay from opening until Run sees it
 
 	probes sync.WaitGroup // that are under way or give way
 }
@@ -84,7 +83,7 @@ func newBreaker(r *Route, o Breaker, log zerolog.Logger) breaker {
 	if o.Credentials == nil {
 		o.Credentials = NewCredentialBackoff(o.OpenFor, nil)
 	}
-	return breaker{opts: o, log: log, route: r, letIn: 1, opened: make(chan struct{}, 1)}
+	return breaker{opts: o, log: log, route: r, letIn: 1, opened: make(chan time.Duration, 1)}
 }
 
 // Breaker returns the breaker's state, since when it holds, and the failure
@@ -164,10 +163,10 @@ func (b *breaker) failed(f *common.Failure, critical bool) {
 
 // open pauses the route until a probe, the first after that delay, succeeds.
 func (b *breaker) open(err error, delay time.Duration) {
-	b.reason, b.delay = err.Error(), delay
+	b.reason = err.Error()
 	b.change(Open)
 	b.route.limit(0)
-	b.opened <- struct{}{} // Run has taken the last one: it is what left Open
+	b.opened <- delay // Run has taken the last one: it is what left Open
 	b.log.Warn().Str("error", b.fullReason()).Int("failures", b.failures).Int("refusals", b.refusals).
 		Msg("the provider fails: no call starts until a probe succeeds")
 }

@@ -15,52 +15,36 @@ func (r *Route) Run(ctx context.Context) {
 	// Here and not at the end of an outage: a probe that is slow to give way
 	// would keep the channel paused though the provider is back.
 	defer b.probes.Wait()
-	for {
-		select {
-		case <-b.opened:
-		case <-ctx.Done():
-			return
-		}
-		for again := true; again; again = b.watch(ctx) {
-			r.mu.Lock()
-			delay := b.delay
-			r.mu.Unlock()
-			if !b.probe(ctx, delay) {
-				return
-			}
-			b.halfOpen()
-		}
-	}
-}
-
-// watch waits until the breaker leaves HalfOpen, and returns true when it has
-// opened again. While nobody calls, a good probe counts as a success, or the
-// breaker of a channel without traffic would never close.
-func (b *breaker) watch(ctx context.Context) (opened bool) {
 	tick := time.NewTicker(b.opts.OpenFor)
 	defer tick.Stop()
 	for {
 		select {
-		case <-b.opened:
-			return true
-		case <-ctx.Done():
-			return false
+		case delay := <-b.opened:
+			if !b.probe(ctx, delay) {
+				return
+			}
+			b.halfOpen()
+			tick.Reset(b.opts.OpenFor)
 		case <-tick.C:
-		}
-		b.route.mu.Lock()
-		s, generation, idle := b.state, b.first, b.route.calls == 0
-		b.route.mu.Unlock()
-		if s == Closed {
-			return false
-		}
-		if s == HalfOpen && idle {
-			b.probeAsCall(ctx, generation)
+			if !b.probeAsCall(ctx) {
+				tick.Stop()
+			}
+		case <-ctx.Done():
+			return
 		}
 	}
 }
 
-// probeAsCall makes one probe that counts as a call of that generation.
-func (b *breaker) probeAsCall(ctx context.Context, generation int) {
+// probeAsCall makes a probe that counts as a call, where nobody calls: the
+// breaker of a channel without traffic would never close. It reports false where
+// the breaker is not half open.
+func (b *breaker) probeAsCall(ctx context.Context) bool {
+	b.route.mu.Lock()
+	s, generation, idle := b.state, b.first, b.route.calls == 0
+	b.route.mu.Unlock()
+	if s != HalfOpen || !idle {
+		return s == HalfOpen
+	}
 	limited, cancel := context.WithTimeout(ctx, b.opts.CallTimeout)
 	defer cancel()
 	err := b.opts.Probe(limited)
@@ -74,6 +58,7 @@ func (b *breaker) probeAsCall(ctx context.Context, generation int) {
 		b.noteCredentials(common.Classify(err))
 		b.open(err, b.opts.OpenFor)
 	}
+	return true
 }
 
 // probeOnce makes one probe, which may have to give way.
