@@ -138,7 +138,7 @@ func (r *Route) askToAdmit(a *Attempt, calls int, w *waiter) *waiter {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	s := r.senderOf(a.Delivery, now)
+	s := r.senderOf(now, a.Delivery)
 	a.sender = s
 	if w == nil {
 		if s.mayGo(now) && r.opened == nil && r.admits.head() == nil && r.mayAdmit(now, calls) {

@@ -140,7 +140,7 @@ func (r *Route) End(c Call, o Outcome) Verdict {
 
 // applyThrottle has all calls wait where the provider finds us too fast, or
 // those of the sender or the pair that it means: they would be answered like
-// this one. It is called with r.mu held.
+// this one.
 func (r *Route) applyThrottle(now time.Time, c Call, f *common.Failure) {
 	if f == nil || !f.Throttle {
 		r.ease(c)

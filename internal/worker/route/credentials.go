@@ -98,8 +98,7 @@ func NextTry(at time.Time) string {
 	return "; the same credentials are tried again at " + at.UTC().Format(time.RFC3339)
 }
 
-// noteCredentials notes when refused credentials are tried again. It is called
-// with the route's mu held.
+// noteCredentials notes when refused credentials are tried again.
 func (b *breaker) noteCredentials(f *common.Failure) {
 	b.nextTry = time.Time{}
 	if f.Credentials {
@@ -108,8 +107,7 @@ func (b *breaker) noteCredentials(f *common.Failure) {
 }
 
 // credentialsRefused keeps calls from logging in again and again where no
-// breaker pauses them: they wait as a probe would. It is called with the
-// route's mu held.
+// breaker pauses them: they wait as a probe would.
 func (b *breaker) credentialsRefused() {
 	b.opts.Credentials.Refused()
 	if !b.waiting {
@@ -119,7 +117,7 @@ func (b *breaker) credentialsRefused() {
 }
 
 // awaitCredentials pauses the route in steps, so that a secret that has changed
-// ends the wait. It is called with the route's mu held.
+// ends the wait.
 func (b *breaker) awaitCredentials() {
 	if b.opts.Credentials.Due() {
 		b.waiting = false // the pause of the last step ends by itself

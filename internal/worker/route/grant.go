@@ -3,8 +3,7 @@ package route
 import "time"
 
 // update begins or ends the pause as the limits say, and grants what is free.
-// It is called with r.mu held, after each change but the start and the end of
-// a call.
+// It follows each change but the start and the end of a call.
 func (r *Route) update(now time.Time) {
 	paused := r.allowed == 0 || now.Before(r.pausedUntil)
 	switch {
@@ -21,8 +20,7 @@ func (r *Route) update(now time.Time) {
 	r.grant(now)
 }
 
-// updateAt has the route updated at a later time, or sooner. It is called with
-// r.mu held.
+// updateAt has the route updated at a later time, or sooner.
 func (r *Route) updateAt(now, at time.Time) {
 	if !r.timerAt.IsZero() && !at.Before(r.timerAt) {
 		return // when that is over, it is seen what else is to come
@@ -40,8 +38,7 @@ func (r *Route) updateAt(now, at time.Time) {
 	})
 }
 
-// grant hands out what is free, in the order of asking. It is called with r.mu
-// held.
+// grant hands out what is free, in the order of asking.
 func (r *Route) grant(now time.Time) {
 	if r.opened != nil {
 		return

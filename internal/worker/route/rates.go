@@ -133,26 +133,24 @@ type sender struct {
 	timer   *time.Timer
 }
 
-// senderOf returns who d is from, or nil where senders have no rate. It is
-// called with r.mu held.
-func (r *Route) senderOf(d *common.Delivery, now time.Time) *sender {
+// senderOf returns who d is from, or nil where senders have no rate.
+func (r *Route) senderOf(now time.Time, d *common.Delivery) *sender {
 	if r.senderRate <= 0 {
 		return nil
 	}
-	name := d.Sender
-	s := r.senders[name]
+	s := r.senders[d.Sender]
 	if s == nil {
 		if len(r.senders) >= maxSenders {
 			r.forgetSenders(now)
 		}
 		s = &sender{bucket: *newBucket(now, r.senderRate)}
-		r.senders[name] = s
+		r.senders[d.Sender] = s
 	}
 	return s
 }
 
 // forgetSenders drops those that have been quiet long enough to have their
-// whole burst again: a new one would say the same. It is called with r.mu held.
+// whole burst again: a new one would say the same.
 func (r *Route) forgetSenders(now time.Time) {
 	for name, s := range r.senders {
 		if s.fill(now); s.tokens >= s.burst && s.first == nil && s.waiting.head() == nil {
@@ -168,7 +166,7 @@ func (s *sender) mayGo(now time.Time) bool {
 }
 
 // nextOf has the sender's next attempt wait to be admitted, once the rate lets
-// it. It is called with r.mu held.
+// it.
 func (r *Route) nextOf(now time.Time, s *sender) {
 	if s.first != nil || s.waiting.head() == nil {
 		return

@@ -44,7 +44,7 @@ type Options struct {
 
 // Route is one provider account. It is safe for concurrent use.
 type Route struct {
-	mu sync.Mutex
+	mu sync.Mutex // guards everything here; held by who calls a method that takes the time now
 	slots
 
 	pausedUntil time.Time
@@ -73,7 +73,7 @@ type Route struct {
 func New(o Options) *Route {
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
-	r := &Route{slots: newSlots(max(1, o.Concurrency)), over: over}
+	r := &Route{slots: newSlots(max(1, o.Concurrency)), throttles: throttles{of: map[string]*throttle{}}, over: over}
 	r.limitRates(o.Rates)
 	r.breaker = newBreaker(r, o.Breaker, o.Log)
 	return r
@@ -114,7 +114,7 @@ func (r *Route) Pause(until time.Time) {
 	r.pause(time.Now(), until)
 }
 
-// pause is Pause. It is called with r.mu held.
+// pause is Pause.
 func (r *Route) pause(now, until time.Time) {
 	if !until.After(r.pausedUntil) {
 		return

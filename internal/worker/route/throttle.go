@@ -55,21 +55,17 @@ type throttles struct {
 	of map[string]*throttle
 }
 
-// scope names a sender, or with a recipient the pair of both.
-func scope(sender, recipient string) string { return sender + "\x00" + recipient }
-
-// scopes returns the sender of d and its pairs with recipients.
+// scopes names the sender of d, and its pairs with recipients.
 func scopes(d *common.Delivery, recipients []int) []string {
-	sender := d.Sender
-	list := append(make([]string, 0, 1+len(recipients)), scope(sender, ""))
+	sender := d.Sender + "\x00"
+	list := append(make([]string, 0, 1+len(recipients)), sender)
 	for _, i := range recipients {
-		list = append(list, scope(sender, d.Recipients[i]))
+		list = append(list, sender+d.Recipients[i])
 	}
 	return list
 }
 
-// throttled notes that the provider throttles calls to recipients of d. It is
-// called with r.mu held.
+// throttled notes that the provider throttles calls to recipients of d.
 func (r *Route) throttled(now time.Time, d *common.Delivery, recipients []int, f *common.Failure) {
 	list := scopes(d, recipients)
 	if f.ThrottleScope == common.ScopeSender {
@@ -78,9 +74,6 @@ func (r *Route) throttled(now time.Time, d *common.Delivery, recipients []int, f
 		list = list[1:]
 	}
 	t := &r.throttles
-	if t.of == nil {
-		t.of = map[string]*throttle{}
-	}
 	for _, name := range list {
 		if t.of[name] == nil {
 			if len(t.of) >= maxThrottles {
@@ -107,8 +100,7 @@ func (t *throttles) forget(now time.Time) {
 }
 
 // accepted notes that the provider has taken calls to recipients of d. A
-// throttle that is still on is of a later answer, and stays. It is called with
-// the route's mu held.
+// throttle that is still on is of a later answer, and stays.
 func (t *throttles) accepted(now time.Time, d *common.Delivery, recipients []int) {
 	if len(t.of) == 0 {
 		return
