@@ -28,9 +28,6 @@ type Checkpoints map[Key]message.Resolved
 // and those left out that do not fit. What is left out may at worst be called
 // again.
 func (k Checkpoints) String(limit int) string {
-	if len(k) == 0 {
-		return ""
-	}
 	var b strings.Builder
 	keys := slices.SortedFunc(maps.Keys(k), func(x, y Key) int { return cmp.Compare(x.Offset, y.Offset) })
 	for _, key := range keys {

@@ -20,7 +20,7 @@ type Reader struct {
 	Client      []kgo.Opt // how to reach the brokers
 	Requests    string
 	StatusTopic string
-	Patience    time.Duration // how long a reading may come no further; zero means for ever
+	Patience    time.Duration // how long a reading may come no further
 }
 
 // Want asks for the journal of one request partition.
@@ -64,23 +64,19 @@ func (r *Reader) Read(ctx context.Context, wants []Want) (map[int32]Found, int, 
 	}
 	defer client.Close()
 	p := &plan{Reader: r, client: client, admin: kadm.NewClient(client), spans: map[int32]*span{}, found: map[int32]Found{}}
-	if err := p.make(ctx, wants); err != nil {
-		return nil, 0, fmt.Errorf("read journal: %w", err)
+	if err = p.make(ctx, wants); err == nil {
+		err = p.read(ctx)
 	}
-	n, err := p.read(ctx)
 	if err != nil {
-		return nil, n, fmt.Errorf("read journal: %w", err)
+		return nil, p.records, fmt.Errorf("read journal: %w", err)
 	}
-	return p.found, n, nil
+	return p.found, p.records, nil
 }
 
 // patiently runs one step within Patience.
 func (r *Reader) patiently(ctx context.Context, step func(context.Context) error) error {
-	if r.Patience > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, r.Patience, fmt.Errorf("no progress for %v", r.Patience))
-		defer cancel()
-	}
+	ctx, cancel := context.WithTimeoutCause(ctx, r.Patience, fmt.Errorf("no progress for %v", r.Patience))
+	defer cancel()
 	return step(ctx)
 }
 
@@ -95,6 +91,9 @@ type plan struct {
 	admin  *kadm.Client
 	spans  map[int32]*span // by status partition
 	found  map[int32]Found // by request partition
+
+	records int // that were read
+	left    int // spans that have not come to their end
 }
 
 // add widens what is to be read of a status partition.
@@ -107,71 +106,54 @@ func (p *plan) add(partition int32, from, end int64) {
 }
 
 // read fetches all spans to their ends and folds what belongs to the wants.
-func (p *plan) read(ctx context.Context) (int, error) {
-	offsets, left := map[int32]kgo.Offset{}, 0
+func (p *plan) read(ctx context.Context) error {
+	offsets := map[int32]kgo.Offset{}
 	for partition, s := range p.spans {
 		if s.from < s.end {
 			offsets[partition] = kgo.NewOffset().At(s.from)
-			left++
 		}
-	}
-	n := 0
-	if left == 0 {
-		return n, nil
 	}
 	p.client.AddConsumePartitions(map[string]map[int32]kgo.Offset{p.StatusTopic: offsets})
-	for left > 0 {
-		err := p.patiently(ctx, func(ctx context.Context) error {
-			folded, ended, err := p.next(ctx)
-			n += folded
-			left -= ended
+	for p.left = len(offsets); p.left > 0; {
+		if err := p.patiently(ctx, p.next); err != nil {
 			return err
-		})
-		if err != nil {
-			return n, err
 		}
 	}
-	return n, nil
+	return nil
 }
 
-// next folds the next records to arrive. It reports how many those were, and
-// how many spans have come to their end.
-func (p *plan) next(ctx context.Context) (folded, ended int, err error) {
+// next folds the next records to arrive.
+func (p *plan) next(ctx context.Context) error {
 	fetches := p.client.PollFetches(ctx)
 	if ctx.Err() != nil && fetches.NumRecords() == 0 {
-		return 0, 0, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
 	for _, failed := range fetches.Errors() {
-		return 0, 0, fmt.Errorf("fetch %s/%d: %w", failed.Topic, failed.Partition, failed.Err)
+		return fmt.Errorf("fetch %s/%d: %w", failed.Topic, failed.Partition, failed.Err)
 	}
-	fetches.EachPartition(func(fetched kgo.FetchTopicPartition) {
-		n, end := p.take(fetched)
-		folded += n
-		if end {
-			ended++
-		}
-	})
-	return folded, ended, nil
+	fetches.EachPartition(p.take)
+	return nil
 }
 
-// take folds what was fetched of one partition. It reports how many records
-// that were, and whether the span has come to its end just now.
-func (p *plan) take(fetched kgo.FetchTopicPartition) (folded int, ended bool) {
+// take folds what was fetched of one partition.
+func (p *plan) take(fetched kgo.FetchTopicPartition) {
 	s := p.spans[fetched.Partition]
 	if s.from >= s.end {
-		return 0, false
+		return
 	}
 	for _, rec := range fetched.Records {
 		if rec.Offset >= s.end {
 			break
 		}
-		folded++
+		p.records++
 		p.fold(rec)
 	}
 	if k := len(fetched.Records); k > 0 {
 		s.from = fetched.Records[k-1].Offset + 1
 	}
-	return folded, s.from >= s.end
+	if s.from >= s.end {
+		p.left--
+	}
 }
 
 // fold takes one record of the status topic where it is an event of a request
