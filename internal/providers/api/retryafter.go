@@ -1,10 +1,8 @@
 package api
 
 import (
-	"errors"
 	"net/http"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -55,16 +53,13 @@ var plainNumber = regexp.MustCompile(`^([0-9]+\.?[0-9]*|\.[0-9]+)$`)
 
 // duration reads a number of seconds, or a duration with its units.
 func duration(text string) (time.Duration, bool) {
-	if !plainNumber.MatchString(text) {
-		d, err := time.ParseDuration(text)
-		return d, err == nil
+	seconds := plainNumber.MatchString(text)
+	if seconds {
+		text += "s"
 	}
-	seconds, err := strconv.ParseFloat(text, 64)
-	if err != nil && !errors.Is(err, strconv.ErrRange) { // then it is infinite
-		return 0, false
-	}
-	if seconds >= longestWait.Seconds() {
+	d, err := time.ParseDuration(text)
+	if seconds && err != nil { // more than a Duration holds
 		return longestWait, true
 	}
-	return time.Duration(seconds * float64(time.Second)), true
+	return d, err == nil
 }
