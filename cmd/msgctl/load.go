@@ -89,7 +89,7 @@ func (f *loadFlags) options(cmd *cobra.Command, c *config.Config) (load.Options,
 	if err != nil {
 		return o, usageError{err}
 	}
-	if o.Meta = scenario.Meta(); !scenario.Valid() {
+	if o.Meta = scenario.Meta; !scenario.Valid() {
 		return o, usageError{fmt.Errorf("--scenario %s makes no valid request; msgctl produce makes them", f.scenario)}
 	}
 	if !cmd.Flags().Changed("size") {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -77,19 +78,15 @@ func Fill(value []byte, channel models.Channel) []byte {
 	var all []byte
 	for i, name := range names {
 		if !given[name] {
-			all = appendMember(all, name, quote(texts[i]))
+			all = appendMember(all, name, strconv.AppendQuote(nil, texts[i]))
 		}
 	}
 	return slices.Concat([]byte("{"), bytes.TrimSuffix(append(all, members...), []byte(",")), []byte("}"))
 }
 
-func appendMember(list []byte, name string, value jsontext.Value) []byte {
-	return append(append(append(append(list, quote(name)...), ':'), value...), ',')
-}
-
-func quote(text string) jsontext.Value {
-	quoted, _ := jsontext.AppendQuote(nil, text) // its error tells of invalid UTF-8, which it replaces
-	return quoted
+func appendMember(list []byte, name string, value []byte) []byte {
+	list, _ = jsontext.AppendQuote(list, name) // its error tells of invalid UTF-8, which it replaces
+	return append(append(append(list, ':'), value...), ',')
 }
 
 // Prepare fills requests in and checks all of them by the workers' rules. It

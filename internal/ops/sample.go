@@ -20,7 +20,7 @@ import (
 // what is wrong with it.
 type Scenario struct {
 	Name string
-	meta map[string]string // hints for the mock
+	Meta map[string]string // hints for the mock provider
 	edit func(m map[string]any)
 	many bool // several recipients
 	raw  string
@@ -36,21 +36,21 @@ func Scenarios() []Scenario {
 		return meta
 	}
 	return []Scenario{
-		{Name: "success", meta: hint()},
-		{Name: "slow", meta: hint("scenario_latency_ms", "300")},
-		{Name: "transient-once", meta: hint("scenario", "transient", "scenario_failures", "1")},
-		{Name: "transient", meta: hint("scenario", "transient")},
-		{Name: "rate-limited", meta: hint("scenario", "rate_limited", "scenario_failures", "1", "scenario_retry_after_ms", "800")},
-		{Name: "timeout-once", meta: hint("scenario", "timeout", "scenario_failures", "1")},
-		{Name: "permanent", meta: hint("scenario", "permanent")},
-		{Name: "partial", meta: hint("scenario", "partial"), many: true},
-		{Name: "unknown", meta: hint("scenario", "unknown")},
-		{Name: "panic", meta: hint("scenario", "panic", "scenario_failures", "1")},
-		{Name: "invalid", meta: hint(), edit: func(m map[string]any) {
+		{Name: "success", Meta: hint()},
+		{Name: "slow", Meta: hint("scenario_latency_ms", "300")},
+		{Name: "transient-once", Meta: hint("scenario", "transient", "scenario_failures", "1")},
+		{Name: "transient", Meta: hint("scenario", "transient")},
+		{Name: "rate-limited", Meta: hint("scenario", "rate_limited", "scenario_failures", "1", "scenario_retry_after_ms", "800")},
+		{Name: "timeout-once", Meta: hint("scenario", "timeout", "scenario_failures", "1")},
+		{Name: "permanent", Meta: hint("scenario", "permanent")},
+		{Name: "partial", Meta: hint("scenario", "partial"), many: true},
+		{Name: "unknown", Meta: hint("scenario", "unknown")},
+		{Name: "panic", Meta: hint("scenario", "panic", "scenario_failures", "1")},
+		{Name: "invalid", Meta: hint(), edit: func(m map[string]any) {
 			m["from"], m["to"] = "nobody", []string{}
 		}},
 		{Name: "not-json", raw: "this is not a request"},
-		{Name: "timeout", meta: hint("scenario", "timeout")},
+		{Name: "timeout", Meta: hint("scenario", "timeout")},
 	}
 }
 
@@ -73,15 +73,12 @@ func ScenarioNamed(name string) (Scenario, error) {
 // Valid reports whether its requests are ones that a worker takes.
 func (s Scenario) Valid() bool { return s.raw == "" && s.edit == nil }
 
-// Meta returns the hints for the mock provider.
-func (s Scenario) Meta() map[string]string { return s.meta }
-
 // with returns the scenario with further entries of meta, which win.
 func (s Scenario) with(meta map[string]string) Scenario {
 	all := map[string]string{}
-	maps.Copy(all, s.meta)
+	maps.Copy(all, s.Meta)
 	maps.Copy(all, meta)
-	s.meta = all
+	s.Meta = all
 	return s
 }
 
@@ -112,7 +109,7 @@ func Sample(channel models.Channel, s Scenario, n int) (Request, error) {
 		return r, nil
 	}
 	m := map[string]any{
-		"message_id": r.MessageID, "channel": channel, "tenant_id": "acme", "created_at": time.Now().UTC(), "meta": s.meta,
+		"message_id": r.MessageID, "channel": channel, "tenant_id": "acme", "created_at": time.Now().UTC(), "meta": s.Meta,
 	}
 	recipients := 1
 	if s.many {
@@ -132,7 +129,7 @@ func Sample(channel models.Channel, s Scenario, n int) (Request, error) {
 	case models.Email:
 		m["from"], m["subject"] = "noreply@example.com", "Sample message"
 	case models.WhatsApp:
-		m["body"], m["meta"] = sampleTemplate(s.meta, n)
+		m["body"], m["meta"] = sampleTemplate(s.Meta, n)
 	case models.SMS:
 	}
 	if s.edit != nil {

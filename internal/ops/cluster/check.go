@@ -47,7 +47,9 @@ type ofChannel struct {
 func (o *ofChannel) topics() []*topic { return []*topic{o.request, o.status, o.dlq} }
 
 func (c *checker) run(ctx context.Context, channels []*config.Config) {
-	c.add("", "connection", c.connect(ctx))
+	connected := c.connect(ctx)
+	connected.Check = "connection"
+	c.list = append(c.list, connected)
 	if c.client != nil {
 		defer c.client.Close()
 	}
@@ -91,11 +93,7 @@ func (c *checker) make(ctx context.Context, channel, name string, check func(con
 	if c.client != nil {
 		f = check(ctx)
 	}
-	c.add(channel, name, f)
-}
-
-func (c *checker) add(channel, check string, f Finding) {
-	f.Channel, f.Check = channel, check
+	f.Channel, f.Check = channel, name
 	c.list = append(c.list, f)
 }
 

@@ -58,20 +58,14 @@ func (c *checker) replicas(w *worst, o *ofChannel, t *topic) {
 			behind++
 		}
 	}
-	const advice = "bring back the brokers that are away"
-	for _, s := range []struct {
-		n       int
-		verdict Verdict
-		text    string
-	}{
-		{dead, Fail, "without a leader: they can be neither read nor written"},
-		{short, Fail, "with fewer replicas in sync than min.insync.replicas: they cannot be written"},
-		{behind, Warn, "with replicas that are not in sync"},
-	} {
-		if s.n > 0 {
-			w.add(s.verdict, fmt.Sprintf("%s has %s %s", t.name, plural(s.n, "partition"), s.text), advice)
+	tell := func(n int, v Verdict, text string) {
+		if n > 0 {
+			w.add(v, fmt.Sprintf("%s has %s %s", t.name, plural(n, "partition"), text), "bring back the brokers that are away")
 		}
 	}
+	tell(dead, Fail, "without a leader: they can be neither read nor written")
+	tell(short, Fail, "with fewer replicas in sync than min.insync.replicas: they cannot be written")
+	tell(behind, Warn, "with replicas that are not in sync")
 }
 
 func copies(n int) string {

@@ -80,7 +80,7 @@ func (r *reader) batch(b *batch) error {
 		if err != nil {
 			return b.fail("decompress", err)
 		}
-		r.buffer.b, records = out, out
+		r.buffer, records = out, out
 	}
 	rest := kbin.Reader{Src: records}
 	for range b.NumRecords {
@@ -107,7 +107,7 @@ func (r *reader) batch(b *batch) error {
 
 func (r *reader) decompress(records []byte, codec kgo.CompressionCodecType) ([]byte, error) {
 	if codec == kgo.CodecLz4 {
-		if out, ok := unlz4(r.buffer.b[:0], records); ok {
+		if out, ok := unlz4(r.buffer[:0], records); ok {
 			return out, nil
 		}
 	}

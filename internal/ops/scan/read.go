@@ -58,19 +58,26 @@ func (t *Topic) Read(ctx context.Context, spans []Span, want func(key []byte) bo
 	return context.Cause(ctx)
 }
 
-// reader reads one span after the other. It keeps its buffers.
+// reader reads one span after the other.
 type reader struct {
 	topic        *Topic
 	want         func([]byte) bool
 	visit        func(*kgo.Record) error
 	decompressor kgo.Decompressor
-	buffer       *buffer
+	buffer       []byte // of what was decompressed last
 }
 
 func newReader(t *Topic, want func([]byte) bool, visit func(*kgo.Record) error) *reader {
-	b := &buffer{}
-	return &reader{t, want, visit, kgo.DefaultDecompressor(b), b}
+	r := &reader{topic: t, want: want, visit: visit}
+	r.decompressor = kgo.DefaultDecompressor(r)
+	return r
 }
+
+// GetDecompressBytes lends the decompressor the same memory for every batch.
+func (r *reader) GetDecompressBytes([]byte, kgo.CompressionCodecType) []byte { return r.buffer[:0] }
+
+// PutDecompressBytes takes nothing back: the reader has it.
+func (*reader) PutDecompressBytes([]byte) {}
 
 func (r *reader) span(ctx context.Context, s Span) error {
 	for s.From < s.To {
@@ -126,12 +133,3 @@ func (r *reader) fetchOnce(ctx context.Context, s Span) (*kmsg.FetchResponseTopi
 	broker := r.topic.client.Broker(leader)
 	return kafka.FetchCommitted(ctx, broker, r.topic.Name, id, s.Partition, s.From, fetchBytes, 500*time.Millisecond)
 }
-
-// buffer lends the decompressor the same memory for every batch.
-type buffer struct{ b []byte }
-
-// GetDecompressBytes returns the memory.
-func (b *buffer) GetDecompressBytes([]byte, kgo.CompressionCodecType) []byte { return b.b[:0] }
-
-// PutDecompressBytes takes nothing back: the reader has it.
-func (*buffer) PutDecompressBytes([]byte) {}
