@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -50,16 +51,17 @@ type Accepted struct {
 
 // Server is one fake provider. Set its fields before it serves.
 type Server struct {
-	Latency    time.Duration        // of each answer
-	RetryAfter string               // of Throttle; empty means 2 seconds
-	Next       func(call int) Fault // what the call of that number, from 1, suffers; nil means nothing
-	OnAccept   func(Accepted)       // called for each acceptance, from several goroutines; may be nil
-	Discard    bool                 // keep no ledger: only OnAccept is called
+	Latency  time.Duration        // of each answer
+	Next     func(call int) Fault // what the call of that number, from 1, suffers; nil means nothing
+	OnAccept func(Accepted)       // called for each acceptance, from several goroutines; may be nil
+	Discard  bool                 // keep no ledger: only OnAccept is called
 
-	check   func(*http.Request) (request, *refusal)
-	accept  func(id string, r request) any
+	check   func(*http.Request) (fields map[string]string, r *refusal)
+	to      string // the field with the recipient
+	accept  func(id string, fields map[string]string) any
 	refuse  func(*refusal) any
-	created int
+	codes   map[int]int // by status, of refusals without a code
+	created int         // status of an acceptance
 	newID   func(n int) string
 
 	mu       sync.Mutex
@@ -68,12 +70,6 @@ type Server struct {
 	most     int
 	made     int
 	accepted []Accepted
-}
-
-// request is what was understood of a call.
-type request struct {
-	to     string
-	fields map[string]string
 }
 
 // refusal is an error answer.
@@ -86,7 +82,7 @@ type refusal struct {
 func (s *Server) Ledger() []Accepted {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]Accepted(nil), s.accepted...)
+	return slices.Clone(s.accepted)
 }
 
 // Calls returns how many calls came, and how many were under way at once.
@@ -101,11 +97,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fault := s.begin(r)
 	defer s.end()
 	if fault == HangBefore {
-		hang(w)
+		_, _ = io.Copy(io.Discard, r.Body) // the client's end is not noticed before
+		<-r.Context().Done()
 		return
 	}
 	due := time.Now().Add(s.Latency)
-	req, refused := s.check(r)
+	fields, refused := s.check(r)
 	if s.Latency > 0 {
 		select {
 		case <-time.After(time.Until(due)):
@@ -114,10 +111,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if refused == nil {
-		refused = s.refusalOf(fault, w)
+		refused = refusalOf(fault, w)
 	}
 	switch {
 	case refused != nil:
+		if refused.code == 0 {
+			refused.code, refused.message = s.codes[refused.status], http.StatusText(refused.status)
+		}
 		answer(w, refused.status, s.refuse(refused))
 	case r.Method == http.MethodGet: // a probe
 		answer(w, http.StatusOK, map[string]string{"status": "active"})
@@ -130,7 +130,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case fault == Flood:
 		flood(w, r)
 	default:
-		s.take(w, r, req, fault)
+		s.take(w, r, fields, fault)
 	}
 }
 
@@ -154,46 +154,27 @@ func (s *Server) end() {
 	s.under--
 }
 
-// hang answers nothing until the client closes the connection.
-func hang(w http.ResponseWriter) {
-	hijacker, ok := w.(http.Hijacker)
-	if !ok { // HTTP/2
-		panic(http.ErrAbortHandler)
+// refusalOf returns the refusal that a fault is, or nil.
+func refusalOf(f Fault, w http.ResponseWriter) *refusal {
+	status := map[Fault]int{
+		Throttle: http.StatusTooManyRequests, Broken: http.StatusInternalServerError,
+		Unavailable: http.StatusServiceUnavailable, Unauthorize: http.StatusUnauthorized,
+	}[f]
+	if status == 0 {
+		return nil
 	}
-	conn, _, err := hijacker.Hijack()
-	if err != nil {
-		return
+	if f == Throttle {
+		w.Header().Set("Retry-After", "2")
 	}
-	defer conn.Close()
-	_, _ = io.Copy(io.Discard, conn)
-}
-
-func (s *Server) refusalOf(f Fault, w http.ResponseWriter) *refusal {
-	switch f {
-	case Throttle:
-		after := s.RetryAfter
-		if after == "" {
-			after = "2"
-		}
-		w.Header().Set("Retry-After", after)
-		return &refusal{status: http.StatusTooManyRequests}
-	case Broken:
-		return &refusal{status: http.StatusInternalServerError}
-	case Unavailable:
-		return &refusal{status: http.StatusServiceUnavailable}
-	case Unauthorize:
-		return &refusal{status: http.StatusUnauthorized}
-	case Gateway, HangBefore, HangAfter, Cut, Flood, Lie, FailAtOnce: // no refusals
-	}
-	return nil
+	return &refusal{status: status}
 }
 
 // take accepts a message, and answers as the fault lets it.
-func (s *Server) take(w http.ResponseWriter, r *http.Request, req request, f Fault) {
+func (s *Server) take(w http.ResponseWriter, r *http.Request, fields map[string]string, f Fault) {
 	s.mu.Lock()
 	s.made++
 	id := s.newID(s.made)
-	a := Accepted{At: time.Now(), To: req.to, ID: id, Sent: req.fields}
+	a := Accepted{At: time.Now(), To: fields[s.to], ID: id, Sent: fields}
 	if f != FailAtOnce && !s.Discard {
 		s.accepted = append(s.accepted, a)
 	}
@@ -210,7 +191,7 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, req request, f Fau
 	case FailAtOnce:
 		answer(w, s.created, map[string]any{"sid": id, "status": "failed", "error_code": 30007, "error_message": "Message filtered"})
 	default:
-		answer(w, s.created, s.accept(id, req))
+		answer(w, s.created, s.accept(id, fields))
 	}
 }
 

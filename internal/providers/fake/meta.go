@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -78,49 +79,44 @@ const noSuchObject = 33
 
 // Meta makes a fake Cloud API with one phone number or several.
 func Meta(version, token string, phoneNumberIDs ...string) *Server {
-	s := &Server{created: http.StatusOK, newID: func(n int) string { return fmt.Sprintf("wamid.%016X", n) }}
+	s := &Server{
+		to: "to", created: http.StatusOK, codes: map[int]int{429: 130429, 500: 131000, 503: 131016, 401: 190},
+		newID: func(n int) string { return fmt.Sprintf("wamid.%016X", n) },
+	}
 	fields := metaFields()
-	s.check = func(r *http.Request) (request, *refusal) {
+	s.check = func(r *http.Request) (map[string]string, *refusal) {
 		if r.Header.Get("Authorization") != "Bearer "+token {
-			return request{}, &refusal{401, 190, "Invalid OAuth access token"}
+			return nil, &refusal{401, 190, "Invalid OAuth access token"}
 		}
 		id, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"+version+"/"), "/")
-		known := false
-		for _, own := range phoneNumberIDs {
-			known = known || own == id
-		}
 		switch {
-		case !known:
-			return request{}, &refusal{400, noSuchObject, "Unsupported post request. Object does not exist, cannot be loaded due to missing permissions"}
+		case !slices.Contains(phoneNumberIDs, id):
+			return nil, &refusal{400, noSuchObject, "Unsupported post request. Object does not exist, cannot be loaded due to missing permissions"}
 		case r.Method == http.MethodGet && rest == "":
-			return request{}, nil
+			return nil, nil
 		case r.Method != http.MethodPost || rest != "messages":
-			return request{}, &refusal{400, 100, "Unsupported request"}
+			return nil, &refusal{400, 100, "Unsupported request"}
 		}
 		var body map[string]any
 		if err := json.UnmarshalRead(http.MaxBytesReader(nil, r.Body, 1<<20), &body); err != nil {
-			return request{}, &refusal{400, 100, "The parameters are no JSON"}
+			return nil, &refusal{400, 100, "The parameters are no JSON"}
 		}
 		all := map[string][]string{}
 		flatten(all, "", body)
 		if wrong := unfit(fields, all); wrong != "" {
-			return request{}, &refusal{400, 100, wrong}
+			return nil, &refusal{400, 100, wrong}
 		}
 		got := lasts(all)
-		return request{got["to"], got}, unfitMessage(body, got)
+		return got, unfitMessage(body, got)
 	}
-	s.accept = func(id string, r request) any {
+	s.accept = func(id string, fields map[string]string) any {
 		return map[string]any{
 			"messaging_product": "whatsapp",
-			"contacts":          []any{map[string]string{"input": r.to, "wa_id": strings.TrimPrefix(r.to, "+")}},
+			"contacts":          []any{map[string]string{"input": fields["to"], "wa_id": strings.TrimPrefix(fields["to"], "+")}},
 			"messages":          []any{map[string]string{"id": id, "message_status": "accepted"}},
 		}
 	}
 	s.refuse = func(r *refusal) any {
-		codes := map[int]int{429: 130429, 500: 131000, 503: 131016, 401: 190}
-		if r.code == 0 {
-			r.code, r.message = codes[r.status], http.StatusText(r.status)
-		}
 		answer := map[string]any{
 			"message": fmt.Sprintf("(#%d) %s", r.code, r.message), "type": "OAuthException", "code": r.code, "fbtrace_id": "AFake",
 		}
