@@ -18,7 +18,7 @@ const (
 // description (version 23.0).
 func unfitTemplate(template map[string]any) string {
 	components, _ := template["components"].([]any)
-	seen := map[string]bool{}
+	seen, texts := map[string]bool{}, map[string]string{} // the latter of a lone parameter
 	for i, element := range components {
 		c, _ := element.(map[string]any)
 		kind := fmt.Sprint(c["type"])
@@ -33,8 +33,16 @@ func unfitTemplate(template map[string]any) string {
 		if wrong := unfitComponent(kind, c); wrong != "" {
 			return fmt.Sprintf("components[%d]: %s", i, wrong)
 		}
+		if parameters, _ := c["parameters"].([]any); len(parameters) == 1 {
+			p, _ := parameters[0].(map[string]any)
+			texts[kind], _ = p["text"].(string)
+		}
 	}
-	return unfitCode(components)
+	// A one-time code fills both the body and the button.
+	if code := texts["button"]; code == texts["body"] && utf8.RuneCountInString(code) > longestCode {
+		return fmt.Sprintf("the code has more than %d characters", longestCode)
+	}
+	return ""
 }
 
 func unfitComponent(kind string, c map[string]any) string {
@@ -75,25 +83,6 @@ func unfitParameter(component string, element any) string {
 	media, _ := p[kind].(map[string]any)
 	if link, _ := media["link"].(string); link == "" {
 		return kind + ".link is missing"
-	}
-	return ""
-}
-
-// unfitCode holds a template to the limit of one-time codes where it is one:
-// its body and its button are filled by the same text.
-func unfitCode(components []any) string {
-	codes := map[string]string{}
-	for _, element := range components {
-		c, _ := element.(map[string]any)
-		parameters, _ := c["parameters"].([]any)
-		if len(parameters) != 1 {
-			continue
-		}
-		p, _ := parameters[0].(map[string]any)
-		codes[fmt.Sprint(c["type"])], _ = p["text"].(string)
-	}
-	if code := codes["button"]; code == codes["body"] && utf8.RuneCountInString(code) > longestCode {
-		return fmt.Sprintf("the code has more than %d characters", longestCode)
 	}
 	return ""
 }
