@@ -1,8 +1,6 @@
 package email
 
-import (
-	"slices"
-)
+import "slices"
 
 // Whom a refusal for good is about. The words are those of api.Code's scopes.
 const (
@@ -100,9 +98,6 @@ var refusalRules = []refusalRule{
 	{stages: []string{StageRCPT}, subject: 4, detail: 5, about: AboutProvider},
 	{stages: []string{StageRCPT}, subject: 4, detail: anyDetail, about: AboutRecipient},
 	{stages: []string{StageRCPT}, codes: []int{550, 551, 553, 556}, subject: 3, detail: 0, about: AboutRecipient},
-	{stages: []string{StageRCPT}, subject: 3, detail: anyDetail, about: AboutProvider},
-	{stages: []string{StageRCPT}, subject: 1, detail: 7, last: 8, about: AboutSender},
-	{stages: []string{StageRCPT}, subject: 1, detail: anyDetail, about: AboutRecipient},
 	{stages: []string{StageRCPT}, subject: 2, detail: anyDetail, about: AboutRecipient},
 	{stages: []string{StageRCPT}, codes: []int{501, 550, 551, 552, 553, 556}, subject: noSubject, about: AboutRecipient},
 
@@ -113,7 +108,7 @@ var refusalRules = []refusalRule{
 	{stages: []string{StageMAIL}, subject: 2, detail: anyDetail, about: AboutSender},
 	{stages: []string{StageMAIL}, codes: []int{501, 553}, subject: noSubject, about: AboutSender},
 
-	// MAIL, DATA and the message.
+	// Whatever is left.
 	{subject: 3, detail: anyDetail, about: AboutProvider},
 	{subject: 4, detail: anyDetail, about: AboutProvider},
 	{subject: 1, detail: 7, last: 8, about: AboutSender},
