@@ -48,19 +48,15 @@ func (p *pool) get(ctx context.Context, deadline time.Time) (*conn, error) {
 		case d == nil:
 			return nil, p.noConnError(ctx)
 		}
-		atLimit, silent := overLimit(d.err)
-		if !atLimit {
-			return nil, d.err
-		}
-		switch p.assess(ctx, deadline, d.before, silent) {
-		case outage:
-			return nil, d.err
-		case limited:
+		again, err := p.assess(ctx, d, deadline)
+		switch {
+		case err != nil:
+			return nil, err
+		case !again:
 			return p.waitIdleSoon(ctx, deadline, false)
-		case tooSoon:
-			if c := p.waitIdle(ctx, pause, false); c != nil {
-				return c, nil
-			}
+		}
+		if c := p.waitIdle(ctx, pause, false); c != nil {
+			return c, nil
 		}
 	}
 }
@@ -103,18 +99,14 @@ func overLimit(err error) (atLimit, silent bool) {
 	return silent, silent
 }
 
-// verdict is what it means that the server refuses a connection.
-type verdict int
-
-const (
-	outage  verdict = iota // no connection works
-	limited                // other connections work
-	tooSoon                // the server may not have noticed yet that one has ended
-)
-
-// assess returns what a refusal means, and shrinks the pool if it is a limit.
-// Before is p.successes when the dial began.
-func (p *pool) assess(ctx context.Context, deadline time.Time, before uint64, silent bool) verdict {
+// assess returns the error of a dial unless it means a limit: other connections
+// work, and the pool shrinks to them. Again says that the server may not have
+// noticed yet that one of them has ended.
+func (p *pool) assess(ctx context.Context, d *dial, deadline time.Time) (again bool, err error) {
+	atLimit, silent := overLimit(d.err)
+	if !atLimit {
+		return false, d.err
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.refusals++
@@ -122,19 +114,19 @@ func (p *pool) assess(ctx context.Context, deadline time.Time, before uint64, si
 	// up may be all that the server grants.
 	for p.open == 0 && p.dialing > 0 {
 		if !p.waitChange(ctx, time.Until(deadline)) {
-			return outage
+			return false, d.err
 		}
 	}
 	switch {
-	case silent && (p.open == 0 || p.successes == before):
-		return outage // what is open is silent too
+	case silent && (p.open == 0 || p.successes == d.before):
+		return false, d.err // what is open is silent too
 	case time.Since(p.lastClosed) < closedRecently && (p.open == 0 || p.refusals <= mostRefusals) && time.Until(deadline) > longestPause:
-		return tooSoon
+		return true, nil
 	case p.open == 0:
-		return outage
+		return false, d.err
 	}
 	p.lowerLimit()
-	return limited
+	return false, nil
 }
 
 // connections returns how many there may be, and how many there are.

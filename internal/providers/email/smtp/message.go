@@ -109,12 +109,11 @@ func writeMessage(w *bytes.Buffer, m *email.Message, ascii bool) error {
 	if m.HTML {
 		kind = mail.TypeTextHTML
 	}
-	body := m.Body
-	if prefersBase64(body) {
+	body, inBase64 := m.Body, prefersBase64(m.Body)
+	if inBase64 {
 		msg.SetEncoding(mail.EncodingB64)
-		body = canonical(body)
-	} else if strings.Contains(body, "\r") {
-		// The encoder remembers a bare CR for too long and loses an LF.
+	}
+	if inBase64 || strings.Contains(body, "\r") { // quoted-printable remembers a bare CR for too long and loses an LF
 		body = canonical(body)
 	}
 	msg.SetBodyString(kind, body)

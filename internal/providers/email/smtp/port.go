@@ -37,8 +37,6 @@ type port struct {
 	asked  time.Time     // time of the last test
 }
 
-func newPort() *port { return &port{asking: make(chan struct{}, 1)} }
-
 // greeting reads the server's greeting. If none comes for a while on a port that
 // has never greeted, it tests whether the port wants TLS first.
 func (p *Provider) greeting(ctx context.Context, c *conn) error {

@@ -68,7 +68,7 @@ type Provider struct {
 	pool              *pool
 	messages          messageWriter
 	refusedMechanisms sync.Map // names of those that the server offered and refused
-	port              *port
+	port              port
 
 	queuedForLater func() // nil for none
 
@@ -90,7 +90,7 @@ func New(o Options) (*Provider, error) {
 			ServerName: o.Host, RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12,
 			ClientSessionCache: tls.NewLRUClientSessionCache(o.Connections),
 		},
-		messages: messageWriter{dkim: o.DKIM}, port: newPort(),
+		messages: messageWriter{dkim: o.DKIM}, port: port{asking: make(chan struct{}, 1)},
 	}
 	p.pool = newPool(&p.opts, p.newConnection)
 	return p, nil
