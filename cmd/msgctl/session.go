@@ -52,7 +52,7 @@ func (s *session) check(*cobra.Command, []string) error {
 // the file, and warnings about the file. The error lists mistakes in the file;
 // the settings can be read beside it, unless they are nil.
 func (s *session) origin() (config.Origin, []string, error) {
-	origin, warnings, err := config.Origins(s.envFile)
+	origin, warnings, err := config.Environment(s.envFile)
 	if origin == nil {
 		return nil, nil, err
 	}

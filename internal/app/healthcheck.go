@@ -18,11 +18,11 @@ const healthcheckTimeout = 3 * time.Second
 // healthcheck asks the worker that runs on this host with the same settings
 // whether its loops move. Nil means that they do.
 func healthcheck(b Builder, envFile string) error {
-	lookup, _, err := config.Environment(envFile)
+	origin, _, err := config.Environment(envFile)
 	if err != nil {
 		return err
 	}
-	address, err := config.LoadAddress(lookup, string(b.Channel))
+	address, err := config.LoadAddress(origin.Lookup, string(b.Channel))
 	if err != nil {
 		return err
 	}

@@ -67,11 +67,11 @@ func collectLess() {
 
 // start loads the settings and works until SIGINT or SIGTERM.
 func start(name string, b Builder, envFile string, errOut io.Writer) error {
-	lookup, warnings, mistakes := config.Environment(envFile)
-	if lookup == nil {
+	origin, warnings, mistakes := config.Environment(envFile)
+	if origin == nil {
 		return mistakes
 	}
-	c, err := config.Load(lookup, string(b.Channel))
+	c, err := config.Load(origin.Lookup, string(b.Channel))
 	if err := errors.Join(mistakes, err); err != nil {
 		return err
 	}

@@ -1,13 +1,12 @@
 package config
 
 import (
-	"bytes"
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/joho/godotenv"
+	"unicode"
 )
 
 // envFile is what a file of NAME=value lines says.
@@ -22,23 +21,24 @@ type envFile struct {
 const byteOrderMark = "\uFEFF"
 
 // readEnvFile reads the file assignment by assignment, so that a mistake has a
-// line and hides none behind it. What a value means is the library's to say;
-// its errors are not passed on, because they quote the file.
-func readEnvFile(path string, data []byte) *envFile {
+// line and hides none behind it. The error is an *Error of all of them.
+func readEnvFile(path, data string) (*envFile, error) {
 	f := &envFile{path: path, values: map[string]string{}, lines: map[string]int{}}
-	data = bytes.TrimPrefix(data, []byte(byteOrderMark))
-	if bytes.IndexByte(data, 0) >= 0 {
-		f.mistake(1+bytes.Count(data[:bytes.IndexByte(data, 0)], []byte("\n")), "a zero byte: save the file as UTF-8")
-		return f
+	data = strings.TrimPrefix(data, byteOrderMark)
+	if before, _, found := strings.Cut(data, "\x00"); found {
+		f.mistake(1+strings.Count(before, "\n"), "a zero byte: save the file as UTF-8")
+		data = ""
 	}
-	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
-	data = bytes.ReplaceAll(data, []byte("\r"), []byte("\n"))
-	for line := 1; len(data) > 0; {
+	data = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(data)
+	for line := 1; data != ""; {
 		n := f.take(data, line)
-		line += bytes.Count(data[:n], []byte("\n"))
+		line += strings.Count(data[:n], "\n")
 		data = data[n:]
 	}
-	return f
+	if len(f.mistakes) > 0 {
+		return f, &Error{Problems: f.mistakes}
+	}
+	return f, nil
 }
 
 func (f *envFile) mistake(line int, text string) {
@@ -46,13 +46,13 @@ func (f *envFile) mistake(line int, text string) {
 }
 
 // take reads what begins on a line, and returns how much of data that was.
-func (f *envFile) take(data []byte, line int) int {
+func (f *envFile) take(data string, line int) int {
 	first := lineOf(data)
-	text := bytes.TrimSpace(first)
-	if len(text) == 0 || text[0] == '#' {
+	text := strings.TrimSpace(first)
+	if text == "" || text[0] == '#' {
 		return len(first)
 	}
-	at := bytes.IndexAny(first, "=:")
+	at := strings.IndexAny(first, "=:")
 	if at < 0 {
 		f.mistake(line, shownName(text)+"no = behind the name")
 		return len(first)
@@ -62,68 +62,80 @@ func (f *envFile) take(data []byte, line int) int {
 		f.mistake(line, shownName(text)+"want NAME=value, the name of letters, digits and _")
 		return len(first)
 	}
-	n, trouble := endOfValue(data, at+1)
+	value, n, trouble := valueOf(data[at+1:])
 	if trouble != "" {
-		f.mistake(line, shownName([]byte(name))+trouble)
-		return n
+		f.mistake(line, shownName(name)+trouble)
+	} else {
+		f.values[name], f.lines[name] = value, line
 	}
-	values, err := godotenv.UnmarshalBytes(literal(data[:n]))
-	value, found := values[name]
-	if err != nil || !found || len(values) != 1 {
-		f.mistake(line, shownName([]byte(name))+"want NAME=value")
-		return n
-	}
-	f.values[name], f.lines[name] = value, line
-	return n
+	return at + 1 + n
 }
 
 // lineOf returns the first line of data, its end included.
-func lineOf(data []byte) []byte {
-	if i := bytes.IndexByte(data, '\n'); i >= 0 {
-		return data[:i+1]
-	}
-	return data
+func lineOf(data string) string {
+	before, _, _ := strings.Cut(data, "\n")
+	return data[:min(len(before)+1, len(data))]
 }
 
 var validName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`)
 
 // nameOf returns the name in front of an = without the word export.
-func nameOf(text []byte) (string, bool) {
-	name := strings.TrimSpace(string(text))
-	if rest, ok := strings.CutPrefix(name, "export"); ok && rest != strings.TrimSpace(rest) {
-		name = strings.TrimSpace(rest)
+func nameOf(text string) (string, bool) {
+	name := strings.TrimLeftFunc(text, unicode.IsSpace)
+	if rest, ok := strings.CutPrefix(name, "export"); ok && rest != strings.TrimLeftFunc(rest, unicode.IsSpace) {
+		name = rest
 	}
+	name = strings.TrimSpace(name)
 	return name, validName.MatchString(name)
 }
 
-// endOfValue returns where the line ends that a value ends on, which begins
-// somewhere behind at, and what is wrong with its quotes. Where they are not
-// closed it is the end of the value's first line, so that all that follows is
-// read too.
-func endOfValue(data []byte, at int) (end int, trouble string) {
-	first := len(lineOf(data))
-	value := bytes.TrimLeft(data[at:first], " \t\v\f")
-	if len(value) == 0 || value[0] != '"' && value[0] != '\'' {
-		return first, ""
+var (
+	endComment = regexp.MustCompile(`^(.*)[\s\v\x{85}\x{A0}]#.*$`)
+	escaped    = regexp.MustCompile(`\\[^$]`)
+)
+
+// valueOf returns the value behind an =, how much of data it takes, to the end
+// of its last line, and what is wrong with its quotes. Where they are not
+// closed that is one line, so that all that follows is read too.
+func valueOf(data string) (value string, n int, trouble string) {
+	n = len(lineOf(data))
+	value = strings.TrimSpace(data[:n])
+	if value == "" || value[0] != '"' && value[0] != '\'' {
+		return meaning(strings.TrimSpace(endComment.ReplaceAllString(value, "$1"))), n, ""
 	}
-	open := first - len(value)
+	open := strings.IndexByte(data, value[0])
 	for i := open + 1; i < len(data); i++ {
 		if data[i] != data[open] || data[i-1] == '\\' {
 			continue
 		}
 		rest := lineOf(data[i+1:])
-		if behind := bytes.TrimSpace(rest); len(behind) > 0 && behind[0] != '#' {
-			return i + 1 + len(rest), "text behind the closing quote"
+		if behind := strings.TrimSpace(rest); behind != "" && behind[0] != '#' {
+			trouble = "text behind the closing quote"
 		}
-		return i + 1 + len(rest), ""
+		return meaning(data[open:i]), i + 1 + len(rest), trouble
 	}
-	return first, "the quote that opens the value is not closed"
+	return "", n, "the quote that opens the value is not closed"
+}
+
+// meaning returns what a value stands for, which begins with its quote where it
+// has one: itself between single quotes, else with $ for \$ and, between double
+// quotes, the character for a \ and any other, a line end for \n and \r.
+func meaning(value string) string {
+	switch {
+	case strings.HasPrefix(value, "'"):
+		return strings.Trim(value, "'")
+	case strings.HasPrefix(value, `"`):
+		value = escaped.ReplaceAllStringFunc(strings.Trim(value, `"`), func(pair string) string {
+			return cmp.Or(map[string]string{`\n`: "\n", `\r`: "\r"}[pair], pair[1:])
+		})
+	}
+	return strings.ReplaceAll(value, `\$`, "$")
 }
 
 // shownName returns "NAME: " where a line begins with the name of a setting,
 // and nothing where it may be anything.
-func shownName(line []byte) string {
-	fields := strings.Fields(strings.TrimPrefix(string(line), "export "))
+func shownName(line string) string {
+	fields := strings.Fields(strings.TrimPrefix(line, "export "))
 	if len(fields) == 0 {
 		return ""
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // readFile reads a file as a worker does, and returns all that it says of it.
-func readFile(t *testing.T, content string) (config.Lookup, string, error) {
+func readFile(t *testing.T, content string) (config.Origin, string, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "my.env")
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
@@ -47,6 +47,7 @@ func TestEnvFileMistakes(t *testing.T) {
 		{"behind a value of several lines", "META_ACCESS_TOKEN='a\nb'\nMAX_ATEMPTS=3\n", false, []string{"my.env: MAX_ATEMPTS is not a setting (line 3)"}},
 		{"behind line ends of Windows", "A=1\r\nMAX_ATEMPTS=3\r\n", false, []string{"MAX_ATEMPTS is not a setting (line 2)"}},
 		{"lower case", "max_attempts=3\n", false, []string{"max_attempts is not a setting (line 1)"}},
+		{"export alone", "export =" + secret + "\n", true, []string{"my.env: line 1: "}},
 		{"UTF-16", "\xff\xfeA\x00=\x001\x00", true, []string{"line 1: ", "UTF-8"}},
 	}
 	for _, tt := range tests {
@@ -65,12 +66,14 @@ func TestEnvFileMistakes(t *testing.T) {
 func TestEnvFileForms(t *testing.T) {
 	t.Parallel()
 	look, said, err := readFile(t, "\uFEFFAPP_HOST=first\r\nexport SMTP_USERNAME = name \r\nexport\tSMTP_PASSWORD='a\r\n# b\r\nc' # comment\r\n"+
+		"TWILIO_AUTH_TOKEN='a\\'\n$B'\nTWILIO_API_KEY_SECRET=\"\\\\ \\n\\x \\$A\"\nSMTP_HELO_NAME=a #b # c\n"+
 		"META_ACCESS_TOKEN=\"x \\\"y\\\" # z\"\r\n  KAFKA_CLIENT_ID: id # comment\r\n# MAX_ATTEMPTS 3\r\nAPP_PORT=\r\nKAFKA_BROKERS=a:1,b=c'd\"\rAPP_ENV=last")
 	if err != nil || said != "" {
 		t.Fatal(said, err)
 	}
 	for name, want := range map[string]string{
 		"APP_HOST": "first", "SMTP_USERNAME": "name", "SMTP_PASSWORD": "a\n# b\nc", "META_ACCESS_TOKEN": `x "y" # z`,
+		"TWILIO_AUTH_TOKEN": "a\\'\n$B", "TWILIO_API_KEY_SECRET": "\\ \nx $A", "SMTP_HELO_NAME": "a #b",
 		"KAFKA_CLIENT_ID": "id", "APP_PORT": "", "KAFKA_BROKERS": `a:1,b=c'd"`, "APP_ENV": "last",
 	} {
 		if got, _ := look(name); got != want {

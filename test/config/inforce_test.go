@@ -101,7 +101,7 @@ func TestOriginsTellTheFileFromTheEnvironment(t *testing.T) {
 	t.Setenv("APP_HOST", "fromenv")
 	t.Setenv("OTEL_TEST_ORIGIN", "") // so that it is put back
 	os.Unsetenv("OTEL_TEST_ORIGIN")
-	origin, _, err := config.Origins(path)
+	origin, _, err := config.Environment(path)
 	if err != nil {
 		t.Fatal(err)
 	}
