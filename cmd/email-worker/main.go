@@ -8,5 +8,5 @@ import (
 )
 
 func main() {
-	os.Exit(app.Main("email-worker", app.Email()))
+	os.Exit(app.Main("email"))
 }

@@ -8,5 +8,5 @@ import (
 )
 
 func main() {
-	os.Exit(app.Main("sms-worker", app.SMS()))
+	os.Exit(app.Main("sms"))
 }

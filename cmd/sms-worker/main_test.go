@@ -19,8 +19,8 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"sms-worker":      main,
-		"email-worker":    func() { os.Exit(app.Main("email-worker", app.Email())) },
-		"whatsapp-worker": func() { os.Exit(app.Main("whatsapp-worker", app.WhatsApp())) },
+		"email-worker":    func() { os.Exit(app.Main("email")) },
+		"whatsapp-worker": func() { os.Exit(app.Main("whatsapp")) },
 	})
 }
 
@@ -72,7 +72,7 @@ func runWorker(t *testing.T) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	a, err := app.New(t.Context(), c, app.SMS(), "sms-worker", zerolog.Nop())
+	a, err := app.New(t.Context(), c, zerolog.Nop())
 	if err != nil {
 		return "", err
 	}

@@ -8,5 +8,5 @@ import (
 )
 
 func main() {
-	os.Exit(app.Main("whatsapp-worker", app.WhatsApp()))
+	os.Exit(app.Main("whatsapp"))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"messaging-worker/internal/config"
 	"messaging-worker/internal/health"
 	"messaging-worker/internal/lifetime"
+	"messaging-worker/internal/models"
 	"messaging-worker/internal/telemetry"
 )
 
@@ -29,14 +31,14 @@ type App struct {
 	teardown teardown
 }
 
-// New builds a worker and takes its HTTP port. It does not connect to Kafka.
-// A *config.Error means that settings are wrong. Name is the binary's name.
-func New(ctx context.Context, c *config.Config, b Builder, name string, log zerolog.Logger) (*App, error) {
+// New builds a worker of the settings' channel and takes its HTTP port. It does
+// not connect to Kafka. A *config.Error means that settings are wrong.
+func New(ctx context.Context, c *config.Config, log zerolog.Logger) (*App, error) {
 	a := &App{
 		config: c, log: log.With().Str("channel", c.Channel).Logger(), health: &health.Health{},
-		metrics: telemetry.NewMetrics(b.Channel, Version()),
+		metrics: telemetry.NewMetrics(models.Channel(c.Channel), Version()),
 	}
-	if err := a.build(ctx, b, name); err != nil {
+	if err := a.build(ctx); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
 	return a, nil
@@ -44,37 +46,38 @@ func New(ctx context.Context, c *config.Config, b Builder, name string, log zero
 
 // build makes all parts. Each pushes its close, so that what was made before an
 // error can be closed.
-func (a *App) build(ctx context.Context, b Builder, name string) error {
-	provider, err := b.build(a.config)
+func (a *App) build(ctx context.Context) error {
+	provider, err := ProviderOf(a.config).open(a.config)
 	if err != nil {
 		return err
 	}
 	a.teardown.push("provider", provider.provider.Close)
-	traces, err := a.openTraces(ctx, b.Channel, name)
+	name := binaryName(models.Channel(a.config.Channel))
+	traces, err := a.openTraces(ctx, name)
 	if err != nil {
 		return err
 	}
-	if a.pipeline, err = a.connect(b.Channel, provider, traces, name); err != nil {
+	if a.pipeline, err = a.connect(provider, traces, name); err != nil {
 		return err
 	}
-	if a.listener, err = a.listen(ctx); err != nil {
-		return err
+	address := net.JoinHostPort(a.config.Host, strconv.Itoa(a.config.Port))
+	if a.listener, err = a.listen(ctx, address); err != nil {
+		return fmt.Errorf("listen for http: %w; choose another APP_PORT", err)
 	}
 	if a.debug, err = a.listenDebug(ctx); err != nil {
 		return err
 	}
-	a.metrics.Watch(a.state)
+	a.metrics.Registerer().MustRegister(stateCollector{a})
 	return nil
 }
 
-// listen takes the HTTP port.
-func (a *App) listen(ctx context.Context) (net.Listener, error) {
-	address := net.JoinHostPort(a.config.Host, strconv.Itoa(a.config.Port))
+// listen takes a port, until Close.
+func (a *App) listen(ctx context.Context, address string) (net.Listener, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("listen for http: %w; choose another APP_PORT", err)
+		return nil, err
 	}
-	a.teardown.push("http", func() error {
+	a.teardown.push("listener", func() error {
 		_ = l.Close() // where it was served, the server has closed it
 		return nil
 	})
@@ -108,12 +111,12 @@ func (a *App) Run(ctx context.Context) error {
 	})()
 
 	stopServices := a.startServices(life)
-	defer stopServices()
 	a.log.Info().Str("http", a.Addr()).Strs("brokers", a.config.Kafka.Brokers).
 		Str("topic", a.config.Kafka.RequestTopic).Str("group", a.config.Kafka.Group).
 		Str("provider", a.config.Provider.Name).Str("version", Version()).Msg("started")
 
-	err := a.pipeline.run(life)
+	err := a.pipeline.consumer.Run(life)
+	a.pipeline.commit.End()
 	if ctx.Err() == nil && life.Waiting().Err() != nil {
 		err = errors.Join(context.Cause(life.Waiting()), err)
 	}
@@ -128,7 +131,6 @@ func (a *App) Run(ctx context.Context) error {
 // startServices starts what goes on beside the pipeline: HTTP, checks, logs. One
 // that fails stops life. Stop ends them and waits for their ends.
 func (a *App) startServices(life *lifetime.Lifetime) (stop func()) {
-	checks := &readiness{a.config, a.log, a.health, a.pipeline}
 	serving, cancel := context.WithCancel(life.Calls())
 	var services sync.WaitGroup
 	for _, service := range []func(context.Context) error{
@@ -142,7 +144,7 @@ func (a *App) startServices(life *lifetime.Lifetime) (stop func()) {
 		})
 	}
 	for _, service := range []func(context.Context){
-		a.summarize, checks.monitor, checks.watchProvider, a.pipeline.route.Run,
+		a.summarize, a.monitor, a.watchProvider, a.pipeline.route.Run,
 	} {
 		services.Go(func() { service(serving) })
 	}
@@ -150,4 +152,28 @@ func (a *App) startServices(life *lifetime.Lifetime) (stop func()) {
 		cancel()
 		services.Wait()
 	}
+}
+
+// teardown closes what was built, the last first. The zero teardown is empty.
+type teardown []closing
+
+type closing struct {
+	name  string
+	close func() error
+}
+
+// push adds a part that was built.
+func (t *teardown) push(name string, close func() error) { *t = append(*t, closing{name, close}) }
+
+// run closes all parts, and leaves the teardown empty.
+func (t *teardown) run() error {
+	parts := *t
+	*t = nil
+	var failed error
+	for _, part := range slices.Backward(parts) {
+		if err := part.close(); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("close %s: %w", part.name, err))
+		}
+	}
+	return failed
 }

@@ -12,47 +12,21 @@ import (
 	"messaging-worker/internal/worker"
 )
 
-// Builder makes one channel of its settings. A new channel adds its builder
-// here.
-type Builder struct {
-	Channel models.Channel
-	adapter func(c *config.Config, p *parts) worker.Channel
-}
-
-// Builders returns the builder of every channel.
-func Builders() []Builder { return []Builder{Email(), SMS(), WhatsApp()} }
-
-// Email builds the email channel.
-func Email() Builder {
-	return Builder{models.Email, func(c *config.Config, p *parts) worker.Channel {
-		return email.New(p.mail, request.Limits(c.Limits), c.Worker.ProviderTimeout)
-	}}
-}
-
-// SMS builds the SMS channel.
-func SMS() Builder {
-	return Builder{models.SMS, func(c *config.Config, p *parts) worker.Channel {
-		return sms.New(p.phone, request.Limits(c.Limits), c.Worker.ProviderTimeout)
-	}}
-}
-
-// WhatsApp builds the WhatsApp channel.
-func WhatsApp() Builder {
-	return Builder{models.WhatsApp, func(c *config.Config, p *parts) worker.Channel {
-		return whatsapp.New(p.phone, request.Limits(c.Limits), c.Worker.ProviderTimeout)
-	}}
-}
-
-// build makes the channel, and the provider of its settings. It does not
-// connect.
-func (b Builder) build(c *config.Config) (parts, error) {
-	p, err := ProviderOf(c).open(c)
-	if err != nil {
-		return parts{}, err
+// newChannel makes the channel of the settings, which delivers by p. A new
+// channel takes its case here.
+func newChannel(c *config.Config, p *parts) worker.Channel {
+	limits, timeout := request.Limits(c.Limits), c.Worker.ProviderTimeout
+	var channel worker.Channel
+	switch models.Channel(c.Channel) {
+	case models.Email:
+		channel = email.New(p.mail, limits, timeout)
+	case models.SMS:
+		channel = sms.New(p.phone, limits, timeout)
+	case models.WhatsApp:
+		channel = whatsapp.New(p.phone, limits, timeout)
 	}
-	p.channel = b.adapter(c, &p)
 	if p.mock != nil {
-		p.channel = p.mock.Channel(p.channel, c.Worker.ProviderTimeout)
+		return p.mock.Channel(channel, timeout)
 	}
-	return p, nil
+	return channel
 }

@@ -28,18 +28,13 @@ func (a *App) listenDebug(ctx context.Context) (net.Listener, error) {
 	if !a.config.Pprof {
 		return nil, nil //nolint:nilnil // not wanted, and nothing is wrong
 	}
-	var listen net.ListenConfig
-	l, err := listen.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", debugPort))
+	l, err := a.listen(ctx, net.JoinHostPort("127.0.0.1", debugPort))
 	if errors.Is(err, syscall.EADDRINUSE) {
-		l, err = listen.Listen(ctx, "tcp", "127.0.0.1:0")
+		l, err = a.listen(ctx, "127.0.0.1:0")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listen for profiles: %w; or set PPROF_ENABLED=false", err)
 	}
-	a.teardown.push("profiles", func() error {
-		_ = l.Close() // as that of http
-		return nil
-	})
 	return l, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"messaging-worker/internal/config"
+	"messaging-worker/internal/models"
 )
 
 // healthcheckTimeout is how long a worker may take to say that it lives. It
@@ -17,12 +18,12 @@ const healthcheckTimeout = 3 * time.Second
 
 // healthcheck asks the worker that runs on this host with the same settings
 // whether its loops move. Nil means that they do.
-func healthcheck(b Builder, envFile string) error {
+func healthcheck(channel models.Channel, envFile string) error {
 	origin, _, err := config.Environment(envFile)
 	if err != nil {
 		return err
 	}
-	address, err := config.LoadAddress(origin.Lookup, string(b.Channel))
+	address, err := config.LoadAddress(origin.Lookup, string(channel))
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"messaging-worker/internal/config"
 	"messaging-worker/internal/logger"
+	"messaging-worker/internal/models"
 )
 
 // Exit codes of a worker.
@@ -23,13 +24,18 @@ const (
 	exitSettings = 2
 )
 
-// Main runs a worker binary until a signal and returns its exit code.
-func Main(name string, b Builder) int {
-	return run(name, b, os.Args[1:], os.Stdout, os.Stderr)
+// Main runs the worker binary of a channel until a signal and returns its exit
+// code.
+func Main(channel models.Channel) int {
+	return run(channel, os.Args[1:], os.Stdout, os.Stderr)
 }
 
-func run(name string, b Builder, args []string, out, errOut io.Writer) int {
+// binaryName is what the worker of a channel is called.
+func binaryName(channel models.Channel) string { return string(channel) + "-worker" }
+
+func run(channel models.Channel, args []string, out, errOut io.Writer) int {
 	collectLess()
+	name := binaryName(channel)
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	envFile := flags.String("env-file", "", "")
@@ -50,9 +56,9 @@ func run(name string, b Builder, args []string, out, errOut io.Writer) int {
 		return report(errOut, err)
 	case *askHealth:
 		// Docker knows healthy and unhealthy, 0 and 1; other codes are reserved.
-		return min(report(errOut, healthcheck(b, *envFile)), exitFault)
+		return min(report(errOut, healthcheck(channel, *envFile)), exitFault)
 	}
-	return report(errOut, start(name, b, *envFile, errOut))
+	return report(errOut, start(channel, *envFile, errOut))
 }
 
 // collectLess lets the heap grow to three times what lives, instead of twice,
@@ -66,12 +72,12 @@ func collectLess() {
 }
 
 // start loads the settings and works until SIGINT or SIGTERM.
-func start(name string, b Builder, envFile string, errOut io.Writer) error {
+func start(channel models.Channel, envFile string, errOut io.Writer) error {
 	origin, warnings, mistakes := config.Environment(envFile)
 	if origin == nil {
 		return mistakes
 	}
-	c, err := config.Load(origin.Lookup, string(b.Channel))
+	c, err := config.Load(origin.Lookup, string(channel))
 	if err := errors.Join(mistakes, err); err != nil {
 		return err
 	}
@@ -86,7 +92,7 @@ func start(name string, b Builder, envFile string, errOut io.Writer) error {
 	defer stop()
 	// From the first signal on, a second one ends the process at once.
 	context.AfterFunc(ctx, stop)
-	a, err := New(ctx, c, b, name, log)
+	a, err := New(ctx, c, log)
 	if err != nil {
 		return err
 	}

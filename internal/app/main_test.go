@@ -17,7 +17,7 @@ func TestMistakesInTheFileHideNoOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out, errOut bytes.Buffer
-	code, said := run("sms-worker", SMS(), []string{"--env-file", path}, &out, &errOut), errOut.String()
+	code, said := run("sms", []string{"--env-file", path}, &out, &errOut), errOut.String()
 	for _, want := range []string{"line 1: TWILIO_AUTH_TOKEN: ", "\nMAX_ATTEMPTS: ", "\nSMS_CONSUMER_GROUP: "} {
 		if !strings.Contains(said, want) {
 			t.Errorf("it says %q, want %q", said, want)

@@ -22,7 +22,10 @@ import (
 
 // pipeline takes requests from Kafka to the provider, and events back to Kafka.
 type pipeline struct {
-	*account
+	parts
+
+	route       *route.Route // when the provider may be called
+	credentials *route.CredentialBackoff
 
 	publisher *publisher.Publisher
 	engine    *worker.Engine
@@ -32,7 +35,7 @@ type pipeline struct {
 }
 
 // connect builds the pipeline. Traces are nil where they are off.
-func (a *App) connect(channel models.Channel, provider parts, traces *telemetry.Traces, name string) (*pipeline, error) {
+func (a *App) connect(provider parts, traces *telemetry.Traces, name string) (*pipeline, error) {
 	c := a.config
 	beginUnready(a.health, c.HealthProbe && provider.probe != nil)
 	options := kafka.FromSettings(&c.Kafka, name)
@@ -40,15 +43,18 @@ func (a *App) connect(channel models.Channel, provider parts, traces *telemetry.
 	if err != nil {
 		return nil, settingError("KAFKA", err)
 	}
-	p := &pipeline{account: a.newAccount(provider), publisher: events, commit: a.health.Watch("commit", stuckAfter)}
+	p := &pipeline{parts: provider, publisher: events, commit: a.health.Watch("commit", stuckAfter)}
+	p.credentials = route.NewCredentialBackoff(c.Breaker.Open, provider.secret)
+	p.route = a.newRoute(p)
+	a.watchSMTP(p.smtp, p.route.Bound)
 	if c.Pprof {
 		p.pending = &worker.Pending{}
 	}
-	calls, counted := a.metrics.Channel(provider.channel), a.metrics.Publisher(events)
+	calls, counted := a.metrics.Channel(newChannel(c, &provider)), a.metrics.Publisher(events)
 	if traces != nil {
 		calls, counted = traces.Channel(calls), traces.Publisher(counted)
 	}
-	p.engine = newEngine(c, channel, calls, counted, p, a.log)
+	p.engine = newEngine(c, calls, counted, p, a.log)
 	run := telemetry.Handle(p.engine.Handle)
 	if traces != nil {
 		run = traces.Handle(run)
@@ -78,11 +84,9 @@ func (a *App) newPublisher(options kafka.Options) (*publisher.Publisher, error) 
 	return p, nil
 }
 
-func newEngine(
-	c *config.Config, channel models.Channel, calls worker.Channel, events worker.Publisher, p *pipeline, log zerolog.Logger,
-) *worker.Engine {
+func newEngine(c *config.Config, calls worker.Channel, events worker.Publisher, p *pipeline, log zerolog.Logger) *worker.Engine {
 	return worker.New(calls, events, p.route, worker.Options{
-		Channel:        channel,
+		Channel:        models.Channel(c.Channel),
 		MaxAttempts:    c.Worker.MaxAttempts,
 		Backoff:        worker.Backoff{Base: c.Worker.BaseBackoff, Max: c.Worker.MaxBackoff},
 		AmbiguousToDLQ: c.Worker.AmbiguousOutcome == "dlq",
@@ -94,9 +98,7 @@ func newEngine(
 func (a *App) newConsumer(options kafka.Options, p *pipeline, run telemetry.Handle) (*consumer.Consumer, error) {
 	c := a.config
 	options.Hooks = kafka.Metrics(a.metrics.Registerer(), "consumer")
-	watch := observer{
-		health: a.health, poll: a.health.Watch("poll", stuckAfter), commit: p.commit, route: p.route, drain: c.ShutdownTimeout,
-	}
+	watch := observer{a.health, a.health.Watch("poll", stuckAfter), p.commit, p.route, c.ShutdownTimeout}
 	return consumer.New(consumer.Options{
 		Kafka: options, Topic: c.Kafka.RequestTopic, StatusTopic: c.Kafka.StatusTopic,
 		Group: c.Kafka.Group, InstanceID: c.Kafka.InstanceID,
@@ -120,12 +122,6 @@ func maxAtWork(c *config.Config) int {
 	return 16 + 4*c.Worker.Concurrency
 }
 
-// run works until life is stopped, and drains.
-func (p *pipeline) run(life *lifetime.Lifetime) error {
-	defer p.commit.End()
-	return p.consumer.Run(life)
-}
-
 // flush waits for what is still buffered. After a clean drain there is nothing;
 // an error is no loss, because nothing unacknowledged is committed.
 func (p *pipeline) flush(ctx context.Context) error {
@@ -137,17 +133,9 @@ func (p *pipeline) flush(ctx context.Context) error {
 	return nil
 }
 
-// account is a provider's account, and what decides when it may be called.
-type account struct {
-	parts
-
-	route       *route.Route
-	credentials *route.CredentialBackoff
-}
-
-func (a *App) newAccount(p parts) *account {
-	c, credentials := a.config, route.NewCredentialBackoff(a.config.Breaker.Open, p.secret)
-	r := route.New(route.Options{
+func (a *App) newRoute(p *pipeline) *route.Route {
+	c := a.config
+	return route.New(route.Options{
 		Concurrency: c.Worker.Concurrency,
 		Rates: route.Rates{
 			Provider: c.Provider.RatePerSecond, Sender: c.Provider.SenderRatePerSecond, Group: c.Provider.GroupRatePerSec,
@@ -155,10 +143,33 @@ func (a *App) newAccount(p parts) *account {
 		Breaker: route.Breaker{
 			Failures: c.Breaker.Failures, Refusals: c.Breaker.Refusals,
 			OpenFor: c.Breaker.Open, CallTimeout: c.Worker.ProviderTimeout,
-			Probe: p.probe, Credentials: credentials, OnChange: showBreaker(a.health),
+			Probe: p.probe, Credentials: p.credentials, OnChange: showBreaker(a.health),
 		},
 		Log: a.log,
 	})
-	a.watchSMTP(p.smtp, r.Bound)
-	return &account{p, r, credentials}
 }
+
+// observer tells health and route how the consumer fares.
+type observer struct {
+	health       *health.Health
+	poll, commit *health.Loop
+	route        *route.Route
+	drain        time.Duration // how long a drain may take
+}
+
+// Polling implements consumer.Observer.
+func (o observer) Polling() { o.poll.Beat() }
+
+// Committing implements consumer.Observer.
+func (o observer) Committing() { o.commit.Beat() }
+
+// Draining replaces the watch over the poll loop, which has ended as it should.
+// A drain may be silent for as long as its time-out; only one that outlives it
+// is stuck.
+func (o observer) Draining() {
+	o.poll.End()
+	o.health.Watch("drain", o.drain+stuckAfter)
+}
+
+// Share implements consumer.Observer.
+func (o observer) Share(part float64) { o.route.Share(part) }

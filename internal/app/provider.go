@@ -11,7 +11,6 @@ import (
 	"messaging-worker/internal/adapters/phone"
 	"messaging-worker/internal/config"
 	"messaging-worker/internal/providers/email/smtp"
-	"messaging-worker/internal/worker"
 )
 
 // Provider is one row of the table of providers.
@@ -56,9 +55,8 @@ func (p Provider) Open(c *config.Config) (io.Closer, func(context.Context) error
 	return made.provider, made.probe, err
 }
 
-// parts are a channel and its provider.
+// parts are a provider, and what a channel needs of it.
 type parts struct {
-	channel  worker.Channel
 	provider io.Closer
 	probe    func(ctx context.Context) error // nil: there is nothing to probe
 	secret   func() string                   // changes when the credentials do; nil: never

@@ -7,23 +7,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"messaging-worker/internal/adapters/common"
-	"messaging-worker/internal/config"
 	"messaging-worker/internal/health"
 	"messaging-worker/internal/kafka"
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/worker/route"
 )
-
-// readiness keeps the readiness checks true.
-type readiness struct {
-	config *config.Config
-	log    zerolog.Logger
-	health *health.Health
-
-	*pipeline
-}
 
 // beginUnready sets the checks before the first look. Without askProvider there
 // is none of the provider: it appears with the breaker's first change.
@@ -57,55 +46,53 @@ const ready = "ready"
 
 // monitor keeps the readiness checks true until ctx ends, and logs each time
 // that readiness changes, with the reason.
-func (r *readiness) monitor(ctx context.Context) {
-	reported, journalSeen := "", !r.config.Kafka.CommitOnSuccessOnly // at most once, there is no journal
+func (a *App) monitor(ctx context.Context) {
+	reported, journalSeen := "", !a.config.Kafka.CommitOnSuccessOnly // at most once, there is no journal
 	for {
-		reported = r.checkKafka(ctx, reported)
+		reported = a.checkKafka(ctx, reported)
 		if !journalSeen && reported == ready {
 			journalSeen = true
-			r.warnOfJournal(ctx)
+			a.warnOfJournal(ctx)
 		}
 		interval := monitorInterval
 		if reported != ready {
 			interval = unreadyInterval
 		}
-		select {
-		case <-time.After(interval):
-		case <-ctx.Done():
+		if lifetime.Sleep(ctx, interval) != nil {
 			return
 		}
 	}
 }
 
 // warnOfJournal tells, once, what is wrong with the status topic as a journal.
-func (r *readiness) warnOfJournal(ctx context.Context) {
+func (a *App) warnOfJournal(ctx context.Context) {
 	ask, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	found, err := r.publisher.JournalFaults(ask, r.config.Kafka.RequestTopic)
+	found, err := a.pipeline.publisher.JournalFaults(ask, a.config.Kafka.RequestTopic)
 	if err != nil {
-		r.log.Debug().Err(err).Msg("the status topic's retention cannot be checked")
+		a.log.Debug().Err(err).Msg("the status topic's retention cannot be checked")
 	}
 	for _, fault := range found {
-		r.log.Warn().Str("topic", r.config.Kafka.StatusTopic).Str("fault", fault).
+		a.log.Warn().Str("topic", a.config.Kafka.StatusTopic).Str("fault", fault).
 			Msg("the status topic does not keep what a restart needs: a crash may repeat messages")
 	}
 }
 
 // checkKafka sets the checks and logs a change. It returns what was logged last.
-func (r *readiness) checkKafka(ctx context.Context, reported string) string {
+func (a *App) checkKafka(ctx context.Context, reported string) string {
 	missing, err := firstAnswer(ctx, func(ctx context.Context) ([]error, error) {
-		return r.publisher.MissingTopics(ctx, r.config.Kafka.RequestTopic, r.config.Kafka.CommitOnSuccessOnly)
+		return a.pipeline.publisher.MissingTopics(ctx, a.config.Kafka.RequestTopic, a.config.Kafka.CommitOnSuccessOnly)
 	})
 	if ctx.Err() != nil {
 		return reported
 	}
-	answer, topics := r.kafkaState(err), errors.Join(missing...)
+	answer, topics := a.kafkaState(err), errors.Join(missing...)
 	if err != nil {
 		topics = errors.New("not known while the brokers do not answer")
 	}
-	r.health.Set("kafka", answer)
-	r.health.Set("topics", topics)
-	return r.logChange(reported, errors.Join(answer, topics), len(missing) == 0 && err == nil)
+	a.health.Set("kafka", answer)
+	a.health.Set("topics", topics)
+	return a.logChange(reported, errors.Join(answer, topics), len(missing) == 0 && err == nil)
 }
 
 // firstAnswer asks, and asks again beside that while there is no answer. It
@@ -137,11 +124,11 @@ func firstAnswer[T any](ctx context.Context, ask func(context.Context) (T, error
 	return a.what, a.err
 }
 
-func (r *readiness) kafkaState(unanswered error) error {
-	state := r.consumer.State()
+func (a *App) kafkaState(unanswered error) error {
+	state := a.pipeline.consumer.State()
 	// What is not acknowledged may be the cause of the rest: a journal is not
 	// read before our own events are there.
-	err := errors.Join(r.publisher.Refused(), state.Err)
+	err := errors.Join(a.pipeline.publisher.Refused(), state.Err)
 	switch {
 	case unanswered != nil:
 		return unanswered
@@ -153,7 +140,7 @@ func (r *readiness) kafkaState(unanswered error) error {
 
 // logChange logs a change of readiness, and has the consumer look for topics that are there
 // now.
-func (r *readiness) logChange(reported string, problem error, topicsThere bool) string {
+func (a *App) logChange(reported string, problem error, topicsThere bool) string {
 	now := ready
 	if problem != nil {
 		now = problem.Error()
@@ -162,13 +149,13 @@ func (r *readiness) logChange(reported string, problem error, topicsThere bool) 
 		return reported
 	}
 	if problem == nil {
-		r.log.Info().Msg("ready")
+		a.log.Info().Msg("ready")
 		return now
 	}
 	if topicsThere {
-		r.consumer.LookAgain()
+		a.pipeline.consumer.LookAgain()
 	}
-	r.log.Warn().Str("reason", now).Msg("not ready; will be when this is mended, nothing is lost meanwhile")
+	a.log.Warn().Str("reason", now).Msg("not ready; will be when this is mended, nothing is lost meanwhile")
 	return now
 }
 
@@ -176,18 +163,13 @@ func (r *readiness) logChange(reported string, problem error, topicsThere bool) 
 const probeInterval = 15 * time.Second
 
 // watchProvider keeps the provider's check true until ctx ends.
-func (r *readiness) watchProvider(ctx context.Context) {
-	if !r.config.HealthProbe || r.probe == nil {
+func (a *App) watchProvider(ctx context.Context) {
+	if !a.config.HealthProbe || a.pipeline.probe == nil {
 		return
 	}
 	for {
-		r.probeProvider(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		select {
-		case <-time.After(probeInterval):
-		case <-ctx.Done():
+		a.probeProvider(ctx)
+		if lifetime.Sleep(ctx, probeInterval) != nil {
 			return
 		}
 	}
@@ -196,26 +178,26 @@ func (r *readiness) watchProvider(ctx context.Context) {
 // probeProvider makes one probe for the provider's check. While the breaker is
 // not closed it probes by itself; credentials that were refused wait as they do
 // there.
-func (r *readiness) probeProvider(ctx context.Context) {
-	if s, _, reason := r.route.Breaker(); s != route.Closed {
-		r.health.Set("provider", errors.New(reason))
+func (a *App) probeProvider(ctx context.Context) {
+	if s, _, reason := a.pipeline.route.Breaker(); s != route.Closed {
+		a.health.Set("provider", errors.New(reason))
 		return
 	}
-	if !r.credentials.Due() {
+	if !a.pipeline.credentials.Due() {
 		return
 	}
-	ask, cancel := context.WithTimeout(ctx, r.config.Worker.ProviderTimeout)
+	ask, cancel := context.WithTimeout(ctx, a.config.Worker.ProviderTimeout)
 	defer cancel()
-	err := r.probe(ask)
+	err := a.pipeline.probe(ask)
 	switch f := common.Classify(err); {
 	case ctx.Err() != nil:
 		return
 	case f == nil:
-		r.credentials.Accepted()
+		a.pipeline.credentials.Accepted()
 	case f.Credentials:
-		err = fmt.Errorf("%w%s", err, route.NextTry(r.credentials.Refused()))
+		err = fmt.Errorf("%w%s", err, route.NextTry(a.pipeline.credentials.Refused()))
 	}
-	r.health.Set("provider", err)
+	a.health.Set("provider", err)
 }
 
 // showBreaker returns the listener that keeps the checks of breaker and provider

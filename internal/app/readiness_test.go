@@ -113,7 +113,7 @@ func TestReadinessProbeSparesRefusedCredentials(t *testing.T) {
 		var probes []time.Duration
 		c := &config.Config{HealthProbe: true}
 		c.Worker.ProviderTimeout = time.Second
-		a := &account{
+		p := &pipeline{
 			credentials: route.NewCredentialBackoff(5*time.Second, func() string { return version.Load().(string) }),
 			route:       route.New(route.Options{Concurrency: 1}),
 			parts: parts{probe: func(context.Context) error {
@@ -128,7 +128,7 @@ func TestReadinessProbeSparesRefusedCredentials(t *testing.T) {
 				return f
 			}},
 		}
-		checks := &readiness{config: c, health: &health.Health{}, pipeline: &pipeline{account: a}}
+		checks := &App{config: c, health: &health.Health{}, pipeline: p}
 		ready := func() string {
 			r := httptest.NewRecorder()
 			checks.health.Handler().ServeHTTP(r, httptest.NewRequest(http.MethodGet, "/healthz/ready", http.NoBody))

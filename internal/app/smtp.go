@@ -13,18 +13,6 @@ import (
 
 // openSMTP makes the provider of an SMTP server.
 func openSMTP(c *config.Config) (parts, error) {
-	server, err := newSMTP(c)
-	if err != nil {
-		return parts{}, err
-	}
-	return parts{
-		provider: server, mail: server, smtp: server, secret: c.SMTP.Password.Version,
-		probe: newProbe(server.Probe, email.ProbeError, c.Worker.ProviderTimeout),
-	}, nil
-}
-
-// newSMTP makes the SMTP provider of the settings. It does not connect.
-func newSMTP(c *config.Config) (*smtp.Provider, error) {
 	s := &c.SMTP
 	o := smtp.Options{
 		Host: s.Host, Port: s.Port, TLS: s.TLS, HeloName: s.HeloName,
@@ -33,22 +21,25 @@ func newSMTP(c *config.Config) (*smtp.Provider, error) {
 	}
 	var err error
 	if o.RootCAs, err = rootCAs(s.TLSCAFile); err != nil {
-		return nil, settingError("SMTP_TLS_CA_FILE", err)
+		return parts{}, settingError("SMTP_TLS_CA_FILE", err)
 	}
 	if s.DKIMKeyFile != "" {
 		key, err := os.ReadFile(s.DKIMKeyFile)
 		if err != nil {
-			return nil, settingError("SMTP_DKIM_KEY_FILE", err)
+			return parts{}, settingError("SMTP_DKIM_KEY_FILE", err)
 		}
 		if o.DKIM, err = smtp.NewDKIM(s.DKIMDomain, s.DKIMSelector, key); err != nil {
-			return nil, settingError("SMTP_DKIM_KEY_FILE", err)
+			return parts{}, settingError("SMTP_DKIM_KEY_FILE", err)
 		}
 	}
-	p, err := smtp.New(o)
+	server, err := smtp.New(o)
 	if err != nil {
-		return nil, settingError("SMTP_HELO_NAME", err) // all else was checked with the settings
+		return parts{}, settingError("SMTP_HELO_NAME", err) // all else was checked with the settings
 	}
-	return p, nil
+	return parts{
+		provider: server, mail: server, smtp: server, secret: s.Password.Version,
+		probe: newProbe(server.Probe, email.ProbeError, c.Worker.ProviderTimeout),
+	}, nil
 }
 
 // watchSMTP has no more calls start than connections that the server grants, and

@@ -95,7 +95,7 @@ func TestEmailGoesFromKafkaToSMTP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := app.New(t.Context(), c, app.Email(), "email-worker", zerolog.Nop())
+	a, err := app.New(t.Context(), c, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestBadSMTPFilesAreNamed(t *testing.T) {
 	for _, tt := range tests {
 		c, err := config.Load(emailSettings(tt.edits), "email")
 		if err == nil {
-			_, err = app.New(t.Context(), c, app.Email(), "email-worker", zerolog.Nop())
+			_, err = app.New(t.Context(), c, zerolog.Nop())
 		}
 		if err == nil || !strings.HasPrefix(fmt.Sprint(err), tt.want+": ") || strings.Contains(err.Error(), "secret") {
 			t.Errorf("New with a bad %s: %v", tt.want, err)

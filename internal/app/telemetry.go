@@ -18,27 +18,6 @@ func (a *App) handler() http.Handler {
 	return mux
 }
 
-// state is how the worker stands, for the metrics.
-func (a *App) state() telemetry.State {
-	p := a.pipeline
-	k := p.consumer.Stats()
-	breaker, _, _ := p.route.Breaker()
-	s := telemetry.State{
-		CallsInFlight: p.route.InFlight(), BackingOff: p.engine.BackingOff(),
-		PendingMessages: k.PendingMessages, PendingBytes: k.PendingBytes, Breaker: breaker,
-		Commits: k.Commits, CommitFailures: k.CommitFailures, JournalRecords: k.JournalRecords,
-		Finished: k.Finished, Resumed: k.Resumed, New: k.New, Topic: a.config.Kafka.RequestTopic,
-	}
-	if p.smtp != nil {
-		limit, open := p.smtp.Connections()
-		s.SMTP = &telemetry.Connections{Limit: limit, Open: open}
-	}
-	for _, part := range k.Partitions {
-		s.Partitions = append(s.Partitions, telemetry.Partition{Number: part.Number, Lag: part.Lag, Oldest: part.Oldest})
-	}
-	return s
-}
-
 // summaryInterval is how often the log tells what was done, where anything
 // was.
 const summaryInterval = 30 * time.Second
@@ -55,20 +34,21 @@ func (a *App) summarize(ctx context.Context) {
 			return
 		}
 		sent, failed, calls := a.metrics.Totals()
-		now := a.state()
-		if before == [3]uint64{sent, failed, calls} && now.PendingMessages == 0 {
+		pending := a.pipeline.consumer.Stats().PendingMessages
+		if before == [3]uint64{sent, failed, calls} && pending == 0 {
 			continue
 		}
+		breaker, _, _ := a.pipeline.route.Breaker()
 		a.log.Info().Uint64("sent", sent-before[0]).Uint64("failed", failed-before[1]).Uint64("provider_calls", calls-before[2]).
-			Int("pending", now.PendingMessages).Int("backing_off", now.BackingOff).
-			Str("breaker", now.Breaker.String()).Dur("period", summaryInterval).Msg("summary")
+			Int("pending", pending).Int("backing_off", a.pipeline.engine.BackingOff()).
+			Str("breaker", breaker.String()).Dur("period", summaryInterval).Msg("summary")
 		before = [3]uint64{sent, failed, calls}
 	}
 }
 
 // openTraces turns on the traces, or returns nil where the settings do not want
 // them.
-func (a *App) openTraces(ctx context.Context, channel models.Channel, name string) (*telemetry.Traces, error) {
+func (a *App) openTraces(ctx context.Context, name string) (*telemetry.Traces, error) {
 	c := a.config
 	if !c.OTel.On() {
 		return nil, nil //nolint:nilnil // off, and nothing is wrong
@@ -79,7 +59,7 @@ func (a *App) openTraces(ctx context.Context, channel models.Channel, name strin
 	}
 	var once sync.Once // the SDK repeats itself at each batch
 	traces, err := telemetry.NewTraces(ctx, telemetry.TracesOptions{
-		Endpoint: endpoint, Service: name, Version: Version(), Channel: channel, Provider: c.Provider.Name,
+		Endpoint: endpoint, Service: name, Version: Version(), Channel: models.Channel(c.Channel), Provider: c.Provider.Name,
 		Group: c.Kafka.Group, StatusTopic: c.Kafka.StatusTopic, DLQTopic: c.Kafka.DLQTopic,
 		OnError: func(err error) {
 			once.Do(func() {

@@ -55,13 +55,17 @@ func TestCallsHaveOurUserAgent(t *testing.T) {
 		}
 		return c
 	}
-	m, tw := newMeta(load("meta")), newTwilio(load("twilio"))
-	t.Cleanup(func() { _, _ = m.Close(), tw.Close() })
-	// The answers cannot be read, and need not be.
-	_, _ = m.Send(t.Context(), api.Message{Body: "x"})
-	_ = m.Probe(t.Context())
-	_, _ = tw.Send(t.Context(), api.Message{})
-	_ = tw.Probe(t.Context())
+	for _, name := range []string{"meta", "twilio"} {
+		c := load(name)
+		made, err := ProviderOf(c).open(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = made.provider.Close() })
+		// The answers cannot be read, and need not be.
+		_, _ = made.phone.Send(t.Context(), api.Message{Body: "x"})
+		_ = made.probe(t.Context())
+	}
 	_ = askLive(t.Context(), server.URL+"/healthz/live")
 	const account = "/2010-04-01/Accounts/AC00000000000000000000000000000001"
 	for _, call := range []string{"POST /v23.0/100/messages", "GET /v23.0/100", "POST " + account + "/Messages.json", "GET " + account + ".json", "GET /healthz/live"} {

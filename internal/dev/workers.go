@@ -8,6 +8,7 @@ import (
 
 	"messaging-worker/internal/app"
 	"messaging-worker/internal/config"
+	"messaging-worker/internal/models"
 )
 
 // allSettings returns those of each channel's worker: the usual topics, and
@@ -20,8 +21,8 @@ func allSettings() ([]*config.Config, error) {
 	}
 	lookup := func(name string) (string, bool) { v, ok := settings[name]; return v, ok }
 	var list []*config.Config
-	for _, b := range app.Builders() {
-		c, err := config.LoadTool(lookup, string(b.Channel))
+	for _, channel := range models.Channels() {
+		c, err := config.LoadTool(lookup, string(channel))
 		if err != nil {
 			return nil, err
 		}
@@ -33,8 +34,8 @@ func allSettings() ([]*config.Config, error) {
 // build builds a worker of each channel's settings.
 func build(ctx context.Context, settings []*config.Config, log zerolog.Logger) ([]*app.App, error) {
 	var workers []*app.App
-	for i, b := range app.Builders() {
-		w, err := app.New(ctx, settings[i], b, string(b.Channel)+"-worker", log)
+	for _, c := range settings {
+		w, err := app.New(ctx, c, log)
 		if err != nil {
 			return nil, errors.Join(err, discard(workers))
 		}

@@ -15,8 +15,8 @@ import (
 	"messaging-worker/internal/models"
 )
 
-// namespace begins the name of every metric of ours.
-const namespace = "messaging"
+// Namespace begins the name of every metric of ours.
+const Namespace = "messaging"
 
 // callBuckets suit a provider call, in seconds.
 func callBuckets() []float64 {
@@ -46,8 +46,7 @@ type Metrics struct {
 
 // The values of labels, where they are not those of models.
 const (
-	resultOK    = "ok" // of a call or a commit
-	resultError = "error"
+	resultOK = "ok" // of a call
 
 	outcomeSent   = string(models.EventSent)
 	outcomeFailed = string(models.EventFailed)
@@ -80,7 +79,7 @@ func NewMetrics(channel models.Channel, version string) *Metrics {
 		m.events[e] = events.WithLabelValues(string(e))
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
-		Namespace: namespace, Name: "build_info", Help: "Always 1; the labels tell what runs.",
+		Namespace: Namespace, Name: "build_info", Help: "Always 1; the labels tell what runs.",
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
 	})
 	build.Set(1)
@@ -89,13 +88,13 @@ func NewMetrics(channel models.Channel, version string) *Metrics {
 }
 
 func (m *Metrics) counters(name, help string, labels ...string) *prometheus.CounterVec {
-	c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: Namespace, Name: name, Help: help}, labels)
 	m.register.MustRegister(c)
 	return c
 }
 
 func (m *Metrics) histogram(name, help string, buckets []float64) prometheus.Histogram {
-	h := prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: buckets})
+	h := prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: Namespace, Name: name, Help: help, Buckets: buckets})
 	m.register.MustRegister(h)
 	return h
 }

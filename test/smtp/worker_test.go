@@ -52,7 +52,7 @@ func startMailWorker(t *testing.T, port, concurrency int, edits ...string) *mail
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := app.New(t.Context(), c, app.Email(), "email-worker", zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.InfoLevel))
+	a, err := app.New(t.Context(), c, zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.InfoLevel))
 	if err != nil {
 		t.Fatal(err)
 	}
