@@ -148,11 +148,10 @@ func (c *committer) answered(assignments []*assignment, commits map[int32]commit
 // isCertain reports whether a refusal means that Kafka has not taken the
 // commit. Other errors leave that open.
 func isCertain(err error) bool {
-	certain := []error{
+	return slices.Contains([]error{
 		kerr.IllegalGeneration, kerr.UnknownMemberID, kerr.RebalanceInProgress, kerr.FencedInstanceID, kerr.StaleMemberEpoch,
 		kerr.GroupAuthorizationFailed, kerr.TopicAuthorizationFailed,
-	}
-	return slices.ContainsFunc(certain, func(e error) bool { return errors.Is(err, e) })
+	}, err)
 }
 
 // toKafka returns the refusals by partition, or an error for the whole.

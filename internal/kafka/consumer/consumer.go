@@ -48,7 +48,8 @@ func New(o Options, handle Handler) (*Consumer, error) {
 	assigns := &assigner{base: b, pool: c.runner.pool, recovery: c.recovery}
 	c.poller = &poller{base: b, assigner: assigns, runner: c.runner}
 	c.group = &group{
-		base: b, committer: c.committer, assigner: assigns, recovery: c.recovery, poller: c.poller, membership: c.runner.membership,
+		base: b, committer: c.committer, assigner: assigns, recovery: c.recovery, poller: c.poller,
+		membership: c.runner.membership,
 	}
 	return c, nil
 }

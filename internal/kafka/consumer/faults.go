@@ -22,8 +22,10 @@ import (
 type faults struct {
 	kafka.ErrorLog
 
-	mu      sync.Mutex
-	answers map[int32]int // of fetches of its leader since an error was noted, by partition; below zero is the whole topic
+	mu sync.Mutex
+	// by partition that has an error: fetches of its leader that were answered
+	// since it was noted; below zero is the whole topic
+	answers map[int32]int
 }
 
 const answersThatProve = 3

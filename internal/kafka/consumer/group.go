@@ -125,7 +125,7 @@ func (g *group) revoked(life *lifetime.Lifetime, partitions []int32) {
 	g.assigner.mu.Lock()
 	leaving := g.partitions.pick(partitions...)
 	for _, a := range leaving {
-		a.refuse()
+		a.advance(stopping)
 	}
 	g.assigner.mu.Unlock()
 	if len(leaving) == 0 {

@@ -57,23 +57,20 @@ func (c *Consumer) measure(ctx context.Context) {
 // commits nothing more.
 func (c *Consumer) passGaps(ctx context.Context, a *assignment, end int64) {
 	from, idle := a.idleAt()
-	if idle && from < 0 && c.startAt(ctx, a) {
-		from, idle = a.idleAt()
-	}
-	if !idle || from < 0 {
+	if !idle {
 		return
+	}
+	if from < 0 { // it was never committed
+		start, err := c.logStart(ctx, a.partition)
+		if err != nil || !a.startAt(start) {
+			return
+		}
+		from = start
 	}
 	// What could not be read is asked for again when the ends are.
 	if _, next, _ := kafka.NextCommitted(ctx, c.client, c.Topic, a.partition, from, end); next > from {
 		a.pass(next-1, -1)
 	}
-}
-
-// startAt gives a partition that was never committed the position of its log's
-// start, and reports whether it did.
-func (c *Consumer) startAt(ctx context.Context, a *assignment) bool {
-	start, err := c.logStart(ctx, a.partition)
-	return err == nil && a.startAt(start)
 }
 
 // logStart asks for the offset of the earliest record of a partition.

@@ -83,7 +83,7 @@ func (p *partitions) forget(assignments ...*assignment) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, a := range assignments {
-		a.close()
+		a.advance(closed)
 		if p.owned[a.partition] == a {
 			p.faults.over(a.partition)
 			delete(p.owned, a.partition)

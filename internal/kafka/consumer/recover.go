@@ -60,30 +60,23 @@ func (r *recovery) recover(ctx context.Context, list []journal.Want) {
 			}
 		}
 	}
-	if len(byPartition) == 0 {
-		return
+	if len(byPartition) > 0 {
+		r.readings.Go(func() { r.retry(ctx, func() error { return r.read(ctx, list, byPartition) }) })
 	}
-	// Each reading is tried again until it succeeds, and ends no other's error.
+}
+
+// retry reads until that succeeds or ctx ends. It ends no other reading's error.
+func (r *recovery) retry(ctx context.Context, read func() error) {
 	reading := fmt.Sprint("journal ", r.begun.Add(1))
-	r.readings.Go(func() {
-		for {
-			err := r.read(ctx, list, byPartition)
-			if err == nil {
-				r.failing.Changed(reading, nil)
-				return
-			}
-			changed := r.failing.Changed(reading, fmt.Errorf("the journal cannot be read: %w", err))
-			if ctx.Err() != nil {
-				return
-			}
-			if changed {
-				r.Log.Warn().Err(err).Msg("read the journal of assigned partitions: will be tried again; they wait")
-			}
-			if lifetime.Sleep(ctx, time.Second) != nil {
-				return
-			}
+	for err := read(); err != nil; err = read() {
+		if ctx.Err() == nil && r.failing.Changed(reading, fmt.Errorf("the journal cannot be read: %w", err)) {
+			r.Log.Warn().Err(err).Msg("read the journal of assigned partitions: will be tried again; they wait")
 		}
-	})
+		if lifetime.Sleep(ctx, time.Second) != nil {
+			return
+		}
+	}
+	r.failing.Changed(reading, nil)
 }
 
 // read returns nil when there is nothing left to do: the journals are read, or

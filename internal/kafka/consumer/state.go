@@ -7,10 +7,10 @@ import "context"
 //	recovering ─► reading ─► stopping ─► closed
 //
 //	reading   once it is known what earlier owners did (fetched, recovered)
-//	stopping  when the partition is revoked or the worker stops (refuse, halt);
-//	          also from recovering
+//	stopping  when the partition is revoked or the worker stops (halt); also
+//	          from recovering
 //	closed    when another member or a new assignment owns the partition
-//	          (close); from any state where the partition is lost
+//	          (forget); from any state where the partition is lost
 type state int
 
 const (
@@ -33,11 +33,11 @@ const (
 // be read when the assignment has ended already.
 func (s *state) advance(to state) { *s = max(*s, to) }
 
-// refuse admits nothing more.
-func (a *assignment) refuse() {
+// advance moves to a later state: stopping or closed.
+func (a *assignment) advance(to state) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.state.advance(stopping)
+	a.state.advance(to)
 }
 
 // isStopping reports whether nothing more is admitted.
@@ -49,7 +49,7 @@ func (a *assignment) isStopping() bool {
 
 // halt admits nothing more and ends the waits of what was admitted.
 func (a *assignment) halt(cause error) {
-	a.refuse()
+	a.advance(stopping)
 	a.life.Stop(cause)
 	a.tasks.Release()
 }
@@ -61,13 +61,6 @@ func (a *assignment) abandon(cause error) {
 		a.life.Cut(cause)
 	}
 	a.halt(cause)
-}
-
-// close admits and commits nothing more.
-func (a *assignment) close() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.state.advance(closed)
 }
 
 // drain halts the assignments, waits until their handlers have returned, and

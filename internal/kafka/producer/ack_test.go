@@ -185,7 +185,7 @@ func refusalOf(req *kmsg.ProduceRequest, why *kerr.Error) kmsg.Response {
 func TestRefusalsAreOfTheirTopic(t *testing.T) {
 	t.Parallel()
 	var log strings.Builder
-	p := &Producer{late: lateAfter, log: zerolog.New(&log)}
+	p := &Producer{late: lateAfter, options: Options{Log: zerolog.New(&log)}}
 	for range 100 {
 		p.setRefusal("dlq", kerr.TopicAuthorizationFailed)
 		p.setRefusal("status", nil)

@@ -35,7 +35,7 @@ func (a *Ack) onAnswer(r *kgo.Record, err error) {
 	t := a.partition
 	closed := errors.Is(err, kgo.ErrClientClosed)
 	if err == nil {
-		t.producer.onAck(r)
+		t.producer.options.OnAck(r)
 	} else if !closed && t.ordered {
 		t.producer.refusalCount.Add(1) // before the lock, for which it may have to wait
 	}
@@ -116,7 +116,7 @@ func (all *partitions) of(p *Producer, topic string, number int32) *partition {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	if found = all.all[key]; found == nil {
-		found = &partition{producer: p, topic: topic, ordered: slices.Contains(p.byPartition, topic)}
+		found = &partition{producer: p, topic: topic, ordered: slices.Contains(p.options.ByPartition, topic)}
 		found.guard.retrying = map[string]int{}
 		if p.life.Calls().Err() != nil {
 			found.guard.state = closed

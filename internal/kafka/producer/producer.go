@@ -29,9 +29,9 @@ var ErrClosed = errors.New("producer closed")
 
 // linger is how long a record waits for others to fill its batch. It does not
 // where one caller alone waits for an acknowledgement, or with others who have
-// waited longer than that: nobody is there to bring some. Nor does it once a crowd waits, whose records fill batches
-// enough. It must stay well below the time that attempts are published ahead of
-// their calls.
+// waited longer than that: nobody is there to bring some. Nor does it once a
+// crowd waits, whose records fill batches enough. It must stay well below the
+// time that attempts are published ahead of their calls.
 const (
 	linger = 8 * time.Millisecond
 	crowd  = 512
@@ -67,11 +67,8 @@ type Options struct {
 type Producer struct {
 	client       *kgo.Client // fills batches
 	solo         *kgo.Client // sends refused records one by one
-	byPartition  []string
-	giveUp       []string
-	onAck        func(*kgo.Record)
+	options      Options
 	late         time.Duration // how long a record may wait before Refused tells of it
-	log          zerolog.Logger
 	partitions   partitions
 	refusalCount atomic.Int64 // of records of ordered partitions, by the client that fills batches
 	waiters      atomic.Int64 // calls of Ack.Wait
@@ -112,14 +109,14 @@ func newProducer(o Options, late, linger time.Duration) (*Producer, error) {
 		kgo.MaxBufferedRecords(math.MaxInt),
 	)
 	p := &Producer{
-		byPartition: o.ByPartition, giveUp: o.GiveUpTooLarge, onAck: o.OnAck, late: late, log: o.Log,
+		options: o, late: late,
 		partitions:  partitions{all: map[topicPartition]*partition{}},
 		why:         &refusalReasons{Logger: kafka.Logger(o.Log), of: map[string]string{}},
 		retryQueues: map[string]*fifo.Queue[*Ack]{}, life: lifetime.New(context.Background()),
 	}
 	opts = append(opts, kgo.WithLogger(p.why))
-	if p.onAck == nil {
-		p.onAck = func(*kgo.Record) {}
+	if o.OnAck == nil {
+		p.options.OnAck = func(*kgo.Record) {}
 	}
 	solo := []kgo.Opt{kgo.ProducerLinger(0), kgo.ProducerBatchMaxBytes(soloMaxBytes)}
 	if p.solo, err = kgo.NewClient(slices.Concat(opts, solo)...); err != nil {

@@ -43,9 +43,9 @@ func (p *Producer) setRefusal(topic string, err error) {
 	switch changed := p.refusals.Changed(topic, err); {
 	case !changed:
 	case err == nil:
-		p.log.Info().Str("topic", topic).Msg("Kafka takes the records that it refused")
+		p.options.Log.Info().Str("topic", topic).Msg("Kafka takes the records that it refused")
 	default:
-		p.log.Error().Err(err).Str("topic", topic).
+		p.options.Log.Error().Err(err).Str("topic", topic).
 			Msg("Kafka refuses a record; it is tried again, and progress waits, until it is accepted")
 	}
 }

@@ -70,16 +70,17 @@ func (p *Producer) sendAlone(r *kgo.Record) error {
 		switch {
 		case err == nil:
 			p.setRefusal(r.Topic, nil)
-			p.onAck(copied)
+			p.options.OnAck(copied)
 			return nil
 		case errors.Is(err, kgo.ErrClientClosed):
 			return ErrClosed
-		case tooLarge(err) && slices.Contains(p.giveUp, r.Topic):
+		case tooLarge(err) && slices.Contains(p.options.GiveUpTooLarge, r.Topic):
 			p.setRefusal(r.Topic, nil) // whatever it was before is over
 			return ErrTooLarge
 		}
 		p.setRefusal(r.Topic, err)
-		_ = lifetime.Sleep(p.life.Calls(), min(100*time.Millisecond<<min(try, 4), time.Second)) // what is mended is noticed soon
+		// What is mended is noticed soon.
+		_ = lifetime.Sleep(p.life.Calls(), min(100*time.Millisecond<<min(try, 4), time.Second))
 	}
 	return ErrClosed
 }

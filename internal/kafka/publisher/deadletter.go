@@ -30,11 +30,11 @@ func (p *Publisher) DLQ(ctx context.Context, src *models.Record, rec *models.DLQ
 	for {
 		err := p.write(ctx, src, rec, p.smallest)
 		if !errors.Is(err, producer.ErrTooLarge) {
-			p.logged.Changed(p.dlqTopic, nil)
+			p.logged.Changed(p.options.DLQTopic, nil)
 			return err
 		}
-		if p.logged.Changed(p.dlqTopic, err) {
-			p.log.Error().Err(err).Str("topic", p.dlqTopic).Str("source", src.Position()).
+		if p.logged.Changed(p.options.DLQTopic, err) {
+			p.options.Log.Error().Err(err).Str("topic", p.options.DLQTopic).Str("source", src.Position()).
 				Msg("max.message.bytes is too small for any dead letter; raise it, the message waits")
 		}
 		if err := lifetime.Sleep(ctx, 10*time.Second); err != nil {
@@ -72,7 +72,7 @@ func (p *Publisher) smallest(src *models.Record, rec *models.DLQRecord) (kgo.Rec
 
 func (p *Publisher) deadLetter(src *models.Record, rec *models.DLQRecord) (kgo.Record, error) {
 	value, err := rec.Encode()
-	return p.record(p.dlqTopic, src, rec.MessageID, rec.TenantID, value), err
+	return p.record(p.options.DLQTopic, src, rec.MessageID, rec.TenantID, value), err
 }
 
 // omitOriginal returns a copy of rec with meta, which tells in the place of the

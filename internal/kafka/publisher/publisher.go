@@ -27,12 +27,10 @@ type Options struct {
 
 // Publisher writes the lifecycle of requests. It is safe for concurrent use.
 type Publisher struct {
-	producer    *producer.Producer
-	statusTopic string
-	dlqTopic    string
-	worker      []byte
-	logged      kafka.ErrorLog
-	log         zerolog.Logger
+	options  Options
+	producer *producer.Producer
+	worker   []byte
+	logged   kafka.ErrorLog
 
 	mu    sync.Mutex
 	acked []int64 // by status partition: the highest acknowledged offset, plus one
@@ -40,10 +38,7 @@ type Publisher struct {
 
 // New makes a publisher. It does not connect: an absent broker is no error.
 func New(o Options) (*Publisher, error) {
-	p := &Publisher{
-		statusTopic: o.StatusTopic, dlqTopic: o.DLQTopic,
-		worker: []byte(o.Kafka.ClientID + "@" + o.Host), log: o.Log,
-	}
+	p := &Publisher{options: o, worker: []byte(o.Kafka.ClientID + "@" + o.Host)}
 	var err error
 	p.producer, err = producer.New(producer.Options{
 		Kafka: o.Kafka, Log: o.Log,
@@ -67,14 +62,14 @@ func New(o Options) (*Publisher, error) {
 func (p *Publisher) MissingTopics(ctx context.Context, requests string, journal bool) ([]error, error) {
 	return kafka.MissingTopics(
 		ctx, p.producer.Client(), kafka.Need{Topic: requests, Read: true},
-		kafka.Need{Topic: p.statusTopic, Read: journal, Write: true}, kafka.Need{Topic: p.dlqTopic, Write: true},
+		kafka.Need{Topic: p.options.StatusTopic, Read: journal, Write: true}, kafka.Need{Topic: p.options.DLQTopic, Write: true},
 	)
 }
 
 // JournalFaults says what keeps the status topic from being the journal of the
 // request topic. The error means that the brokers do not tell.
 func (p *Publisher) JournalFaults(ctx context.Context, requests string) ([]string, error) {
-	return kafka.JournalFaults(ctx, p.producer.Client(), requests, p.statusTopic)
+	return kafka.JournalFaults(ctx, p.producer.Client(), requests, p.options.StatusTopic)
 }
 
 // Refused returns why Kafka does not take what was published, or takes too long,
@@ -122,7 +117,7 @@ func (p *Publisher) Status(_ context.Context, src *models.Record, ev *models.Sta
 	if err != nil { // only a time beyond year 9999 could do this
 		return unwritable{err}
 	}
-	r := p.record(p.statusTopic, src, ev.MessageID, ev.TenantID, value)
+	r := p.record(p.options.StatusTopic, src, ev.MessageID, ev.TenantID, value)
 	r.Partition, r.Timestamp = src.Partition, ev.Timestamp
 	if ev.EventType == models.EventAttempt && ev.Run > 1 {
 		r.Headers = append(r.Headers, kgo.RecordHeader{Key: models.HeaderAttemptRun, Value: strconv.AppendInt(nil, int64(ev.Run), 10)})
@@ -133,7 +128,7 @@ func (p *Publisher) Status(_ context.Context, src *models.Record, ev *models.Sta
 // FlushPartition waits until the events that Status was given of a request
 // partition are written, so that whoever reads the journal now finds them.
 func (p *Publisher) FlushPartition(ctx context.Context, partition int32) error {
-	return p.producer.FlushPartition(ctx, p.statusTopic, partition) //nolint:wrapcheck // the cause of ctx's end
+	return p.producer.FlushPartition(ctx, p.options.StatusTopic, partition) //nolint:wrapcheck // the cause of ctx's end
 }
 
 // unwritable is the answer to an event that has no wire form.
