@@ -46,8 +46,8 @@ func response(r email.Reply, status string, own []string) models.ProviderRespons
 }
 
 // namesUs matches the texts by which servers refuse the connecting host, or its
-// name in HELO, with whatever code: Postfix "Helo command
-// rejected", "Client host rejected", Exchange Online "Client host blocked".
+// name in HELO, with whatever code: Postfix "Helo command rejected", "Client host
+// rejected", Exchange Online "Client host blocked".
 var namesUs = regexp.MustCompile(`(?i)\b(?:helo|ehlo)\b|\bclient (?:host|address|ip)\b`)
 
 // refusalScope returns whom a permanent refusal is about, or "". If its codes say

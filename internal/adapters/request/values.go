@@ -10,16 +10,15 @@ import (
 	"messaging-worker/internal/models"
 )
 
-// token reads the next token, or returns false after a syntax error.
-func (r *Reader) token() bool {
+// token reads the next token. After a syntax error it does nothing, as all that
+// reads.
+func (r *Reader) token() {
 	if r.fatal {
-		return false
+		return
 	}
 	if _, err := r.dec.ReadToken(); err != nil {
 		r.syntax(err)
-		return false
 	}
-	return true
 }
 
 func (r *Reader) skip() {
@@ -34,42 +33,38 @@ func (r *Reader) skip() {
 // object reads an object that begins here, calling member for each name with
 // its value next.
 func (r *Reader) object(member func(name string)) {
-	if !r.token() {
-		return
-	}
+	r.token()
 	for !r.fatal && r.dec.PeekKind() != '}' {
-		name, ok := r.text()
-		if !ok {
-			return
+		if name := r.text(); !r.fatal {
+			member(name)
 		}
-		member(name)
 	}
 	r.token()
 }
 
 // text reads a string that comes next.
-func (r *Reader) text() (string, bool) {
+func (r *Reader) text() string {
 	if r.fatal {
-		return "", false
+		return ""
 	}
 	quoted, err := r.dec.ReadValue()
 	if err != nil {
 		r.syntax(err)
-		return "", false
+		return ""
 	}
 	plain := quoted[1 : len(quoted)-1]
 	if bytes.IndexByte(plain, '\\') >= 0 {
 		unquoted, err := jsontext.AppendUnquote(nil, quoted)
 		if err != nil {
 			r.syntax(err)
-			return "", false
+			return ""
 		}
-		return string(unquoted), true
+		return string(unquoted)
 	}
 	if word, ok := words[string(plain)]; ok {
-		return word, true // without a copy of it for each message
+		return word // without a copy of it for each message
 	}
-	return string(plain), true
+	return string(plain)
 }
 
 // words are the texts that nearly every request has.
@@ -120,8 +115,7 @@ func (r *Reader) textAt(path func() string, nullable bool) string {
 	if !r.expect('"', path, "a string", nullable) {
 		return ""
 	}
-	text, _ := r.text()
-	return text
+	return r.text()
 }
 
 // Strings reads a list of trimmed texts. Of one that is far beyond its limit
