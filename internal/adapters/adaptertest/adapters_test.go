@@ -94,6 +94,21 @@ func TestWhatsApp(t *testing.T) {
 	}, httpAnswers())
 }
 
+// sendMail makes one call to a mail server that answers as p does.
+func sendMail(t *testing.T, p reply, req *models.EmailRequest, recipients ...int) (models.ProviderResponse, *common.Failure) {
+	t.Helper()
+	resp, err := emailadapter.New(p, request.Limits{}, Limit).Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: recipients})
+	return resp, common.Classify(err)
+}
+
+// sendText makes one call for a number to a provider that answers as p does.
+func sendText(t *testing.T, p answer, to string) (models.ProviderResponse, *common.Failure) {
+	t.Helper()
+	d := smsadapter.New(p, request.Limits{}, Limit).Delivery(&models.PhoneRequest{To: []string{"+15550001", to}})
+	resp, err := d.Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{1}})
+	return resp, common.Classify(err)
+}
+
 func emailRequest() *models.EmailRequest {
 	return &models.EmailRequest{
 		From: "noreply@example.com", To: []string{"user@example.com", "b@example.com"}, CC: []string{"c@example.com"},
@@ -155,8 +170,7 @@ func TestEmailRecipientsEachHaveTheirOutcome(t *testing.T) {
 			t.Parallel()
 			var m email.Message
 			p := reply{receipt: email.Receipt{Reply: email.Reply{Code: 250}, Refusals: tt.refusals}, got: &m}
-			resp, err := emailadapter.New(p, request.Limits{}, time.Second).Delivery(emailRequest()).Send(t.Context(), common.Call{Attempt: 2, Recipients: []int{0, 2}})
-			f := common.Classify(err)
+			resp, f := sendMail(t, p, emailRequest(), 0, 2)
 			if f == nil || f.Class != tt.wantClass || !slices.Equal(f.Refused, tt.wantRefused) || !slices.Equal(f.Open, tt.open) || resp.Status != tt.wantStatus {
 				t.Errorf("response %+v, failure %+v, want %s refused %v open %v status %s", resp, f, tt.wantClass, tt.wantRefused, tt.open, tt.wantStatus)
 			}
@@ -167,12 +181,32 @@ func TestEmailRecipientsEachHaveTheirOutcome(t *testing.T) {
 	}
 }
 
+// A call for which no connection was free was not made, unless somebody has the
+// mail or was refused before.
+func TestBusyServer(t *testing.T) {
+	t.Parallel()
+	accepted := email.Receipt{Reply: smtpReply(250, 2, 0, 0), Failed: []int{1}, Err: &email.BusyError{}}
+	tests := []struct {
+		name      string
+		provider  reply
+		notCalled bool
+	}{
+		{"nobody was spoken of", reply{err: &email.BusyError{}}, true},
+		{"one has the mail", reply{receipt: accepted}, false},
+	}
+	for _, tt := range tests {
+		_, f := sendMail(t, tt.provider, emailRequest(), 0, 1)
+		if f == nil || f.Class != models.FailureTransient || f.Unreachable || f.NotCalled != tt.notCalled {
+			t.Errorf("%s: %+v, want a transient failure, not called %v", tt.name, f, tt.notCalled)
+		}
+	}
+}
+
 func TestRetryAfterReachesTheEngine(t *testing.T) {
 	t.Parallel()
 	p := answer{err: &api.Error{Provider: "Twilio", Status: 429, Code: 20429, Message: "Rate limit exceeded", RetryAfter: 2 * time.Second}}
-	req := &models.PhoneRequest{To: []string{"+15557654321"}}
-	resp, err := smsadapter.New(p, request.Limits{}, time.Second).Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
-	if f := common.Classify(err); f.RetryAfter != 2*time.Second || resp.Status != models.StatusRateLimited || resp.Code != 429 || resp.Message != "Twilio 20429: Rate limit exceeded" {
+	resp, f := sendText(t, p, "+15557654321")
+	if f.RetryAfter != 2*time.Second || resp.Status != models.StatusRateLimited || resp.Code != 429 || resp.Message != "Twilio 20429: Rate limit exceeded" {
 		t.Errorf("response %+v, failure %+v", resp, f)
 	}
 }
@@ -180,9 +214,7 @@ func TestRetryAfterReachesTheEngine(t *testing.T) {
 func TestMessageWithoutACode(t *testing.T) {
 	t.Parallel()
 	p := answer{err: &api.Error{Provider: "Twilio", Status: 502, Message: "Bad gateway"}}
-	req := &models.PhoneRequest{To: []string{"+15557654321"}}
-	resp, _ := smsadapter.New(p, request.Limits{}, time.Second).Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
-	if resp.Message != "Twilio: Bad gateway" {
+	if resp, _ := sendText(t, p, "+15557654321"); resp.Message != "Twilio: Bad gateway" {
 		t.Errorf("message %q", resp.Message)
 	}
 }
@@ -190,9 +222,7 @@ func TestMessageWithoutACode(t *testing.T) {
 func TestIDsAreNamedByNumber(t *testing.T) {
 	t.Parallel()
 	p := answer{receipt: api.Receipt{Status: 201, Kind: "sid", ID: "SM1"}}
-	req := &models.PhoneRequest{To: []string{"+15550001", "+15550002"}}
-	resp, err := smsadapter.New(p, request.Limits{}, time.Second).Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{1}})
-	if err != nil || resp.Meta["sid.+15550002"] != "SM1" {
-		t.Errorf("meta = %v, %v, want sid.+15550002=SM1", resp.Meta, err)
+	if resp, f := sendText(t, p, "+15550002"); f != nil || resp.Meta["sid.+15550002"] != "SM1" {
+		t.Errorf("meta = %v, %v, want sid.+15550002=SM1", resp.Meta, f)
 	}
 }

@@ -14,8 +14,6 @@ import (
 	"time"
 
 	"messaging-worker/internal/adapters/common"
-	emailadapter "messaging-worker/internal/adapters/email"
-	"messaging-worker/internal/adapters/request"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/providers/email"
 )
@@ -91,9 +89,7 @@ func TestEmailFailuresAreClassed(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			a := emailadapter.New(reply{err: tt.err}, request.Limits{}, Limit)
-			resp, err := a.Delivery(emailRequest()).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
-			f := common.Classify(err)
+			resp, f := sendMail(t, reply{err: tt.err}, emailRequest(), 0, 1, 2)
 			if f.Class != tt.class || f.Unreachable != tt.unreachable || f.Ambiguous != tt.ambiguous || f.Err.Error() != tt.text || resp.Status != tt.status {
 				t.Errorf("%+v, %+v, want %+v", resp, f, tt)
 			}
@@ -120,9 +116,8 @@ func TestEmailRecipientsRefusedForUsAll(t *testing.T) {
 			t.Parallel()
 			all := []email.Refusal{{Recipient: 0, Reply: tt.reply}, {Recipient: 1, Reply: tt.reply}, {Recipient: 2, Reply: tt.reply}}
 			send := func(refusals []email.Refusal) *common.Failure {
-				a := emailadapter.New(reply{receipt: email.Receipt{Reply: email.Reply{Code: 250}, Refusals: refusals}}, request.Limits{}, time.Second)
-				_, err := a.Delivery(emailRequest()).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
-				return common.Classify(err)
+				_, f := sendMail(t, reply{receipt: email.Receipt{Reply: email.Reply{Code: 250}, Refusals: refusals}}, emailRequest(), 0, 1, 2)
+				return f
 			}
 			if f := send(all); (f.Class == models.FailureTransient && f.Unreachable && f.Refused == nil) != tt.setup {
 				t.Errorf("all refused: %+v, want set-up %v", f, tt.setup)
@@ -154,8 +149,7 @@ func TestEmailConversationThatFailsHalfWay(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			p := reply{receipt: email.Receipt{Refusals: tt.refusals, Failed: tt.failed, Err: tt.err}}
-			_, err := emailadapter.New(p, request.Limits{}, time.Second).Delivery(emailRequest()).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
-			f := common.Classify(err)
+			_, f := sendMail(t, p, emailRequest(), 0, 1, 2)
 			if f == nil || f.Class != tt.class || !slices.Equal(f.Refused, tt.wantRefused) || !slices.Equal(f.Open, tt.open) {
 				t.Errorf("%+v, want %s refused %v open %v", f, tt.class, tt.wantRefused, tt.open)
 			}
@@ -193,9 +187,8 @@ func TestEmailAnswersAreTheRecipientsOwn(t *testing.T) {
 		},
 	}
 	for _, tt := range tests {
-		_, err := emailadapter.New(reply{receipt: tt.receipt}, request.Limits{}, time.Second).
-			Delivery(emailRequest()).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
-		f, got := common.Classify(err), map[int]string{}
+		_, f := sendMail(t, reply{receipt: tt.receipt}, emailRequest(), 0, 1, 2)
+		got := map[int]string{}
 		for i, a := range f.Answers {
 			got[i] = fmt.Sprint(a.Class, " ", a.Err, " ", a.Response.Code)
 		}
@@ -213,8 +206,7 @@ func TestEmailDoubtIsOfThoseWithoutAnAnswer(t *testing.T) {
 		Refusals: []email.Refusal{{Recipient: 1, Reply: smtpReply(451, 4, 7, 1)}}, Failed: []int{0, 2},
 		Err: &email.ConnectionError{Stage: ".", Ambiguous: true, Err: io.EOF},
 	}}
-	_, err := emailadapter.New(p, request.Limits{}, time.Second).Delivery(emailRequest()).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
-	if f := common.Classify(err); f == nil || !slices.Equal(f.Open, []int{0, 1, 2}) || !slices.Equal(f.Doubtful, []int{0, 2}) {
+	if _, f := sendMail(t, p, emailRequest(), 0, 1, 2); f == nil || !slices.Equal(f.Open, []int{0, 1, 2}) || !slices.Equal(f.Doubtful, []int{0, 2}) {
 		t.Errorf("%+v, want 0 and 2 in doubt", f)
 	}
 }
@@ -224,10 +216,9 @@ func TestEmailMetaBecomesHeaders(t *testing.T) {
 	var m email.Message
 	req := emailRequest()
 	req.Meta = map[string]string{"email.reply_to": "help@example.com", "email.list_unsubscribe": "https://example.com/u"}
-	_, err := emailadapter.New(reply{receipt: email.Receipt{Reply: email.Reply{Code: 250}}, got: &m}, request.Limits{}, time.Second).
-		Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
-	if err != nil || m.ReplyTo != "help@example.com" || m.ListUnsubscribe != "https://example.com/u" {
-		t.Errorf("%+v, %v", m, err)
+	_, f := sendMail(t, reply{receipt: email.Receipt{Reply: email.Reply{Code: 250}}, got: &m}, req, 0)
+	if f != nil || m.ReplyTo != "help@example.com" || m.ListUnsubscribe != "https://example.com/u" {
+		t.Errorf("%+v, %v", m, f)
 	}
 }
 
@@ -254,9 +245,7 @@ func TestEmailRecipientsLeftOver(t *testing.T) {
 			for i := range tt.left {
 				refusals = append(refusals, email.Refusal{Recipient: i, Reply: tt.reply})
 			}
-			a := emailadapter.New(reply{receipt: email.Receipt{Refusals: refusals}}, request.Limits{}, time.Second)
-			_, err := a.Delivery(emailRequest()).Send(t.Context(), common.Call{Attempt: 2, Recipients: tt.left})
-			f := common.Classify(err)
+			_, f := sendMail(t, reply{receipt: email.Receipt{Refusals: refusals}}, emailRequest(), tt.left...)
 			if f.Unreachable != tt.setup || !tt.setup && (f.Class != models.FailurePermanent || !slices.Equal(f.Refused, tt.left)) {
 				t.Errorf("%+v, want set-up %v", f, tt.setup)
 			}
@@ -266,8 +255,7 @@ func TestEmailRecipientsLeftOver(t *testing.T) {
 	alone.To, alone.CC = alone.To[:1], nil
 	for code, setup := range map[int]bool{550: false, 554: true} {
 		p := reply{receipt: email.Receipt{Refusals: []email.Refusal{{Reply: smtpReply(code, 5, 7, 1)}}}}
-		_, err := emailadapter.New(p, request.Limits{}, time.Second).Delivery(alone).Send(t.Context(), common.Call{Attempt: 2, Recipients: []int{0}})
-		if f := common.Classify(err); f.Unreachable != setup {
+		if _, f := sendMail(t, p, alone, 0); f.Unreachable != setup {
 			t.Errorf("%d for one alone: %+v, want set-up %v", code, f, setup)
 		}
 	}

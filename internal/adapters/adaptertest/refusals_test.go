@@ -2,12 +2,8 @@ package adaptertest_test
 
 import (
 	"testing"
-	"time"
 
 	"messaging-worker/internal/adapters/common"
-	emailadapter "messaging-worker/internal/adapters/email"
-	"messaging-worker/internal/adapters/request"
-	smsadapter "messaging-worker/internal/adapters/sms"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/providers/api"
 	"messaging-worker/internal/providers/email"
@@ -44,8 +40,8 @@ func refuseAt(t *testing.T, stage string, r email.Reply) *common.Failure {
 	}
 	req := emailRequest()
 	req.To, req.CC = req.To[:1], nil
-	_, err := emailadapter.New(p, request.Limits{}, time.Second).Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
-	return common.Classify(err)
+	_, f := sendMail(t, p, req, 0)
+	return f
 }
 
 // The same codes mean different things at different stages (RFC 3463, 3; RFC
@@ -119,9 +115,8 @@ func TestOwnRefusalsAreExplained(t *testing.T) {
 			}
 			for _, status := range []int{200, 201, 400, 403, 404, 500} {
 				p := answer{err: &api.Error{Provider: name, Status: status, Code: line.Code, Class: line.Class, Scope: line.Scope}}
-				req := &models.PhoneRequest{To: []string{"+15557654321"}}
-				_, err := smsadapter.New(p, request.Limits{}, time.Second).Delivery(req).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})
-				if got := faultOf(common.Classify(err)); got != want {
+				_, f := sendText(t, p, "+15557654321")
+				if got := faultOf(f); got != want {
 					t.Errorf("%s %d with http %d: %s, want %s", name, line.Code, status, got, want)
 				}
 			}
@@ -156,9 +151,8 @@ func TestRefusalsOfSeveral(t *testing.T) {
 		{"one comes later", []email.Refusal{{Recipient: 0, Reply: odd}, {Recipient: 1, Reply: smtpReply(450, 4, 2, 1)}, {Recipient: 2, Reply: odd}}, "smtp 554 5.5.0 words"},
 	}
 	for _, tt := range tests {
-		a := emailadapter.New(reply{receipt: email.Receipt{Reply: email.Reply{Code: 250}, Refusals: tt.refusals}}, request.Limits{}, time.Second)
-		_, err := a.Delivery(emailRequest()).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
-		if f := common.Classify(err); f.Unexplained != tt.want || f.Unreachable {
+		p := reply{receipt: email.Receipt{Reply: email.Reply{Code: 250}, Refusals: tt.refusals}}
+		if _, f := sendMail(t, p, emailRequest(), 0, 1, 2); f.Unexplained != tt.want || f.Unreachable {
 			t.Errorf("%s: %+v, want %q unexplained", tt.name, f, tt.want)
 		}
 	}

@@ -6,9 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"messaging-worker/internal/adapters/common"
 	emailadapter "messaging-worker/internal/adapters/email"
-	"messaging-worker/internal/adapters/request"
 	"messaging-worker/internal/providers/email"
 )
 
@@ -34,8 +32,8 @@ func TestServersWordsNameNoMailbox(t *testing.T) {
 			"odd queue ids": {receipt: email.Receipt{Reply: r(250), QueueID: "USER@example.com"}},
 		}
 		for name, p := range tests {
-			resp, err := emailadapter.New(p, request.Limits{}, time.Second).Delivery(emailRequest()).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0, 1, 2}})
-			text := fmt.Sprintf("%+v %v", resp, err)
+			resp, f := sendMail(t, p, emailRequest(), 0, 1, 2)
+			text := fmt.Sprintf("%+v %v", resp, f)
 			if p.err != nil {
 				text += fmt.Sprint(emailadapter.ProbeError(p.err, time.Second))
 			}
