@@ -108,7 +108,7 @@ func dlqList(s *session) *cobra.Command {
 func (s *session) printLetters(cmd *cobra.Command, list *dlq.Listing) error {
 	if s.output == "json" {
 		for _, l := range list.Letters {
-			if err := printLine(cmd.OutOrStdout(), l.View()); err != nil {
+			if err := printLine(cmd.OutOrStdout(), l.View); err != nil {
 				return err
 			}
 		}
@@ -117,8 +117,8 @@ func (s *session) printLetters(cmd *cobra.Command, list *dlq.Listing) error {
 	err := s.print(cmd, nil, func(w io.Writer) {
 		fmt.Fprintln(w, "TIME\tCHANNEL\tTYPE\tATTEMPTS\tREPLAYS\tTENANT\tMESSAGE\tRECORD\tERROR")
 		for _, l := range list.Letters {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", l.Time.Format(timeForm), l.Channel, l.FailureType,
-				l.Attempts, l.Replays, cmp.Or(l.TenantID, "-"), l.MessageID, l.At, l.LastError)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", l.Timestamp.Format(timeForm), l.Channel, l.FailureType,
+				l.Attempts, l.Replays, cmp.Or(l.TenantID, "-"), l.MessageID, l.Record, l.LastError)
 		}
 	})
 	if n := list.Matched - len(list.Letters); n > 0 {

@@ -73,7 +73,7 @@ func writeFull(w io.Writer, v *dlq.FullView) {
 	if !v.Time.IsZero() {
 		written = v.Time.Format(timeForm)
 	}
-	fmt.Fprintf(w, "dead letter\t%s\nwritten\t%s\nrequest\t%s\n", v.Record, written, cmp.Or(v.Source, "-"))
+	fmt.Fprintf(w, "dead letter\t%s\nwritten\t%s\nrequest\t%s\n", v.Record, written, cmp.Or(v.Source.String(), "-"))
 	fmt.Fprintf(w, "message\t%s, %s\ntenant\t%s\ntrace\t%s\n", v.MessageID, v.Channel, cmp.Or(v.TenantID, "-"), cmp.Or(v.TraceID, "-"))
 	fmt.Fprintf(w, "failure\t%s after %s\nerror\t%s\n", v.FailureType, counted(v.Attempts, "attempt"), v.LastError)
 	fmt.Fprintf(w, "failed\tfirst %s, last attempt %s\n", v.FirstFailedAt.Format(timeForm), v.LastAttemptAt.Format(timeForm))

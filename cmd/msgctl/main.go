@@ -105,8 +105,6 @@ const (
 // usageError is a command line that cannot be obeyed.
 type usageError struct{ error }
 
-func (e usageError) Unwrap() error { return e.error }
-
 // errNo ends a command whose answer, already printed, is no.
 var errNo = errors.New("")
 

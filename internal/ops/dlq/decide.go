@@ -26,7 +26,10 @@ const (
 )
 
 // Reason says why a letter was skipped or refused.
-type Reason string
+type Reason string //nolint:errname // the error is one use of it
+
+// Error makes it the error of what leads to a refusal.
+func (r Reason) Error() string { return string(r) }
 
 // The reasons that an option of the replay lifts.
 const (
@@ -60,14 +63,14 @@ func (v *Verdict) skip(reason Reason) *Verdict {
 
 // decide looks at one letter. Its error is about Kafka, not the letter.
 func (r *replay) decide(ctx context.Context, l *Letter) (*Verdict, error) {
-	v := &Verdict{MessageID: l.MessageID, Record: l.At, Outcome: Replayed}
+	v := &Verdict{MessageID: l.MessageID, Record: l.Record, Outcome: Replayed}
 	sent, underWay := r.history.since(l)
 	switch {
 	case sent:
 		return v.skip("sent since"), nil
 	case r.replays[l.MessageID] > l.Replays:
 		return v.skip("replayed before: its later dead letter stands for it"), nil
-	case l.Source != (Position{}) && r.latest[l.Source] != l.At:
+	case l.Source != (Position{}) && r.latest[l.Source] != l.Record:
 		// A worker died before failed was written, and the next wrote it anew.
 		return v.skip("written twice: the later dead letter of its delivery stands for it"), nil
 	case underWay && !r.Force:
@@ -78,8 +81,8 @@ func (r *replay) decide(ctx context.Context, l *Letter) (*Verdict, error) {
 		return v.refuse(Invalid, strings.TrimPrefix(l.LastError, "validation error: ")), nil
 	}
 	value, headers, err := r.original(ctx, l)
-	if _, ok := errors.AsType[unavailableError](err); ok {
-		return v.refuse(Reason(err.Error())), nil
+	if reason, ok := errors.AsType[Reason](err); ok {
+		return v.refuse(reason), nil
 	} else if err != nil {
 		return nil, err
 	}
@@ -129,40 +132,36 @@ func (r *replay) headers(all []kgo.RecordHeader, count int) []kgo.RecordHeader {
 	)
 }
 
-// unavailableError says why the request of a letter cannot be read any more.
-type unavailableError string
-
-func (e unavailableError) Error() string { return string(e) }
-
-// original returns the letter's request and the headers that it had.
+// original returns the letter's request and the headers that it had. A Reason
+// is the error of one that cannot be read any more.
 func (r *replay) original(ctx context.Context, l *Letter) ([]byte, []kgo.RecordHeader, error) {
 	if !l.Omitted() {
-		value, err := l.OriginalMessage.Bytes()
+		value, err := l.request.Bytes()
 		if err != nil {
-			return nil, nil, unavailableError("its original_message cannot be read")
+			return nil, nil, Reason("its original_message cannot be read")
 		}
 		return value, l.Headers, nil
 	}
 	if l.Source.Topic != r.requests.Name {
-		return nil, nil, unavailableError("the omitted original is on another topic")
+		return nil, nil, Reason("the omitted original is on another topic")
 	}
 	rec, err := r.requests.Record(ctx, l.Source.Partition, l.Source.Offset)
 	if err != nil {
-		return nil, nil, fmt.Errorf("fetch the original of %s: %w", l.At, err)
+		return nil, nil, fmt.Errorf("fetch the original of %s: %w", l.Record, err)
 	}
 	if rec == nil {
-		return nil, nil, unavailableError("the omitted original is gone from the request topic")
+		return nil, nil, Reason("the omitted original is gone from the request topic")
 	}
 	sum := sha256.Sum256(rec.Value)
 	if strconv.Itoa(len(rec.Value)) != l.Meta[models.MetaOriginalBytes] || hex.EncodeToString(sum[:]) != l.Meta[models.MetaOriginalSHA256] {
-		return nil, nil, unavailableError("the omitted original is gone: another record lies in its place")
+		return nil, nil, Reason("the omitted original is gone: another record lies in its place")
 	}
 	if l.Meta[models.MetaHeadersOmitted] != "true" {
 		return rec.Value, l.Headers, nil
 	}
 	// The letter has lost its meta too, and with it who did not get it.
 	if all, err := recipients(rec.Value, []string{"to", "cc", "bcc"}); err != nil || len(all) > 1 {
-		return nil, nil, unavailableError("its failed recipients did not fit into the letter: who got it is not known")
+		return nil, nil, Reason("its failed recipients did not fit into the letter: who got it is not known")
 	}
 	return rec.Value, rec.Headers, nil
 }

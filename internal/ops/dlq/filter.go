@@ -46,7 +46,7 @@ func (f *Filter) Check() error {
 // Match reports whether the filter chooses a letter.
 func (f *Filter) Match(l *Letter) bool {
 	switch {
-	case !f.Since.IsZero() && l.Time.Before(f.Since), !f.Until.IsZero() && !l.Time.Before(f.Until):
+	case !f.Since.IsZero() && l.Timestamp.Before(f.Since), !f.Until.IsZero() && !l.Timestamp.Before(f.Until):
 		return false
 	case !oneOf(f.Types, string(l.FailureType)), !oneOf(f.Tenants, l.TenantID), !oneOf(f.IDs, l.MessageID):
 		return false

@@ -33,8 +33,7 @@ func TestHistorySince(t *testing.T) {
 		h := newHistory(nil)
 		h.watch("id")
 		h.ids["id"][tt.source] = tt.lastEvent
-		l := &Letter{Source: source(1, 5), Time: at}
-		l.MessageID = "id"
+		l := &Letter{View: View{MessageID: "id", Source: source(1, 5)}, Timestamp: at}
 		if sent, underWay := h.since(l); sent != tt.sent || underWay != tt.underWay {
 			t.Errorf("%s: since = %v, %v, want %v, %v", tt.name, sent, underWay, tt.sent, tt.underWay)
 		}

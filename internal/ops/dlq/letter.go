@@ -48,35 +48,56 @@ func (p Position) String() string {
 // MarshalText returns what String does.
 func (p Position) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
-// Letter is a dead letter with what its record says.
-type Letter struct {
-	models.DLQRecord
-
-	At      Position
-	Time    time.Time          // the record's timestamp, UTC
-	Source  Position           // of the request; none where the headers do not say
-	SentAt  time.Time          // the request's record timestamp; before 1970 where the headers do not say
-	Headers []kgo.RecordHeader // all of them
-	Replays int                // how often the request had been put back
-	Batch   string             // of the last time; empty for none
+// View is a dead letter without its request, as it is printed.
+type View struct {
+	MessageID     string             `json:"message_id"`
+	Channel       models.Channel     `json:"channel"`
+	Record        Position           `json:"record"`          // of the letter itself
+	Time          time.Time          `json:"time,omitzero"`   // the record's, UTC; zero where RFC 3339 cannot write it
+	Source        Position           `json:"source,omitzero"` // of the request; none where the headers do not say
+	TenantID      string             `json:"tenant_id,omitzero"`
+	FailureType   models.FailureType `json:"failure_type"`
+	Attempts      int                `json:"attempts"`
+	LastError     string             `json:"last_error,omitzero"`
+	FirstFailedAt time.Time          `json:"first_failed_at"`
+	LastAttemptAt time.Time          `json:"last_attempt_at"`
+	TraceID       string             `json:"trace_id,omitzero"`
+	Meta          map[string]string  `json:"meta,omitzero"`
+	Replays       int                `json:"replay_count,omitzero"` // how often the request had been put back
+	Batch         string             `json:"replay_batch,omitzero"` // of the last time; empty for none
 }
 
-// Parse reads a dead letter's record. TenantID is the header's.
+// Letter is a dead letter with all that its record says.
+type Letter struct {
+	View
+
+	Timestamp time.Time          // the record's, UTC, whatever it is
+	SentAt    time.Time          // the request's record timestamp; before 1970 where the headers do not say
+	Headers   []kgo.RecordHeader // all of them
+
+	request models.Original
+}
+
+// Parse reads a dead letter's record.
 func Parse(rec *kgo.Record) (*Letter, error) {
 	at := Position{rec.Topic, rec.Partition, rec.Offset}
-	decoded, err := models.DecodeDLQRecord(rec.Value)
+	d, err := models.DecodeDLQRecord(rec.Value)
 	if err != nil {
 		return nil, fmt.Errorf("%s is no dead letter: %w", at, err)
 	}
-	l := &Letter{DLQRecord: decoded, At: at, Time: rec.Timestamp.UTC(), Headers: rec.Headers}
-	l.TenantID = l.header(models.HeaderTenantID)
-	l.Source = SourceOf(rec)
 	source, _ := models.SourceOf(rec.Headers)
-	l.SentAt = time.UnixMilli(source.Timestamp).UTC()
+	l := &Letter{
+		Timestamp: rec.Timestamp.UTC(), SentAt: time.UnixMilli(source.Timestamp).UTC(), Headers: rec.Headers, request: d.OriginalMessage,
+	}
+	l.View = View{
+		MessageID: d.MessageID, Channel: d.Channel, Record: at, Time: writable(l.Timestamp), Source: SourceOf(rec),
+		TenantID: l.header(models.HeaderTenantID), FailureType: d.FailureType, Attempts: d.Attempts, LastError: d.LastError,
+		FirstFailedAt: d.FirstFailedAt, LastAttemptAt: d.LastAttemptAt, TraceID: d.TraceID, Meta: d.Meta,
+		Batch: l.header(HeaderReplayBatch),
+	}
 	if n, err := strconv.Atoi(l.header(HeaderReplayCount)); err == nil && n > 0 {
 		l.Replays = n
 	}
-	l.Batch = l.header(HeaderReplayBatch)
 	return l, nil
 }
 
@@ -106,6 +127,6 @@ func (l *Letter) Omitted() bool {
 	if l.Meta[models.MetaOriginalOmitted] != "true" {
 		return false
 	}
-	value, err := l.OriginalMessage.Bytes()
+	value, err := l.request.Bytes()
 	return err == nil && len(value) == 0
 }

@@ -30,8 +30,7 @@ func (p *progress) spans(ctx context.Context, since time.Time) ([]scan.Span, err
 	if err != nil {
 		return nil, err
 	}
-	p.last = committed
-	maps.Copy(p.at, committed)
+	p.at, p.last = maps.Clone(committed), committed
 	spans, err := p.topic.Spans(ctx, since)
 	if err != nil {
 		return nil, err

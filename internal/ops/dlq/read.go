@@ -74,7 +74,7 @@ func newest(letters []*Letter, limit int) []*Letter {
 // sortByTime sorts letters, the oldest first.
 func sortByTime(letters []*Letter) {
 	slices.SortStableFunc(letters, func(a, b *Letter) int {
-		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.At.Partition, b.At.Partition), cmp.Compare(a.At.Offset, b.At.Offset))
+		return cmp.Or(a.Timestamp.Compare(b.Timestamp), cmp.Compare(a.Record.Partition, b.Record.Partition), cmp.Compare(a.Record.Offset, b.Record.Offset))
 	})
 }
 

@@ -135,7 +135,7 @@ func (r *replay) open(ctx context.Context) error {
 		return err
 	}
 	r.history = newHistory(status)
-	r.progress = &progress{admin: kadm.NewClient(r.reading), group: r.Group, topic: r.letters, at: map[int32]int64{}}
+	r.progress = &progress{admin: kadm.NewClient(r.reading), group: r.Group, topic: r.letters}
 	r.limiter = rate.NewLimiter(rate.Inf, 1)
 	if r.Rate > 0 {
 		r.limiter.SetLimit(rate.Limit(r.Rate))
@@ -176,14 +176,14 @@ func (r *replay) survey(ctx context.Context, spans []scan.Span) error {
 			r.replays[l.MessageID] = max(r.replays[l.MessageID], l.Replays)
 		}
 		if _, chosen := r.latest[l.Source]; chosen {
-			r.latest[l.Source] = l.At // one key, one partition: the later one
+			r.latest[l.Source] = l.Record // one key, one partition: the later one
 		}
 		if !r.Filter.Match(l) || l.Batch == r.Group {
 			return nil
 		}
 		r.summary.Letters++
 		if l.Source != (Position{}) {
-			r.latest[l.Source] = l.At
+			r.latest[l.Source] = l.Record
 		}
 		r.history.watch(l.MessageID)
 		if at := l.began(); r.summary.Letters == 1 || at.Before(oldest) {
@@ -213,8 +213,8 @@ func (l *Letter) began() time.Time {
 // written returns when the letter was written, by its record or else by what
 // it says itself.
 func (l *Letter) written() time.Time {
-	if models.UsableTime(l.Time) {
-		return l.Time
+	if models.UsableTime(l.Timestamp) {
+		return l.Timestamp
 	}
 	return l.LastAttemptAt
 }

@@ -25,19 +25,19 @@ func (s *Stats) Add(l *Letter) {
 	if s.ByType == nil {
 		s.ByType, s.ByTenant = map[models.FailureType]int{}, map[string]int{}
 		s.ByError, s.ByHour = map[string]int{}, map[time.Time]int{}
-		s.Oldest = l.Time
+		s.Oldest = l.Timestamp
 	}
 	s.Total++
-	if l.Time.Before(s.Oldest) {
-		s.Oldest = l.Time
+	if l.Timestamp.Before(s.Oldest) {
+		s.Oldest = l.Timestamp
 	}
-	if l.Time.After(s.Newest) {
-		s.Newest = l.Time
+	if l.Timestamp.After(s.Newest) {
+		s.Newest = l.Timestamp
 	}
 	s.ByType[l.FailureType]++
 	s.ByTenant[l.TenantID]++
 	s.ByError[models.CutRunes(l.LastError, maxErrorRunes)]++
-	s.ByHour[l.Time.Truncate(time.Hour)]++
+	s.ByHour[l.Timestamp.Truncate(time.Hour)]++
 }
 
 // maxErrorRunes keeps a line of statistics readable.

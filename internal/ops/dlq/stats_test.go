@@ -14,7 +14,7 @@ func TestStats(t *testing.T) {
 	at := time.Date(2026, 1, 31, 9, 30, 0, 0, time.UTC)
 	var s Stats
 	for i, l := range []Letter{
-		{Time: at}, {Time: at.Add(time.Hour)}, {Time: at.Add(time.Minute)},
+		{Timestamp: at}, {Timestamp: at.Add(time.Hour)}, {Timestamp: at.Add(time.Minute)},
 	} {
 		l.FailureType, l.TenantID = models.FailureTransient, []string{"acme", "", "acme"}[i]
 		l.LastError = []string{"b", "a", "c"}[i]

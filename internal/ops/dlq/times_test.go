@@ -46,9 +46,9 @@ func TestLettersOfAnyTime(t *testing.T) {
 		h.watch("id")
 		h.ids["id"][Position{"requests", 3, 1}] = lastEvent{models.EventSent, time.Now()}
 		if again, _ := h.since(l); !again {
-			t.Errorf("a message that was sent since the letter of %v is not known to be", l.Time)
+			t.Errorf("a message that was sent since the letter of %v is not known to be", l.Timestamp)
 		}
-		if _, err := json.Marshal(l.View()); err != nil {
+		if _, err := json.Marshal(l.View); err != nil {
 			t.Errorf("view of the letter of %v: %v", l.Time, err)
 		}
 		if err := l.Export(&bytes.Buffer{}); err != nil {

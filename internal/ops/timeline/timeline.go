@@ -245,7 +245,7 @@ func (s *search) letters(ctx context.Context) error {
 		s.story.Looked = append(s.story.Looked, fmt.Errorf("%s, all %d partitions", topic.Name, topic.Partitions()))
 	}
 	for _, l := range letters {
-		s.delivery(l.Source).Letter = new(l.View())
+		s.delivery(l.Source).Letter = &l.View
 	}
 	return nil
 }
