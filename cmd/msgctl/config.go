@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -21,9 +20,6 @@ func orAll(channels []string) []string {
 	}
 	return channels
 }
-
-// errSettings ends a command that has printed what is wrong with settings.
-var errSettings = usageError{errors.New("")}
 
 // problems are all that is wrong with settings.
 type problems struct {
@@ -49,7 +45,7 @@ func (s *session) problems(channels []string) (config.Origin, problems, error) {
 		_, list := preflight.Problems(origin.Lookup, models.Channel(channel))
 		p.Channels = append(p.Channels, channelProblems{channel, list})
 		if len(list) > 0 {
-			wrong = cmp.Or(wrong, error(errSettings))
+			wrong = cmp.Or(wrong, error(usageError{errNo}))
 		}
 	}
 	return origin, p, wrong

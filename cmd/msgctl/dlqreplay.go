@@ -105,23 +105,17 @@ func (f *replayFlags) read() error {
 		}
 		f.options.Edits = append(f.options.Edits, edit)
 	}
-	if f.options.Group == "" {
+	if f.options.Group == "" { // of what chooses and changes letters: the same command goes on where it stopped
 		words := slices.Concat([]string{f.since, f.until}, mark("type", filter.Types),
 			mark("tenant", filter.Tenants), mark("code", filter.Codes), mark("error", filter.Errors), mark("id", filter.IDs),
 			mark("meta", filter.Meta), mark("set", f.sets))
 		if f.options.Force { // a batch of its own: the one without it has passed what it refused
 			words = append(words, "--force")
 		}
-		f.options.Group = groupName(f.channel, words...)
+		sum := sha256.Sum256([]byte(strings.Join(words, "\x00")))
+		f.options.Group = "msgctl-replay-" + f.channel + "-" + hex.EncodeToString(sum[:4])
 	}
 	return nil
-}
-
-// groupName makes the name of a batch of what chooses and changes its letters,
-// so that the same command goes on where it stopped.
-func groupName(channel string, words ...string) string {
-	sum := sha256.Sum256([]byte(strings.Join(words, "\x00")))
-	return "msgctl-replay-" + channel + "-" + hex.EncodeToString(sum[:4])
 }
 
 // mark begins a list of words, so that no two lists look alike.

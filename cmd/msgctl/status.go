@@ -142,11 +142,8 @@ func (s *session) printStory(cmd *cobra.Command, story *timeline.Story) error {
 	for _, place := range story.Looked {
 		v.Looked = append(v.Looked, inWords(place))
 	}
-	if len(story.Deliveries) > 0 {
-		return s.print(cmd, v, func(w io.Writer) { writeStory(w, story) })
-	}
-	if s.output == "json" {
-		if err := s.print(cmd, v, nil); err != nil {
+	if known := len(story.Deliveries) > 0; known || s.output == "json" {
+		if err := s.print(cmd, v, func(w io.Writer) { writeStory(w, story) }); err != nil || known {
 			return err
 		}
 	}

@@ -26,7 +26,7 @@ const (
 )
 
 // Reason says why a letter was skipped or refused.
-type Reason string //nolint:errname // the error is one use of it
+type Reason string
 
 // Error makes it the error of what leads to a refusal.
 func (r Reason) Error() string { return string(r) }
