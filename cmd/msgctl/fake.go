@@ -17,7 +17,6 @@ import (
 	"messaging-worker/internal/providers/fake"
 )
 
-// fakeOptions are the flags of fake-provider.
 type fakeOptions struct {
 	port      int
 	latency   time.Duration

@@ -16,7 +16,6 @@ import (
 	"messaging-worker/internal/ops/load"
 )
 
-// loadFlags are the flags of load.
 type loadFlags struct {
 	load.Options
 

@@ -12,7 +12,6 @@ import (
 	"messaging-worker/internal/ops"
 )
 
-// produceFlags are the flags of produce.
 type produceFlags struct {
 	channel, scenario string
 	topic             string

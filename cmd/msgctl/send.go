@@ -15,7 +15,6 @@ import (
 	"messaging-worker/internal/ops"
 )
 
-// sendFlags are the flags of send.
 type sendFlags struct {
 	ops.Draft
 

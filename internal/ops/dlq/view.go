@@ -48,9 +48,9 @@ func writable(at time.Time) time.Time {
 }
 
 // Export writes the letter as one line: the request as it was, with a member
-// dead_letter that holds its View and that workers ignore. A request that is no JSON object, or
-// is not in the letter, has nothing but that member; original_base64 there
-// has its bytes.
+// dead_letter that workers ignore. It holds the letter's View. A request that is
+// no JSON object, or is not in the letter, has nothing but that member;
+// original_base64 there has its bytes.
 func (l *Letter) Export(w io.Writer) error {
 	value, err := l.request.Bytes()
 	if err != nil {
