@@ -7,19 +7,7 @@ import "sync"
 // Signal is ready. It is safe for concurrent use.
 //
 // A waiter takes Next before it looks at the state, so that no change between
-// its look and its wait is missed:
-//
-//	for {
-//		changed := s.Next()
-//		if good() {
-//			return nil
-//		}
-//		select {
-//		case <-changed:
-//		case <-ctx.Done():
-//			return context.Cause(ctx)
-//		}
-//	}
+// its look and its wait is missed.
 type Signal struct {
 	mu   sync.Mutex
 	next chan struct{} // nil while nobody has asked since the last Send

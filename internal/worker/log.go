@@ -104,15 +104,11 @@ func panicSite() []string {
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(0, pcs[:])])
 	var at []string
 	panicked := false
-	for len(at) < deepest {
-		f, more := frames.Next()
+	for f, more := frames.Next(); more && len(at) < deepest; f, more = frames.Next() {
 		if panicked && !strings.HasPrefix(f.Function, "runtime.") {
 			at = append(at, fmt.Sprintf("%s:%d", path.Join(path.Base(path.Dir(f.File)), path.Base(f.File)), f.Line))
 		}
 		panicked = panicked || f.Function == "runtime.gopanic"
-		if !more {
-			break
-		}
 	}
 	return at
 }

@@ -59,7 +59,7 @@ func (r *Route) mayStart(now time.Time) bool {
 		return false
 	}
 	wait := max(r.provider.wait(now), r.group.wait(now))
-	if wait > 0 && wait < never {
+	if wait > 0 {
 		r.updateAt(now, now.Add(wait))
 	}
 	return wait == 0

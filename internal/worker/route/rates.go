@@ -18,22 +18,9 @@ type Rates struct {
 // of all workers add up, so it is short.
 const groupBurst = 50 * time.Millisecond
 
-// limitRates sets the rates. The share of the group's is zero until Share is
-// called.
-func (r *Route) limitRates(o Rates) {
-	now := time.Now()
-	r.senderRate, r.groupRate, r.senders = o.Sender, o.Group, map[string]*sender{}
-	if o.Provider > 0 {
-		r.provider = newBucket(now, o.Provider)
-	}
-	if o.Group > 0 {
-		r.group = &bucket{at: now}
-	}
-}
-
-// Share sets this worker's part of the group's rate, 0 to 1: the part of the
-// request partitions that it owns. Who lowers it before a partition is given
-// up, and raises it when one was assigned, keeps the sum below the rate.
+// Share sets this worker's part of the group's rate, 0 to 1 and at first 0: the
+// part of the request partitions that it owns. Who lowers it before a partition
+// is given up, and raises it when one was assigned, keeps the sum below the rate.
 func (r *Route) Share(part float64) {
 	if r.group == nil {
 		return
@@ -74,23 +61,20 @@ func (b *bucket) fill(now time.Time) {
 	}
 }
 
-// never is the wait for a token of a bucket that gets none.
-const never = time.Duration(math.MaxInt64)
+// maxWait is after how long at most a bucket that is empty is looked at again.
+const maxWait = time.Hour
 
-// wait returns how long it takes until there is a token.
+// wait returns how long it takes until there is a token, at most maxWait.
 func (b *bucket) wait(now time.Time) time.Duration {
 	if b == nil {
 		return 0
 	}
 	b.fill(now)
 	missing := 1 - b.tokens
-	switch {
-	case missing < 1e-9: // the error of adding up
+	if missing < 1e-9 { // the error of adding up
 		return 0
-	case b.perSecond <= 0:
-		return never
 	}
-	return time.Duration(min(math.Ceil(missing/b.perSecond*float64(time.Second)), float64(never/2)))
+	return time.Duration(min(math.Ceil(missing/b.perSecond*float64(time.Second)), float64(maxWait)))
 }
 
 // within returns how many tokens there are or will be in that time.

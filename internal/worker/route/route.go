@@ -73,8 +73,17 @@ type Route struct {
 func New(o Options) *Route {
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
-	r := &Route{slots: newSlots(max(1, o.Concurrency)), throttles: throttles{of: map[string]*throttle{}}, over: over}
-	r.limitRates(o.Rates)
+	r := &Route{
+		slots: newSlots(max(1, o.Concurrency)), throttles: throttles{of: map[string]*throttle{}},
+		senderRate: o.Rates.Sender, groupRate: o.Rates.Group, senders: map[string]*sender{}, over: over,
+	}
+	now := time.Now()
+	if o.Rates.Provider > 0 {
+		r.provider = newBucket(now, o.Rates.Provider)
+	}
+	if o.Rates.Group > 0 {
+		r.group = &bucket{at: now}
+	}
 	r.breaker = newBreaker(r, o.Breaker, o.Log)
 	return r
 }
