@@ -172,12 +172,9 @@ func (p *Progress) RetryMeta(meta map[string]string, next time.Time, withdrawn b
 
 // list writes "0,4,17".
 func list(recipients []int) string {
-	var b strings.Builder
+	texts := make([]string, len(recipients))
 	for n, i := range recipients {
-		if n > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(strconv.Itoa(i))
+		texts[n] = strconv.Itoa(i)
 	}
-	return b.String()
+	return strings.Join(texts, ",")
 }

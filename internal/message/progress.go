@@ -121,12 +121,7 @@ func (p *Progress) OpenUnits(units [][]int) [][]int {
 	}
 	var open [][]int
 	for _, unit := range units {
-		var left []int
-		for _, i := range unit {
-			if p.State(i).IsOpen() {
-				left = append(left, i)
-			}
-		}
+		left := slices.DeleteFunc(slices.Clone(unit), func(i int) bool { return !p.State(i).IsOpen() })
 		if len(left) > 0 {
 			open = append(open, left)
 		}

@@ -1,12 +1,11 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kadm"
 
 	"messaging-worker/internal/kafka"
 	"messaging-worker/internal/models"
@@ -14,23 +13,11 @@ import (
 
 // make decides what is to be read for the wants.
 func (p *plan) make(ctx context.Context, wants []Want) error {
-	var topic kadm.TopicDetail
-	var log logs
-	err := p.patiently(ctx, func(ctx context.Context) (err error) {
-		if topic, err = p.statusTopic(ctx); err != nil {
-			return fmt.Errorf("ask for %s: %w", p.StatusTopic, err)
-		}
-		log, err = p.logs(ctx)
-		return err
-	})
-	if err != nil {
+	if err := p.patiently(ctx, p.ask); err != nil {
 		return err
 	}
-	partitions := int32(len(topic.Partitions)) //nolint:gosec // Kafka counts partitions in 32 bits
 	for _, w := range wants {
-		err := p.patiently(ctx, func(ctx context.Context) error {
-			return p.want(ctx, w, [16]byte(topic.ID), partitions, log)
-		})
+		err := p.patiently(ctx, func(ctx context.Context) error { return p.want(ctx, w) })
 		if err != nil {
 			return fmt.Errorf("partition %d: %w", w.Partition, err)
 		}
@@ -38,58 +25,52 @@ func (p *plan) make(ctx context.Context, wants []Want) error {
 	return nil
 }
 
-func (p *plan) statusTopic(ctx context.Context) (kadm.TopicDetail, error) {
+// ask learns where the partitions of both topics begin and end. The ends are
+// asked for now, after the assignment: what earlier owners have written is in
+// front of them.
+func (p *plan) ask(ctx context.Context) error {
 	meta, err := p.admin.Metadata(ctx, p.StatusTopic)
+	p.status = meta.Topics[p.StatusTopic]
+	err = cmp.Or(err, p.status.Err)
+	if err == nil && len(p.status.Partitions) == 0 {
+		err = errors.New("it has no partitions")
+	}
 	if err != nil {
-		return kadm.TopicDetail{}, err
+		return fmt.Errorf("ask for %s: %w", p.StatusTopic, err)
 	}
-	topic := meta.Topics[p.StatusTopic]
-	if topic.Err == nil && len(topic.Partitions) == 0 {
-		return topic, errors.New("it has no partitions")
+	if p.starts, err = p.admin.ListStartOffsets(ctx, p.StatusTopic, p.Requests); err != nil {
+		return fmt.Errorf("ask for log starts: %w", err)
 	}
-	return topic, topic.Err
+	if p.ends, err = p.admin.ListEndOffsets(ctx, p.StatusTopic, p.Requests); err != nil {
+		return fmt.Errorf("ask for log ends: %w", err)
+	}
+	return nil
 }
 
-// logs are the beginnings and ends of the partitions of both topics. The ends
-// are asked for now, after the assignment: what earlier owners have written
-// is in front of them.
-type logs struct{ starts, ends kadm.ListedOffsets }
-
-func (l logs) of(topic string, partition int32) (start, end int64, err error) {
-	s, ok := l.starts.Lookup(topic, partition)
-	e, ok2 := l.ends.Lookup(topic, partition)
+// log returns where the log of a partition begins and ends.
+func (p *plan) log(topic string, partition int32) (start, end int64, err error) {
+	s, ok := p.starts.Lookup(topic, partition)
+	e, ok2 := p.ends.Lookup(topic, partition)
 	if !ok || !ok2 {
 		return 0, 0, fmt.Errorf("%s has no partition %d", topic, partition)
 	}
 	return s.Offset, e.Offset, errors.Join(s.Err, e.Err)
 }
 
-func (p *plan) logs(ctx context.Context) (logs, error) {
-	starts, err := p.admin.ListStartOffsets(ctx, p.StatusTopic, p.Requests)
-	if err != nil {
-		return logs{}, fmt.Errorf("ask for log starts: %w", err)
-	}
-	ends, err := p.admin.ListEndOffsets(ctx, p.StatusTopic, p.Requests)
-	if err != nil {
-		return logs{}, fmt.Errorf("ask for log ends: %w", err)
-	}
-	return logs{starts, ends}, nil
-}
-
 // want adds what one request partition needs.
-func (p *plan) want(ctx context.Context, w Want, id [16]byte, partitions int32, log logs) error {
-	start, _, err := log.of(p.Requests, w.Partition)
+func (p *plan) want(ctx context.Context, w Want) error {
+	start, _, err := p.log(p.Requests, w.Partition)
 	if err != nil {
 		return err
 	}
-	now := w.Partition % partitions
-	low, end, err := log.of(p.StatusTopic, now)
+	now := w.Partition % int32(len(p.status.Partitions)) //nolint:gosec // Kafka counts partitions in 32 bits
+	low, end, err := p.log(p.StatusTopic, now)
 	if err != nil {
 		return err
 	}
 	commit, known := ParseCommit(w.Metadata)
 	position := commit.Position
-	ours := known && position.Topic == id
+	ours := known && position.Topic == p.status.ID
 	from, fresh := low, w.Committed < 0
 	switch {
 	case fresh: // never committed: everything there may be about it
@@ -104,7 +85,7 @@ func (p *plan) want(ctx context.Context, w Want, id [16]byte, partitions int32, 
 	var before *Position
 	if ours && position.Partition != now { // the status topic got more partitions
 		before = &position
-		if oldLow, oldEnd, err := log.of(p.StatusTopic, position.Partition); err == nil {
+		if oldLow, oldEnd, err := p.log(p.StatusTopic, position.Partition); err == nil {
 			p.add(position.Partition, max(oldLow, position.Offset), oldEnd)
 		}
 	}
@@ -114,7 +95,7 @@ func (p *plan) want(ctx context.Context, w Want, id [16]byte, partitions int32, 
 	}
 	p.add(now, from, end)
 	p.found[w.Partition] = Found{
-		Start: w.Committed, Fold: NewFold(), Checkpoints: commit.Checkpoints, Before: before, From: Position{Topic: id, Partition: now, Offset: from},
+		Start: w.Committed, Fold: NewFold(), Checkpoints: commit.Checkpoints, Before: before, From: Position{Topic: p.status.ID, Partition: now, Offset: from},
 		Foreign: foreign, LogStart: start, Handled: -1,
 	}
 	return nil

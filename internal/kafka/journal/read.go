@@ -89,6 +89,9 @@ type plan struct {
 
 	client *kgo.Client
 	admin  *kadm.Client
+	status kadm.TopicDetail
+	starts kadm.ListedOffsets // of both topics
+	ends   kadm.ListedOffsets
 	spans  map[int32]*span // by status partition
 	found  map[int32]Found // by request partition
 
