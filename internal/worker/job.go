@@ -90,13 +90,10 @@ func (m *job) flush(ctx context.Context) error {
 	return nil
 }
 
-// flushOnStopTimeout bounds how long a message that is stopped waits until its
-// events are acknowledged. Those that are written later count all the same: the
-// next owner reads them.
+// flushOnStopTimeout bounds flushOnStop. Events of a stopped message that are
+// written later count all the same: the next owner reads them.
 const flushOnStopTimeout = 3 * time.Second
 
-// flushOnStop waits until a stopped message's events are acknowledged, but no
-// longer than flushOnStopTimeout.
 func (m *job) flushOnStop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, flushOnStopTimeout)
 	defer cancel()

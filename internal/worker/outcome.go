@@ -15,13 +15,11 @@ import (
 
 // again reports whether the failed call leaves anybody for another attempt.
 func (r *result) again() bool {
-	switch {
-	case !r.indeterminate:
+	if !r.indeterminate {
 		return true // only a failure that is worth another attempt feeds the breaker
-	case r.failure.Doubtful == nil:
-		return false
 	}
-	return slices.ContainsFunc(r.failure.Open, func(i int) bool { return !slices.Contains(r.failure.Doubtful, i) })
+	f := r.failure
+	return f.Doubtful != nil && slices.ContainsFunc(f.Open, func(i int) bool { return !slices.Contains(f.Doubtful, i) })
 }
 
 // states returns what a failed call came to, by recipient.

@@ -88,14 +88,6 @@ func New(o Options) *Route {
 	return r
 }
 
-// Concurrency returns how many calls may be under way when nothing is wrong:
-// as many as there are slots, or as the provider takes where those are fewer.
-func (r *Route) Concurrency() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.bound
-}
-
 // Bound says how many calls at once the provider takes at present, at least
 // one. However many slots there are, no call starts beyond it. Calls under way
 // go on.
