@@ -52,9 +52,8 @@ type Resolved struct {
 func (r Resolved) Len() int { return len(r.Accepted) + len(r.Refused) + len(r.Indeterminate) }
 
 // Decisive returns why the message is in its state: the state of the recipients
-// that decide it, and what they were told. States are asked in the order in
-// which FailureType does, so that an event's text belongs to the type of its
-// dead letter. The failure is nil where nothing has failed.
+// that decide it, and what they were told. So an event's text and the type of
+// its dead letter are of the same. The failure is nil where nothing has failed.
 func (p *Progress) Decisive() (RecipientState, *Failure) {
 	for _, s := range []RecipientState{Open, Unclassified, Indeterminate, Refused} {
 		if f := p.FailureOf(s); f != nil {
@@ -80,16 +79,4 @@ func (p *Progress) FailureOf(s RecipientState) *Failure {
 		}
 	}
 	return decisive
-}
-
-// FailureType says why the message is given up.
-func (p *Progress) FailureType() models.FailureType {
-	switch {
-	case p.Count(Refused) == len(p.recipients)-p.Count(Accepted):
-		return models.FailurePermanent
-	case p.Count(Open) > 0:
-		return models.FailureTransient
-	default:
-		return models.FailureUnknown
-	}
 }

@@ -50,15 +50,15 @@ type Engine struct {
 	channel   Channel
 	publisher Publisher
 	route     *route.Route
-	failures  *failureLog
-	panics    *failureLog
+	failures  failureLog
+	panics    failureLog
 	waiting   atomic.Int64 // messages that back off
 	opts      Options
 }
 
 // New makes an engine of its parts.
 func New(channel Channel, publisher Publisher, r *route.Route, opts Options) *Engine {
-	return &Engine{channel: channel, publisher: publisher, route: r, failures: &failureLog{}, panics: &failureLog{}, opts: opts}
+	return &Engine{channel: channel, publisher: publisher, route: r, opts: opts}
 }
 
 // BackingOff returns how many messages wait for their next attempt.

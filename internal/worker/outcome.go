@@ -119,10 +119,11 @@ func (m *job) retry(ctx context.Context, next time.Time) {
 
 func (m *job) deadLetter(channel models.Channel) *models.DLQRecord {
 	p := &m.progress
+	state, _ := p.Decisive()
 	letter := &models.DLQRecord{
 		MessageID: m.delivery.Envelope.MessageID, Channel: channel,
 		OriginalMessage: models.NewOriginal(m.record.Value),
-		Attempts:        max(1, p.Spent()), FailureType: p.FailureType(), LastError: m.failureText(),
+		Attempts:        max(1, p.Spent()), FailureType: state.FailureType(), LastError: m.failureText(),
 		FirstFailedAt: p.FirstFailed(), LastAttemptAt: p.LastAttempt(),
 		TraceID: m.traceID, TenantID: m.delivery.Envelope.TenantID, Meta: m.delivery.Envelope.Meta,
 	}
