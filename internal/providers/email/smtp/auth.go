@@ -14,12 +14,12 @@ import (
 	"messaging-worker/internal/providers/email"
 )
 
-// maxAuthLine is the longest AUTH command with its initial response in it
-// (RFC 4954, 4: the line length of RFC 5321, 4.5.3.1.4, without CR LF).
-const maxAuthLine = 510
-
-// maxChallenges bounds a server that never comes to an end.
-const maxChallenges = 8
+const (
+	// maxAuthLine is the longest AUTH command with its initial response in it
+	// (RFC 4954, 4: the line length of RFC 5321, 4.5.3.1.4, without CR LF).
+	maxAuthLine   = 510
+	maxChallenges = 8 // of a server that never comes to an end
+)
 
 // authenticate logs in, unless AuthNone is set.
 func (p *Provider) authenticate(ctx context.Context, c *conn) error {

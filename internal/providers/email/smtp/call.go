@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"messaging-worker/internal/providers/email"
+	"messaging-worker/internal/util"
 )
 
 // call is one provider call: the transactions that one message needs.
@@ -16,9 +17,7 @@ type call struct {
 	msg      *wireMessage
 	deadline time.Time // for the last line of every transaction
 
-	ascii       *messageBuffer // for a server without SMTPUTF8; made when it is needed
-	unreachable map[int]bool   // recipients whom such a server does not take
-
+	ascii        *messageBuffer // for a server without SMTPUTF8; made when it is needed
 	c            *conn
 	further      bool // a transaction has delivered the message
 	connReplaced bool // the server closed its first connection: there were too many
@@ -29,11 +28,9 @@ type call struct {
 func (s *call) send(ctx context.Context) {
 	ended := false
 	defer func() {
-		if s.c == nil {
-			s.p.pool.release()
-			return
+		if s.c != nil && !ended { // a panic: the state of the conversation is unknown
+			s.c.broken = true
 		}
-		s.c.broken = s.c.broken || !ended // a panic: the state of the conversation is unknown
 		s.p.pool.put(s.c)
 	}()
 	rcpts := make([]int, len(s.msg.to))
@@ -55,10 +52,9 @@ func (s *call) send(ctx context.Context) {
 // limit so that the wait for the reply to its last line ends before ctx does:
 // else a call to a healthy server would be cut.
 func (s *call) timeLeft(ctx context.Context) bool {
-	if end, ok := ctx.Deadline(); ok {
-		if end = end.Add(-s.p.opts.DataTimeout); end.Before(s.deadline) {
-			s.deadline = end
-		}
+	end, ok := ctx.Deadline()
+	if end = end.Add(-s.p.opts.DataTimeout); ok && end.Before(s.deadline) {
+		s.deadline = end
 	}
 	return time.Now().Before(s.deadline)
 }
@@ -105,7 +101,9 @@ func (s *call) transact(ctx context.Context, rcpts []int) (left []int) {
 	if !stop() {
 		s.c.broken = true // cut may set its deadline at any moment
 	}
-	if closing421(err) && t.repeatable && (first || s.connReplaced) {
+	reply, _ := errors.AsType[*email.ReplyError](err)
+	closes := reply != nil && reply.Code == 421 // RFC 5321, 3.8
+	if closes && t.repeatable && (first || s.connReplaced) {
 		return s.replaceConn(ctx, t, rcpts, err)
 	}
 	if err != nil && t.repeatable && s.c.reused {
@@ -126,22 +124,21 @@ func (s *call) messageFor(rcpts []int) (*wireMessage, []int, error) {
 		return s.msg, rcpts, nil
 	}
 	if s.ascii == nil {
-		a, unreachable, err := inASCII(s.m)
+		a, err := inASCII(s.m)
 		if err != nil {
 			return nil, rcpts, err
 		}
 		if s.ascii, err = s.p.messages.write(&a, true); err != nil {
 			return nil, rcpts, err
 		}
-		s.unreachable = unreachable
 	}
 	left := make([]int, 0, len(rcpts))
 	for _, i := range rcpts {
-		if s.unreachable[i] {
+		if util.IsASCII(s.ascii.to[i]) {
+			left = append(left, i)
+		} else {
 			s.receipt.Refusals = append(s.receipt.Refusals, email.Refusal{Recipient: i, Reply: needsUTF8()})
-			continue
 		}
-		left = append(left, i)
 	}
 	return &s.ascii.wireMessage, left, nil
 }
@@ -164,30 +161,22 @@ func (s *call) replaceConn(ctx context.Context, t *transaction, rcpts []int, err
 	return rcpts
 }
 
-// closing421 reports a reply by which the server closes the connection (RFC
-// 5321, 3.8).
-func closing421(err error) bool {
-	reply, ok := errors.AsType[*email.ReplyError](err)
-	return ok && reply.Code == 421
-}
-
 // record adds the outcome of a transaction to the receipt and returns the
 // recipients that need another one.
 func (s *call) record(t *transaction, rcpts []int, err error) (left []int) {
-	answered := t.refusals
 	if err != nil {
 		// Recipients for whom the transaction was full were no part of it: its
 		// outcome says nothing about them.
-		answered = slices.Concat(t.refusals, t.surplus)
-	}
-	s.receipt.Refusals = append(s.receipt.Refusals, answered...)
-	if err != nil {
+		t.refusals = append(t.refusals, t.surplus...)
 		rcpts = slices.DeleteFunc(slices.Clone(rcpts), func(i int) bool {
-			return slices.ContainsFunc(answered, func(r email.Refusal) bool { return r.Recipient == i })
+			return slices.ContainsFunc(t.refusals, func(r email.Refusal) bool { return r.Recipient == i })
 		})
 		if len(rcpts) > 0 { // else every recipient had a reply of its own
 			s.setFailed(rcpts, err)
 		}
+	}
+	s.receipt.Refusals = append(s.receipt.Refusals, t.refusals...)
+	if err != nil {
 		return nil
 	}
 	for _, r := range t.surplus {

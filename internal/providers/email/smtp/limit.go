@@ -30,11 +30,9 @@ const (
 	firstPause     = 20 * time.Millisecond // doubles with each try
 	longestPause   = 320 * time.Millisecond
 	mostRefusals   = 5
-)
 
-// idleWait is how long a call that is refused a connection waits for one to become
-// idle.
-const idleWait = time.Second
+	idleWait = time.Second // of a call that is refused a connection, for one to become idle
+)
 
 // get makes a connection for a call that found none idle, or returns one that
 // becomes idle sooner. If the server grants no further one and none becomes

@@ -115,7 +115,7 @@ func (c *callers) once(ctx context.Context) {
 	if k == nil {
 		var err error
 		if k, err = c.pool.get(ctx, time.Now().Add(30*time.Second)); err != nil {
-			c.pool.release()
+			c.pool.put(nil)
 			if _, busy := errors.AsType[*email.BusyError](err); !busy && ctx.Err() == nil {
 				c.mu.Lock()
 				c.failures++

@@ -127,6 +127,20 @@ func writeMessage(w *bytes.Buffer, m *email.Message, ascii bool) error {
 	return nil
 }
 
+// joinNames puts the first word of a header on the line of its name. The
+// library begins a new line where that word is long, as in these two it may be,
+// and some readers take the line's end and blank for a part of the text.
+func joinNames(w *bytes.Buffer) {
+	text := w.Bytes()
+	for _, name := range []string{"\r\nList-Unsubscribe:", "\r\nMessage-ID:"} {
+		header, _, _ := bytes.Cut(text, []byte("\r\n\r\n"))
+		if i := bytes.Index(header, []byte(name+"\r\n")); i >= 0 {
+			text = slices.Delete(text, i+len(name), i+len(name)+len("\r\n"))
+		}
+	}
+	w.Truncate(len(text))
+}
+
 // setVerbatim sets a header whose value is not to be encoded. The library
 // encodes what is beyond ASCII, which is wrong in an id (RFC 6532, 3.3).
 func setVerbatim(msg *mail.Msg, name mail.Header, value string) {
@@ -137,17 +151,15 @@ func setVerbatim(msg *mail.Msg, name mail.Header, value string) {
 // writeMailboxes writes a header of mailboxes, a line for each after the
 // first; nothing when there are none. With ascii, those beyond it are named.
 func writeMailboxes(w *bytes.Buffer, name string, ascii bool, mailboxes ...string) {
-	for i, m := range mailboxes {
-		if i == 0 {
-			w.WriteString(name + ": ")
-		} else {
-			w.WriteString(",\r\n ")
-		}
+	before := name + ": "
+	for _, m := range mailboxes {
+		w.WriteString(before)
+		before = ",\r\n "
 		if ascii && !util.IsASCII(m) {
 			w.WriteString(asGroup(m))
-			continue
+		} else {
+			w.WriteString("<" + m + ">")
 		}
-		w.WriteString("<" + m + ">")
 	}
 	if len(mailboxes) > 0 {
 		w.WriteString("\r\n")
@@ -170,9 +182,8 @@ func domainOf(mailbox string) string { return mailbox[strings.LastIndexByte(mail
 func prefersBase64(s string) bool {
 	odd := 0
 	for i := range len(s) {
-		switch c := s[i]; {
-		case c >= ' ' && c <= '~' && c != '=', c == '\n', c == '\r', c == '\t':
-		default:
+		c := s[i]
+		if c == '=' || c > '~' || c < ' ' && c != '\n' && c != '\r' && c != '\t' {
 			odd++
 		}
 	}
@@ -197,16 +208,11 @@ const lastLine = ".\r\n"
 // dotStuff appends a message to dst with a dot before every line that begins
 // with one, and the last line (RFC 5321, 4.5.2).
 func dotStuff(dst, message []byte) []byte {
-	if len(message) > 0 && message[0] == '.' {
-		dst = append(dst, '.')
-	}
-	for {
-		i := bytes.Index(message, []byte("\n."))
-		if i < 0 {
-			break
+	for line := range bytes.Lines(message) {
+		if line[0] == '.' {
+			dst = append(dst, '.')
 		}
-		dst = append(append(dst, message[:i+2]...), '.')
-		message = message[i+2:]
+		dst = append(dst, line...)
 	}
-	return append(append(dst, message...), lastLine...)
+	return append(dst, lastLine...)
 }

@@ -85,14 +85,6 @@ func (p *pool) takeSlot() {
 	}
 }
 
-// release gives a slot back.
-func (p *pool) release() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.used--
-	p.grantWaiting()
-}
-
 // grantWaiting gives free slots to the calls that wait. It is called with p.mu
 // held.
 func (p *pool) grantWaiting() {
@@ -123,14 +115,16 @@ func (p *pool) takeIdleLocked(proven bool) *conn {
 	return nil
 }
 
-// put takes a connection back and releases the slot of its call.
+// put releases the slot of a call and takes its connection back; nil is none.
 func (p *pool) put(c *conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.used--
-	if c.served >= p.opts.Messages && c.usable() && !p.closed {
+	switch {
+	case c == nil:
+	case c.served >= p.opts.Messages && c.usable() && !p.closed:
 		p.quit(c)
-	} else {
+	default:
 		p.keep(c, time.Now())
 	}
 	p.grantWaiting()
@@ -206,7 +200,7 @@ func (p *pool) quit(c *conn) {
 	free := func() {}
 	if p.used < p.limit {
 		p.used++
-		free = p.release
+		free = func() { p.put(nil) }
 	}
 	p.wg.Go(func() {
 		c.quit()

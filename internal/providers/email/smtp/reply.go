@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
 
 	"messaging-worker/internal/providers/email"
@@ -15,6 +16,8 @@ import (
 const (
 	maxLine  = 4096    // octets of a reply line that are kept; the rest is read over
 	maxReply = 1 << 20 // octets of one reply, all its lines together
+
+	maxUnreadable = 512 // octets of an unreadable reply that are shown
 )
 
 var errProtocol = errors.New("a reply outside the protocol")
@@ -116,9 +119,6 @@ func (e *unreadable) add(line []byte, code int) (first bool) {
 	}
 	return first
 }
-
-// maxUnreadable is how much of an unreadable reply is shown.
-const maxUnreadable = 512
 
 // with returns err, and what came before it where anything did.
 func (e *unreadable) with(err error) error {
@@ -226,10 +226,7 @@ func queueID(text string) string {
 // what it leaves to its next queue run as well.
 func queuedForLater(text string) bool {
 	text = strings.ToLower(text)
-	for _, words := range []string{"will queue", "queued for later", "no immediate delivery"} {
-		if strings.Contains(text, words) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc([]string{"will queue", "queued for later", "no immediate delivery"}, func(words string) bool {
+		return strings.Contains(text, words)
+	})
 }

@@ -129,26 +129,22 @@ func (t *transaction) stage(i int) string {
 func (t *transaction) queueCommand(i int) {
 	switch stage := t.stage(i); stage {
 	case email.StageMAIL:
-		t.queueMail()
+		size, body, utf8 := "", "", ""
+		if t.c.offers.size > 0 {
+			size = " SIZE=" + strconv.FormatInt(t.msg.size, 10)
+		}
+		if t.msg.eightBit && t.c.offers.eightBitMIME {
+			body = " BODY=8BITMIME"
+		}
+		if t.msg.utf8 {
+			utf8 = " SMTPUTF8"
+		}
+		t.c.queue("MAIL FROM:<", t.msg.from, ">", size, body, utf8)
 	case email.StageRCPT:
 		t.c.queue("RCPT TO:<", t.msg.to[t.rcpts[i-t.before]], ">")
 	default: // RSET and DATA
 		t.c.queue(stage)
 	}
-}
-
-func (t *transaction) queueMail() {
-	size, body, utf8 := "", "", ""
-	if t.c.offers.size > 0 {
-		size = " SIZE=" + strconv.FormatInt(t.msg.size, 10)
-	}
-	if t.msg.eightBit && t.c.offers.eightBitMIME {
-		body = " BODY=8BITMIME"
-	}
-	if t.msg.utf8 {
-		utf8 = " SMTPUTF8"
-	}
-	t.c.queue("MAIL FROM:<", t.msg.from, ">", size, body, utf8)
 }
 
 // handleReply applies the reply to command i.
