@@ -25,8 +25,8 @@ largest records, replicas in sync and a status topic that keeps its events; the
 permissions and the consumer group; the settings; and the provider, by the
 probe that a worker makes, which sends nothing.
 
-Each check is ok, warn (it works, and could be better), FAIL or skipped. Every
-one is made, whatever another came to. Exit code 1 when one has failed.`,
+Each check is ok, warn (it works, and could be better), FAIL or skipped. All
+checks are made even if one fails. Exit code 1 when one has failed.`,
 		Example: `  msgctl check
   msgctl check --channel sms --brokers kafka-1:9092
   msgctl check --output json`,

@@ -25,11 +25,11 @@ type dlqFlags struct {
 func (f *dlqFlags) bind(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.since, "since", "", "written from then on: RFC 3339, or how long ago (90m, 7d)")
-	flags.StringVar(&f.until, "until", "", "written before then: as --since")
+	flags.StringVar(&f.until, "until", "", "written before this time; same forms as --since")
 	flags.StringSliceVar(&f.filter.Types, "type", nil, "failure type: permanent, transient, validation, unknown; may be repeated")
 	flags.StringSliceVar(&f.filter.Tenants, "tenant", nil, "tenant id; may be repeated")
 	flags.StringSliceVar(&f.filter.Codes, "code", nil, "code in the last error, as 550, 5.1.1 or 30003; may be repeated")
-	flags.StringArrayVar(&f.filter.Errors, "error", nil, "part of the last error, in any case; may be repeated")
+	flags.StringArrayVar(&f.filter.Errors, "error", nil, "part of the last error, upper or lower case; may be repeated")
 	flags.StringSliceVar(&f.filter.IDs, "message-id", nil, "message id; may be repeated")
 	flags.StringArrayVar(&f.filter.Meta, "meta", nil, "entry of meta, KEY=VALUE or KEY; all that are given must hold")
 	complete(cmd, "type", []string{"permanent", "transient", "validation", "unknown"})
@@ -101,7 +101,7 @@ func dlqList(s *session) *cobra.Command {
 		},
 	}
 	flags.bindAll(cmd)
-	cmd.Flags().IntVar(&limit, "limit", 50, "at most so many, the newest; 0 is all")
+	cmd.Flags().IntVar(&limit, "limit", 50, "show at most this many of the newest; 0 shows all")
 	return cmd
 }
 
@@ -156,7 +156,7 @@ func dlqStats(s *session) *cobra.Command {
 		},
 	}
 	flags.bindAll(cmd)
-	cmd.Flags().IntVar(&top, "top", 10, "at most so many tenants and errors, the most frequent; 0 is all")
+	cmd.Flags().IntVar(&top, "top", 10, "show at most this many of the most frequent tenants and errors; 0 shows all")
 	return cmd
 }
 

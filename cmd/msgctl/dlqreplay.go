@@ -47,7 +47,7 @@ and headers, in the partition where each lay before.
   unless --force.
 - Dead letters of type validation need --set edits. Every request must pass the
   workers' own checks, after narrowing and edits.
-- A request that did not fit into its dead letter is fetched from its place.
+- A request that did not fit into its dead letter is read from the request topic.
 - created_at stays: mind MESSAGE_MAX_AGE_SECONDS, or set it.
 
 The progress is kept in a consumer group whose name follows from filters, edits
@@ -77,11 +77,11 @@ Exit code 1 if any could not be replayed.`,
 	flags.StringVar(&f.channel, "channel", "", "email, sms or whatsapp (required)")
 	complete(cmd, "channel", channelNames())
 	flags.StringArrayVar(&f.sets, "set", nil, "edit of each request, PATH=TEXT or PATH:=JSON; may be repeated")
-	flags.StringVar(&f.options.Group, "group", "", "consumer group that holds the progress (default: of filters, edits and --force)")
+	flags.StringVar(&f.options.Group, "group", "", "consumer group that holds the progress (default: a name computed from filters, edits and --force)")
 	flags.Float64Var(&f.options.Rate, "rate", 0, "requests a second; 0 is as fast as it goes")
 	flags.BoolVar(&f.options.DryRun, "dry-run", false, "tell what would be done, and do nothing")
 	flags.BoolVar(&f.options.Force, "force", false, "also a fourth replay, and what seems to be under way")
-	flags.BoolVar(&f.yes, "yes", false, fmt.Sprintf("do not ask before more than %d", askAbove))
+	flags.BoolVar(&f.yes, "yes", false, fmt.Sprintf("do not ask for confirmation where more than %d requests would be sent", askAbove))
 	return cmd
 }
 

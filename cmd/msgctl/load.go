@@ -33,8 +33,9 @@ func loadCommand(s *session) *cobra.Command {
 		Long: `Produce many requests as fast as it goes, or at a rate, and tell throughput and
 the latency of the acknowledgements. With --await every message is followed to
 its end on the status topic: how many were sent and failed, how long that took,
-and whether each had exactly one final event. One that has none is lost once no
-message has ended for --timeout; lost or doubled ones are exit code 1.
+and whether each had exactly one final event. A message without one counts as
+lost when no message has ended for --timeout. Exit code 1 if any was lost or had
+two.
 
 --acks, --batch-bytes, --linger and --compression stand for the settings acks,
 batch.size, linger.ms and compression.type of kafka-producer-perf-test.`,
@@ -56,7 +57,7 @@ func (f *loadFlags) bind(cmd *cobra.Command) {
 	flags.Uint64Var(&f.Messages, "messages", 0, "how many to produce (default: 100000 without --duration)")
 	flags.DurationVar(&f.Duration, "duration", 0, "how long to produce")
 	flags.Float64Var(&f.Rate, "rate", 0, "messages a second; 0 means as fast as it goes")
-	flags.IntVar(&f.Size, "size", 300, "bytes of a request; where it is not given, more if the scenario needs them")
+	flags.IntVar(&f.Size, "size", 300, "bytes of a request (without this flag more, if the scenario needs them)")
 	flags.StringVar(&f.keys, "keys", "message-id", "message-id, or none: records without a key fill one batch after another")
 	flags.StringVar(&f.scenario, "scenario", "success", "what the mock provider does; one of those that are valid requests")
 	flags.StringVar(&f.Acks, "acks", "all", "all, 1 or 0")
@@ -64,7 +65,7 @@ func (f *loadFlags) bind(cmd *cobra.Command) {
 	flags.DurationVar(&f.Linger, "linger", 5*time.Millisecond, "how long a batch waits to be filled")
 	flags.StringVar(&f.Compression, "compression", "none", "none, gzip, snappy, lz4 or zstd")
 	flags.BoolVar(&f.Await, "await", false, "follow every message to its end")
-	flags.DurationVar(&f.Timeout, "timeout", time.Minute, "with --await: what has no end is lost when nothing has ended for so long")
+	flags.DurationVar(&f.Timeout, "timeout", time.Minute, "with --await: a message without a final event is lost when none has ended for this long")
 	complete(cmd, "scenario", scenarioNames(ops.Scenario.Valid))
 	complete(cmd, "keys", []string{"message-id", "none"})
 	complete(cmd, "acks", []string{"all", "1", "0"})

@@ -38,12 +38,13 @@ func root() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "msgctl",
 		Short: "Run, feed, watch and mend the Messaging Worker Service",
-		Long: `Everything a person does by hand around the workers. The settings are theirs:
-the environment, and what it does not set from .env or --env-file. Topics that
-are not set are messages.CHANNEL.request, .status and .dlq.
+		Long: `Tools for those who operate or develop the workers. msgctl reads the workers'
+settings: from the environment, and what is not set there from .env or from the
+file of --env-file. Topics that are not set are messages.CHANNEL.request,
+.status and .dlq.
 
-Exit codes: 0 done; 1 it failed, or the answer is no; 2 wrong command line or
-settings; 130 interrupted.`,
+Exit codes: 0 done; 1 the command failed, or what it checked is not in order;
+2 wrong command line or settings; 130 interrupted.`,
 		Version:           app.Version(),
 		SilenceErrors:     true,
 		SilenceUsage:      true,
@@ -58,7 +59,7 @@ settings; 130 interrupted.`,
 	cmd.AddCommand(
 		send(s), validate(s), produce(s), loadCommand(s), // feed
 		group("status", "See what becomes of messages", statusFollow(s), statusShow(s)), // watch and mend
-		group("dlq", "Look at dead letters, and put their requests back", dlqList(s), dlqShow(s), dlqExport(s), dlqStats(s), dlqReplay(s)),
+		group("dlq", "List dead letters, and send their requests again", dlqList(s), dlqShow(s), dlqExport(s), dlqStats(s), dlqReplay(s)),
 		explainCommand(s),
 		topicsCommand(s), checkCommand(s), // set up
 		group("config", "Check and show the settings of the workers", configCheck(s), configPrint(s)),

@@ -25,7 +25,7 @@ func produce(s *session) *cobra.Command {
 	f := produceFlags{}
 	cmd := &cobra.Command{
 		Use:   "produce",
-		Short: "Produce sample requests with hints for the mock provider",
+		Short: "Produce sample requests, whose meta tells the mock provider how to answer",
 		Long: `Produce sample requests of a scenario: what the mock provider will do, or what is
 wrong with the request. mixed takes all scenarios in turn. A line is printed for
 each request that Kafka acknowledged (with --output json: an object a line).

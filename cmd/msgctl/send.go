@@ -35,8 +35,10 @@ func send(s *session) *cobra.Command {
 		Long: `Put requests on a channel's request topic. message_id, channel and created_at are
 filled in where they are absent. Every request is checked first by the worker's
 own rules; where one is not valid its violations are printed, one a line, and
-nothing is sent. With --wait each request is followed to its outcome, and its
-events are printed.`,
+nothing is sent. With --wait the events of each request are printed until it is
+sent or has failed, or --timeout is over; exit code 0 means that all were sent.
+
+The flags of a channel: msgctl send sms --help`,
 		Example: `  msgctl send sms --from +15551234567 --to +15557654321 --body "Your code is 123456" --wait
   msgctl send email --help`,
 		Args: cobra.ArbitraryArgs, // of no subcommand: a wrong channel

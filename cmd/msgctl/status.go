@@ -100,7 +100,9 @@ func statusShow(s *session) *cobra.Command {
 		Use:   "show MESSAGE_ID",
 		Short: "Tell the whole life of one message",
 		Long: `Tell the whole life of one message: its events with the time between them, its
-attempts and waits, its dead letter, and where it stands.
+attempts and waits, its dead letter, and as the last line where it stands, such as
+
+  stands: waits for attempt 2, due at 2025-10-16T09:35:47Z, in 12s
 
 It is looked for in the partition that the Java client and franz-go give its key
 (murmur2), then in the one that librdkafka does (CRC32), then in all. A message
@@ -129,7 +131,7 @@ that is not found ends with exit code 1.`,
 	}
 	channelsFlag(cmd, &channels)
 	cmd.Flags().StringVar(&since, "since", "", "only events from then on: RFC 3339, or how long ago (2h, 7d)")
-	cmd.Flags().BoolVar(&all, "all-partitions", false, "look in all partitions at once: for records of one id by different producers")
+	cmd.Flags().BoolVar(&all, "all-partitions", false, "search all partitions at once: needed where producers with different partitioners used the same id")
 	return cmd
 }
 

@@ -52,14 +52,14 @@ type StatusEvent struct {
 	MessageID        string            `json:"message_id"`
 	Channel          Channel           `json:"channel"`
 	EventType        EventType         `json:"event_type"`
-	Attempt          int               `json:"attempt"` // provider calls from 1; 0 before the first
+	Attempt          int               `json:"attempt"` // from 1; 0 before the first
 	ProviderResponse *ProviderResponse `json:"provider_response,omitzero"`
 	Error            string            `json:"error,omitzero"`
 	TraceID          string            `json:"trace_id,omitzero"`
 	Timestamp        time.Time         `json:"timestamp"` // UTC
 
 	// Run tells how often an attempt was published: a worker that is stopped
-	// before its calls, or whose provider refuses us and not the message, takes
+	// before all its calls are made, or whose provider refuses us and not the message, takes
 	// the attempt back by a retry with MetaNotCalled, and whoever goes on
 	// publishes the same attempt again. It travels as a
 	// header from the second time on.
