@@ -2,7 +2,11 @@
 package health
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -30,16 +34,7 @@ func (h *Health) Set(check string, err error) {
 }
 
 // Ready reports whether every check is ok.
-func (h *Health) Ready() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, err := range h.checks {
-		if err != nil {
-			return false
-		}
-	}
-	return true
-}
+func (h *Health) Ready() bool { return h.ready().Status == ok }
 
 // Loop is one of the process's own loops. If it does not beat within its limit,
 // the process is not live.
@@ -76,6 +71,9 @@ func (l *Loop) End() {
 	delete(l.health.loops, l)
 }
 
+// ok is the status of what has no error.
+const ok = "ok"
+
 // report is the body of both answers.
 type report struct {
 	Status string           `json:"status"`
@@ -87,10 +85,12 @@ type check struct {
 	Error  string `json:"error,omitempty"`
 }
 
-func (r *report) add(name string, err string) {
-	c := check{Status: "ok", Error: err}
-	if err != "" {
-		c.Status, r.Status = "unavailable", "unavailable"
+func newReport() report { return report{Status: ok, Checks: map[string]check{}} }
+
+func (r *report) add(name string, err error) {
+	c := check{Status: ok}
+	if err != nil {
+		r.Status, c = "unavailable", check{"unavailable", err.Error()}
 	}
 	r.Checks[name] = c
 }
@@ -98,13 +98,9 @@ func (r *report) add(name string, err string) {
 func (h *Health) ready() report {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	r := report{Status: "ok", Checks: map[string]check{}}
+	r := newReport()
 	for name, err := range h.checks {
-		if err != nil {
-			r.add(name, err.Error())
-		} else {
-			r.add(name, "")
-		}
+		r.add(name, err)
 	}
 	return r
 }
@@ -112,13 +108,13 @@ func (h *Health) ready() report {
 func (h *Health) live() report {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	r := report{Status: "ok", Checks: map[string]check{}}
+	r := newReport()
 	for l := range h.loops {
+		var err error
 		if silent := time.Since(l.last); silent > l.limit {
-			r.add(l.name, "has not moved for "+silent.Round(time.Second).String())
-		} else {
-			r.add(l.name, "")
+			err = fmt.Errorf("has not moved for %v", silent.Round(time.Second))
 		}
+		r.add(l.name, err)
 	}
 	return r
 }
@@ -134,8 +130,37 @@ func (h *Health) Handler() http.Handler {
 func write(w http.ResponseWriter, r report) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	if r.Status != "ok" {
+	if r.Status != ok {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
 	_ = json.NewEncoder(w).Encode(r) // fails where the client went away
+}
+
+// Serve answers on l until ctx ends, then lets requests under way finish for
+// a second. It returns nil then, and an error when the listener fails before.
+func Serve(ctx context.Context, l net.Listener, handler http.Handler) error {
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+	}
+	failed := make(chan error, 1) // the one result of the one server
+	go func() { failed <- server.Serve(l) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve http: %w", err)
+	case <-ctx.Done():
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if err := server.Shutdown(last); err != nil {
+		_ = server.Close()
+	}
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve http: %w", err)
+	}
+	return nil
 }
