@@ -62,11 +62,10 @@ func ASCIIDomain(domain string) (string, bool) {
 		return domain, true
 	}
 	lookup := idna.New(idna.MapForLookup(), idna.BidiRule(), idna.Transitional(false), idna.StrictDomainName(true), idna.VerifyDNSLength(true))
-	ascii, err := lookup.ToASCII(domain)
-	if err != nil {
-		return domain, false
+	if ascii, err := lookup.ToASCII(domain); err == nil {
+		return ascii, true
 	}
-	return ascii, true
+	return domain, false
 }
 
 // IsASCII reports whether a text has no octet above 127.
@@ -185,16 +184,12 @@ func isDomain(s string) bool {
 	if len(s) > maxDomain {
 		return false
 	}
-	for {
-		label, rest, more := strings.Cut(s, ".")
+	for label := range strings.SplitSeq(s, ".") {
 		if !isLabel(label) {
 			return false
 		}
-		if !more {
-			return true
-		}
-		s = rest
 	}
+	return true
 }
 
 func isLabel(s string) bool {
