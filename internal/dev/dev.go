@@ -14,6 +14,7 @@ import (
 	"messaging-worker/internal/app"
 	"messaging-worker/internal/config"
 	"messaging-worker/internal/kafka/embedded"
+	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/ops"
 	"messaging-worker/internal/ops/fault"
@@ -51,18 +52,54 @@ func Run(ctx context.Context, o Options) error {
 	for _, c := range settings {
 		c.Kafka.Brokers = broker.ListenAddrs()
 	}
+	traffic, err := ops.NewTraffic(ctx, settings[0], status...)
+	if err != nil {
+		return err
+	}
+	defer traffic.Close()
 	workers, err := build(ctx, settings, o.Log)
 	if err != nil {
 		return err
 	}
-	traffic, err := ops.NewTraffic(ctx, settings[0], status...)
-	if err != nil {
-		return errors.Join(err, discard(workers))
-	}
-	defer traffic.Close()
-	s := &stack{settings, workers, traffic, &view{out: o.Out, colour: o.Colour, tally: newTally()}}
+	s := &stack{settings, workers, traffic, &view{newTally(), o.Colour, o.Out}}
 	s.view.greet(broker.ListenAddrs()[0], settings, workers)
 	return s.run(ctx, o)
+}
+
+// allSettings returns those of each channel's worker: the usual topics, and
+// waits of a second instead of minutes. The process environment is left out, so
+// that the stack is the same on every machine.
+func allSettings() ([]*config.Config, error) {
+	settings := map[string]string{
+		"KAFKA_BROKERS": "127.0.0.1:1", "APP_HOST": "127.0.0.1", "APP_PORT": "0",
+		"BASE_BACKOFF_SECONDS": "0.5", "MAX_BACKOFF_SECONDS": "2", "PROVIDER_TIMEOUT_SECONDS": "2",
+	}
+	lookup := func(name string) (string, bool) { v, ok := settings[name]; return v, ok }
+	var list []*config.Config
+	for _, channel := range models.Channels() {
+		c, err := config.LoadTool(lookup, string(channel))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, c)
+	}
+	return list, nil
+}
+
+// build builds a worker of each channel's settings.
+func build(ctx context.Context, settings []*config.Config, log zerolog.Logger) ([]*app.App, error) {
+	var workers []*app.App
+	for _, c := range settings {
+		w, err := app.New(ctx, c, log)
+		if err != nil {
+			for _, built := range workers {
+				err = errors.Join(err, built.Close())
+			}
+			return nil, err
+		}
+		workers = append(workers, w)
+	}
+	return workers, nil
 }
 
 // stack is what Run runs, beside the broker.
@@ -119,7 +156,7 @@ func (s *stack) run(ctx context.Context, o Options) error {
 func (s *stack) produce(ctx context.Context, o Options) error {
 	for _, w := range s.workers {
 		for !w.Ready() {
-			if !wait(ctx, 50*time.Millisecond) {
+			if lifetime.Sleep(ctx, 50*time.Millisecond) != nil {
 				return nil
 			}
 		}
@@ -135,19 +172,9 @@ func (s *stack) produce(ctx context.Context, o Options) error {
 		if err := s.traffic.Produce(ctx, &r, c.Kafka.RequestTopic); err != nil && ctx.Err() == nil {
 			return err
 		}
-		if !wait(ctx, time.Duration(float64(time.Second)/o.Rate)) {
+		if lifetime.Sleep(ctx, time.Duration(float64(time.Second)/o.Rate)) != nil {
 			return nil
 		}
 	}
 	return nil
-}
-
-// wait waits for d and reports whether ctx let it.
-func wait(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-time.After(d):
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -49,11 +49,11 @@ func TestDevEndsOnCtrlC(t *testing.T) {
 	}
 }
 
-// A stack that does not come up leaves nothing of the workers behind. No other
+// A stack that does not come up leaves no client of Kafka behind. No other
 // test may run meanwhile: their clients would be taken for ours.
-func TestDevClosesWorkersThatNeverRan(t *testing.T) {
+func TestDevClosesWhatNeverRan(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
-	stop() // the workers are built without Kafka, the traffic asks it
+	stop() // the traffic asks Kafka
 	err := dev.Run(ctx, dev.Options{Rate: 1, Out: io.Discard, Log: zerolog.Nop()})
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("Run: %v, want it cancelled", err)

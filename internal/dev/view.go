@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"messaging-worker/internal/app"
@@ -12,13 +11,11 @@ import (
 	"messaging-worker/internal/models"
 )
 
-// view prints what happens.
+// view prints what happens. One goroutine at a time uses it.
 type view struct {
 	tally  *tally
 	colour bool
-
-	mu  sync.Mutex
-	out io.Writer
+	out    io.Writer
 }
 
 func (v *view) greet(broker string, settings []*config.Config, workers []*app.App) {
@@ -30,8 +27,6 @@ func (v *view) greet(broker string, settings []*config.Config, workers []*app.Ap
 }
 
 func (v *view) print(format string, args ...any) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
 	fmt.Fprintf(v.out, format, args...)
 }
 
