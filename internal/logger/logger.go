@@ -22,14 +22,11 @@ func New(w io.Writer, env, level string) (zerolog.Logger, error) {
 	if env == "development" {
 		w = zerolog.ConsoleWriter{Out: w, NoColor: !Colour(w), TimeFormat: "15:04:05.000", TimeLocation: time.UTC}
 	}
-	return zerolog.New(w).Level(parsed).Hook(stamp{}), nil
+	return zerolog.New(w).Level(parsed).Hook(zerolog.HookFunc(stamp)), nil
 }
 
 // stamp adds the time without touching the library's global time format.
-type stamp struct{}
-
-// Run implements zerolog.Hook.
-func (stamp) Run(e *zerolog.Event, _ zerolog.Level, _ string) {
+func stamp(e *zerolog.Event, _ zerolog.Level, _ string) {
 	e.Str(zerolog.TimestampFieldName, time.Now().UTC().Format(time.RFC3339Nano))
 }
 

@@ -18,16 +18,6 @@ import (
 // Namespace begins the name of every metric of ours.
 const Namespace = "messaging"
 
-// callBuckets suit a provider call, in seconds.
-func callBuckets() []float64 {
-	return []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
-}
-
-// messageBuckets suit a message, in seconds.
-func messageBuckets() []float64 {
-	return []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600}
-}
-
 // Metrics counts what one worker does. It is safe for concurrent use.
 type Metrics struct {
 	registry *prometheus.Registry
@@ -61,8 +51,10 @@ func NewMetrics(channel models.Channel, version string) *Metrics {
 	)
 	m.messages = m.counters("messages_total", "Messages that have ended, by outcome.", "outcome", "failure_type")
 	m.deadLetters = m.counters("dlq_published_total", "Dead letters acknowledged by Kafka.", "failure_type")
-	m.calls = m.histogram("provider_call_duration_seconds", "How long provider calls take.", callBuckets())
-	m.durations = m.histogram("message_duration_seconds", "Time from the timestamp of the request's record to the acknowledgement of its final event.", messageBuckets())
+	m.calls = m.histogram("provider_call_duration_seconds", "How long provider calls take.",
+		.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60)
+	m.durations = m.histogram("message_duration_seconds", "Time from the timestamp of the request's record to the acknowledgement of its final event.",
+		.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
 	m.sentMessages = m.messages.WithLabelValues(outcomeSent, "")
 	for _, f := range []models.FailureType{models.FailurePermanent, models.FailureTransient, models.FailureValidation, models.FailureUnknown} {
 		m.messages.WithLabelValues(outcomeFailed, string(f)) // those that have not happened are zero, not absent
@@ -93,7 +85,7 @@ func (m *Metrics) counters(name, help string, labels ...string) *prometheus.Coun
 	return c
 }
 
-func (m *Metrics) histogram(name, help string, buckets []float64) prometheus.Histogram {
+func (m *Metrics) histogram(name, help string, buckets ...float64) prometheus.Histogram {
 	h := prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: Namespace, Name: name, Help: help, Buckets: buckets})
 	m.register.MustRegister(h)
 	return h
