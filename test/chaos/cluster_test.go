@@ -195,8 +195,6 @@ func refuse(ctx context.Context, broker *kfake.Cluster, topic string, refusal *k
 			return nil, nil, false
 		}
 		info := broker.TopicInfo(topic)
-		resp := kmsg.NewPtrProduceResponse()
-		resp.Version = req.Version
 		if info == nil {
 			return nil, nil, false
 		}
@@ -204,16 +202,8 @@ func refuse(ctx context.Context, broker *kfake.Cluster, topic string, refusal *k
 			if in.Topic != topic && in.TopicID != info.TopicID {
 				return nil, nil, false
 			}
-			out := kmsg.NewProduceResponseTopic()
-			out.Topic, out.TopicID = in.Topic, in.TopicID
-			for _, p := range in.Partitions {
-				answer := kmsg.NewProduceResponseTopicPartition()
-				answer.Partition, answer.ErrorCode, answer.BaseOffset = p.Partition, refusal.Code, -1
-				out.Partitions = append(out.Partitions, answer)
-			}
-			resp.Topics = append(resp.Topics, out)
 		}
-		return resp, nil, true
+		return kafka.Refuse(req, refusal.Code), nil, true
 	})
 }
 

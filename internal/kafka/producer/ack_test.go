@@ -18,6 +18,7 @@ import (
 
 	"messaging-worker/internal/kafka"
 	"messaging-worker/internal/lifetime"
+	testkafka "messaging-worker/test/kafka"
 )
 
 func newPartitions() *partitions { return &partitions{all: map[topicPartition]*partition{}} }
@@ -125,7 +126,7 @@ func TestRefusalsThatTheClientKeepsToItself(t *testing.T) {
 		if !ok || !refuse.Load() || len(req.Topics) != 1 || req.Topics[0].Topic != "status" && req.Topics[0].TopicID != status {
 			return nil, nil, false
 		}
-		return refusalOf(req, kerr.NotEnoughReplicas), nil, true
+		return testkafka.Refuse(req, kerr.NotEnoughReplicas.Code), nil, true
 	})
 	p, err := newProducer(Options{
 		Kafka: kafka.Options{Brokers: cluster.ListenAddrs()}, ByPartition: []string{"status"}, Log: zerolog.Nop(),
@@ -159,25 +160,6 @@ func TestRefusalsThatTheClientKeepsToItself(t *testing.T) {
 			t.Fatal(err, p.Refused())
 		}
 	}
-}
-
-// refusalOf answers a produce request with an error for each partition.
-func refusalOf(req *kmsg.ProduceRequest, why *kerr.Error) kmsg.Response {
-	resp, ok := req.ResponseKind().(*kmsg.ProduceResponse)
-	if !ok {
-		return nil
-	}
-	for _, asked := range req.Topics {
-		topic := kmsg.NewProduceResponseTopic()
-		topic.Topic, topic.TopicID = asked.Topic, asked.TopicID
-		for _, p := range asked.Partitions {
-			partition := kmsg.NewProduceResponseTopicPartition()
-			partition.Partition, partition.ErrorCode = p.Partition, why.Code
-			topic.Partitions = append(topic.Partitions, partition)
-		}
-		resp.Topics = append(resp.Topics, topic)
-	}
-	return resp
 }
 
 // One topic's refusals are not ended by another topic that takes its records,

@@ -19,6 +19,7 @@ import (
 	"messaging-worker/internal/kafka"
 	"messaging-worker/internal/kafka/publisher"
 	"messaging-worker/internal/models"
+	testkafka "messaging-worker/test/kafka"
 )
 
 // refusing is an embedded broker that refuses produce requests while told to.
@@ -52,18 +53,7 @@ func newBroker(t *testing.T, opts ...kfake.Opt) *refusing {
 			return nil, nil, false
 		}
 		r.hits.Add(1)
-		resp := produce.ResponseKind().(*kmsg.ProduceResponse)
-		for _, topic := range produce.Topics {
-			rt := kmsg.NewProduceResponseTopic()
-			rt.Topic, rt.TopicID = topic.Topic, topic.TopicID
-			for _, p := range topic.Partitions {
-				rp := kmsg.NewProduceResponseTopicPartition()
-				rp.Partition, rp.ErrorCode = p.Partition, code
-				rt.Partitions = append(rt.Partitions, rp)
-			}
-			resp.Topics = append(resp.Topics, rt)
-		}
-		return resp, nil, true
+		return testkafka.Refuse(req, code), nil, true
 	})
 	return r
 }

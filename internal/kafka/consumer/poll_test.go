@@ -10,6 +10,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	testkafka "messaging-worker/test/kafka"
 )
 
 // A fetch that brings nothing and no error either ends the error before it, as
@@ -28,7 +30,7 @@ func TestFetchErrorEndsWithAFetch(t *testing.T) {
 		}
 		refused := refuse.Load() && len(req.Topics) > 0
 		fetched <- refused
-		return refusal(req, kerr.TopicAuthorizationFailed), nil, refused
+		return testkafka.Refuse(req, kerr.TopicAuthorizationFailed.Code), nil, refused
 	})
 	m := s.join()
 	for !wait(t, fetched, "a fetch that is refused") {
@@ -81,26 +83,6 @@ func TestFetchErrorEndsWithRecords(t *testing.T) {
 	if err := f.Standing(); err != nil {
 		t.Errorf("standing = %v after the leader's next answer", err)
 	}
-}
-
-// refusal answers a fetch with an error for each partition, without a session,
-// so that the next fetch names them all again.
-func refusal(req *kmsg.FetchRequest, why *kerr.Error) kmsg.Response {
-	resp, ok := req.ResponseKind().(*kmsg.FetchResponse)
-	if !ok {
-		return nil
-	}
-	for _, asked := range req.Topics {
-		topic := kmsg.NewFetchResponseTopic()
-		topic.Topic, topic.TopicID = asked.Topic, asked.TopicID
-		for _, p := range asked.Partitions {
-			partition := kmsg.NewFetchResponseTopicPartition()
-			partition.Partition, partition.ErrorCode = p.Partition, why.Code
-			topic.Partitions = append(topic.Partitions, partition)
-		}
-		resp.Topics = append(resp.Topics, topic)
-	}
-	return resp
 }
 
 // stands reports whether the member says so of itself.
@@ -164,23 +146,8 @@ func TestStandingCommitErrorIsToldOnce(t *testing.T) {
 	commits := make(chan struct{}, 1e6)
 	s.cluster.ControlKey(kmsg.OffsetCommit.Int16(), func(request kmsg.Request) (kmsg.Response, error, bool) {
 		s.cluster.KeepControl()
-		req, ok := request.(*kmsg.OffsetCommitRequest)
-		resp, ok2 := request.ResponseKind().(*kmsg.OffsetCommitResponse)
 		commits <- struct{}{}
-		if !ok || !ok2 || code.Load() == 0 {
-			return nil, nil, false
-		}
-		for _, asked := range req.Topics {
-			topic := kmsg.NewOffsetCommitResponseTopic()
-			topic.Topic, topic.TopicID = asked.Topic, asked.TopicID
-			for _, p := range asked.Partitions {
-				partition := kmsg.NewOffsetCommitResponseTopicPartition()
-				partition.Partition, partition.ErrorCode = p.Partition, int16(code.Load())
-				topic.Partitions = append(topic.Partitions, partition)
-			}
-			resp.Topics = append(resp.Topics, topic)
-		}
-		return resp, nil, true
+		return testkafka.Refuse(request, int16(code.Load())), nil, code.Load() != 0
 	})
 	const told = "will be tried again"
 	m := s.join()
