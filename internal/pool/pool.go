@@ -55,19 +55,19 @@ func (p *Pool) Owner() *Owner { return &Owner{pool: p} }
 func (o *Owner) Start(t Task) {
 	p := o.pool
 	p.mu.Lock()
+	released := o.released
 	switch {
-	case o.released:
-		p.mu.Unlock()
-		t.Run()
-		return
+	case released:
 	case p.working >= p.limit && !p.closed:
 		p.waiting.Push(task{t, o})
-		p.mu.Unlock()
-		return
+	default:
+		p.working++
+		p.hand(task{t, o})
 	}
-	p.working++
-	p.hand(task{t, o})
 	p.mu.Unlock()
+	if released {
+		t.Run()
+	}
 }
 
 // Release runs the owner's tasks that wait for room, one after another, and

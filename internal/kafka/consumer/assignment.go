@@ -131,13 +131,6 @@ func (a *assignment) outcome(offset int64) (passed, final bool) {
 	return a.committed > offset, !a.policy.inDoubt(offset)
 }
 
-// isPassed reports whether a commit has passed the record.
-func (a *assignment) isPassed(offset int64) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.committed > offset
-}
-
 // commit is what one commit says of a partition.
 type commit struct {
 	position

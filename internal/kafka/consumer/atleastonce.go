@@ -107,5 +107,3 @@ func (p *atLeastOnce) metadata(offset int64) string {
 func (p *atLeastOnce) acknowledged(*offsets) { p.stored = p.sent }
 
 func (p *atLeastOnce) refused() {}
-
-var _ commitPolicy = (*atLeastOnce)(nil)

@@ -82,5 +82,3 @@ func (p *atMostOnce) acknowledged(o *offsets) {
 }
 
 func (p *atMostOnce) refused() { p.sent = p.sentBefore }
-
-var _ commitPolicy = (*atMostOnce)(nil)

@@ -3,8 +3,6 @@ package consumer
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -104,11 +102,16 @@ func (r *recovery) read(ctx context.Context, list []journal.Want, byPartition ma
 	if err != nil {
 		return err
 	}
-	r.warnOfForeign(ctx, found)
 	requests := 0
+	looking, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
 	for _, w := range open {
-		requests += found[w.Partition].Fold.Len()
-		r.resume(byPartition[w.Partition], w, found[w.Partition])
+		f := found[w.Partition]
+		requests += f.Fold.Len()
+		if f.Foreign {
+			r.warnOfForeign(looking, w.Partition, f)
+		}
+		r.resume(byPartition[w.Partition], w, f)
 	}
 	r.tally.journalRecords.Add(uint64(max(0, records)))
 	r.committer.askNow()
@@ -153,17 +156,7 @@ const lookWithin = 5 * time.Second
 // warnOfForeign logs which requests were passed by a commit that no worker
 // made: by another kind of consumer in our group, or a reset by hand. They were
 // not sent, and will not be.
-func (r *recovery) warnOfForeign(ctx context.Context, found map[int32]journal.Found) {
-	ctx, cancel := context.WithTimeout(ctx, lookWithin)
-	defer cancel()
-	for _, partition := range slices.Sorted(maps.Keys(found)) {
-		if f := found[partition]; f.Foreign {
-			r.warnOfRange(ctx, partition, f)
-		}
-	}
-}
-
-func (r *recovery) warnOfRange(ctx context.Context, partition int32, f journal.Found) {
+func (r *recovery) warnOfForeign(ctx context.Context, partition int32, f journal.Found) {
 	first, by := f.LogStart, "the log's start: no status event tells of a request"
 	if f.Handled >= 0 {
 		first, by = f.Handled+1, "the latest request that a status event tells of"

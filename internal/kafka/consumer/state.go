@@ -90,8 +90,7 @@ func drain(ctx context.Context, assignments []*assignment, cause error) bool {
 	return false
 }
 
-// endsWithin reports whether wait returns before ctx ends. It does not wait for
-// it longer than that.
+// endsWithin reports whether wait returns before ctx ends.
 func endsWithin(ctx context.Context, wait func()) bool {
 	done := make(chan struct{})
 	go func() {
