@@ -119,8 +119,8 @@ exit code 2.`,
 			}
 			var list []channelSettings
 			for _, c := range all.Channels {
-				byDefault := func(v config.Value) bool { return changed && !v.Set() }
-				list = append(list, channelSettings{c.Channel, slices.DeleteFunc(config.InForce(origin, c.Channel), byDefault)})
+				inForce := slices.DeleteFunc(config.InForce(origin, c.Channel), func(v config.Value) bool { return changed && !v.Set() })
+				list = append(list, channelSettings{c.Channel, inForce})
 				for _, p := range c.Problems {
 					fmt.Fprintf(cmd.ErrOrStderr(), "msgctl: %s: %s\n", c.Channel, p)
 				}

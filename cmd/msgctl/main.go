@@ -59,7 +59,8 @@ Exit codes: 0 done; 1 the command failed, or what it checked is not in order;
 	cmd.AddCommand(
 		send(s), validate(s), produce(s), loadCommand(s), // feed
 		group("status", "See what becomes of messages", statusFollow(s), statusShow(s)), // watch and mend
-		group("dlq", "List dead letters, and send their requests again", dlqList(s), dlqShow(s), dlqExport(s), dlqStats(s), dlqReplay(s)),
+		group("dlq", "List dead letters, and send their requests again",
+			dlqList(s), dlqShow(s), dlqExport(s), dlqStats(s), dlqReplay(s)),
 		explainCommand(s),
 		topicsCommand(s), checkCommand(s), // set up
 		group("config", "Check and show the settings of the workers", configCheck(s), configPrint(s)),

@@ -195,7 +195,8 @@ func (f *sendFlags) conclude(cmd *cobra.Command, asked int, sent []*ops.Sent, er
 	if len(sent) > 0 && (f.wait || err != nil) {
 		text := fmt.Sprintf("%d of %s produced", len(sent), counted(asked, "request"))
 		if f.wait {
-			text += fmt.Sprintf(": %d sent, %d failed, %d without an outcome", outcomes[models.EventSent], outcomes[models.EventFailed], outcomes[""])
+			text += fmt.Sprintf(": %d sent, %d failed, %d without an outcome",
+				outcomes[models.EventSent], outcomes[models.EventFailed], outcomes[""])
 		}
 		fmt.Fprintln(cmd.ErrOrStderr(), text)
 	}

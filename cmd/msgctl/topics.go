@@ -15,7 +15,8 @@ import (
 
 func topicsCommand(s *session) *cobra.Command {
 	var channels []string
-	cmd := group("topics", "Create and show the topics that the workers need", topicsInit(s, &channels), topicsList(s, &channels))
+	cmd := group("topics", "Create and show the topics that the workers need",
+		topicsInit(s, &channels), topicsList(s, &channels))
 	cmd.PersistentFlags().StringSliceVar(&channels, "channel", nil, "only these channels (default: all)")
 	complete(cmd, "channel", channelNames())
 	return cmd

@@ -86,9 +86,8 @@ func Parse(rec *kgo.Record) (*Letter, error) {
 		return nil, fmt.Errorf("%s is no dead letter: %w", at, err)
 	}
 	source, _ := models.SourceOf(rec.Headers)
-	l := &Letter{
-		Timestamp: rec.Timestamp.UTC(), SentAt: time.UnixMilli(source.Timestamp).UTC(), Headers: rec.Headers, request: d.OriginalMessage,
-	}
+	l := &Letter{Timestamp: rec.Timestamp.UTC(), SentAt: time.UnixMilli(source.Timestamp).UTC()}
+	l.Headers, l.request = rec.Headers, d.OriginalMessage
 	l.View = View{
 		MessageID: d.MessageID, Channel: d.Channel, Record: at, Time: writable(l.Timestamp), Source: SourceOf(rec),
 		TenantID: l.header(models.HeaderTenantID), FailureType: d.FailureType, Attempts: d.Attempts, LastError: d.LastError,

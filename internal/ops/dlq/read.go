@@ -74,7 +74,8 @@ func newest(letters []*Letter, limit int) []*Letter {
 // sortByTime sorts letters, the oldest first.
 func sortByTime(letters []*Letter) {
 	slices.SortStableFunc(letters, func(a, b *Letter) int {
-		return cmp.Or(a.Timestamp.Compare(b.Timestamp), cmp.Compare(a.Record.Partition, b.Record.Partition), cmp.Compare(a.Record.Offset, b.Record.Offset))
+		x, y := a.Record, b.Record
+		return cmp.Or(a.Timestamp.Compare(b.Timestamp), cmp.Compare(x.Partition, y.Partition), cmp.Compare(x.Offset, y.Offset))
 	})
 }
 
