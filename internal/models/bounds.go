@@ -48,11 +48,8 @@ func CutRunes(s string, n int) string {
 
 // wholeEntry reports the entries that are never cut.
 func wholeEntry(key string) bool {
-	switch key {
-	case MetaOpenRecipients, MetaRefusedRecipients, MetaAssumedRecipients, MetaFailedRecipients:
-		return true
-	}
-	return false
+	return key == MetaOpenRecipients || key == MetaRefusedRecipients ||
+		key == MetaAssumedRecipients || key == MetaFailedRecipients
 }
 
 func boundMeta(meta map[string]string) map[string]string {

@@ -27,7 +27,7 @@ type job struct {
 	recipients   []int // all that the delivery's units reach, ascending
 	committed    bool  // at most once: nobody will read the record again
 	checkpointed int   // how many recipients the lease's checkpoint lists
-	retried      bool  // a retry event lists what the checkpoint does
+	retried      bool  // a retry event of ours lists what the checkpoint does
 	last         round
 	success      *models.ProviderResponse // of the last call that was accepted
 	meta         map[string]string        // what the providers told, over all calls
@@ -167,5 +167,4 @@ func (m *job) dropCheckpoint() {
 		m.checkpointed = 0
 		m.lease.Checkpoint(message.Resolved{})
 	}
-	m.retried = false
 }

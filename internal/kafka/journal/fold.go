@@ -7,8 +7,7 @@ import (
 	"messaging-worker/internal/models"
 )
 
-// Key names one request record of a partition. The timestamp tells a record
-// from another at the same offset of a topic that was created again.
+// Key names one request record of a partition, as models.Source does.
 type Key struct {
 	Offset    int64
 	Timestamp int64 // milliseconds
