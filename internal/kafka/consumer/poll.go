@@ -3,7 +3,7 @@ package consumer
 import (
 	"context"
 	"errors"
-	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -177,7 +177,7 @@ func (f *faults) note(partition int32, err error) (changed bool) {
 		f.answers = map[int32]int{}
 	}
 	f.answers[partition] = 0
-	return f.Changed(fmt.Sprint(partition), err)
+	return f.Changed(strconv.Itoa(int(partition)), err)
 }
 
 // over ends the error of a partition, and that of the whole topic.
@@ -194,7 +194,7 @@ func (f *faults) over(partition int32) {
 // end is called with f.mu held.
 func (f *faults) end(partition int32) {
 	delete(f.answers, partition)
-	f.Changed(fmt.Sprint(partition), nil)
+	f.Changed(strconv.Itoa(int(partition)), nil)
 }
 
 // answered counts an answered fetch of a broker.
