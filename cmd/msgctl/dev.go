@@ -26,7 +26,8 @@ func devCommand() *cobra.Command {
 		Long: `Run everything on this machine, with nothing to install: an embedded Kafka
 broker on a loopback port, its topics, the email, SMS and WhatsApp workers with
 mock providers, and sample requests of every scenario. What happens to each
-message is printed as it happens, and a summary per channel at the end.`,
+message is printed as it happens, and a summary per channel at the end. Some
+requests fail on purpose: the logged panics belong to the scenario panic.`,
 		Example: `  msgctl dev                          # until Ctrl-C
   msgctl dev --once                   # every scenario twice, then the summary
   msgctl dev --once --messages 1000 --rate 200
