@@ -127,18 +127,27 @@ func writeMessage(w *bytes.Buffer, m *email.Message, ascii bool) error {
 	return nil
 }
 
-// joinNames puts the first word of a header on the line of its name. The
-// library begins a new line where that word is long, as in these two it may be,
-// and some readers take the line's end and blank for a part of the text.
+// joinNames puts the first word of each header on the line of its name. The
+// library begins a new line where that word is long, and some readers take the
+// line's end and blank for a part of the text.
 func joinNames(w *bytes.Buffer) {
 	text := w.Bytes()
-	for _, name := range []string{"\r\nList-Unsubscribe:", "\r\nMessage-ID:"} {
-		header, _, _ := bytes.Cut(text, []byte("\r\n\r\n"))
-		if i := bytes.Index(header, []byte(name+"\r\n")); i >= 0 {
-			text = slices.Delete(text, i+len(name), i+len(name)+len("\r\n"))
+	kept, at := 0, 0 // what is kept of the text, and up to where it was looked at
+	for {
+		n := bytes.Index(text[at:], []byte("\r\n"))
+		if n <= 0 { // the header's end
+			break
 		}
+		line := text[at : at+n]
+		if bytes.IndexByte(line, ':') != n-1 || line[0] == ' ' {
+			line = text[at : at+n+2]
+		}
+		kept += copy(text[kept:], line)
+		at += n + 2
 	}
-	w.Truncate(len(text))
+	if kept < at {
+		w.Truncate(kept + copy(text[kept:], text[at:]))
+	}
 }
 
 // setVerbatim sets a header whose value is not to be encoded. The library
