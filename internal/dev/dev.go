@@ -156,9 +156,8 @@ func (s *stack) run(ctx context.Context, o Options) error {
 func (s *stack) produce(ctx context.Context, o Options) error {
 	for _, w := range s.workers {
 		for !w.Ready() {
-			_ = lifetime.Sleep(ctx, 50*time.Millisecond)
-			if ctx.Err() != nil {
-				return nil
+			if lifetime.Sleep(ctx, 50*time.Millisecond) != nil {
+				return nil //nolint:nilerr // this is how producing ends
 			}
 		}
 	}
@@ -173,9 +172,8 @@ func (s *stack) produce(ctx context.Context, o Options) error {
 		if err := s.traffic.Produce(ctx, &r, c.Kafka.RequestTopic); err != nil && ctx.Err() == nil {
 			return err
 		}
-		_ = lifetime.Sleep(ctx, time.Duration(float64(time.Second)/o.Rate))
-		if ctx.Err() != nil {
-			return nil
+		if lifetime.Sleep(ctx, time.Duration(float64(time.Second)/o.Rate)) != nil {
+			return nil //nolint:nilerr // this is how producing ends
 		}
 	}
 	return nil
