@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"messaging-worker/internal/adapters/common"
-	"messaging-worker/internal/lifetime"
-	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker"
 	"messaging-worker/internal/worker/route"
@@ -28,12 +26,14 @@ func wrongPassword() *common.Failure {
 // account is one whose password a test changes. It notes when somebody tried
 // to log in. It is used in a bubble.
 type account struct {
-	start time.Time
+	start   time.Time
+	lenient bool // its probes are well whatever the password
 
 	mu      sync.Mutex
 	version string // of the secret's file; "" for a secret of the environment
 	right   bool
 	tries   []time.Duration
+	told    []string // of the breaker's changes
 }
 
 func (a *account) secret() string {
@@ -71,11 +71,19 @@ func (a *account) worker(t *testing.T, failures, messages, concurrency int) (r *
 		Failures: failures, OpenFor: 5 * time.Second, CallTimeout: 30 * time.Second,
 		Credentials: route.NewCredentialBackoff(5*time.Second, a.secret),
 		Probe: func(context.Context) error {
+			if a.lenient {
+				return nil
+			}
 			f := a.login()
 			if f == nil {
 				return nil // and not one without a value
 			}
 			return f
+		},
+		OnChange: func(s route.BreakerState, reason string) {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			a.told = append(a.told, s.String()+": "+reason)
 		},
 	}})
 	e := worker.New(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
@@ -84,13 +92,8 @@ func (a *account) worker(t *testing.T, failures, messages, concurrency int) (r *
 		}
 		return accepted()
 	}}, &ledger{}, r, worker.Options{Channel: models.SMS, MaxAttempts: 100, CallTimeout: 30 * time.Second})
-	ctx, end := context.WithCancel(t.Context())
-	var runs, run sync.WaitGroup
-	run.Go(func() { r.Run(ctx) })
-	for range messages {
-		runs.Go(func() { _ = e.Handle(lifetime.New(ctx), record(), message.Progress{}, &lease{}) })
-	}
-	return r, runs.Wait, func() { end(); runs.Wait(); run.Wait() }
+	wait, stop = begun(t, r, e, messages)
+	return r, wait, stop
 }
 
 // Credentials that are refused are tried ever more seldom, up to every five
@@ -142,31 +145,17 @@ func TestChangedSecretIsTriedAtOnce(t *testing.T) {
 func TestRefusedCredentialsOfCalls(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var mu sync.Mutex
-		var calls []time.Duration
-		start := time.Now()
-		r := route.New(route.Options{Concurrency: 8, Breaker: route.Breaker{
-			Failures: 1, OpenFor: 5 * time.Second, CallTimeout: time.Second, Probe: func(context.Context) error { return nil },
-		}})
-		e := worker.New(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
-			mu.Lock()
-			defer mu.Unlock()
-			calls = append(calls, time.Since(start))
-			return fails(wrongPassword())
-		}}, &ledger{}, r, worker.Options{Channel: models.SMS, MaxAttempts: 100, CallTimeout: time.Second})
-		ctx, end := context.WithCancel(t.Context())
-		var runs sync.WaitGroup
-		runs.Go(func() { r.Run(ctx) })
-		runs.Go(func() { _ = e.Handle(lifetime.New(ctx), record(), message.Progress{}, &lease{}) })
+		a := &account{start: time.Now(), lenient: true}
+		_, _, stop := a.worker(t, 1, 1, 8)
 		time.Sleep(20 * time.Minute)
-		mu.Lock()
-		want := []time.Duration{0, 0, 5 * time.Second, 15 * time.Second, 35 * time.Second, 75 * time.Second, 155 * time.Second, 315 * time.Second, 615 * time.Second, 915 * time.Second}
-		if !slices.Equal(calls, want) {
-			t.Errorf("calls at %v, want %v", calls, want)
+		want := []time.Duration{0}
+		for _, s := range []int{0, 5, 15, 35, 75, 155, 315, 615, 915} {
+			want = append(want, time.Duration(s)*time.Second)
 		}
-		mu.Unlock()
-		end()
-		runs.Wait()
+		if got := a.tried(); !slices.Equal(got, want) {
+			t.Errorf("calls at %v, want %v", got, want)
+		}
+		stop()
 	})
 }
 
@@ -201,37 +190,18 @@ func TestRefusedCredentialsWithoutBreaker(t *testing.T) {
 func TestReasonTellsTheNextTry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		start := time.Now()
-		var mu sync.Mutex
-		var told []string
-		r := route.New(route.Options{Concurrency: 1, Breaker: route.Breaker{
-			Failures: 1, OpenFor: 5 * time.Second, CallTimeout: time.Second,
-			Probe: func(context.Context) error { return wrongPassword() },
-			OnChange: func(s route.BreakerState, reason string) {
-				mu.Lock()
-				defer mu.Unlock()
-				told = append(told, s.String()+": "+reason)
-			},
-		}})
-		e := worker.New(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
-			return fails(wrongPassword())
-		}}, &ledger{}, r, worker.Options{Channel: models.SMS, MaxAttempts: 2, CallTimeout: time.Second})
-		ctx, end := context.WithCancel(t.Context())
-		var runs sync.WaitGroup
-		runs.Go(func() { r.Run(ctx) })
-		runs.Go(func() { _ = e.Handle(lifetime.New(ctx), record(), message.Progress{}, &lease{}) })
+		a := &account{start: time.Now()}
+		_, _, stop := a.worker(t, 1, 1, 1)
 		time.Sleep(16 * time.Second)
-		mu.Lock()
-		defer mu.Unlock()
+		stop()
+		told := a.told
 		if len(told) != 4 || strings.Contains(told[0], "tried again") {
 			t.Fatalf("told %q", told)
 		}
 		for i, s := range []int{5, 15, 35} {
-			if at := start.Add(time.Duration(s) * time.Second).UTC().Format(time.RFC3339); !strings.HasSuffix(told[i+1], "tried again at "+at) {
+			if at := a.start.Add(time.Duration(s) * time.Second).UTC().Format(time.RFC3339); !strings.HasSuffix(told[i+1], "tried again at "+at) {
 				t.Errorf("told %q, want %s", told[i+1], at)
 			}
 		}
-		end()
-		runs.Wait()
 	})
 }

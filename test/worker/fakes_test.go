@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"messaging-worker/internal/adapters/common"
@@ -111,11 +112,34 @@ func accepted() (models.ProviderResponse, error) {
 	return models.ProviderResponse{Status: models.StatusOK, Code: 201}, nil
 }
 
+func accept(context.Context, common.Call) (models.ProviderResponse, error) { return accepted() }
+
 func fails(f *common.Failure) (models.ProviderResponse, error) {
 	return models.ProviderResponse{Status: models.StatusUnavailable, Code: 503}, f
 }
 
 func transient() *common.Failure { return common.Transient(errors.New("http 503")) }
+
+// unreachable is a failure on the provider's side.
+func unreachable() *common.Failure {
+	f := transient()
+	f.Unreachable = true
+	return f
+}
+
+// later is a failure that names the time of the next attempt.
+func later(after time.Duration) *common.Failure {
+	f := transient()
+	f.RetryAfter = after
+	return f
+}
+
+// notCalled is a call that the provider cannot take at the moment.
+func notCalled() *common.Failure {
+	f := transient()
+	f.NotCalled = true
+	return f
+}
 
 // bench is one engine with its ledger.
 type bench struct {
@@ -186,12 +210,65 @@ func occupy(t *testing.T, r *route.Route, slots int) (release func()) {
 	}
 }
 
-// handle runs one message to its end without any stop.
-func (b *bench) handle(t *testing.T) {
+// subtest runs one of several tests in a bubble of its own.
+func subtest(t *testing.T, name string, f func(*testing.T)) {
 	t.Helper()
-	if err := b.engine.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{}); err != nil {
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, f)
+	})
+}
+
+// running runs the breaker of a route until the returned function is called.
+func running(t *testing.T, r *route.Route) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var run sync.WaitGroup
+	run.Go(func() { r.Run(ctx) })
+	return func() { cancel(); run.Wait() }
+}
+
+// handle has an engine take one message to its end without any stop.
+func handle(t *testing.T, e *worker.Engine) {
+	t.Helper()
+	resume(t, e, message.Progress{})
+}
+
+// resume is handle for a message that earlier owners have brought so far.
+func resume(t *testing.T, e *worker.Engine, progress message.Progress) {
+	t.Helper()
+	if err := e.Handle(lifetime.New(t.Context()), record(), progress, &lease{}); err != nil {
 		t.Errorf("Handle = %v, want nil", err)
 	}
+}
+
+// begun runs a route's breaker and has an engine take messages until stop ends
+// all of it; wait waits for the messages.
+func begun(t *testing.T, r *route.Route, e *worker.Engine, messages int) (wait, stop func()) {
+	t.Helper()
+	end := running(t, r)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for range messages {
+		wg.Go(func() { _ = e.Handle(lifetime.New(ctx), record(), message.Progress{}, &lease{}) })
+	}
+	return wg.Wait, func() { cancel(); wg.Wait(); end() }
+}
+
+// handling is handle for many messages at once, which wait waits for.
+func handling(t *testing.T, e *worker.Engine, messages int) (wait func()) {
+	t.Helper()
+	var wg sync.WaitGroup
+	for range messages {
+		wg.Go(func() { handle(t, e) })
+	}
+	return wg.Wait
+}
+
+// handle is that of the engine, and leaves no slot taken.
+func (b *bench) handle(t *testing.T) {
+	t.Helper()
+	handle(t, b.engine)
 	if n := b.route.InFlight(); n != 0 {
 		t.Errorf("%d slots taken at the end, want 0", n)
 	}

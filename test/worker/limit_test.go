@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"messaging-worker/internal/adapters/common"
-	"messaging-worker/internal/lifetime"
-	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker/route"
 )
@@ -31,9 +29,7 @@ func (n *narrow) send(ctx context.Context, _ common.Call) (models.ProviderRespon
 		n.not++
 		n.mu.Unlock()
 		n.route.Bound(n.takes)
-		f := transient()
-		f.NotCalled = true
-		return fails(f)
+		return fails(notCalled())
 	}
 	n.under++
 	n.mu.Unlock()
@@ -60,19 +56,12 @@ func TestCallThatIsNotMadeIsMadeLater(t *testing.T) {
 		n := &narrow{takes: 2}
 		b := newBench(script{recipients: []string{"a"}, send: n.send}, concurrency)
 		n.route = b.route
-		var wg sync.WaitGroup
-		for range messages {
-			wg.Go(func() {
-				if err := b.engine.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{}); err != nil {
-					t.Errorf("Handle = %v, want nil", err)
-				}
-			})
-		}
+		wait := handling(t, b.engine, messages)
 		time.Sleep(time.Second)
 		if got := b.route.InFlight(); got != 2 {
 			t.Errorf("%d calls under way, want the 2 that the provider takes", got)
 		}
-		wg.Wait()
+		wait()
 		kinds := map[string]int{}
 		for _, entry := range b.entries {
 			kinds[entry]++
@@ -93,16 +82,9 @@ func TestStopBeforeACallThatIsNotMade(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
 			time.Sleep(time.Second)
-			f := transient()
-			f.NotCalled = true
-			return fails(f)
+			return fails(notCalled())
 		}}, 1)
-		life := lifetime.New(t.Context())
-		done := make(chan error, 1)
-		go func() { done <- b.engine.Handle(life, record(), message.Progress{}, &lease{}) }()
-		time.Sleep(time.Minute)
-		life.Stop(nil)
-		if err := <-done; err == nil {
+		if err := stopped(t, b, time.Minute, nil); err == nil {
 			t.Error("Handle = nil after a stop before any call was made")
 		}
 		b.want(t, "queued 0", "attempt 1", "retry 1")

@@ -74,28 +74,25 @@ func TestStopAtMostOnce(t *testing.T) {
 		},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				var b *bench
-				b = newBench(script{recipients: []string{"a"}, send: func(_ context.Context, call common.Call) (models.ProviderResponse, error) {
-					if call.Attempt == 1 && tt.fail != nil {
-						tt.fail(b)
-						return fails(transient())
-					}
-					return accepted()
-				}}, 1)
-				if tt.prepare != nil {
-					tt.prepare(b)
+		subtest(t, tt.name, func(t *testing.T) {
+			var b *bench
+			b = newBench(script{recipients: []string{"a"}, send: func(_ context.Context, call common.Call) (models.ProviderResponse, error) {
+				if call.Attempt == 1 && tt.fail != nil {
+					tt.fail(b)
+					return fails(transient())
 				}
-				if err := stopped(t, b, time.Minute, tt.begin); (err != nil) != tt.wantErr {
-					t.Errorf("Handle = %v, want an error: %v", err, tt.wantErr)
-				}
-				b.want(t, tt.want...)
-				if n := b.route.InFlight(); n != 0 {
-					t.Errorf("%d slots taken at the end, want 0", n)
-				}
-			})
+				return accepted()
+			}}, 1)
+			if tt.prepare != nil {
+				tt.prepare(b)
+			}
+			if err := stopped(t, b, time.Minute, tt.begin); (err != nil) != tt.wantErr {
+				t.Errorf("Handle = %v, want an error: %v", err, tt.wantErr)
+			}
+			b.want(t, tt.want...)
+			if n := b.route.InFlight(); n != 0 {
+				t.Errorf("%d slots taken at the end, want 0", n)
+			}
 		})
 	}
 }
@@ -105,9 +102,7 @@ func TestStoppedBeforeHandleAtMostOnce(t *testing.T) {
 	t.Parallel()
 	for refusal, want := range map[error]string{nil: "queued 0, attempt 1, sent 1", errors.New("not committed"): ""} {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBench(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
-				return accepted()
-			}}, 1)
+			b := newBench(script{recipients: []string{"a"}, send: accept}, 1)
 			life := lifetime.New(t.Context())
 			life.Stop(nil)
 			err := b.engine.Handle(life, record(), message.Progress{}, &lease{commit: func(context.Context) error { return refusal }})

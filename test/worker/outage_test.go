@@ -37,17 +37,13 @@ func (p *provider) answer(ctx context.Context) error {
 		if p.hangs {
 			<-ctx.Done()
 		}
-		f := transient()
-		f.Unreachable = true
-		return f
+		return unreachable()
 	}
 	select {
 	case <-time.After(p.latency):
 		return nil
 	case <-ctx.Done():
-		f := transient()
-		f.Unreachable = true
-		return f
+		return unreachable()
 	}
 }
 
@@ -94,15 +90,10 @@ func outage(t *testing.T, p *provider, messages int, every time.Duration, failur
 	o.Backoff = worker.Backoff{Base: 10 * time.Second, Max: 2 * time.Minute}
 	o.CallTimeout, o.RetryAfterMax = 30*time.Second, 10*time.Minute
 	e := worker.New(script{recipients: []string{"a"}, send: p.send}, l, r, o)
-	ctx, stop := context.WithCancel(t.Context())
-	var running, wg sync.WaitGroup
-	running.Go(func() { r.Run(ctx) })
+	stop := running(t, r)
+	var wg sync.WaitGroup
 	for range messages {
-		wg.Go(func() {
-			if err := e.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{}); err != nil {
-				t.Errorf("Handle = %v, want nil", err)
-			}
-		})
+		wg.Go(func() { handle(t, e) })
 		time.Sleep(every)
 	}
 	wg.Wait()
@@ -110,7 +101,6 @@ func outage(t *testing.T, p *provider, messages int, every time.Duration, failur
 		t.Errorf("closed, and the reason is %q", reason)
 	}
 	stop()
-	running.Wait()
 	return l
 }
 
@@ -120,26 +110,23 @@ func TestOutageCostsNoMessage(t *testing.T) {
 	t.Parallel()
 	for _, hangs := range []bool{false, true} {
 		for name, every := range map[string]time.Duration{"busy": 10 * time.Millisecond, "one every five seconds": 5 * time.Second} {
-			t.Run(fmt.Sprintf("%s, hangs %v", name, hangs), func(t *testing.T) {
-				t.Parallel()
-				synctest.Test(t, func(t *testing.T) {
-					p := &provider{downUntil: time.Now().Add(time.Minute), hangs: hangs, latency: 50 * time.Millisecond}
-					messages := int(80 * time.Second / every)
-					l := outage(t, p, messages, every, 5)
-					if len(l.letters) != 0 || len(p.sent) != messages {
-						t.Errorf("%d of %d sent, %d dead letters", len(p.sent), messages, len(l.letters))
+			subtest(t, fmt.Sprintf("%s, hangs %v", name, hangs), func(t *testing.T) {
+				p := &provider{downUntil: time.Now().Add(time.Minute), hangs: hangs, latency: 50 * time.Millisecond}
+				messages := int(80 * time.Second / every)
+				l := outage(t, p, messages, every, 5)
+				if len(l.letters) != 0 || len(p.sent) != messages {
+					t.Errorf("%d of %d sent, %d dead letters", len(p.sent), messages, len(l.letters))
+				}
+				if first := p.sent[0].Sub(p.downUntil); first > 7*time.Second {
+					t.Errorf("the first delivery came %v after the provider's return, want at most 7s", first)
+				}
+				// A call alone, then two, four, eight: a provider that comes
+				// back is not flattened.
+				for sent, most := range map[int]int{0: 1, 1: 2, 2: 4, 3: 8} {
+					if p.most[sent] > most {
+						t.Errorf("after %d successes %d calls were under way, want at most %d", sent, p.most[sent], most)
 					}
-					if first := p.sent[0].Sub(p.downUntil); first > 7*time.Second {
-						t.Errorf("the first delivery came %v after the provider's return, want at most 7s", first)
-					}
-					// A call alone, then two, four, eight: a provider that comes
-					// back is not flattened.
-					for sent, most := range map[int]int{0: 1, 1: 2, 2: 4, 3: 8} {
-						if p.most[sent] > most {
-							t.Errorf("after %d successes %d calls were under way, want at most %d", sent, p.most[sent], most)
-						}
-					}
-				})
+				}
 			})
 		}
 	}
@@ -198,15 +185,11 @@ func TestSlowProbeHoldsUpNothingButTheEnd(t *testing.T) {
 		}()
 		e := worker.New(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
 			if down() {
-				f := transient()
-				f.Unreachable = true
-				return fails(f)
+				return fails(unreachable())
 			}
 			return accepted()
 		}}, &ledger{}, r, worker.Options{Channel: models.SMS, MaxAttempts: 3, CallTimeout: time.Minute})
-		if err := e.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{}); err != nil {
-			t.Error(err)
-		}
+		handle(t, e)
 		if took := time.Since(start); took != 5*time.Second {
 			t.Errorf("sent after %v, want with the second probe after 5s", took)
 		}
@@ -243,9 +226,7 @@ func TestBreakerOpensAgain(t *testing.T) {
 			Probe:    func(context.Context) error { return nil }, // it answers, and takes no message
 			OnChange: func(s route.BreakerState, reason string) { states = append(states, s.String()+" "+reason) },
 		}})
-		ctx, stop := context.WithCancel(t.Context())
-		defer stop()
-		go r.Run(ctx)
+		defer running(t, r)()
 		e := worker.New(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -253,13 +234,9 @@ func TestBreakerOpensAgain(t *testing.T) {
 			if len(calls) > 4 {
 				return accepted()
 			}
-			f := transient()
-			f.Unreachable = true
-			return fails(f)
+			return fails(unreachable())
 		}}, &ledger{}, r, worker.Options{Channel: models.SMS, MaxAttempts: 100, Backoff: worker.Backoff{}, CallTimeout: time.Second})
-		if err := e.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{}); err != nil {
-			t.Fatal(err)
-		}
+		handle(t, e)
 		// Two failures open it; the probe at once lets one call in, whose
 		// failure opens it for five seconds; so does the next one's.
 		want := []time.Duration{0, 0, 0, 5 * time.Second, 10 * time.Second}
@@ -294,33 +271,30 @@ func TestOneFailureOpensTheBreakerForOneAttempt(t *testing.T) {
 		{"each in doubt and given up", true, []int{0, 1}, true, 2, route.Closed},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				r := route.New(route.Options{Concurrency: 8, Breaker: route.Breaker{
-					Failures: 5, OpenFor: 5 * time.Second, CallTimeout: time.Second,
-					Probe: func(context.Context) error { return nil },
-				}})
-				e := worker.New(script{recipients: []string{"a", "b"}, units: [][]int{{0, 1}}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
-					f := transient()
-					f.Unreachable, f.Ambiguous, f.Doubtful, f.RetryAfter = true, tt.ambiguous, tt.doubtful, time.Hour
-					if tt.doubtful != nil {
-						f.Open = []int{0, 1}
-					}
-					return fails(f)
-				}}, &ledger{}, r, worker.Options{
-					Channel: models.SMS, MaxAttempts: tt.maxAttempts, RetryAfterMax: time.Hour, CallTimeout: time.Second, AmbiguousToDLQ: tt.toDLQ,
-				})
-				ctx, stop := context.WithCancel(t.Context())
-				var wg sync.WaitGroup
-				wg.Go(func() { _ = e.Handle(lifetime.New(ctx), record(), message.Progress{}, &lease{}) })
-				synctest.Wait() // it backs off, or has ended
-				if s, _, _ := r.Breaker(); s != tt.want {
-					t.Errorf("the breaker is %v, want %v", s, tt.want)
+		subtest(t, tt.name, func(t *testing.T) {
+			r := route.New(route.Options{Concurrency: 8, Breaker: route.Breaker{
+				Failures: 5, OpenFor: 5 * time.Second, CallTimeout: time.Second,
+				Probe: func(context.Context) error { return nil },
+			}})
+			e := worker.New(script{recipients: []string{"a", "b"}, units: [][]int{{0, 1}}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+				f := transient()
+				f.Unreachable, f.Ambiguous, f.Doubtful, f.RetryAfter = true, tt.ambiguous, tt.doubtful, time.Hour
+				if tt.doubtful != nil {
+					f.Open = []int{0, 1}
 				}
-				stop()
-				wg.Wait()
+				return fails(f)
+			}}, &ledger{}, r, worker.Options{
+				Channel: models.SMS, MaxAttempts: tt.maxAttempts, RetryAfterMax: time.Hour, CallTimeout: time.Second, AmbiguousToDLQ: tt.toDLQ,
 			})
+			ctx, stop := context.WithCancel(t.Context())
+			var wg sync.WaitGroup
+			wg.Go(func() { _ = e.Handle(lifetime.New(ctx), record(), message.Progress{}, &lease{}) })
+			synctest.Wait() // it backs off, or has ended
+			if s, _, _ := r.Breaker(); s != tt.want {
+				t.Errorf("the breaker is %v, want %v", s, tt.want)
+			}
+			stop()
+			wg.Wait()
 		})
 	}
 }
@@ -344,18 +318,14 @@ func TestBreakerWithoutTraffic(t *testing.T) {
 				states = append(states, fmt.Sprint(time.Since(start), " ", s))
 			},
 		}})
-		ctx, stop := context.WithCancel(t.Context())
-		defer stop()
-		go r.Run(ctx)
 		e := worker.New(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
 			f := transient()
 			f.Unreachable = true
 			f.RetryAfter = time.Hour // the jitter of a backoff may be short
 			return fails(f)
 		}}, &ledger{}, r, worker.Options{Channel: models.SMS, MaxAttempts: 2, RetryAfterMax: time.Hour, CallTimeout: time.Second})
-		handled, end := context.WithCancel(t.Context())
-		go func() { _ = e.Handle(lifetime.New(handled), record(), message.Progress{}, &lease{}) }()
-		defer end()
+		_, stop := begun(t, r, e, 1)
+		defer stop()
 		time.Sleep(time.Minute)
 		r.Breaker() // after the last OnChange, for the race detector
 		want := []string{"0s open", "0s half open", "15s open", "20s half open", "35s closed"}
@@ -373,20 +343,13 @@ func TestStaleFailureOpensNothing(t *testing.T) {
 		r := route.New(route.Options{Concurrency: 8, Breaker: route.Breaker{
 			Failures: 1, OpenFor: 5 * time.Second, CallTimeout: time.Second, Probe: func(context.Context) error { return nil },
 		}})
-		ctx, stop := context.WithCancel(t.Context())
-		defer stop()
-		go r.Run(ctx)
-		unreachable := func() (models.ProviderResponse, error) {
-			f := transient()
-			f.Unreachable = true
-			return fails(f)
-		}
+		defer running(t, r)()
 		first := true
 		slow := script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
 			if first {
 				first = false
 				time.Sleep(2 * time.Second)
-				return unreachable()
+				return fails(unreachable())
 			}
 			return accepted()
 		}}
@@ -394,7 +357,7 @@ func TestStaleFailureOpensNothing(t *testing.T) {
 		quick := script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
 			calls++
 			if calls == 1 {
-				return unreachable()
+				return fails(unreachable())
 			}
 			return accepted()
 		}}
@@ -402,11 +365,7 @@ func TestStaleFailureOpensNothing(t *testing.T) {
 		var wg sync.WaitGroup
 		for _, s := range []script{slow, quick} {
 			e := worker.New(s, &ledger{}, r, o)
-			wg.Go(func() {
-				if err := e.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{}); err != nil {
-					t.Error(err)
-				}
-			})
+			wg.Go(func() { handle(t, e) })
 			synctest.Wait()
 		}
 		wg.Wait()
@@ -432,24 +391,21 @@ func TestExpiry(t *testing.T) {
 		{"while the provider is away", 50 * time.Second, true, "queued 0, dlq permanent 1, failed 0", 10 * time.Second},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				start := time.Now()
-				b := newBench(aged{script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) { return accepted() }}, start.Add(-tt.age)}, 1)
-				b.engine = worker.New(b.channel, b.ledger, b.route, worker.Options{Channel: models.SMS, MaxAttempts: 3, MaxAge: time.Minute, CallTimeout: time.Second})
-				if tt.down {
-					b.route.Pause(time.Now().Add(time.Hour))
-				}
-				b.handle(t)
-				b.want(t, tt.entries)
-				if took := time.Since(start); took != tt.after {
-					t.Errorf("ended after %v, want %v", took, tt.after)
-				}
-				if len(b.letters) > 0 && b.letters[0].LastError != "permanent error: message expired" {
-					t.Errorf("last error %q", b.letters[0].LastError)
-				}
-			})
+		subtest(t, tt.name, func(t *testing.T) {
+			start := time.Now()
+			b := newBench(aged{script{recipients: []string{"a"}, send: accept}, start.Add(-tt.age)}, 1)
+			b.engine = worker.New(b.channel, b.ledger, b.route, worker.Options{Channel: models.SMS, MaxAttempts: 3, MaxAge: time.Minute, CallTimeout: time.Second})
+			if tt.down {
+				b.route.Pause(time.Now().Add(time.Hour))
+			}
+			b.handle(t)
+			b.want(t, tt.entries)
+			if took := time.Since(start); took != tt.after {
+				t.Errorf("ended after %v, want %v", took, tt.after)
+			}
+			if len(b.letters) > 0 && b.letters[0].LastError != "permanent error: message expired" {
+				t.Errorf("last error %q", b.letters[0].LastError)
+			}
 		})
 	}
 }
@@ -460,9 +416,7 @@ func TestRetryBeyondExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		b := newBench(aged{script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
-			f := transient()
-			f.RetryAfter = 2 * time.Minute
-			return fails(f)
+			return fails(later(2 * time.Minute))
 		}}, start}, 1)
 		b.engine = worker.New(b.channel, b.ledger, b.route, worker.Options{
 			Channel: models.SMS, MaxAttempts: 3, MaxAge: time.Minute, CallTimeout: time.Second, RetryAfterMax: time.Hour,
@@ -495,28 +449,25 @@ func TestExpiryBeforeThePublishedCall(t *testing.T) {
 		{"one of two was called", []string{"a", "b"}, 0, time.Hour, accepted, "queued 0, attempt 1, dlq permanent 1, failed 1", time.Hour + delay},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				start := time.Now()
-				b := newBench(aged{script{recipients: tt.recipients, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
-					time.Sleep(tt.takes)
-					return tt.answer()
-				}}, start}, 1)
-				b.delay = delay
-				b.engine = worker.New(b.channel, b.ledger, b.route, worker.Options{Channel: models.SMS, MaxAttempts: 3, MaxAge: time.Minute, CallTimeout: 2 * time.Hour})
-				if tt.pause > 0 {
-					time.AfterFunc(tt.pause, func() { b.route.Pause(time.Now().Add(time.Hour)) })
-				}
-				b.handle(t)
-				b.want(t, tt.entries)
-				if got := b.letters[0].LastAttemptAt.Sub(start); got != tt.last {
-					t.Errorf("last attempt after %v, want %v", got, tt.last)
-				}
-				if got := b.letters[0].LastError; got != "permanent error: message expired" {
-					t.Errorf("last error %q", got)
-				}
-			})
+		subtest(t, tt.name, func(t *testing.T) {
+			start := time.Now()
+			b := newBench(aged{script{recipients: tt.recipients, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+				time.Sleep(tt.takes)
+				return tt.answer()
+			}}, start}, 1)
+			b.delay = delay
+			b.engine = worker.New(b.channel, b.ledger, b.route, worker.Options{Channel: models.SMS, MaxAttempts: 3, MaxAge: time.Minute, CallTimeout: 2 * time.Hour})
+			if tt.pause > 0 {
+				time.AfterFunc(tt.pause, func() { b.route.Pause(time.Now().Add(time.Hour)) })
+			}
+			b.handle(t)
+			b.want(t, tt.entries)
+			if got := b.letters[0].LastAttemptAt.Sub(start); got != tt.last {
+				t.Errorf("last attempt after %v, want %v", got, tt.last)
+			}
+			if got := b.letters[0].LastError; got != "permanent error: message expired" {
+				t.Errorf("last error %q", got)
+			}
 		})
 	}
 }
@@ -556,36 +507,33 @@ func TestRates(t *testing.T) {
 		{"the least wins", route.Rates{Provider: 10, Group: 5}, 1, 1, 50},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				r := route.New(route.Options{Concurrency: 5, Rates: tt.rates})
-				r.Share(tt.share)
-				var mu sync.Mutex
-				calls := 0
-				l := &ledger{}
-				ctx, stop := context.WithCancelCause(t.Context())
-				var wg sync.WaitGroup
-				// Above some 255 goroutines in one bubble the race detector's own
-				// runtime fails now and then (CHECK failed: tsan_rtl.cpp).
-				for i := range 240 {
-					e := worker.New(from{script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
-						mu.Lock()
-						defer mu.Unlock()
-						calls++
-						return accepted()
-					}}, fmt.Sprint("sender ", i%tt.senders)}, l, r, worker.Options{Channel: models.SMS, MaxAttempts: 3, CallTimeout: time.Second})
-					wg.Go(func() { _ = e.Handle(lifetime.New(ctx), record(), message.Progress{}, &lease{}) })
-				}
-				time.Sleep(10*time.Second + time.Millisecond)
-				mu.Lock()
-				if calls != tt.want {
-					t.Errorf("%d calls in ten seconds, want %d", calls, tt.want)
-				}
-				mu.Unlock()
-				stop(errStop)
-				wg.Wait()
-			})
+		subtest(t, tt.name, func(t *testing.T) {
+			r := route.New(route.Options{Concurrency: 5, Rates: tt.rates})
+			r.Share(tt.share)
+			var mu sync.Mutex
+			calls := 0
+			l := &ledger{}
+			ctx, stop := context.WithCancelCause(t.Context())
+			var wg sync.WaitGroup
+			// Above some 255 goroutines in one bubble the race detector's own
+			// runtime fails now and then (CHECK failed: tsan_rtl.cpp).
+			for i := range 240 {
+				e := worker.New(from{script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+					mu.Lock()
+					defer mu.Unlock()
+					calls++
+					return accepted()
+				}}, fmt.Sprint("sender ", i%tt.senders)}, l, r, worker.Options{Channel: models.SMS, MaxAttempts: 3, CallTimeout: time.Second})
+				wg.Go(func() { _ = e.Handle(lifetime.New(ctx), record(), message.Progress{}, &lease{}) })
+			}
+			time.Sleep(10*time.Second + time.Millisecond)
+			mu.Lock()
+			if calls != tt.want {
+				t.Errorf("%d calls in ten seconds, want %d", calls, tt.want)
+			}
+			mu.Unlock()
+			stop(errStop)
+			wg.Wait()
 		})
 	}
 }
@@ -609,15 +557,11 @@ func TestBreakerWithoutPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &provider{downUntil: time.Now().Add(10 * time.Second), latency: time.Millisecond, most: map[int]int{}}
 		r := route.New(route.Options{Concurrency: 4, Breaker: route.Breaker{Failures: 1, CallTimeout: time.Second, Probe: p.probe}})
-		ctx, stop := context.WithCancel(t.Context())
-		defer stop()
-		go r.Run(ctx)
+		defer running(t, r)()
 		e := worker.New(script{recipients: []string{"a"}, send: p.send}, &ledger{}, r, worker.Options{
 			Channel: models.SMS, MaxAttempts: 3, CallTimeout: time.Second,
 		})
-		if err := e.Handle(lifetime.New(ctx), record(), message.Progress{}, &lease{}); err != nil {
-			t.Errorf("Handle = %v", err)
-		}
+		handle(t, e)
 		time.Sleep(time.Minute)
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -710,47 +654,33 @@ func TestSenderRateAfterAPause(t *testing.T) {
 		}, 2*rate + concurrency/4},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				var mu sync.Mutex
-				var starts []time.Time
-				start := time.Now()
-				r := route.New(route.Options{Concurrency: concurrency, Rates: route.Rates{Sender: rate}, Breaker: route.Breaker{
-					Failures: 1, OpenFor: pause, CallTimeout: time.Second,
-					Probe: func(context.Context) error {
-						if time.Since(start) < pause {
-							return errors.New("http 503")
-						}
-						return nil
-					},
-				}})
-				ctx, end := context.WithCancel(t.Context())
-				var run sync.WaitGroup
-				run.Go(func() { r.Run(ctx) })
-				e := worker.New(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
-					mu.Lock()
-					defer mu.Unlock()
-					starts = append(starts, time.Now())
-					return accepted()
-				}}, &ledger{}, r, worker.Options{Channel: models.SMS, MaxAttempts: 1, CallTimeout: time.Second})
-				tt.pause(t, r)
-				var wg sync.WaitGroup
-				for range 60 {
-					wg.Go(func() {
-						if err := e.Handle(lifetime.New(t.Context()), record(), message.Progress{}, &lease{}); err != nil {
-							t.Errorf("Handle = %v, want nil", err)
-						}
-					})
-				}
-				wg.Wait()
-				most := busiest(starts)
-				end()
-				run.Wait()
-				if len(starts) != 60 || most > tt.most+1 { // both ends of the second
-					t.Errorf("%d calls, %d of them in one second, want at most %d", len(starts), most, tt.most+1)
-				}
-			})
+		subtest(t, tt.name, func(t *testing.T) {
+			var mu sync.Mutex
+			var starts []time.Time
+			start := time.Now()
+			r := route.New(route.Options{Concurrency: concurrency, Rates: route.Rates{Sender: rate}, Breaker: route.Breaker{
+				Failures: 1, OpenFor: pause, CallTimeout: time.Second,
+				Probe: func(context.Context) error {
+					if time.Since(start) < pause {
+						return errors.New("http 503")
+					}
+					return nil
+				},
+			}})
+			stop := running(t, r)
+			e := worker.New(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				starts = append(starts, time.Now())
+				return accepted()
+			}}, &ledger{}, r, worker.Options{Channel: models.SMS, MaxAttempts: 1, CallTimeout: time.Second})
+			tt.pause(t, r)
+			handling(t, e, 60)()
+			most := busiest(starts)
+			stop()
+			if len(starts) != 60 || most > tt.most+1 { // both ends of the second
+				t.Errorf("%d calls, %d of them in one second, want at most %d", len(starts), most, tt.most+1)
+			}
 		})
 	}
 }

@@ -61,15 +61,6 @@ func newRefusing(t *testing.T, concurrency, refusals int) *refusing {
 	return w
 }
 
-// start runs the breaker until the returned function is called.
-func (w *refusing) start(t *testing.T) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	var run sync.WaitGroup
-	run.Go(func() { w.route.Run(ctx) })
-	return func() { cancel(); run.Wait() }
-}
-
 // give has the worker handle a message whose calls are answered so. A nil
 // failure is an acceptance.
 func (w *refusing) give(ctx context.Context, c *lease, answer func() *common.Failure) {
@@ -102,50 +93,47 @@ func TestBlockedAccountCostsFewMessages(t *testing.T) {
 	t.Parallel()
 	for _, concurrency := range []int{1, 10, 50} {
 		for _, atMostOnce := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%d at once, at most once %v", concurrency, atMostOnce), func(t *testing.T) {
-				t.Parallel()
-				synctest.Test(t, func(t *testing.T) {
-					const messages, lasts = 200, 10 * time.Minute
-					w, start := newRefusing(t, concurrency, 10), time.Now()
-					stop := w.start(t)
-					for i := range messages {
-						c := &lease{}
-						if atMostOnce {
-							c.commit = func(context.Context) error { return nil }
+			subtest(t, fmt.Sprintf("%d at once, at most once %v", concurrency, atMostOnce), func(t *testing.T) {
+				const messages, lasts = 200, 10 * time.Minute
+				w, start := newRefusing(t, concurrency, 10), time.Now()
+				stop := running(t, w.route)
+				for i := range messages {
+					c := &lease{}
+					if atMostOnce {
+						c.commit = func(context.Context) error { return nil }
+					}
+					w.give(t.Context(), c, func() *common.Failure {
+						time.Sleep(time.Duration(i%7) * 100 * time.Millisecond) // they end in any order
+						if time.Since(start) < lasts {
+							return blocked()
 						}
-						w.give(t.Context(), c, func() *common.Failure {
-							time.Sleep(time.Duration(i%7) * 100 * time.Millisecond) // they end in any order
-							if time.Since(start) < lasts {
-								return blocked()
-							}
-							return nil
-						})
+						return nil
+					})
+				}
+				time.Sleep(lasts - time.Second)
+				letters, calls := w.counts()
+				if letters > 9 {
+					t.Errorf("%d dead letters, want fewer than 10", letters)
+				}
+				if most := 10 + concurrency + int(lasts/(5*time.Second)) + 2; calls > most {
+					t.Errorf("%d calls in ten minutes, want at most %d", calls, most)
+				}
+				s, _, reason := w.route.Breaker()
+				if s == route.Closed || !strings.Contains(reason, "http 400 (Twilio 99999)") {
+					t.Errorf("the breaker is %v for %q, want a reason that names the answer", s, reason)
+				}
+				w.runs.Wait()
+				for time.Since(start) < lasts+2*time.Minute {
+					if s, _, _ = w.route.Breaker(); s == route.Closed {
+						break
 					}
-					time.Sleep(lasts - time.Second)
-					letters, calls := w.counts()
-					if letters > 9 {
-						t.Errorf("%d dead letters, want fewer than 10", letters)
-					}
-					if most := 10 + concurrency + int(lasts/(5*time.Second)) + 2; calls > most {
-						t.Errorf("%d calls in ten minutes, want at most %d", calls, most)
-					}
-					s, _, reason := w.route.Breaker()
-					if s == route.Closed || !strings.Contains(reason, "http 400 (Twilio 99999)") {
-						t.Errorf("the breaker is %v for %q, want a reason that names the answer", s, reason)
-					}
-					w.runs.Wait()
-					for time.Since(start) < lasts+2*time.Minute {
-						if s, _, _ = w.route.Breaker(); s == route.Closed {
-							break
-						}
-						time.Sleep(time.Second)
-					}
-					after, _ := w.counts()
-					if sent := strings.Count(w.String(), "sent"); s != route.Closed || after != letters || sent != messages-letters {
-						t.Errorf("afterwards the breaker is %v, %d dead letters, %d sent", s, after, sent)
-					}
-					stop()
-				})
+					time.Sleep(time.Second)
+				}
+				after, _ := w.counts()
+				if sent := strings.Count(w.String(), "sent"); s != route.Closed || after != letters || sent != messages-letters {
+					t.Errorf("afterwards the breaker is %v, %d dead letters, %d sent", s, after, sent)
+				}
+				stop()
 			})
 		}
 	}
@@ -158,7 +146,7 @@ func TestRefusalOfUsSpendsNoAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, start := newRefusing(t, 4, 1), time.Now()
 		w.options.MaxAttempts = 1
-		stop := w.start(t)
+		stop := running(t, w.route)
 		w.give(t.Context(), &lease{}, func() *common.Failure {
 			if time.Since(start) < 7*time.Second {
 				return blocked()
@@ -202,29 +190,26 @@ func TestRowOfRefusals(t *testing.T) {
 		{"who comes later", someoneTaken, true},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				w := newRefusing(t, 1, 4)
-				w.probe = func() error { return errors.New("http 503") }
-				stop := w.start(t)
-				ctx, end := context.WithCancel(t.Context())
-				for i := range 30 {
-					w.give(ctx, &lease{}, blocked)
+		subtest(t, tt.name, func(t *testing.T) {
+			w := newRefusing(t, 1, 4)
+			w.probe = func() error { return errors.New("http 503") }
+			stop := running(t, w.route)
+			ctx, end := context.WithCancel(t.Context())
+			for i := range 30 {
+				w.give(ctx, &lease{}, blocked)
+				synctest.Wait()
+				if i%3 == 2 && tt.between != nil {
+					w.give(ctx, &lease{}, tt.between)
 					synctest.Wait()
-					if i%3 == 2 && tt.between != nil {
-						w.give(ctx, &lease{}, tt.between)
-						synctest.Wait()
-					}
 				}
-				letters, _ := w.counts()
-				if s, _, _ := w.route.Breaker(); (s == route.Open) != tt.pauses || tt.pauses && letters > 3 || !tt.pauses && letters < 30 {
-					t.Errorf("the breaker is %v after %d dead letters, want paused %v", s, letters, tt.pauses)
-				}
-				end()
-				w.runs.Wait()
-				stop()
-			})
+			}
+			letters, _ := w.counts()
+			if s, _, _ := w.route.Breaker(); (s == route.Open) != tt.pauses || tt.pauses && letters > 3 || !tt.pauses && letters < 30 {
+				t.Errorf("the breaker is %v after %d dead letters, want paused %v", s, letters, tt.pauses)
+			}
+			end()
+			w.runs.Wait()
+			stop()
 		})
 	}
 }
@@ -237,21 +222,18 @@ func TestRefusalsThatStand(t *testing.T) {
 		refusals int
 		answer   func() *common.Failure
 	}{"bad recipients": {10, unknownUser}, "off": {0, blocked}} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				w := newRefusing(t, 10, tt.refusals)
-				stop := w.start(t)
-				for range 100 {
-					w.give(t.Context(), &lease{}, tt.answer)
-				}
-				w.runs.Wait()
-				letters, calls := w.counts()
-				if s, _, _ := w.route.Breaker(); s != route.Closed || letters != 100 || calls != 100 {
-					t.Errorf("the breaker is %v after %d calls and %d dead letters", s, calls, letters)
-				}
-				stop()
-			})
+		subtest(t, name, func(t *testing.T) {
+			w := newRefusing(t, 10, tt.refusals)
+			stop := running(t, w.route)
+			for range 100 {
+				w.give(t.Context(), &lease{}, tt.answer)
+			}
+			w.runs.Wait()
+			letters, calls := w.counts()
+			if s, _, _ := w.route.Breaker(); s != route.Closed || letters != 100 || calls != 100 {
+				t.Errorf("the breaker is %v after %d calls and %d dead letters", s, calls, letters)
+			}
+			stop()
 		})
 	}
 }
@@ -261,30 +243,27 @@ func TestRefusalsThatStand(t *testing.T) {
 func TestMessagesThatAreAlwaysRefusedEnd(t *testing.T) {
 	t.Parallel()
 	for refusals, messages := range map[int]int{1: 1, 10: 14} {
-		t.Run(fmt.Sprint("after ", refusals), func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				w := newRefusing(t, 8, refusals)
-				stop := w.start(t)
-				ctx, end := context.WithCancel(t.Context())
-				for range messages {
-					w.give(ctx, &lease{}, blocked)
+		subtest(t, fmt.Sprint("after ", refusals), func(t *testing.T) {
+			w := newRefusing(t, 8, refusals)
+			stop := running(t, w.route)
+			ctx, end := context.WithCancel(t.Context())
+			for range messages {
+				w.give(ctx, &lease{}, blocked)
+			}
+			letters := 0
+			for range 2000 { // others come all the time
+				w.give(ctx, &lease{}, func() *common.Failure { return nil })
+				time.Sleep(5 * time.Second)
+				if letters, _ = w.counts(); letters == messages {
+					break
 				}
-				letters := 0
-				for range 2000 { // others come all the time
-					w.give(ctx, &lease{}, func() *common.Failure { return nil })
-					time.Sleep(5 * time.Second)
-					if letters, _ = w.counts(); letters == messages {
-						break
-					}
-				}
-				if letters != messages {
-					t.Errorf("%d of %d messages have ended", letters, messages)
-				}
-				end()
-				w.runs.Wait()
-				stop()
-			})
+			}
+			if letters != messages {
+				t.Errorf("%d of %d messages have ended", letters, messages)
+			}
+			end()
+			w.runs.Wait()
+			stop()
 		})
 	}
 }
@@ -296,7 +275,7 @@ func TestAccountThatIsLetInNowAndThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const messages = 120
 		w := newRefusing(t, 20, 10)
-		stop := w.start(t)
+		stop := running(t, w.route)
 		ctx, end := context.WithCancel(t.Context())
 		var mu sync.Mutex
 		last, letIn := time.Now(), 0
@@ -331,14 +310,12 @@ func TestRefusalsAfterAnOutage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w, start := newRefusing(t, 20, 10), time.Now()
-		stop := w.start(t)
+		stop := running(t, w.route)
 		ctx, end := context.WithCancel(t.Context())
 		for i := range 100 {
 			w.give(ctx, &lease{}, func() *common.Failure {
 				if time.Since(start) < 30*time.Second && i%2 == 0 {
-					f := transient()
-					f.Unreachable = true
-					return f
+					return unreachable()
 				}
 				return blocked()
 			})
@@ -367,33 +344,30 @@ func TestSpentQuotaCostsNoMessage(t *testing.T) {
 	t.Parallel()
 	for _, concurrency := range []int{1, 10, 50} {
 		for _, attempts := range []int{1, 3} {
-			t.Run(fmt.Sprintf("%d at once, %d attempts", concurrency, attempts), func(t *testing.T) {
-				t.Parallel()
-				synctest.Test(t, func(t *testing.T) {
-					const messages, lasts = 200, time.Hour
-					w, start := newRefusing(t, concurrency, 10), time.Now()
-					w.options.MaxAttempts = attempts
-					stop := w.start(t)
-					for i := range messages {
-						w.give(t.Context(), &lease{}, func() *common.Failure {
-							time.Sleep(time.Duration(i%7) * 100 * time.Millisecond) // they end in any order
-							if time.Since(start) < lasts {
-								return overQuota()
-							}
-							return nil
-						})
-					}
-					time.Sleep(lasts - time.Second)
-					s, _, reason := w.route.Breaker()
-					if s == route.Closed || !strings.Contains(reason, "quota") {
-						t.Errorf("the breaker is %v for %q, want a reason that names the answer", s, reason)
-					}
-					w.runs.Wait()
-					if letters, _ := w.counts(); letters > 0 {
-						t.Errorf("%d dead letters, want none", letters)
-					}
-					stop()
-				})
+			subtest(t, fmt.Sprintf("%d at once, %d attempts", concurrency, attempts), func(t *testing.T) {
+				const messages, lasts = 200, time.Hour
+				w, start := newRefusing(t, concurrency, 10), time.Now()
+				w.options.MaxAttempts = attempts
+				stop := running(t, w.route)
+				for i := range messages {
+					w.give(t.Context(), &lease{}, func() *common.Failure {
+						time.Sleep(time.Duration(i%7) * 100 * time.Millisecond) // they end in any order
+						if time.Since(start) < lasts {
+							return overQuota()
+						}
+						return nil
+					})
+				}
+				time.Sleep(lasts - time.Second)
+				s, _, reason := w.route.Breaker()
+				if s == route.Closed || !strings.Contains(reason, "quota") {
+					t.Errorf("the breaker is %v for %q, want a reason that names the answer", s, reason)
+				}
+				w.runs.Wait()
+				if letters, _ := w.counts(); letters > 0 {
+					t.Errorf("%d dead letters, want none", letters)
+				}
+				stop()
 			})
 		}
 	}
@@ -406,7 +380,7 @@ func TestMessageThatAloneIsAnsweredLikeUsEnds(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newRefusing(t, 10, 10)
 			w.options.MaxAttempts = attempts
-			stop := w.start(t)
+			stop := running(t, w.route)
 			for i := range 100 {
 				w.give(t.Context(), &lease{}, func() *common.Failure {
 					time.Sleep(50 * time.Millisecond)

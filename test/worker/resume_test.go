@@ -81,22 +81,17 @@ func TestGoingOn(t *testing.T) {
 		{"the budget was lowered meanwhile", after(retry(5, models.MetaOpenRecipients, "1")), []string{"dlq transient 5", "failed 5"}, ""},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				var c calls
-				b := newBench(script{recipients: []string{"a", "b", "c"}, send: func(_ context.Context, call common.Call) (models.ProviderResponse, error) {
-					c.note(call)
-					return accepted()
-				}}, 1)
-				if err := b.engine.Handle(lifetime.New(t.Context()), record(), tt.progress, &lease{}); err != nil {
-					t.Fatal(err)
-				}
-				b.want(t, tt.want...)
-				if got := strings.Join(sorted(c.made), " "); got != tt.calls {
-					t.Errorf("calls %s, want %s", got, tt.calls)
-				}
-			})
+		subtest(t, tt.name, func(t *testing.T) {
+			var c calls
+			b := newBench(script{recipients: []string{"a", "b", "c"}, send: func(_ context.Context, call common.Call) (models.ProviderResponse, error) {
+				c.note(call)
+				return accepted()
+			}}, 1)
+			resume(t, b.engine, tt.progress)
+			b.want(t, tt.want...)
+			if got := strings.Join(sorted(c.made), " "); got != tt.calls {
+				t.Errorf("calls %s, want %s", got, tt.calls)
+			}
 		})
 	}
 }
@@ -114,9 +109,7 @@ func TestTheRestOfTheWaitIsWaited(t *testing.T) {
 		for _, meta := range [][]string{nil, {models.MetaNotCalled, "1"}} {
 			due = time.Now().Add(42 * time.Second)
 			meta = append(meta, models.MetaNextAttemptAt, due.Format(time.RFC3339Nano))
-			if err := b.engine.Handle(lifetime.New(t.Context()), record(), after(retry(1, meta...)), &lease{}); err != nil {
-				t.Fatal(err)
-			}
+			resume(t, b.engine, after(retry(1, meta...)))
 		}
 		b.want(t, "attempt 2", "sent 2", "attempt 1", "sent 1")
 
@@ -250,14 +243,12 @@ func TestOnlyTheDoubtfulAreGivenUp(t *testing.T) {
 func TestInterruptedAttemptIsGivenUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) { return accepted() }}, 1)
+		b := newBench(script{recipients: []string{"a"}, send: accept}, 1)
 		b.engine = worker.New(b.channel, b.ledger, b.route, worker.Options{
 			Channel: models.SMS, MaxAttempts: 3, CallTimeout: time.Second, AmbiguousToDLQ: true,
 		})
 		for _, progress := range []message.Progress{after(of(models.EventAttempt, 1)), after(retry(1)), after(retry(1, models.MetaNotCalled, "1"))} {
-			if err := b.engine.Handle(lifetime.New(t.Context()), record(), progress, &lease{}); err != nil {
-				t.Fatal(err)
-			}
+			resume(t, b.engine, progress)
 		}
 		b.want(t, "dlq unknown 1", "failed 1", "attempt 2", "sent 2", "attempt 1", "sent 1")
 	})
