@@ -90,7 +90,7 @@ func decodePlain(data []byte) (ev StatusEvent, ok bool) {
 
 // eventType is the conversion, without a copy for those that are known.
 func eventType(text []byte) EventType {
-	for _, t := range [...]EventType{EventQueued, EventAttempt, EventRetry, EventSent, EventFailed} {
+	for _, t := range EventTypes() {
 		if string(text) == string(t) {
 			return t
 		}

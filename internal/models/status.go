@@ -23,6 +23,11 @@ const (
 	EventFailed  EventType = "failed"
 )
 
+// EventTypes returns all of them.
+func EventTypes() [5]EventType {
+	return [...]EventType{EventQueued, EventAttempt, EventRetry, EventSent, EventFailed}
+}
+
 // Final reports whether the event ends its message.
 func (t EventType) Final() bool { return t == EventSent || t == EventFailed }
 

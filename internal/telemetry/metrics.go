@@ -67,7 +67,7 @@ func NewMetrics(channel models.Channel, version string) *Metrics {
 	}
 	events := m.counters("events_published_total", "Status events acknowledged by Kafka.", "event_type")
 	m.events = map[models.EventType]prometheus.Counter{}
-	for _, e := range []models.EventType{models.EventQueued, models.EventAttempt, models.EventRetry, models.EventSent, models.EventFailed} {
+	for _, e := range models.EventTypes() {
 		m.events[e] = events.WithLabelValues(string(e))
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
