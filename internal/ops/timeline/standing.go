@@ -32,11 +32,15 @@ func (d *Delivery) standing(now time.Time) string {
 
 func (d *Delivery) waiting(now time.Time) string {
 	last := d.last()
-	text := fmt.Sprintf("waits for attempt %d", last.Attempt+1)
-	if last.ProviderResponse == nil {
-		return text
+	var meta map[string]string
+	if last.ProviderResponse != nil {
+		meta = last.ProviderResponse.Meta
 	}
-	meta := last.ProviderResponse.Meta
+	next := last.Attempt + 1
+	if meta[models.MetaNotCalled] != "" { // a withdrawn attempt is published again
+		next = last.Attempt
+	}
+	text := fmt.Sprintf("waits for attempt %d", next)
 	if due, err := time.Parse(time.RFC3339, meta[models.MetaNextAttemptAt]); err == nil && due.After(now) {
 		text += fmt.Sprintf(", due at %s, in %s", due.Format(time.RFC3339), due.Sub(now).Round(time.Second))
 	} else if err == nil {

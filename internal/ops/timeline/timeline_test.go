@@ -36,3 +36,20 @@ func TestArrange(t *testing.T) {
 		t.Errorf("order of the deliveries (-want +got):\n%s", diff)
 	}
 }
+
+// A withdrawn attempt does not count: the same one is made again.
+func TestWaitingDeliveries(t *testing.T) {
+	t.Parallel()
+	waiting := func(meta map[string]string) string {
+		d := Delivery{Events: []Event{{StatusEvent: models.StatusEvent{
+			EventType: models.EventRetry, Attempt: 2, ProviderResponse: &models.ProviderResponse{Meta: meta},
+		}}}}
+		return d.standing(time.Now())
+	}
+	if got := waiting(nil); got != "waits for attempt 3" {
+		t.Errorf("after a failed attempt 2: %q", got)
+	}
+	if got := waiting(map[string]string{models.MetaNotCalled: "1"}); got != "waits for attempt 2" {
+		t.Errorf("after a withdrawn attempt 2: %q", got)
+	}
+}
