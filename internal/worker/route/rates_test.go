@@ -42,9 +42,10 @@ func TestShareIsLowered(t *testing.T) {
 	})
 }
 
-// Whatever calls come, and however the share of the group's rate changes, no
-// more start in any time than the rates let: their burst, and what they let
-// start in that time. None is lost.
+// Whatever calls come, however the share of the group's rate changes, and
+// whoever waits for the end of a pause or of a doubt meanwhile: no more start in
+// any time than the rates let, their burst and what they let start in that time.
+// None is lost.
 func TestRatesAreNeverExceeded(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
@@ -55,12 +56,17 @@ func TestRatesAreNeverExceeded(t *testing.T) {
 		}
 		shares := rapid.SliceOfN(rapid.Float64Range(0, 1), 1, 5).Draw(r, "shares")
 		comes := rapid.SliceOfN(rapid.IntRange(0, 3000), 1, 60).Draw(r, "when calls come, in ms")
+		pause := time.Duration(rapid.IntRange(0, 2000).Draw(r, "pause in ms")) * time.Millisecond
+		certain := time.Duration(rapid.IntRange(0, 6000).Draw(r, "end of the doubt in ms")) * time.Millisecond
 		const period, last = 700 * time.Millisecond, 0.5
 		length := time.Duration(rapid.IntRange(0, 300).Draw(r, "length in ms")) * time.Millisecond
 		synctest.Test(t, func(t *testing.T) {
 			p := &provider{route: route.New(route.Options{Concurrency: 8, Rates: rates})}
 			start, admitted := time.Now(), []time.Time(nil)
 			p.route.Share(shares[0])
+			time.AfterFunc(period, func() { p.route.Pause(time.Now().Add(pause)) })
+			d := &doubt{ok: make(chan struct{})}
+			time.AfterFunc(certain, func() { close(d.ok) })
 			var wg sync.WaitGroup
 			wg.Go(func() {
 				for _, share := range append(shares[1:], last) {
@@ -79,6 +85,9 @@ func TestRatesAreNeverExceeded(t *testing.T) {
 					p.mu.Lock()
 					admitted = append(admitted, time.Now())
 					p.mu.Unlock()
+					if i%3 == 0 { // the doubt comes with the call
+						a.Lease = d
+					}
 					if f.NotCalled { // it is made the second time
 						call, err := p.route.Start(t.Context(), a, nil)
 						if err != nil {

@@ -3,7 +3,6 @@ package route_test
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -118,26 +117,6 @@ func (p *provider) idle(t *testing.T, slots int) {
 		p.route.End(call, route.Outcome{})
 	}
 	p.route.Withdraw(crowd, 1000)
-}
-
-func TestNeverMoreCallsThanSlots(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		p := &provider{route: route.New(route.Options{Concurrency: 7})}
-		var wg sync.WaitGroup
-		for range 200 {
-			wg.Go(func() {
-				if err := p.call(t.Context(), from("a"), time.Millisecond, rand.N(50*time.Millisecond)); err != nil {
-					t.Errorf("call = %v", err)
-				}
-			})
-		}
-		wg.Wait()
-		if p.most != 7 || p.made() != 200 {
-			t.Errorf("%d calls, at most %d under way, want 200 and 7", p.made(), p.most)
-		}
-		p.idle(t, 7)
-	})
 }
 
 // The wait for an acknowledgement costs no slot: with calls of 50 ms and
