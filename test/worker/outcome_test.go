@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -132,14 +133,19 @@ type verdict struct {
 	failure models.FailureType // empty: sent
 	texts   []string           // one of them
 	status  string             // empty: that of the answer
+	left    string             // failed_recipients of the dead letter
 }
 
 // verdictOf folds what the recipients were told last. An attempt that was cut has left
 // those behind it in doubt who are not called again.
 func verdictOf(last map[int]told, recipients int, expires bool) verdict {
 	by := map[byte][]string{}
+	var left []string
 	for i := range recipients {
 		one, ok := last[i]
+		if one.outcome != 'A' {
+			left = append(left, string(rune('a'+i)))
+		}
 		switch {
 		case !ok:
 			expires = false // it ends before it may
@@ -171,6 +177,9 @@ func verdictOf(last map[int]told, recipients int, expires bool) verdict {
 	case len(by['R']) > 0:
 		v.status = models.StatusRejected
 	}
+	if len(by['A'])+len(by['R']) > 0 {
+		v.left = strings.Join(left, ",")
+	}
 	return v
 }
 
@@ -189,17 +198,46 @@ func (v verdict) check(t *testing.T, name string, l *ledger, codes map[string]in
 		t.Errorf("%s: %s, want one dead letter and failed", name, l)
 		return
 	}
-	letter := l.letters[0]
-	text, _ := strings.CutPrefix(end.Error, string(v.failure)+" error: ")
-	if letter.FailureType != v.failure || letter.LastError != end.Error || !slices.Contains(v.texts, text) {
-		t.Errorf("%s: dead letter %s %q, event %q, want %s and one of %q", name, letter.FailureType, letter.LastError, end.Error, v.failure, v.texts)
+	if letter := l.letters[0]; letter.FailureType != v.failure || letter.LastError != end.Error || letter.Meta[models.MetaFailedRecipients] != v.left {
+		t.Errorf("%s: dead letter %s %q of %q, want %s %q of %q", name, letter.FailureType, letter.LastError, letter.Meta, v.failure, end.Error, v.left)
 	}
-	if got := end.ProviderResponse; got.Code != codes[text] || v.status != "" && got.Status != v.status {
-		t.Errorf("%s: %q with %s %d, want %s %d", name, end.Error, got.Status, got.Code, v.status, codes[text])
+	v.checkAnswer(t, name, &end, codes)
+}
+
+func (v verdict) checkAnswer(t *testing.T, name string, ev *models.StatusEvent, codes map[string]int) {
+	t.Helper()
+	text, ok := strings.CutPrefix(ev.Error, string(v.failure)+" error: ")
+	if got := ev.ProviderResponse; !ok || !slices.Contains(v.texts, text) || got.Code != codes[text] || v.status != "" && got.Status != v.status {
+		t.Errorf("%s: %s tells %q with %s %d, want %+v and %d", name, ev.EventType, ev.Error, got.Status, got.Code, v, codes[text])
 	}
 }
 
-// The text, status and code of a message's end belong to what decided it,
+// checkRetry compares a retry with what was told so far: its text, status and
+// code are of those who are left, and its lists say who they are.
+func (x *mixture) checkRetry(t *testing.T, ev *models.StatusEvent, known map[int]told, codes map[string]int) {
+	t.Helper()
+	v := verdictOf(known, len(x.outcomes), false)
+	if v.status != models.StatusPartial {
+		v.status = models.StatusUnavailable
+	}
+	v.checkAnswer(t, fmt.Sprint(x.outcomes), ev, codes)
+	for list, outcomes := range map[string]string{
+		models.MetaOpenRecipients: "LU", models.MetaRefusedRecipients: "R", models.MetaAssumedRecipients: "SD",
+	} {
+		var want []string
+		for i := range x.outcomes {
+			if strings.IndexByte(outcomes, known[i].outcome) >= 0 {
+				want = append(want, strconv.Itoa(i))
+			}
+		}
+		if got := ev.ProviderResponse.Meta[list]; got != strings.Join(want, ",") {
+			t.Errorf("%v: %s of attempt %d is %q, want %q", x.outcomes, list, ev.Attempt, got, want)
+		}
+	}
+}
+
+// Who was accepted, refused or in doubt is not called again. The text, status
+// and code of a message's end, and of each retry, belong to what decided it,
 // whatever its recipients were told in whatever attempt, and whether one worker
 // or two had it.
 func TestEndTellsWhatDecidedIt(t *testing.T) {
@@ -228,6 +266,13 @@ func (x *mixture) check(t *testing.T) {
 	t.Helper()
 	l := x.run(t, message.Progress{})
 	first := x.made
+	for n, made := range first {
+		for i := range made {
+			if was := first[n-1][i].outcome; n > 1 && was != 'L' && was != 'U' {
+				t.Errorf("%v: recipient %d is called in attempt %d", x.outcomes, i, n)
+			}
+		}
+	}
 	last, codes := map[int]told{}, map[string]int{}
 	for n := 1; n <= len(first); n++ {
 		x.note(last, codes, first[n])
@@ -238,8 +283,9 @@ func (x *mixture) check(t *testing.T) {
 		if ev.EventType == models.EventSent || ev.EventType == models.EventFailed {
 			return
 		}
-		if ev.ProviderResponse != nil {
+		if ev.EventType == models.EventRetry {
 			x.note(known, codes, first[ev.Attempt])
+			x.checkRetry(t, &ev, known, codes)
 		}
 		fold.Add(journal.Key{}, &ev)
 		if ev.EventType == models.EventRetry || ev.EventType == models.EventAttempt {
@@ -270,7 +316,13 @@ func (x *mixture) resumed(t *testing.T, name string, progress message.Progress, 
 		}
 	}
 	l := x.run(t, progress)
+	resolved := maps.Clone(last)
 	for _, n := range slices.Sorted(maps.Keys(x.made)) {
+		for i := range x.made[n] {
+			if _, is := resolved[i]; is {
+				t.Errorf("%s: recipient %d is called again", name, i)
+			}
+		}
 		x.note(last, codes, x.made[n])
 	}
 	verdictOf(last, len(x.outcomes), x.expires).check(t, name, l, codes)

@@ -121,29 +121,6 @@ func TestTheRestOfTheWaitIsWaited(t *testing.T) {
 	})
 }
 
-// A retry tells all that the next owner needs.
-func TestRetryListsRefusedRecipients(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(script{recipients: []string{"a", "b", "c", "d"}, send: func(_ context.Context, call common.Call) (models.ProviderResponse, error) {
-			switch {
-			case call.Recipients[0] == 0:
-				return fails(common.Permanent(errors.New("http 400")))
-			case call.Recipients[0] == 3:
-				return fails(&common.Failure{Class: models.FailureUnknown, Accepted: true, Err: errors.New("no JSON")})
-			case call.Attempt == 1:
-				return fails(transient())
-			}
-			return accepted()
-		}}, 4)
-		b.handle(t)
-		meta := b.events[2].ProviderResponse.Meta
-		if meta["open_recipients"] != "1,2" || meta["refused_recipients"] != "0" || meta["assumed_recipients"] != "3" {
-			t.Errorf("retry's meta %v", meta)
-		}
-	})
-}
-
 // While calls of a round are under way, the lease knows who needs none any
 // more; once a retry event says so, it may forget.
 func TestLeaseKnowsWhoIsResolved(t *testing.T) {
@@ -208,32 +185,6 @@ func TestNoCallInDoubt(t *testing.T) {
 		}})
 		if !errors.Is(err, lost) || b.route.InFlight() != 0 {
 			t.Errorf("Handle = %v with %d slots taken, want that the partition is lost and none", err, b.route.InFlight())
-		}
-	})
-}
-
-// AMBIGUOUS_OUTCOME=dlq gives up on those in doubt, and on nobody else: who
-// was told to come later is called again.
-func TestOnlyTheDoubtfulAreGivenUp(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var rounds [][]int
-		b := newBench(script{recipients: []string{"a", "b", "c"}, units: [][]int{{0, 1, 2}}, send: func(_ context.Context, call common.Call) (models.ProviderResponse, error) {
-			rounds = append(rounds, call.Recipients)
-			if len(rounds) > 1 {
-				return accepted()
-			}
-			f := transient()
-			f.Ambiguous, f.Open, f.Doubtful = true, []int{0, 1, 2}, []int{0, 2}
-			return fails(f)
-		}}, 1)
-		b.engine = worker.New(b.channel, b.ledger, b.route, worker.Options{
-			Channel: models.SMS, MaxAttempts: 3, CallTimeout: time.Second, AmbiguousToDLQ: true,
-		})
-		b.handle(t)
-		b.want(t, "queued 0", "attempt 1", "retry 1", "attempt 2", "dlq unknown 2", "failed 2")
-		if diff := cmp.Diff([][]int{{0, 1, 2}, {1}}, rounds); diff != "" {
-			t.Errorf("calls (-want +got):\n%s", diff)
 		}
 	})
 }

@@ -119,25 +119,6 @@ func (p *provider) idle(t *testing.T, slots int) {
 	p.route.Withdraw(crowd, 1000)
 }
 
-// The wait for an acknowledgement costs no slot: with calls of 50 ms and
-// acknowledgements of 5 ms the slots are never idle.
-func TestLookAheadHidesTheAcknowledgement(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		const slots, calls, length = 20, 2000, 50 * time.Millisecond
-		p, start := &provider{route: route.New(route.Options{Concurrency: slots})}, time.Now()
-		var wg sync.WaitGroup
-		for range calls {
-			wg.Go(func() { _ = p.call(t.Context(), from("a"), 5*time.Millisecond, length) })
-		}
-		wg.Wait()
-		ideal := calls / slots * length
-		if took := time.Since(start); took > ideal*103/100 || p.made() != calls {
-			t.Errorf("%d calls took %v, want at most 3 %% above the ideal %v", p.made(), took, ideal)
-		}
-	})
-}
-
 // Calls that began together end together: behind them all places ahead are
 // taken in time, and not long before.
 func TestLookAheadSeesAWaveComing(t *testing.T) {
