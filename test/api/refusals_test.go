@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,23 +18,6 @@ import (
 	"messaging-worker/internal/worker/route"
 )
 
-// counted is a Kafka that counts dead letters.
-type counted struct {
-	mu      sync.Mutex
-	letters int
-}
-
-func (*counted) Status(context.Context, *models.Record, *models.StatusEvent) worker.Ack {
-	return acked{}
-}
-
-func (c *counted) DLQ(context.Context, *models.Record, *models.DLQRecord) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.letters++
-	return nil
-}
-
 // twelve gives twelve messages, one after the other, to a worker whose
 // provider answers all of them so and whose probes are refused, and returns
 // what it came to.
@@ -47,7 +29,7 @@ func twelve(t *testing.T, kind string, c worker.Channel) (s route.BreakerState, 
 		Probe:    func(context.Context) error { return context.Canceled },
 		OnChange: func(route.BreakerState, string) { close(opened) },
 	}})
-	k := &counted{}
+	k := &kafka{}
 	e := worker.New(c, k, r, worker.Options{
 		Channel: models.Channel(kind), MaxAttempts: 1, CallTimeout: time.Minute, RetryAfterMax: time.Millisecond,
 	})
@@ -67,7 +49,7 @@ func twelve(t *testing.T, kind string, c worker.Channel) (s route.BreakerState, 
 	s, _, reason = r.Breaker()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return s, k.letters, reason
+	return s, len(k.letters), reason
 }
 
 // Every code of the tables, and one that is in none, in answer to twelve

@@ -38,10 +38,12 @@ func Start(tb testing.TB, o Options) *Cluster {
 }
 
 // Embedded starts the embedded broker for one test, for what Apache Kafka
-// cannot be made to do. Groups there do not wait for further members.
-func Embedded(tb testing.TB) *kfake.Cluster {
+// cannot be made to do. Groups there do not wait for further members. It has
+// one node unless opts say otherwise.
+func Embedded(tb testing.TB, opts ...kfake.Opt) *kfake.Cluster {
 	tb.Helper()
-	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.BrokerConfigs(map[string]string{"group.initial.rebalance.delay.ms": "0"}))
+	usual := []kfake.Opt{kfake.NumBrokers(1), kfake.BrokerConfigs(map[string]string{"group.initial.rebalance.delay.ms": "0"})}
+	c, err := kfake.NewCluster(append(usual, opts...)...)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -137,8 +137,7 @@ func TestOddRepliesAreRead(t *testing.T) {
 		}}
 		srv := serve(t, s.serve)
 		defer srv.stop()
-		o := options("")
-		o.Port = srv.port()
+		o := srv.options()
 		p := newProvider(t, o)
 		defer p.Close()
 		a := email.New(p, request.Limits{}, o.Timeout)
@@ -305,8 +304,7 @@ func TestCutReplyToAMessage(t *testing.T) {
 				}
 				io.WriteString(c, tt.reply)
 			})
-			o := options("")
-			o.Port = srv.port()
+			o := srv.options()
 			p := newProvider(t, o)
 			defer p.Close()
 			_, err := email.New(p, request.Limits{}, o.Timeout).Delivery(newRequest("")).Send(t.Context(), common.Call{Attempt: 1, Recipients: []int{0}})

@@ -134,8 +134,7 @@ func TestConnectionServesSoManyMessages(t *testing.T) {
 	t.Parallel()
 	s := &sink{}
 	srv := serve(t, s.serve)
-	o := options("")
-	o.Port = srv.port()
+	o := srv.options()
 	for messages, want := range map[int]int{0: 6, 10: 60, 1: 600} { // 0: as usual, 100
 		o.Messages = messages
 		p := newProvider(t, o)
@@ -200,9 +199,7 @@ func TestWaitForASlotHeedsTheContext(t *testing.T) {
 		<-release
 		s.serve(n, c)
 	})
-	o := options("")
-	o.Port = srv.port()
-	p := newProvider(t, o)
+	p := newProvider(t, srv.options())
 	done := make(chan error)
 	go func() {
 		_, err := p.Send(t.Context(), mailOf(newRequest("")))
@@ -225,8 +222,7 @@ func TestProbe(t *testing.T) {
 	t.Parallel()
 	s := &sink{}
 	srv := serve(t, s.serve)
-	o := options("")
-	o.Port = srv.port()
+	o := srv.options()
 	p := newProvider(t, o)
 	if err := p.Probe(t.Context()); err != nil {
 		t.Errorf("Probe: %v", err)
@@ -365,9 +361,7 @@ func TestServerQueuesForLater(t *testing.T) {
 				"C: DATA", "S: 354 go on", "C: <message>", "S: " + tt.dot,
 			}, nil)
 		})
-		o := options("")
-		o.Port = srv.port()
-		p := newProvider(t, o)
+		p := newProvider(t, srv.options())
 		told := 0
 		p.OnQueuedForLater(func() { told++ })
 		sendAll(t, p, 1, 1)
@@ -385,8 +379,7 @@ func TestPanicLeavesTheSlot(t *testing.T) {
 	s := &sink{}
 	srv := serve(t, s.serve)
 	asked := 0
-	o := options("")
-	o.Port = srv.port()
+	o := srv.options()
 	o.Auth, o.Password = smtp.AuthPlain, func() (string, error) {
 		if asked++; asked == 1 {
 			panic("a bug")
@@ -410,9 +403,7 @@ func TestManyRecipients(t *testing.T) {
 	t.Parallel()
 	s := &sink{}
 	srv := serve(t, s.serve)
-	o := options("")
-	o.Port = srv.port()
-	p := newProvider(t, o)
+	p := newProvider(t, srv.options())
 	defer p.Close()
 	for _, n := range []int{247, 248, 249, 250, 600} { // about the size of a group, and beyond
 		var to []string

@@ -19,6 +19,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"messaging-worker/internal/providers/email/smtp"
 )
 
 // patience is how long a test waits for what must come. Nothing is concluded
@@ -107,6 +109,13 @@ func (s *server) stop() {
 }
 
 func (s *server) port() int { return s.Addr().(*net.TCPAddr).Port }
+
+// options are the usual ones, with the server's port.
+func (s *server) options() smtp.Options {
+	o := options("")
+	o.Port = s.port()
+	return o
+}
 
 // play goes through one dialog: lines "C: pattern" are what must come, where *
 // stands for anything and <message> for all lines up to a lone dot; lines

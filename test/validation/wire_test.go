@@ -24,6 +24,7 @@ import (
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker"
 	"messaging-worker/internal/worker/route"
+	testkafka "messaging-worker/test/kafka"
 )
 
 // free is a lease that nobody disputes.
@@ -46,13 +47,7 @@ type line struct {
 
 func newLine(t *testing.T) *line {
 	t.Helper()
-	cluster, err := kfake.NewCluster(
-		kfake.NumBrokers(1), kfake.SeedTopics(3, "status", "dlq"), kfake.BrokerConfigs(map[string]string{"message.max.bytes": "4000"}),
-	)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
+	cluster := testkafka.Embedded(t, kfake.SeedTopics(3, "status", "dlq"), kfake.BrokerConfigs(map[string]string{"message.max.bytes": "4000"}))
 	p, err := publisher.New(publisher.Options{
 		Kafka:       kafka.Options{Brokers: cluster.ListenAddrs(), ClientID: "worker", Compression: "none"},
 		StatusTopic: "status", DLQTopic: "dlq", Host: "host", Log: zerolog.Nop(),

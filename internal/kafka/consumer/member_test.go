@@ -18,6 +18,7 @@ import (
 	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
+	testkafka "messaging-worker/test/kafka"
 )
 
 // bound ends waits that would never end; a wait that succeeds is not slowed.
@@ -32,14 +33,7 @@ type scene struct {
 
 func newScene(t *testing.T, brokers int, partitions int32) *scene {
 	t.Helper()
-	cluster, err := kfake.NewCluster(
-		kfake.NumBrokers(brokers), kfake.SeedTopics(partitions, "request", "status"),
-		kfake.BrokerConfigs(map[string]string{"group.initial.rebalance.delay.ms": "0"}),
-	)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
+	cluster := testkafka.Embedded(t, kfake.NumBrokers(brokers), kfake.SeedTopics(partitions, "request", "status"))
 	producer, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
 		t.Fatal(err)

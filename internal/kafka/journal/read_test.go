@@ -13,6 +13,7 @@ import (
 
 	"messaging-worker/internal/kafka/journal"
 	"messaging-worker/internal/models"
+	testkafka "messaging-worker/test/kafka"
 )
 
 // A long journal is read to its end however long that takes; one that comes
@@ -61,13 +62,7 @@ func TestPatienceIsForProgress(t *testing.T) {
 func quiet(t *testing.T) (*kfake.Cluster, []kgo.Opt) {
 	t.Helper()
 	var network kfake.VirtualNetwork
-	cluster, err := kfake.NewCluster(
-		kfake.NumBrokers(1), kfake.ListenFn(network.Listen), kfake.Ports(9092), kfake.SeedTopics(1, "request", "status"),
-	)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
+	cluster := testkafka.Embedded(t, kfake.ListenFn(network.Listen), kfake.Ports(9092), kfake.SeedTopics(1, "request", "status"))
 	return cluster, []kgo.Opt{
 		kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.Dialer(network.DialContext), kgo.FetchMaxPartitionBytes(1), kgo.FetchMaxBytes(1),
 	}
@@ -99,17 +94,7 @@ func produce(t *testing.T, opts []kgo.Opt, offset int64) {
 // request: a commit of what follows the request, by whoever, ends there.
 func TestNothingBehindTheCommitButAMarker(t *testing.T) {
 	t.Parallel()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "request", "status"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
-	reach := []kgo.Opt{kgo.SeedBrokers(cluster.ListenAddrs()...)}
-	producer, err := kgo.NewClient(append(reach, kgo.TransactionalID("upstream"), kgo.DefaultProduceTopic("request"))...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(producer.Close)
+	reach, producer := upstream(t)
 	if err := producer.BeginTransaction(); err != nil {
 		t.Fatal(err)
 	}

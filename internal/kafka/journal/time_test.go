@@ -11,6 +11,7 @@ import (
 
 	"messaging-worker/internal/kafka/journal"
 	"messaging-worker/internal/models"
+	testkafka "messaging-worker/test/kafka"
 )
 
 // strangeTimes are timestamps that no clock gave.
@@ -27,11 +28,7 @@ func TestRequestsOfAnyTime(t *testing.T) {
 	t.Parallel()
 	times := strangeTimes()
 	topics := kfake.SeedTopics(int32(len(times)), "request", "status")
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), topics)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
+	cluster := testkafka.Embedded(t, topics)
 	reach := []kgo.Opt{kgo.SeedBrokers(cluster.ListenAddrs()...)}
 	producer, err := kgo.NewClient(append(reach, kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
 	if err != nil {

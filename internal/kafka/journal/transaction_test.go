@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/kafka/journal"
+	testkafka "messaging-worker/test/kafka"
 )
 
 // Where the commit does not say where to read from, a request that was rolled
@@ -16,17 +17,7 @@ import (
 // transaction, nor one that retention has taken.
 func TestPositionIsFoundByACommittedRequest(t *testing.T) {
 	t.Parallel()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "request", "status"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
-	reach := []kgo.Opt{kgo.SeedBrokers(cluster.ListenAddrs()...)}
-	producer, err := kgo.NewClient(append(reach, kgo.TransactionalID("upstream"), kgo.DefaultProduceTopic("request"))...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(producer.Close)
+	reach, producer := upstream(t)
 	begin := func(at time.Time) {
 		t.Helper()
 		if err := producer.BeginTransaction(); err != nil {
@@ -72,4 +63,18 @@ func TestPositionIsFoundByACommittedRequest(t *testing.T) {
 	if got := read(1).Fold.Len(); got != 1 {
 		t.Errorf("events of %d requests found behind what retention has taken, want 1", got)
 	}
+}
+
+// upstream starts a broker with a topic of requests, which a producer writes in
+// transactions.
+func upstream(t *testing.T) (reach []kgo.Opt, producer *kgo.Client) {
+	t.Helper()
+	cluster := testkafka.Embedded(t, kfake.SeedTopics(1, "request", "status"))
+	reach = []kgo.Opt{kgo.SeedBrokers(cluster.ListenAddrs()...)}
+	producer, err := kgo.NewClient(append(reach, kgo.TransactionalID("upstream"), kgo.DefaultProduceTopic("request"))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(producer.Close)
+	return reach, producer
 }

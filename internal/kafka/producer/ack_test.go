@@ -112,11 +112,7 @@ func TestWaitingIsInOrder(t *testing.T) {
 // acknowledgement.
 func TestRefusalsThatTheClientKeepsToItself(t *testing.T) {
 	t.Parallel()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "status", "dlq"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
+	cluster := testkafka.Embedded(t, kfake.SeedTopics(1, "status", "dlq"))
 	var refuse atomic.Bool
 	refuse.Store(true)
 	status := cluster.TopicInfo("status").TopicID

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/kafka"
+	testkafka "messaging-worker/test/kafka"
 )
 
 // However long records linger for company: who waits alone does not wait for
@@ -19,11 +20,7 @@ import (
 // topic that is missing, is no company.
 func TestWhoWaitsAloneDoesNotLinger(t *testing.T) {
 	t.Parallel()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(3, "status"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
+	cluster := testkafka.Embedded(t, kfake.SeedTopics(3, "status"))
 	p, err := newProducer(Options{
 		Kafka: kafka.Options{Brokers: cluster.ListenAddrs()}, ByPartition: []string{"status"}, Log: zerolog.Nop(),
 	}, lateAfter, time.Minute)

@@ -34,11 +34,7 @@ type refusing struct {
 
 func newBroker(t *testing.T, opts ...kfake.Opt) *refusing {
 	t.Helper()
-	c, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.SeedTopics(3, "status", "dlq")}, opts...)...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
+	c := testkafka.Embedded(t, append(opts, kfake.SeedTopics(3, "status", "dlq"))...)
 	r := &refusing{Cluster: c}
 	c.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		c.KeepControl()

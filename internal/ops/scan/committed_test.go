@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/ops/scan"
+	testkafka "messaging-worker/test/kafka"
 )
 
 // writer is a producer with a transaction open.
@@ -73,11 +74,7 @@ func TestReadIsCommitted(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, "events"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
+	cluster := testkafka.Embedded(t, kfake.SeedTopics(partitions, "events"))
 	var open []*writer
 	for i := range producers {
 		open = append(open, newWriter(t, cluster, fmt.Sprint("producer ", i)))

@@ -14,16 +14,13 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/ops/scan"
+	testkafka "messaging-worker/test/kafka"
 )
 
 // filled returns a topic of three partitions with 900 records of 100 keys.
 func filled(t *testing.T, codec kgo.CompressionCodec) (*scan.Topic, []string) {
 	t.Helper()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(2), kfake.SeedTopics(3, "events"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
+	cluster := testkafka.Embedded(t, kfake.NumBrokers(2), kfake.SeedTopics(3, "events"))
 	client, err := kgo.NewClient(
 		kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.ProducerBatchCompression(codec), kgo.RecordPartitioner(kgo.ManualPartitioner()),
 	)
