@@ -47,15 +47,18 @@ func TestSingleRecipient(t *testing.T) {
 		{"accepted but unreadable", always(unreadable), []string{"queued 0", "attempt 1", "dlq unknown 1", "failed 1"}},
 	}
 	for _, tt := range tests {
-		subtest(t, tt.name, func(t *testing.T) {
-			b := newBench(script{recipients: one, send: func(_ context.Context, call common.Call) (models.ProviderResponse, error) {
-				if f := tt.failure(call.Attempt); f != nil {
-					return fails(f)
-				}
-				return accepted()
-			}}, 1)
-			b.handle(t)
-			b.want(t, tt.want...)
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(script{recipients: one, send: func(_ context.Context, call common.Call) (models.ProviderResponse, error) {
+					if f := tt.failure(call.Attempt); f != nil {
+						return fails(f)
+					}
+					return accepted()
+				}}, 1)
+				b.handle(t)
+				b.want(t, tt.want...)
+			})
 		})
 	}
 }
@@ -195,24 +198,27 @@ func TestRetryAfterIsTheLeastWait(t *testing.T) {
 		{"above the limit", time.Hour, 10 * time.Minute, 10 * time.Minute},
 	}
 	for _, tt := range tests {
-		subtest(t, tt.name, func(t *testing.T) {
-			var at []time.Time
-			b := newBench(script{recipients: []string{"a"}, send: func(_ context.Context, call common.Call) (models.ProviderResponse, error) {
-				at = append(at, time.Now())
-				if call.Attempt == 1 {
-					return fails(later(tt.retryAfter))
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var at []time.Time
+				b := newBench(script{recipients: []string{"a"}, send: func(_ context.Context, call common.Call) (models.ProviderResponse, error) {
+					at = append(at, time.Now())
+					if call.Attempt == 1 {
+						return fails(later(tt.retryAfter))
+					}
+					return accepted()
+				}}, 1)
+				b.handle(t)
+				wait := at[1].Sub(at[0])
+				if wait < tt.want || wait > tt.most {
+					t.Errorf("waited %v, want %v to %v", wait, tt.want, tt.most)
 				}
-				return accepted()
-			}}, 1)
-			b.handle(t)
-			wait := at[1].Sub(at[0])
-			if wait < tt.want || wait > tt.most {
-				t.Errorf("waited %v, want %v to %v", wait, tt.want, tt.most)
-			}
-			next, err := time.Parse(time.RFC3339Nano, b.events[2].ProviderResponse.Meta["next_attempt_at"])
-			if err != nil || next.Sub(at[0]) != wait {
-				t.Errorf("next_attempt_at is %v after the call (%v), want %v", next.Sub(at[0]), err, wait)
-			}
+				next, err := time.Parse(time.RFC3339Nano, b.events[2].ProviderResponse.Meta["next_attempt_at"])
+				if err != nil || next.Sub(at[0]) != wait {
+					t.Errorf("next_attempt_at is %v after the call (%v), want %v", next.Sub(at[0]), err, wait)
+				}
+			})
 		})
 	}
 }
@@ -277,12 +283,15 @@ func TestStopping(t *testing.T) {
 		{"unless nobody would read it again", failing, began, time.Second, false, []string{"queued 0", "attempt 1", "retry 1", "dlq transient 1", "failed 1"}},
 	}
 	for _, tt := range tests {
-		subtest(t, tt.name, func(t *testing.T) {
-			b := newBench(script{recipients: []string{"a"}, send: tt.send}, 1)
-			if err := stopped(t, b, tt.after, tt.begin); (err != nil) != tt.wantErr {
-				t.Errorf("Handle = %v, want an error: %v", err, tt.wantErr)
-			}
-			b.want(t, tt.want...)
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(script{recipients: []string{"a"}, send: tt.send}, 1)
+				if err := stopped(t, b, tt.after, tt.begin); (err != nil) != tt.wantErr {
+					t.Errorf("Handle = %v, want an error: %v", err, tt.wantErr)
+				}
+				b.want(t, tt.want...)
+			})
 		})
 	}
 }
@@ -320,22 +329,25 @@ func TestStopBeforeTheLastCall(t *testing.T) {
 			return func() {}
 		},
 	} {
-		subtest(t, name, func(t *testing.T) {
-			b := newBench(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
-				t.Error("a call was made")
-				return accepted()
-			}}, 4)
-			b.delay = 10 * time.Millisecond // so that the provider is left alone with the attempt ahead
-			b.engine = worker.New(b.channel, b.ledger, b.route, worker.Options{Channel: models.SMS, MaxAttempts: 1, CallTimeout: 30 * time.Second})
-			release, start := hinder(t, b), time.Now()
-			if err := stopped(t, b, time.Second, nil); err == nil {
-				t.Error("Handle = nil, want an error")
-			}
-			if took := time.Since(start); took > 5*time.Second {
-				t.Errorf("ended after %v", took)
-			}
-			b.want(t, "queued 0", "attempt 1", "retry 1")
-			release()
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+					t.Error("a call was made")
+					return accepted()
+				}}, 4)
+				b.delay = 10 * time.Millisecond // so that the provider is left alone with the attempt ahead
+				b.engine = worker.New(b.channel, b.ledger, b.route, worker.Options{Channel: models.SMS, MaxAttempts: 1, CallTimeout: 30 * time.Second})
+				release, start := hinder(t, b), time.Now()
+				if err := stopped(t, b, time.Second, nil); err == nil {
+					t.Error("Handle = nil, want an error")
+				}
+				if took := time.Since(start); took > 5*time.Second {
+					t.Errorf("ended after %v", took)
+				}
+				b.want(t, "queued 0", "attempt 1", "retry 1")
+				release()
+			})
 		})
 	}
 }
@@ -352,23 +364,26 @@ func TestStopKeepsRetryAfter(t *testing.T) {
 		{"above the limit", time.Hour, 10 * time.Minute},
 	}
 	for _, tt := range tests {
-		subtest(t, tt.name, func(t *testing.T) {
-			var ended time.Time
-			b := newBench(script{recipients: []string{"a", "b"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
-				time.Sleep(10 * time.Second) // beyond the grace of the other call, which waits for the slot
-				f := transient()
-				f.RetryAfter, ended = tt.retryAfter, time.Now()
-				return fails(f)
-			}}, 1)
-			if err := stopped(t, b, time.Second, nil); err == nil {
-				t.Error("Handle = nil, want an error: the message is unfinished")
-			}
-			b.want(t, "queued 0", "attempt 1", "retry 1")
-			meta := b.events[2].ProviderResponse.Meta
-			next, err := time.Parse(time.RFC3339Nano, meta[models.MetaNextAttemptAt])
-			if got := next.Sub(ended); err != nil || got != tt.want || meta[models.MetaNotCalled] != "1" {
-				t.Errorf("the next attempt is %v after the call (%v), want %v; meta %v", got, err, tt.want, meta)
-			}
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var ended time.Time
+				b := newBench(script{recipients: []string{"a", "b"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+					time.Sleep(10 * time.Second) // beyond the grace of the other call, which waits for the slot
+					f := transient()
+					f.RetryAfter, ended = tt.retryAfter, time.Now()
+					return fails(f)
+				}}, 1)
+				if err := stopped(t, b, time.Second, nil); err == nil {
+					t.Error("Handle = nil, want an error: the message is unfinished")
+				}
+				b.want(t, "queued 0", "attempt 1", "retry 1")
+				meta := b.events[2].ProviderResponse.Meta
+				next, err := time.Parse(time.RFC3339Nano, meta[models.MetaNextAttemptAt])
+				if got := next.Sub(ended); err != nil || got != tt.want || meta[models.MetaNotCalled] != "1" {
+					t.Errorf("the next attempt is %v after the call (%v), want %v; meta %v", got, err, tt.want, meta)
+				}
+			})
 		})
 	}
 }
@@ -455,26 +470,29 @@ func TestThrottleHoldsEverybody(t *testing.T) {
 		{"one recipient only", 2 * time.Second, []time.Duration{0, 0, 0}, true},
 	}
 	for _, tt := range tests {
-		subtest(t, tt.name, func(t *testing.T) {
-			var mu sync.Mutex
-			var at []time.Time
-			b := newBench(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
-				mu.Lock()
-				defer mu.Unlock()
-				at = append(at, time.Now())
-				if len(at) > len(tt.least) {
-					return accepted()
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var mu sync.Mutex
+				var at []time.Time
+				b := newBench(script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+					mu.Lock()
+					defer mu.Unlock()
+					at = append(at, time.Now())
+					if len(at) > len(tt.least) {
+						return accepted()
+					}
+					f := transient()
+					f.Throttle, f.RetryAfter = !tt.others, tt.after
+					return fails(f)
+				}}, 1)
+				handling(t, b.engine, 20)()
+				for i, least := range tt.least {
+					if pause := at[i+1].Sub(at[i]); pause < least || tt.others && pause > 0 {
+						t.Errorf("call %d came %v after the one before it, want %v", i+2, pause, least)
+					}
 				}
-				f := transient()
-				f.Throttle, f.RetryAfter = !tt.others, tt.after
-				return fails(f)
-			}}, 1)
-			handling(t, b.engine, 20)()
-			for i, least := range tt.least {
-				if pause := at[i+1].Sub(at[i]); pause < least || tt.others && pause > 0 {
-					t.Errorf("call %d came %v after the one before it, want %v", i+2, pause, least)
-				}
-			}
+			})
 		})
 	}
 }

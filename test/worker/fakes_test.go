@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"messaging-worker/internal/adapters/common"
@@ -208,15 +207,6 @@ func occupy(t *testing.T, r *route.Route, slots int) (release func()) {
 			r.End(call, route.Outcome{Cut: true})
 		}
 	}
-}
-
-// subtest runs one of several tests in a bubble of its own.
-func subtest(t *testing.T, name string, f func(*testing.T)) {
-	t.Helper()
-	t.Run(name, func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, f)
-	})
 }
 
 // running runs the breaker of a route until the returned function is called.

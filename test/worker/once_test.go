@@ -74,25 +74,28 @@ func TestStopAtMostOnce(t *testing.T) {
 		},
 	}
 	for _, tt := range tests {
-		subtest(t, tt.name, func(t *testing.T) {
-			var b *bench
-			b = newBench(script{recipients: []string{"a"}, send: func(_ context.Context, call common.Call) (models.ProviderResponse, error) {
-				if call.Attempt == 1 && tt.fail != nil {
-					tt.fail(b)
-					return fails(transient())
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var b *bench
+				b = newBench(script{recipients: []string{"a"}, send: func(_ context.Context, call common.Call) (models.ProviderResponse, error) {
+					if call.Attempt == 1 && tt.fail != nil {
+						tt.fail(b)
+						return fails(transient())
+					}
+					return accepted()
+				}}, 1)
+				if tt.prepare != nil {
+					tt.prepare(b)
 				}
-				return accepted()
-			}}, 1)
-			if tt.prepare != nil {
-				tt.prepare(b)
-			}
-			if err := stopped(t, b, time.Minute, tt.begin); (err != nil) != tt.wantErr {
-				t.Errorf("Handle = %v, want an error: %v", err, tt.wantErr)
-			}
-			b.want(t, tt.want...)
-			if n := b.route.InFlight(); n != 0 {
-				t.Errorf("%d slots taken at the end, want 0", n)
-			}
+				if err := stopped(t, b, time.Minute, tt.begin); (err != nil) != tt.wantErr {
+					t.Errorf("Handle = %v, want an error: %v", err, tt.wantErr)
+				}
+				b.want(t, tt.want...)
+				if n := b.route.InFlight(); n != 0 {
+					t.Errorf("%d slots taken at the end, want 0", n)
+				}
+			})
 		})
 	}
 }

@@ -110,23 +110,26 @@ func TestOutageCostsNoMessage(t *testing.T) {
 	t.Parallel()
 	for _, hangs := range []bool{false, true} {
 		for name, every := range map[string]time.Duration{"busy": 10 * time.Millisecond, "one every five seconds": 5 * time.Second} {
-			subtest(t, fmt.Sprintf("%s, hangs %v", name, hangs), func(t *testing.T) {
-				p := &provider{downUntil: time.Now().Add(time.Minute), hangs: hangs, latency: 50 * time.Millisecond}
-				messages := int(80 * time.Second / every)
-				l := outage(t, p, messages, every, 5)
-				if len(l.letters) != 0 || len(p.sent) != messages {
-					t.Errorf("%d of %d sent, %d dead letters", len(p.sent), messages, len(l.letters))
-				}
-				if first := p.sent[0].Sub(p.downUntil); first > 7*time.Second {
-					t.Errorf("the first delivery came %v after the provider's return, want at most 7s", first)
-				}
-				// A call alone, then two, four, eight: a provider that comes
-				// back is not flattened.
-				for sent, most := range map[int]int{0: 1, 1: 2, 2: 4, 3: 8} {
-					if p.most[sent] > most {
-						t.Errorf("after %d successes %d calls were under way, want at most %d", sent, p.most[sent], most)
+			t.Run(fmt.Sprintf("%s, hangs %v", name, hangs), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					p := &provider{downUntil: time.Now().Add(time.Minute), hangs: hangs, latency: 50 * time.Millisecond}
+					messages := int(80 * time.Second / every)
+					l := outage(t, p, messages, every, 5)
+					if len(l.letters) != 0 || len(p.sent) != messages {
+						t.Errorf("%d of %d sent, %d dead letters", len(p.sent), messages, len(l.letters))
 					}
-				}
+					if first := p.sent[0].Sub(p.downUntil); first > 7*time.Second {
+						t.Errorf("the first delivery came %v after the provider's return, want at most 7s", first)
+					}
+					// A call alone, then two, four, eight: a provider that comes
+					// back is not flattened.
+					for sent, most := range map[int]int{0: 1, 1: 2, 2: 4, 3: 8} {
+						if p.most[sent] > most {
+							t.Errorf("after %d successes %d calls were under way, want at most %d", sent, p.most[sent], most)
+						}
+					}
+				})
 			})
 		}
 	}
@@ -271,30 +274,33 @@ func TestOneFailureOpensTheBreakerForOneAttempt(t *testing.T) {
 		{"each in doubt and given up", true, []int{0, 1}, true, 2, route.Closed},
 	}
 	for _, tt := range tests {
-		subtest(t, tt.name, func(t *testing.T) {
-			r := route.New(route.Options{Concurrency: 8, Breaker: route.Breaker{
-				Failures: 5, OpenFor: 5 * time.Second, CallTimeout: time.Second,
-				Probe: func(context.Context) error { return nil },
-			}})
-			e := worker.New(script{recipients: []string{"a", "b"}, units: [][]int{{0, 1}}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
-				f := transient()
-				f.Unreachable, f.Ambiguous, f.Doubtful, f.RetryAfter = true, tt.ambiguous, tt.doubtful, time.Hour
-				if tt.doubtful != nil {
-					f.Open = []int{0, 1}
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := route.New(route.Options{Concurrency: 8, Breaker: route.Breaker{
+					Failures: 5, OpenFor: 5 * time.Second, CallTimeout: time.Second,
+					Probe: func(context.Context) error { return nil },
+				}})
+				e := worker.New(script{recipients: []string{"a", "b"}, units: [][]int{{0, 1}}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+					f := transient()
+					f.Unreachable, f.Ambiguous, f.Doubtful, f.RetryAfter = true, tt.ambiguous, tt.doubtful, time.Hour
+					if tt.doubtful != nil {
+						f.Open = []int{0, 1}
+					}
+					return fails(f)
+				}}, &ledger{}, r, worker.Options{
+					Channel: models.SMS, MaxAttempts: tt.maxAttempts, RetryAfterMax: time.Hour, CallTimeout: time.Second, AmbiguousToDLQ: tt.toDLQ,
+				})
+				ctx, stop := context.WithCancel(t.Context())
+				var wg sync.WaitGroup
+				wg.Go(func() { _ = e.Handle(lifetime.New(ctx), record(), message.Progress{}, &lease{}) })
+				synctest.Wait() // it backs off, or has ended
+				if s, _, _ := r.Breaker(); s != tt.want {
+					t.Errorf("the breaker is %v, want %v", s, tt.want)
 				}
-				return fails(f)
-			}}, &ledger{}, r, worker.Options{
-				Channel: models.SMS, MaxAttempts: tt.maxAttempts, RetryAfterMax: time.Hour, CallTimeout: time.Second, AmbiguousToDLQ: tt.toDLQ,
+				stop()
+				wg.Wait()
 			})
-			ctx, stop := context.WithCancel(t.Context())
-			var wg sync.WaitGroup
-			wg.Go(func() { _ = e.Handle(lifetime.New(ctx), record(), message.Progress{}, &lease{}) })
-			synctest.Wait() // it backs off, or has ended
-			if s, _, _ := r.Breaker(); s != tt.want {
-				t.Errorf("the breaker is %v, want %v", s, tt.want)
-			}
-			stop()
-			wg.Wait()
 		})
 	}
 }
@@ -391,21 +397,24 @@ func TestExpiry(t *testing.T) {
 		{"while the provider is away", 50 * time.Second, true, "queued 0, dlq permanent 1, failed 0", 10 * time.Second},
 	}
 	for _, tt := range tests {
-		subtest(t, tt.name, func(t *testing.T) {
-			start := time.Now()
-			b := newBench(aged{script{recipients: []string{"a"}, send: accept}, start.Add(-tt.age)}, 1)
-			b.engine = worker.New(b.channel, b.ledger, b.route, worker.Options{Channel: models.SMS, MaxAttempts: 3, MaxAge: time.Minute, CallTimeout: time.Second})
-			if tt.down {
-				b.route.Pause(time.Now().Add(time.Hour))
-			}
-			b.handle(t)
-			b.want(t, tt.entries)
-			if took := time.Since(start); took != tt.after {
-				t.Errorf("ended after %v, want %v", took, tt.after)
-			}
-			if len(b.letters) > 0 && b.letters[0].LastError != "permanent error: message expired" {
-				t.Errorf("last error %q", b.letters[0].LastError)
-			}
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				b := newBench(aged{script{recipients: []string{"a"}, send: accept}, start.Add(-tt.age)}, 1)
+				b.engine = worker.New(b.channel, b.ledger, b.route, worker.Options{Channel: models.SMS, MaxAttempts: 3, MaxAge: time.Minute, CallTimeout: time.Second})
+				if tt.down {
+					b.route.Pause(time.Now().Add(time.Hour))
+				}
+				b.handle(t)
+				b.want(t, tt.entries)
+				if took := time.Since(start); took != tt.after {
+					t.Errorf("ended after %v, want %v", took, tt.after)
+				}
+				if len(b.letters) > 0 && b.letters[0].LastError != "permanent error: message expired" {
+					t.Errorf("last error %q", b.letters[0].LastError)
+				}
+			})
 		})
 	}
 }
@@ -449,25 +458,28 @@ func TestExpiryBeforeThePublishedCall(t *testing.T) {
 		{"one of two was called", []string{"a", "b"}, 0, time.Hour, accepted, "queued 0, attempt 1, dlq permanent 1, failed 1", time.Hour + delay},
 	}
 	for _, tt := range tests {
-		subtest(t, tt.name, func(t *testing.T) {
-			start := time.Now()
-			b := newBench(aged{script{recipients: tt.recipients, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
-				time.Sleep(tt.takes)
-				return tt.answer()
-			}}, start}, 1)
-			b.delay = delay
-			b.engine = worker.New(b.channel, b.ledger, b.route, worker.Options{Channel: models.SMS, MaxAttempts: 3, MaxAge: time.Minute, CallTimeout: 2 * time.Hour})
-			if tt.pause > 0 {
-				time.AfterFunc(tt.pause, func() { b.route.Pause(time.Now().Add(time.Hour)) })
-			}
-			b.handle(t)
-			b.want(t, tt.entries)
-			if got := b.letters[0].LastAttemptAt.Sub(start); got != tt.last {
-				t.Errorf("last attempt after %v, want %v", got, tt.last)
-			}
-			if got := b.letters[0].LastError; got != "permanent error: message expired" {
-				t.Errorf("last error %q", got)
-			}
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				b := newBench(aged{script{recipients: tt.recipients, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+					time.Sleep(tt.takes)
+					return tt.answer()
+				}}, start}, 1)
+				b.delay = delay
+				b.engine = worker.New(b.channel, b.ledger, b.route, worker.Options{Channel: models.SMS, MaxAttempts: 3, MaxAge: time.Minute, CallTimeout: 2 * time.Hour})
+				if tt.pause > 0 {
+					time.AfterFunc(tt.pause, func() { b.route.Pause(time.Now().Add(time.Hour)) })
+				}
+				b.handle(t)
+				b.want(t, tt.entries)
+				if got := b.letters[0].LastAttemptAt.Sub(start); got != tt.last {
+					t.Errorf("last attempt after %v, want %v", got, tt.last)
+				}
+				if got := b.letters[0].LastError; got != "permanent error: message expired" {
+					t.Errorf("last error %q", got)
+				}
+			})
 		})
 	}
 }
@@ -507,33 +519,36 @@ func TestRates(t *testing.T) {
 		{"the least wins", route.Rates{Provider: 10, Group: 5}, 1, 1, 50},
 	}
 	for _, tt := range tests {
-		subtest(t, tt.name, func(t *testing.T) {
-			r := route.New(route.Options{Concurrency: 5, Rates: tt.rates})
-			r.Share(tt.share)
-			var mu sync.Mutex
-			calls := 0
-			l := &ledger{}
-			ctx, stop := context.WithCancelCause(t.Context())
-			var wg sync.WaitGroup
-			// Above some 255 goroutines in one bubble the race detector's own
-			// runtime fails now and then (CHECK failed: tsan_rtl.cpp).
-			for i := range 240 {
-				e := worker.New(from{script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
-					mu.Lock()
-					defer mu.Unlock()
-					calls++
-					return accepted()
-				}}, fmt.Sprint("sender ", i%tt.senders)}, l, r, worker.Options{Channel: models.SMS, MaxAttempts: 3, CallTimeout: time.Second})
-				wg.Go(func() { _ = e.Handle(lifetime.New(ctx), record(), message.Progress{}, &lease{}) })
-			}
-			time.Sleep(10*time.Second + time.Millisecond)
-			mu.Lock()
-			if calls != tt.want {
-				t.Errorf("%d calls in ten seconds, want %d", calls, tt.want)
-			}
-			mu.Unlock()
-			stop(errStop)
-			wg.Wait()
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := route.New(route.Options{Concurrency: 5, Rates: tt.rates})
+				r.Share(tt.share)
+				var mu sync.Mutex
+				calls := 0
+				l := &ledger{}
+				ctx, stop := context.WithCancelCause(t.Context())
+				var wg sync.WaitGroup
+				// Above some 255 goroutines in one bubble the race detector's own
+				// runtime fails now and then (CHECK failed: tsan_rtl.cpp).
+				for i := range 240 {
+					e := worker.New(from{script{recipients: []string{"a"}, send: func(context.Context, common.Call) (models.ProviderResponse, error) {
+						mu.Lock()
+						defer mu.Unlock()
+						calls++
+						return accepted()
+					}}, fmt.Sprint("sender ", i%tt.senders)}, l, r, worker.Options{Channel: models.SMS, MaxAttempts: 3, CallTimeout: time.Second})
+					wg.Go(func() { _ = e.Handle(lifetime.New(ctx), record(), message.Progress{}, &lease{}) })
+				}
+				time.Sleep(10*time.Second + time.Millisecond)
+				mu.Lock()
+				if calls != tt.want {
+					t.Errorf("%d calls in ten seconds, want %d", calls, tt.want)
+				}
+				mu.Unlock()
+				stop(errStop)
+				wg.Wait()
+			})
 		})
 	}
 }

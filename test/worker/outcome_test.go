@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"messaging-worker/internal/adapters/common"
@@ -244,19 +245,22 @@ func TestEndTellsWhatDecidedIt(t *testing.T) {
 	t.Parallel()
 	for _, expires := range []bool{false, true} {
 		for name, units := range map[string][][]int{"one call": {{0, 1, 2}}, "a call each": {{0}, {1}, {2}}} {
-			subtest(t, fmt.Sprintf("%s, expires %t", name, expires), func(t *testing.T) {
-				outcomes := strings.Fields(apart)
-				if len(units) == 1 {
-					outcomes = strings.Fields(oneUnit)
-				}
-				for i, a := range outcomes {
-					for _, b := range outcomes[i:] {
-						for _, c := range outcomes {
-							x := &mixture{script: script{recipients: []string{"a", "b", "c"}, units: units}, outcomes: []string{a, b, c}, expires: expires}
-							x.check(t)
+			t.Run(fmt.Sprintf("%s, expires %t", name, expires), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					outcomes := strings.Fields(apart)
+					if len(units) == 1 {
+						outcomes = strings.Fields(oneUnit)
+					}
+					for i, a := range outcomes {
+						for _, b := range outcomes[i:] {
+							for _, c := range outcomes {
+								x := &mixture{script: script{recipients: []string{"a", "b", "c"}, units: units}, outcomes: []string{a, b, c}, expires: expires}
+								x.check(t)
+							}
 						}
 					}
-				}
+				})
 			})
 		}
 	}

@@ -93,47 +93,50 @@ func TestBlockedAccountCostsFewMessages(t *testing.T) {
 	t.Parallel()
 	for _, concurrency := range []int{1, 10, 50} {
 		for _, atMostOnce := range []bool{false, true} {
-			subtest(t, fmt.Sprintf("%d at once, at most once %v", concurrency, atMostOnce), func(t *testing.T) {
-				const messages, lasts = 200, 10 * time.Minute
-				w, start := newRefusing(t, concurrency, 10), time.Now()
-				stop := running(t, w.route)
-				for i := range messages {
-					c := &lease{}
-					if atMostOnce {
-						c.commit = func(context.Context) error { return nil }
-					}
-					w.give(t.Context(), c, func() *common.Failure {
-						time.Sleep(time.Duration(i%7) * 100 * time.Millisecond) // they end in any order
-						if time.Since(start) < lasts {
-							return blocked()
+			t.Run(fmt.Sprintf("%d at once, at most once %v", concurrency, atMostOnce), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					const messages, lasts = 200, 10 * time.Minute
+					w, start := newRefusing(t, concurrency, 10), time.Now()
+					stop := running(t, w.route)
+					for i := range messages {
+						c := &lease{}
+						if atMostOnce {
+							c.commit = func(context.Context) error { return nil }
 						}
-						return nil
-					})
-				}
-				time.Sleep(lasts - time.Second)
-				letters, calls := w.counts()
-				if letters > 9 {
-					t.Errorf("%d dead letters, want fewer than 10", letters)
-				}
-				if most := 10 + concurrency + int(lasts/(5*time.Second)) + 2; calls > most {
-					t.Errorf("%d calls in ten minutes, want at most %d", calls, most)
-				}
-				s, _, reason := w.route.Breaker()
-				if s == route.Closed || !strings.Contains(reason, "http 400 (Twilio 99999)") {
-					t.Errorf("the breaker is %v for %q, want a reason that names the answer", s, reason)
-				}
-				w.runs.Wait()
-				for time.Since(start) < lasts+2*time.Minute {
-					if s, _, _ = w.route.Breaker(); s == route.Closed {
-						break
+						w.give(t.Context(), c, func() *common.Failure {
+							time.Sleep(time.Duration(i%7) * 100 * time.Millisecond) // they end in any order
+							if time.Since(start) < lasts {
+								return blocked()
+							}
+							return nil
+						})
 					}
-					time.Sleep(time.Second)
-				}
-				after, _ := w.counts()
-				if sent := strings.Count(w.String(), "sent"); s != route.Closed || after != letters || sent != messages-letters {
-					t.Errorf("afterwards the breaker is %v, %d dead letters, %d sent", s, after, sent)
-				}
-				stop()
+					time.Sleep(lasts - time.Second)
+					letters, calls := w.counts()
+					if letters > 9 {
+						t.Errorf("%d dead letters, want fewer than 10", letters)
+					}
+					if most := 10 + concurrency + int(lasts/(5*time.Second)) + 2; calls > most {
+						t.Errorf("%d calls in ten minutes, want at most %d", calls, most)
+					}
+					s, _, reason := w.route.Breaker()
+					if s == route.Closed || !strings.Contains(reason, "http 400 (Twilio 99999)") {
+						t.Errorf("the breaker is %v for %q, want a reason that names the answer", s, reason)
+					}
+					w.runs.Wait()
+					for time.Since(start) < lasts+2*time.Minute {
+						if s, _, _ = w.route.Breaker(); s == route.Closed {
+							break
+						}
+						time.Sleep(time.Second)
+					}
+					after, _ := w.counts()
+					if sent := strings.Count(w.String(), "sent"); s != route.Closed || after != letters || sent != messages-letters {
+						t.Errorf("afterwards the breaker is %v, %d dead letters, %d sent", s, after, sent)
+					}
+					stop()
+				})
 			})
 		}
 	}
@@ -190,26 +193,29 @@ func TestRowOfRefusals(t *testing.T) {
 		{"who comes later", someoneTaken, true},
 	}
 	for _, tt := range tests {
-		subtest(t, tt.name, func(t *testing.T) {
-			w := newRefusing(t, 1, 4)
-			w.probe = func() error { return errors.New("http 503") }
-			stop := running(t, w.route)
-			ctx, end := context.WithCancel(t.Context())
-			for i := range 30 {
-				w.give(ctx, &lease{}, blocked)
-				synctest.Wait()
-				if i%3 == 2 && tt.between != nil {
-					w.give(ctx, &lease{}, tt.between)
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newRefusing(t, 1, 4)
+				w.probe = func() error { return errors.New("http 503") }
+				stop := running(t, w.route)
+				ctx, end := context.WithCancel(t.Context())
+				for i := range 30 {
+					w.give(ctx, &lease{}, blocked)
 					synctest.Wait()
+					if i%3 == 2 && tt.between != nil {
+						w.give(ctx, &lease{}, tt.between)
+						synctest.Wait()
+					}
 				}
-			}
-			letters, _ := w.counts()
-			if s, _, _ := w.route.Breaker(); (s == route.Open) != tt.pauses || tt.pauses && letters > 3 || !tt.pauses && letters < 30 {
-				t.Errorf("the breaker is %v after %d dead letters, want paused %v", s, letters, tt.pauses)
-			}
-			end()
-			w.runs.Wait()
-			stop()
+				letters, _ := w.counts()
+				if s, _, _ := w.route.Breaker(); (s == route.Open) != tt.pauses || tt.pauses && letters > 3 || !tt.pauses && letters < 30 {
+					t.Errorf("the breaker is %v after %d dead letters, want paused %v", s, letters, tt.pauses)
+				}
+				end()
+				w.runs.Wait()
+				stop()
+			})
 		})
 	}
 }
@@ -222,18 +228,21 @@ func TestRefusalsThatStand(t *testing.T) {
 		refusals int
 		answer   func() *common.Failure
 	}{"bad recipients": {10, unknownUser}, "off": {0, blocked}} {
-		subtest(t, name, func(t *testing.T) {
-			w := newRefusing(t, 10, tt.refusals)
-			stop := running(t, w.route)
-			for range 100 {
-				w.give(t.Context(), &lease{}, tt.answer)
-			}
-			w.runs.Wait()
-			letters, calls := w.counts()
-			if s, _, _ := w.route.Breaker(); s != route.Closed || letters != 100 || calls != 100 {
-				t.Errorf("the breaker is %v after %d calls and %d dead letters", s, calls, letters)
-			}
-			stop()
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newRefusing(t, 10, tt.refusals)
+				stop := running(t, w.route)
+				for range 100 {
+					w.give(t.Context(), &lease{}, tt.answer)
+				}
+				w.runs.Wait()
+				letters, calls := w.counts()
+				if s, _, _ := w.route.Breaker(); s != route.Closed || letters != 100 || calls != 100 {
+					t.Errorf("the breaker is %v after %d calls and %d dead letters", s, calls, letters)
+				}
+				stop()
+			})
 		})
 	}
 }
@@ -243,27 +252,30 @@ func TestRefusalsThatStand(t *testing.T) {
 func TestMessagesThatAreAlwaysRefusedEnd(t *testing.T) {
 	t.Parallel()
 	for refusals, messages := range map[int]int{1: 1, 10: 14} {
-		subtest(t, fmt.Sprint("after ", refusals), func(t *testing.T) {
-			w := newRefusing(t, 8, refusals)
-			stop := running(t, w.route)
-			ctx, end := context.WithCancel(t.Context())
-			for range messages {
-				w.give(ctx, &lease{}, blocked)
-			}
-			letters := 0
-			for range 2000 { // others come all the time
-				w.give(ctx, &lease{}, func() *common.Failure { return nil })
-				time.Sleep(5 * time.Second)
-				if letters, _ = w.counts(); letters == messages {
-					break
+		t.Run(fmt.Sprint("after ", refusals), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newRefusing(t, 8, refusals)
+				stop := running(t, w.route)
+				ctx, end := context.WithCancel(t.Context())
+				for range messages {
+					w.give(ctx, &lease{}, blocked)
 				}
-			}
-			if letters != messages {
-				t.Errorf("%d of %d messages have ended", letters, messages)
-			}
-			end()
-			w.runs.Wait()
-			stop()
+				letters := 0
+				for range 2000 { // others come all the time
+					w.give(ctx, &lease{}, func() *common.Failure { return nil })
+					time.Sleep(5 * time.Second)
+					if letters, _ = w.counts(); letters == messages {
+						break
+					}
+				}
+				if letters != messages {
+					t.Errorf("%d of %d messages have ended", letters, messages)
+				}
+				end()
+				w.runs.Wait()
+				stop()
+			})
 		})
 	}
 }
@@ -344,30 +356,33 @@ func TestSpentQuotaCostsNoMessage(t *testing.T) {
 	t.Parallel()
 	for _, concurrency := range []int{1, 10, 50} {
 		for _, attempts := range []int{1, 3} {
-			subtest(t, fmt.Sprintf("%d at once, %d attempts", concurrency, attempts), func(t *testing.T) {
-				const messages, lasts = 200, time.Hour
-				w, start := newRefusing(t, concurrency, 10), time.Now()
-				w.options.MaxAttempts = attempts
-				stop := running(t, w.route)
-				for i := range messages {
-					w.give(t.Context(), &lease{}, func() *common.Failure {
-						time.Sleep(time.Duration(i%7) * 100 * time.Millisecond) // they end in any order
-						if time.Since(start) < lasts {
-							return overQuota()
-						}
-						return nil
-					})
-				}
-				time.Sleep(lasts - time.Second)
-				s, _, reason := w.route.Breaker()
-				if s == route.Closed || !strings.Contains(reason, "quota") {
-					t.Errorf("the breaker is %v for %q, want a reason that names the answer", s, reason)
-				}
-				w.runs.Wait()
-				if letters, _ := w.counts(); letters > 0 {
-					t.Errorf("%d dead letters, want none", letters)
-				}
-				stop()
+			t.Run(fmt.Sprintf("%d at once, %d attempts", concurrency, attempts), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					const messages, lasts = 200, time.Hour
+					w, start := newRefusing(t, concurrency, 10), time.Now()
+					w.options.MaxAttempts = attempts
+					stop := running(t, w.route)
+					for i := range messages {
+						w.give(t.Context(), &lease{}, func() *common.Failure {
+							time.Sleep(time.Duration(i%7) * 100 * time.Millisecond) // they end in any order
+							if time.Since(start) < lasts {
+								return overQuota()
+							}
+							return nil
+						})
+					}
+					time.Sleep(lasts - time.Second)
+					s, _, reason := w.route.Breaker()
+					if s == route.Closed || !strings.Contains(reason, "quota") {
+						t.Errorf("the breaker is %v for %q, want a reason that names the answer", s, reason)
+					}
+					w.runs.Wait()
+					if letters, _ := w.counts(); letters > 0 {
+						t.Errorf("%d dead letters, want none", letters)
+					}
+					stop()
+				})
 			})
 		}
 	}

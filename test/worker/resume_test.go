@@ -81,17 +81,20 @@ func TestGoingOn(t *testing.T) {
 		{"the budget was lowered meanwhile", after(retry(5, models.MetaOpenRecipients, "1")), []string{"dlq transient 5", "failed 5"}, ""},
 	}
 	for _, tt := range tests {
-		subtest(t, tt.name, func(t *testing.T) {
-			var c calls
-			b := newBench(script{recipients: []string{"a", "b", "c"}, send: func(_ context.Context, call common.Call) (models.ProviderResponse, error) {
-				c.note(call)
-				return accepted()
-			}}, 1)
-			resume(t, b.engine, tt.progress)
-			b.want(t, tt.want...)
-			if got := strings.Join(sorted(c.made), " "); got != tt.calls {
-				t.Errorf("calls %s, want %s", got, tt.calls)
-			}
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var c calls
+				b := newBench(script{recipients: []string{"a", "b", "c"}, send: func(_ context.Context, call common.Call) (models.ProviderResponse, error) {
+					c.note(call)
+					return accepted()
+				}}, 1)
+				resume(t, b.engine, tt.progress)
+				b.want(t, tt.want...)
+				if got := strings.Join(sorted(c.made), " "); got != tt.calls {
+					t.Errorf("calls %s, want %s", got, tt.calls)
+				}
+			})
 		})
 	}
 }

@@ -56,50 +56,53 @@ func TestThrottleOfOneParty(t *testing.T) {
 		{"message", common.ScopeNone, 5 * second, map[string]time.Duration{"A 1": 0, "A 1 2": 0, "A 2": 0, "B 1": 0}},
 	}
 	for _, tt := range tests {
-		subtest(t, tt.name, func(t *testing.T) {
-			var mu sync.Mutex
-			start, began := time.Now(), map[string]time.Duration{} // the first call of each message
-			b := newBench(post{answer: func(name string) *common.Failure {
-				mu.Lock()
-				defer mu.Unlock()
-				if len(began) == 0 {
-					began["first"] = 0
-					f := transient()
-					f.ThrottleScope, f.RetryAfter = tt.of, tt.after
-					return f
-				}
-				if _, again := began[name]; !again && time.Since(start) < 9*second {
-					began[name] = time.Since(start)
-				}
-				return nil
-			}}, 10)
-			var wg sync.WaitGroup
-			handle := func(text string) {
-				wg.Go(func() {
-					rec := record()
-					rec.Value = []byte(text)
-					if err := b.engine.Handle(lifetime.New(t.Context()), rec, message.Progress{}, &lease{}); err != nil {
-						t.Errorf("Handle = %v, want nil", err)
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var mu sync.Mutex
+				start, began := time.Now(), map[string]time.Duration{} // the first call of each message
+				b := newBench(post{answer: func(name string) *common.Failure {
+					mu.Lock()
+					defer mu.Unlock()
+					if len(began) == 0 {
+						began["first"] = 0
+						f := transient()
+						f.ThrottleScope, f.RetryAfter = tt.of, tt.after
+						return f
 					}
-				})
-				synctest.Wait()
-			}
-			handle("A 1 ") // is told so; by its own backoff it may come back later
-			for name := range tt.want {
-				handle(name)
-			}
-			time.Sleep(8 * second)
-			mu.Lock()
-			delete(began, "first")
-			delete(began, "A 1 ")
-			if !maps.Equal(began, tt.want) {
-				t.Errorf("calls began after %v, want %v", began, tt.want)
-			}
-			mu.Unlock()
-			wg.Wait()
-			if len(b.letters) != 0 {
-				t.Errorf("%d dead letters, want none", len(b.letters))
-			}
+					if _, again := began[name]; !again && time.Since(start) < 9*second {
+						began[name] = time.Since(start)
+					}
+					return nil
+				}}, 10)
+				var wg sync.WaitGroup
+				handle := func(text string) {
+					wg.Go(func() {
+						rec := record()
+						rec.Value = []byte(text)
+						if err := b.engine.Handle(lifetime.New(t.Context()), rec, message.Progress{}, &lease{}); err != nil {
+							t.Errorf("Handle = %v, want nil", err)
+						}
+					})
+					synctest.Wait()
+				}
+				handle("A 1 ") // is told so; by its own backoff it may come back later
+				for name := range tt.want {
+					handle(name)
+				}
+				time.Sleep(8 * second)
+				mu.Lock()
+				delete(began, "first")
+				delete(began, "A 1 ")
+				if !maps.Equal(began, tt.want) {
+					t.Errorf("calls began after %v, want %v", began, tt.want)
+				}
+				mu.Unlock()
+				wg.Wait()
+				if len(b.letters) != 0 {
+					t.Errorf("%d dead letters, want none", len(b.letters))
+				}
+			})
 		})
 	}
 }
