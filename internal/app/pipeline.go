@@ -172,4 +172,4 @@ func (o observer) Draining() {
 }
 
 // Share implements consumer.Observer.
-func (o observer) Share(part float64) { o.route.Share(part) }
+func (o observer) Share(owned, total int) { o.route.Share(float64(owned) / float64(total)) }

@@ -181,12 +181,12 @@ func (g *group) count(ctx context.Context) {
 }
 
 // leave notes that so many more partitions are about to be given up, and tells
-// the observer which part of the topic is ours without them.
+// the observer how many of the topic's are ours without them.
 func (g *group) leave(more int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.leaving += more
 	if g.total > 0 {
-		g.Observer.Share(float64(max(0, len(g.partitions.all())-g.leaving)) / float64(g.total))
+		g.Observer.Share(max(0, len(g.partitions.all())-g.leaving), g.total)
 	}
 }

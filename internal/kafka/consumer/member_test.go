@@ -151,7 +151,7 @@ func (m *member) Committing() {}
 func (m *member) Draining() { close(m.ended) }
 
 // Share implements Observer.
-func (m *member) Share(float64) {}
+func (m *member) Share(int, int) {}
 
 // nothing is a Journal in which nothing was ever written, and an Observer that
 // looks at nothing.
@@ -162,7 +162,7 @@ func (nothing) FlushPartition(context.Context, int32) error { return nil }
 func (nothing) Polling()                                    {}
 func (nothing) Committing()                                 {}
 func (nothing) Draining()                                   {}
-func (nothing) Share(float64)                               {}
+func (nothing) Share(int, int)                              {}
 
 // unconnected returns a consumer that does not run.
 func unconnected(t *testing.T, handle Handler, o Options) *Consumer {

@@ -57,10 +57,10 @@ type Observer interface {
 	// Draining is called once, when the poll loop has come to its end.
 	Draining()
 
-	// Share is called with the part of the topic's partitions that is
-	// assigned to us, 0 to 1: a smaller part before partitions are given up,
-	// a larger one after they were assigned.
-	Share(part float64)
+	// Share is called with how many of the topic's partitions are assigned to
+	// us, and how many it has, at least one: fewer are ours before partitions
+	// are given up, more after they were assigned.
+	Share(owned, total int)
 }
 
 // base is what the parts of a consumer have in common.
