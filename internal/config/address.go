@@ -3,14 +3,13 @@ package config
 import (
 	"net"
 	"strconv"
-	"strings"
 )
 
 // LoadAddress returns the address at which a worker of channel answers HTTP on
 // its own host. It reads no other setting, so that a health check never fails
 // for a mistake in one that it does not need.
 func LoadAddress(lookup Lookup, channel string) (string, error) {
-	l := &loader{lookup: lookup, prefix: strings.ToUpper(channel) + "_", config: &Config{Channel: channel}}
+	l := &loader{lookup: lookup, config: &Config{Channel: channel}}
 	for _, row := range table(l.config) {
 		if row.name == "APP_HOST" || row.name == "APP_PORT" {
 			l.read(row)

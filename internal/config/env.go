@@ -63,25 +63,17 @@ func Known(name string) bool {
 	if strings.HasPrefix(name, "OTEL_") {
 		return true // the standard's own variables, read by its library
 	}
-	return slices.ContainsFunc(table(&Config{}), func(row setting) bool { return reads(row, name) })
+	return slices.ContainsFunc(table(&Config{}), func(row setting) bool { return row.reads(name) })
 }
 
-func reads(row setting, name string) bool {
+// reads reports whether the variable sets the row for some channel.
+func (row *setting) reads(name string) bool {
 	if row.secret != nil {
 		name = strings.TrimSuffix(name, "_FILE")
 	}
-	if name == row.name {
-		return true
-	}
-	if row.fixed {
-		return false
-	}
-	for _, channel := range channelNames() {
-		if name == channel+"_"+row.name {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(channelNames(), func(channel string) bool {
+		return slices.Contains(row.variables(channel), name)
+	})
 }
 
 // Names lists every setting, in the order of the table.

@@ -24,7 +24,7 @@ const byDefault = "default"
 // wrong, in the order of the table, without those of other channels alone. It
 // shows no secret.
 func InForce(origin Origin, channel string) []Value {
-	l := &loader{lookup: origin.Lookup, prefix: strings.ToUpper(channel) + "_", config: &Config{Channel: channel}}
+	l := &loader{lookup: origin.Lookup, config: &Config{Channel: channel}}
 	loaded, err := Load(origin.Lookup, channel)
 	if err != nil {
 		loaded, _ = LoadTool(origin.Lookup, channel) // nil where that is wrong too
@@ -52,7 +52,7 @@ func ofChannel(name, channel string) bool {
 
 // inForce finds the variable that sets a row.
 func (l *loader) inForce(origin Origin, row setting) Value {
-	for _, name := range l.names(row) {
+	for _, name := range row.variables(l.config.Channel) {
 		if value, ok := l.get(name); ok {
 			v := Value{Value: shown(row, value)}
 			if _, v.From = origin(name); name != row.name {

@@ -69,7 +69,6 @@ func load(l *loader, channel string) (*Config, error) {
 
 type loader struct {
 	lookup   Lookup
-	prefix   string
 	tool     bool // looks on from outside and delivers nothing
 	config   *Config
 	problems []string
@@ -80,7 +79,7 @@ func (l *loader) begin(channel string) error {
 	if !slices.Contains(channelNames(), strings.ToUpper(channel)) {
 		return &Error{Problems: []string{fmt.Sprintf("channel %q: want email, sms or whatsapp", channel)}}
 	}
-	l.prefix, l.config = strings.ToUpper(channel)+"_", &Config{Channel: channel}
+	l.config = &Config{Channel: channel}
 	return nil
 }
 
@@ -103,20 +102,12 @@ func (l *loader) get(name string) (string, bool) {
 	return value, ok && value != ""
 }
 
-// names lists the variables that may set row, the winner first.
-func (l *loader) names(row setting) []string {
-	if row.fixed {
-		return []string{row.name}
-	}
-	return []string{l.prefix + row.name, row.name}
-}
-
 func (l *loader) read(row setting) {
 	if row.secret != nil {
 		l.readSecret(row)
 		return
 	}
-	for _, name := range l.names(row) {
+	for _, name := range row.variables(l.config.Channel) {
 		value, ok := l.get(name)
 		if !ok {
 			continue
@@ -138,7 +129,7 @@ func (l *loader) read(row setting) {
 
 func (l *loader) readSecret(row setting) {
 	found := false
-	for _, name := range l.names(row) {
+	for _, name := range row.variables(l.config.Channel) {
 		value, direct := l.get(name)
 		path, inFile := l.get(name + "_FILE")
 		switch {

@@ -3,6 +3,7 @@ package config
 import (
 	"math"
 	"slices"
+	"strings"
 )
 
 // setting is one row of the table that everything else follows from: parsing,
@@ -16,6 +17,15 @@ type setting struct {
 	secret   *Secret // the secret's place; it may also be given as NAME_FILE
 	fixed    bool    // cannot be set per channel: the name says the channel already
 	required bool
+}
+
+// variables lists the variables that may set the row for a channel, the one that
+// wins first. A secret may also be set by NAME_FILE of each.
+func (row *setting) variables(channel string) []string {
+	if row.fixed {
+		return []string{row.name}
+	}
+	return []string{strings.ToUpper(channel) + "_" + row.name, row.name}
 }
 
 // check parses a value of a row that is no secret.
