@@ -48,45 +48,53 @@ func under(title string, rows []setting) []setting {
 // table returns all settings, bound to c.
 func table(c *Config) []setting {
 	return slices.Concat(
-		under("Process", []setting{
-			{name: "APP_ENV", fallback: "development", meaning: "development: console log; anything else: JSON, one object a line", parse: into(&c.Env, line)},
-			{name: "APP_PORT", fallback: "8080", meaning: "HTTP port of the health checks; 0 takes a free one and logs it", parse: into(&c.Port, whole(0, 65535))},
-			{name: "APP_HOST", meaning: "HTTP listen address; empty means all", parse: into(&c.Host, host)},
-			{name: "LOG_LEVEL", fallback: "info", meaning: "trace, debug, info, warn, error, fatal, panic or disabled", parse: into(&c.LogLevel, oneOf("trace", "debug", "info", "warn", "error", "fatal", "panic", "disabled"))},
-			{name: "SHUTDOWN_TIMEOUT_SECONDS", meaning: "how long a drain may take after a signal (default: the longest a provider call may take, plus 5)", parse: into(&c.ShutdownTimeout, duration)},
-			{name: "HEALTH_ENABLE_PROVIDER_PROBE", fallback: "false", meaning: "readiness also asks the provider", parse: into(&c.HealthProbe, boolean)},
-			{name: "PPROF_ENABLED", fallback: "false", meaning: "profiles and the list of unfinished messages on a loopback port: 6060, or a free one, which is logged", parse: into(&c.Pprof, boolean)},
-			{name: "OTEL_EXPORTER_OTLP_ENDPOINT", meaning: "base URL of the collector that traces go to, over HTTP; the SDK reads the other standard OTEL_ variables; empty turns traces off", parse: into(&c.OTel.Endpoint, baseURL)},
-			{name: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", meaning: "the same with its full path, for traces alone", parse: into(&c.OTel.TracesEndpoint, baseURL)},
-			{name: "OTEL_EXPORTER_OTLP_PROTOCOL", fallback: "http/protobuf", meaning: "http/protobuf is the only one supported", parse: into(&c.OTel.Protocol, text)},
-			{name: "OTEL_TRACES_EXPORTER", fallback: "otlp", meaning: "none turns traces off", parse: into(&c.OTel.Exporter, oneOf("otlp", "none"))},
-			{name: "OTEL_SDK_DISABLED", fallback: "false", meaning: "true turns traces off", parse: into(&c.OTel.Disabled, boolean)},
-		}),
+		processRows(c),
 		kafkaRows(&c.Kafka),
 		topicRows(c),
-		under("Messages", []setting{
-			{name: "MAX_ATTEMPTS", fallback: "3", meaning: "attempts for one message, the first included; 1 to 100", parse: into(&c.Worker.MaxAttempts, whole(1, 100))},
-			{name: "BASE_BACKOFF_SECONDS", fallback: "10", meaning: "wait before attempt n+1 is uniform in [0, min(max, base*2^(n-1))]", parse: into(&c.Worker.BaseBackoff, duration)},
-			{name: "MAX_BACKOFF_SECONDS", fallback: "120", meaning: "the most that a backoff may wait", parse: into(&c.Worker.MaxBackoff, duration)},
-			{name: "WORKER_CONCURRENCY", fallback: "10", meaning: "provider calls under way at once in the process", parse: into(&c.Worker.Concurrency, count)},
-			{name: "MAX_PENDING_MESSAGES", fallback: "10000", meaning: "messages read and not finished at which reading pauses", parse: into(&c.Worker.MaxPendingMessages, count)},
-			{name: "MAX_PENDING_BYTES", fallback: "67108864", meaning: "the same bound in bytes of payload; one message is always admitted", parse: into(&c.Worker.MaxPendingBytes, count)},
-			{name: "COMMIT_ON_SUCCESS_ONLY", fallback: "true", meaning: "true: commit an offset after the message's outcome (at least once); false: before its first provider call (at most once)", parse: into(&c.Kafka.CommitOnSuccessOnly, boolean)},
-			{name: "COMMIT_INTERVAL_SECONDS", fallback: "1", meaning: "how often finished offsets are committed", parse: into(&c.Kafka.CommitInterval, duration)},
-			{name: "MESSAGE_MAX_AGE_SECONDS", fallback: "0", meaning: "a request older than this is not sent any more; 0 means no limit", parse: into(&c.Worker.MaxAge, duration)},
-			{name: "PROVIDER_TIMEOUT_SECONDS", fallback: "30", meaning: "hard limit of one provider call", parse: into(&c.Worker.ProviderTimeout, seconds(1e-9, tenDays))},
-			{name: "RETRY_AFTER_MAX_SECONDS", fallback: "600", meaning: "a provider's Retry-After is honoured up to this", parse: into(&c.Worker.RetryAfterMax, duration)},
-			{name: "AMBIGUOUS_OUTCOME", fallback: "retry", meaning: "a call that may have been accepted: retry, or dlq", parse: into(&c.Worker.AmbiguousOutcome, oneOf("retry", "dlq"))},
-			{name: "PROVIDER_RATE_PER_SECOND", fallback: "0", meaning: "provider calls started per second in the process; 0 means no limit", parse: into(&c.Provider.RatePerSecond, rate)},
-			{name: "SENDER_RATE_PER_SECOND", fallback: "0", meaning: "the same for each from", parse: into(&c.Provider.SenderRatePerSecond, rate)},
-			{name: "GROUP_RATE_PER_SECOND", fallback: "0", meaning: "the same for the whole consumer group", parse: into(&c.Provider.GroupRatePerSec, rate)},
-			{name: "BREAKER_FAILURES", fallback: "5", meaning: "failures of the provider in a row after which the channel pauses; 0 turns this off", parse: into(&c.Breaker.Failures, whole(0, math.MaxInt32))},
-			{name: "BREAKER_REFUSALS", fallback: "10", meaning: "permanent refusals in a row, over all messages and recipients, that no table takes for the recipient's or the content's own, after which the channel pauses likewise; 0 turns this off", parse: into(&c.Breaker.Refusals, whole(0, math.MaxInt32))},
-			{name: "BREAKER_OPEN_SECONDS", fallback: "5", meaning: "time between probes while the channel pauses; with refused credentials it doubles up to five minutes, until the secret's file changes", parse: into(&c.Breaker.Open, duration)},
-		}),
+		messageRows(c),
 		limitRows(c),
 		providerRows(c),
 	)
+}
+
+func processRows(c *Config) []setting {
+	return under("Process", []setting{
+		{name: "APP_ENV", fallback: "development", meaning: "development: console log; anything else: JSON, one object a line", parse: into(&c.Env, line)},
+		{name: "APP_PORT", fallback: "8080", meaning: "HTTP port of the health checks; 0 takes a free one and logs it", parse: into(&c.Port, whole(0, 65535))},
+		{name: "APP_HOST", meaning: "HTTP listen address; empty means all", parse: into(&c.Host, host)},
+		{name: "LOG_LEVEL", fallback: "info", meaning: "trace, debug, info, warn, error, fatal, panic or disabled", parse: into(&c.LogLevel, oneOf("trace", "debug", "info", "warn", "error", "fatal", "panic", "disabled"))},
+		{name: "SHUTDOWN_TIMEOUT_SECONDS", meaning: "how long a drain may take after a signal (default: the longest a provider call may take, plus 5)", parse: into(&c.ShutdownTimeout, duration)},
+		{name: "HEALTH_ENABLE_PROVIDER_PROBE", fallback: "false", meaning: "readiness also asks the provider", parse: into(&c.HealthProbe, boolean)},
+		{name: "PPROF_ENABLED", fallback: "false", meaning: "profiles and the list of unfinished messages on a loopback port: 6060, or a free one, which is logged", parse: into(&c.Pprof, boolean)},
+		{name: "OTEL_EXPORTER_OTLP_ENDPOINT", meaning: "base URL of the collector that traces go to, over HTTP; the SDK reads the other standard OTEL_ variables; empty turns traces off", parse: into(&c.OTel.Endpoint, baseURL)},
+		{name: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", meaning: "the same with its full path, for traces alone", parse: into(&c.OTel.TracesEndpoint, baseURL)},
+		{name: "OTEL_EXPORTER_OTLP_PROTOCOL", fallback: "http/protobuf", meaning: "http/protobuf is the only one supported", parse: into(&c.OTel.Protocol, text)},
+		{name: "OTEL_TRACES_EXPORTER", fallback: "otlp", meaning: "none turns traces off", parse: into(&c.OTel.Exporter, oneOf("otlp", "none"))},
+		{name: "OTEL_SDK_DISABLED", fallback: "false", meaning: "true turns traces off", parse: into(&c.OTel.Disabled, boolean)},
+	})
+}
+
+func messageRows(c *Config) []setting {
+	return under("Messages", []setting{
+		{name: "MAX_ATTEMPTS", fallback: "3", meaning: "attempts for one message, the first included; 1 to 100", parse: into(&c.Worker.MaxAttempts, whole(1, 100))},
+		{name: "BASE_BACKOFF_SECONDS", fallback: "10", meaning: "wait before attempt n+1 is uniform in [0, min(max, base*2^(n-1))]", parse: into(&c.Worker.BaseBackoff, duration)},
+		{name: "MAX_BACKOFF_SECONDS", fallback: "120", meaning: "the most that a backoff may wait", parse: into(&c.Worker.MaxBackoff, duration)},
+		{name: "WORKER_CONCURRENCY", fallback: "10", meaning: "provider calls under way at once in the process", parse: into(&c.Worker.Concurrency, count)},
+		{name: "MAX_PENDING_MESSAGES", fallback: "10000", meaning: "messages read and not finished at which reading pauses", parse: into(&c.Worker.MaxPendingMessages, count)},
+		{name: "MAX_PENDING_BYTES", fallback: "67108864", meaning: "the same bound in bytes of payload; one message is always admitted", parse: into(&c.Worker.MaxPendingBytes, count)},
+		{name: "COMMIT_ON_SUCCESS_ONLY", fallback: "true", meaning: "true: commit an offset after the message's outcome (at least once); false: before its first provider call (at most once)", parse: into(&c.Kafka.CommitOnSuccessOnly, boolean)},
+		{name: "COMMIT_INTERVAL_SECONDS", fallback: "1", meaning: "how often finished offsets are committed", parse: into(&c.Kafka.CommitInterval, duration)},
+		{name: "MESSAGE_MAX_AGE_SECONDS", fallback: "0", meaning: "a request older than this is not sent any more; 0 means no limit", parse: into(&c.Worker.MaxAge, duration)},
+		{name: "PROVIDER_TIMEOUT_SECONDS", fallback: "30", meaning: "hard limit of one provider call", parse: into(&c.Worker.ProviderTimeout, seconds(1e-9, tenDays))},
+		{name: "RETRY_AFTER_MAX_SECONDS", fallback: "600", meaning: "a provider's Retry-After is honoured up to this", parse: into(&c.Worker.RetryAfterMax, duration)},
+		{name: "AMBIGUOUS_OUTCOME", fallback: "retry", meaning: "a call that may have been accepted: retry, or dlq", parse: into(&c.Worker.AmbiguousOutcome, oneOf("retry", "dlq"))},
+		{name: "PROVIDER_RATE_PER_SECOND", fallback: "0", meaning: "provider calls started per second in the process; 0 means no limit", parse: into(&c.Provider.RatePerSecond, rate)},
+		{name: "SENDER_RATE_PER_SECOND", fallback: "0", meaning: "the same for each from", parse: into(&c.Provider.SenderRatePerSecond, rate)},
+		{name: "GROUP_RATE_PER_SECOND", fallback: "0", meaning: "the same for the whole consumer group", parse: into(&c.Provider.GroupRatePerSec, rate)},
+		{name: "BREAKER_FAILURES", fallback: "5", meaning: "failures of the provider in a row after which the channel pauses; 0 turns this off", parse: into(&c.Breaker.Failures, whole(0, math.MaxInt32))},
+		{name: "BREAKER_REFUSALS", fallback: "10", meaning: "permanent refusals in a row, over all messages and recipients, that no table takes for the recipient's or the content's own, after which the channel pauses likewise; 0 turns this off", parse: into(&c.Breaker.Refusals, whole(0, math.MaxInt32))},
+		{name: "BREAKER_OPEN_SECONDS", fallback: "5", meaning: "time between probes while the channel pauses; with refused credentials it doubles up to five minutes, until the secret's file changes", parse: into(&c.Breaker.Open, duration)},
+	})
 }
 
 func limitRows(c *Config) []setting {
