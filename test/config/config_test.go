@@ -263,6 +263,24 @@ func TestChannelOverrideWins(t *testing.T) {
 	}
 }
 
+// A topic, a group and the choice of a provider name their channel already.
+func TestNamesWithChannelHaveNoOverride(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{"SMS_KAFKA_SMS_REQUEST_TOPIC": "other", "SMS_SMS_CONSUMER_GROUP": "other", "SMS_SMS_PROVIDER": "twilio"}
+	c, problems := load(t, "sms", env)
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	if c.Kafka.RequestTopic == "other" || c.Kafka.Group == "other" || c.Provider.Name != "mock" {
+		t.Errorf("topic %q, group %q, provider %q, want no override", c.Kafka.RequestTopic, c.Kafka.Group, c.Provider.Name)
+	}
+	for name := range env {
+		if config.Known(name) {
+			t.Errorf("%s is a setting", name)
+		}
+	}
+}
+
 func TestZeroIsAValue(t *testing.T) {
 	t.Parallel()
 	c, problems := load(t, "sms", map[string]string{"SHUTDOWN_TIMEOUT_SECONDS": "0", "COMMIT_INTERVAL_SECONDS": "0", "BASE_BACKOFF_SECONDS": "0", "BREAKER_FAILURES": "0", "BREAKER_REFUSALS": "0"})
