@@ -2,6 +2,7 @@ package msgctl_test
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -145,12 +146,15 @@ func TestReplayOfWhatAnotherWorkerEnded(t *testing.T) {
 	if r.code != 0 || !strings.Contains(r.out, `"replayed":1,`) || !strings.Contains(r.out, `"skipped":{"written twice`) {
 		t.Errorf("replay of a letter that was written twice exits %d: %s%s", r.code, r.out, r.err)
 	}
-	event := strings.Replace(string(failed.Value), `"event_type":"failed"`, `"event_type":"sent"`, 1)
-	sent := &kgo.Record{Topic: failed.Topic, Partition: failed.Partition, Value: []byte(event), Key: failed.Key, Headers: failed.Headers}
-	if err := s.Client.ProduceSync(s.Ctx, sent).FirstErr(); err != nil {
-		t.Fatal(err)
+	// The last event of the dead worker comes behind the other's sent.
+	for _, event := range []string{"sent", "retry"} {
+		rec := *failed
+		rec.Value = bytes.Replace(rec.Value, []byte(`"event_type":"failed"`), fmt.Appendf(nil, `"event_type":%q`, event), 1)
+		if err := s.Client.ProduceSync(s.Ctx, &rec).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
 	}
-	r = msgctl(t, s, "", replay...)
+	r = msgctl(t, s, "", append(replay, "--force")...)
 	if r.code != 0 || !strings.Contains(r.out, `"skipped":{"sent since":2}`) || len(replayed(t, s)) != 0 {
 		t.Errorf("replay of what was sent in the end exits %d: %s%s", r.code, r.out, r.err)
 	}

@@ -22,7 +22,7 @@ type history struct {
 	ids    map[string]map[Position]lastEvent // by message id and request
 }
 
-// lastEvent is the last event of one delivery.
+// lastEvent is the last event of one delivery, or its last sent where it has one.
 type lastEvent struct {
 	event models.EventType
 	at    time.Time
@@ -77,13 +77,26 @@ func (h *history) catchUp(ctx context.Context) error {
 func (h *history) read(ctx context.Context, spans []scan.Span) error {
 	wanted := func(key []byte) bool { _, ok := h.ids[string(key)]; return ok }
 	err := h.status.Read(ctx, spans, wanted, func(rec *kgo.Record) error {
-		if ev, err := models.DecodeStep(rec.Value, rec.Headers); err == nil { // foreign records are not ours to judge
-			h.ids[string(rec.Key)][SourceOf(rec)] = lastEvent{ev.EventType, ev.Timestamp}
-		}
+		h.take(rec)
 		return nil
 	})
 	h.asked = time.Now()
 	return err
+}
+
+// take takes an event of a message that is watched. No event behind sent takes
+// it back: one may be of a dead owner, written after its successor's.
+func (h *history) take(rec *kgo.Record) {
+	ev, err := models.DecodeStep(rec.Value, rec.Headers)
+	if err != nil {
+		return // foreign records are not ours to judge
+	}
+	source, deliveries := SourceOf(rec), h.ids[string(rec.Key)]
+	known := source != Position{} // else the events may be of several deliveries
+	if known && deliveries[source].event == models.EventSent && ev.EventType != models.EventSent {
+		return
+	}
+	deliveries[source] = lastEvent{ev.EventType, ev.Timestamp}
 }
 
 // since tells what became of the letter's message after it: whether it was sent,

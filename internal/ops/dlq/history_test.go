@@ -1,8 +1,11 @@
 package dlq
 
 import (
+	"strconv"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/models"
 )
@@ -38,4 +41,61 @@ func TestHistorySince(t *testing.T) {
 			t.Errorf("%s: since = %v, %v, want %v, %v", tt.name, sent, underWay, tt.sent, tt.underWay)
 		}
 	}
+}
+
+// An event that a dead worker wrote too late may lie behind the sent of its
+// successor.
+func TestHistoryOfEventsBehindSent(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 1, 31, 9, 0, 0, 0, time.UTC)
+	type step struct {
+		event models.EventType
+		hours int // after the letter
+	}
+	const sent, retry, attempt, failed = models.EventSent, models.EventRetry, models.EventAttempt, models.EventFailed
+	for _, tt := range []struct {
+		name           string
+		offset         int64 // of the request; below 0 for none
+		steps          []step
+		sent, underWay bool
+	}{
+		{"its own delivery, a retry of before the letter", 5, []step{{sent, 2}, {retry, -1}}, true, false},
+		{"its own delivery, a retry of after the letter", 5, []step{{sent, 1}, {retry, 2}}, true, false},
+		{"its own delivery, failed", 5, []step{{sent, -1}, {failed, 0}}, true, false},
+		{"a later delivery, several", 6, []step{{attempt, 1}, {sent, 2}, {attempt, 1}, {retry, 2}}, true, false},
+		{"an earlier delivery, sent before the letter", 4, []step{{sent, -2}, {retry, 1}}, false, false},
+		{"an earlier delivery, sent before and after the letter", 4, []step{{sent, -2}, {retry, -1}, {sent, 1}}, true, false},
+		{"of some delivery, sent before the letter", -1, []step{{sent, -2}, {attempt, 1}}, false, true},
+		{"never sent", 6, []step{{attempt, 1}, {retry, 2}}, false, true},
+	} {
+		h := newHistory(nil)
+		h.watch("id")
+		for _, s := range tt.steps {
+			ev := models.StatusEvent{MessageID: "id", Channel: models.SMS, EventType: s.event, Timestamp: at.Add(time.Duration(s.hours) * time.Hour)}
+			h.take(eventRecord(t, &ev, tt.offset))
+		}
+		l := &Letter{View: View{MessageID: "id", Source: Position{"requests", 1, 5}}, Timestamp: at}
+		if sent, underWay := h.since(l); sent != tt.sent || underWay != tt.underWay {
+			t.Errorf("%s: since = %v, %v, want %v, %v", tt.name, sent, underWay, tt.sent, tt.underWay)
+		}
+	}
+}
+
+// eventRecord returns an event of the request at an offset as it lies in Kafka.
+func eventRecord(t *testing.T, ev *models.StatusEvent, offset int64) *kgo.Record {
+	t.Helper()
+	value, err := ev.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := &kgo.Record{Key: []byte(ev.MessageID), Value: value}
+	if offset < 0 {
+		return rec
+	}
+	rec.Headers = []kgo.RecordHeader{
+		{Key: models.HeaderSourceTopic, Value: []byte("requests")},
+		{Key: models.HeaderSourcePartition, Value: []byte("1")},
+		{Key: models.HeaderSourceOffset, Value: strconv.AppendInt(nil, offset, 10)},
+	}
+	return rec
 }
