@@ -32,9 +32,7 @@ func (e Event) Source() string {
 }
 
 // Final reports whether the event ends its message.
-func (e Event) Final() bool {
-	return e.EventType == models.EventSent || e.EventType == models.EventFailed
-}
+func (e Event) Final() bool { return e.EventType.Final() }
 
 // Header returns the value of a record header, or "".
 func Header(r *kgo.Record, key string) string {
