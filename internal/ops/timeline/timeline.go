@@ -122,7 +122,7 @@ func (s *search) likely(ctx context.Context) error {
 		}
 		if len(s.events) > 0 {
 			s.story.By = g.By
-			return s.assemble(ctx)
+			return s.finish(ctx)
 		}
 	}
 	return nil
@@ -145,7 +145,7 @@ func (s *search) everywhere(ctx context.Context) error {
 	if err := s.look(ctx, where, others...); err != nil {
 		return err
 	}
-	return s.assemble(ctx)
+	return s.finish(ctx)
 }
 
 func (s *search) look(ctx context.Context, where string, partitions ...int32) error {
@@ -167,92 +167,38 @@ func (s *search) look(ctx context.Context, where string, partitions ...int32) er
 	})
 }
 
-// assemble puts what was found into order.
-func (s *search) assemble(ctx context.Context) error {
-	// One delivery's events share a partition.
-	slices.SortFunc(s.events, func(a, b Event) int { return a.At.Compare(b.At) })
-	for _, e := range s.events {
-		d := s.delivery(e.Source)
-		if n := len(d.Events); n > 0 {
-			e.Delta = new(e.Timestamp.Sub(d.Events[n-1].Timestamp).Milliseconds())
-		}
-		d.Events = append(d.Events, e)
-	}
-	failed := slices.ContainsFunc(s.story.Deliveries, func(d Delivery) bool { return d.last().EventType == models.EventFailed })
-	if failed || len(s.events) == 0 {
-		if err := s.letters(ctx); err != nil {
+// finish makes the deliveries of what was found.
+func (s *search) finish(ctx context.Context) error {
+	deliveries := assemble(s.events, nil)
+	failed := slices.ContainsFunc(deliveries, func(d Delivery) bool { return d.last().EventType == models.EventFailed })
+	if failed || len(deliveries) == 0 {
+		letters, err := s.letters(ctx)
+		if err != nil {
 			return err
 		}
+		deliveries = assemble(s.events, letters)
 	}
-	arrange(s.story.Deliveries)
 	now := time.Now()
-	for i := range s.story.Deliveries {
-		d := &s.story.Deliveries[i]
-		d.Standing = d.standing(now)
+	for i := range deliveries {
+		deliveries[i].Standing = deliveries[i].standing(now)
 	}
+	s.story.Deliveries = deliveries
 	return nil
 }
 
-// arrange puts deliveries into the order of their requests: by offset in one
-// partition, by time between partitions. A worker takes two requests up at once,
-// so the second's first event may lie before the first's.
-func arrange(deliveries []Delivery) {
-	slices.SortStableFunc(deliveries, func(a, b Delivery) int { return a.Source.Compare(b.Source) })
-	since := make(map[dlq.Position]time.Time, len(deliveries))
-	var previous dlq.Position
-	for i := range deliveries {
-		d := &deliveries[i]
-		at := d.began()
-		if before := since[previous]; previous.SamePartition(d.Source) && before.After(at) {
-			at = before
-		}
-		since[d.Source], previous = at, d.Source
-	}
-	slices.SortStableFunc(deliveries, func(a, b Delivery) int { return since[a.Source].Compare(since[b.Source]) })
-}
-
-// began is when the first that is left of it happened.
-func (d *Delivery) began() time.Time {
-	if len(d.Events) == 0 {
-		return d.Letter.FirstFailedAt
-	}
-	return d.Events[0].Timestamp
-}
-
-func (s *search) delivery(source dlq.Position) *Delivery {
-	i := slices.IndexFunc(s.story.Deliveries, func(d Delivery) bool { return d.Source == source })
-	if i < 0 {
-		i = len(s.story.Deliveries)
-		s.story.Deliveries = append(s.story.Deliveries, Delivery{Source: source})
-	}
-	return &s.story.Deliveries[i]
-}
-
-func (s *search) letters(ctx context.Context) error {
+// letters returns the message's dead letters, the oldest first.
+func (s *search) letters(ctx context.Context) ([]*dlq.Letter, error) {
 	topic, err := scan.Open(ctx, s.client, s.config.Kafka.DLQTopic)
 	if fault.Is(err, fault.NoTopic) {
 		s.story.Looked = append(s.story.Looked, err)
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	letters, err := dlq.Find(ctx, topic, s.story.MessageID)
-	if err != nil {
-		return err
-	}
-	if len(letters) == 0 {
+	if err == nil && len(letters) == 0 {
 		s.story.Looked = append(s.story.Looked, fmt.Errorf("%s, all %d partitions", topic.Name, topic.Partitions()))
 	}
-	for _, l := range letters {
-		s.delivery(l.Source).Letter = &l.View
-	}
-	return nil
-}
-
-func (d *Delivery) last() models.StatusEvent {
-	if len(d.Events) == 0 {
-		return models.StatusEvent{}
-	}
-	return d.Events[len(d.Events)-1].StatusEvent
+	return letters, err
 }

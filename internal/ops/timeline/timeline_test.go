@@ -37,6 +37,29 @@ func TestArrange(t *testing.T) {
 	}
 }
 
+func TestAssemble(t *testing.T) {
+	t.Parallel()
+	first := dlq.Position{Topic: "requests", Partition: 1, Offset: 4}
+	second := dlq.Position{Topic: "requests", Partition: 1, Offset: 9}
+	event := func(offset, millis int64, source dlq.Position) Event {
+		return Event{
+			StatusEvent: models.StatusEvent{Timestamp: time.UnixMilli(millis)},
+			At:          dlq.Position{Topic: "status", Partition: 1, Offset: offset}, Source: source,
+		}
+	}
+	after := func(e Event, millis int64) Event { e.Delta = &millis; return e }
+	earlier, later := &dlq.Letter{}, &dlq.Letter{}
+	earlier.Source, later.Source, later.Attempts = first, first, 2
+	got := assemble([]Event{event(8, 1500, second), event(7, 1200, first), event(5, 1000, first)}, []*dlq.Letter{earlier, later})
+	want := []Delivery{
+		{Source: first, Events: []Event{event(5, 1000, first), after(event(7, 1200, first), 200)}, Letter: &later.View},
+		{Source: second, Events: []Event{event(8, 1500, second)}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("deliveries (-want +got):\n%s", diff)
+	}
+}
+
 // A withdrawn attempt does not count: the same one is made again.
 func TestWaitingDeliveries(t *testing.T) {
 	t.Parallel()
