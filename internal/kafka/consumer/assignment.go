@@ -131,6 +131,14 @@ func (a *assignment) outcome(offset int64) (passed, final bool) {
 	return a.committed > offset, !a.policy.inDoubt(offset)
 }
 
+// passed reports whether a commit has passed the record. All that wait ask when
+// their assignment stops: stats would go through the whole tracker for each.
+func (a *assignment) passed(offset int64) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.committed > offset
+}
+
 // commit is what one commit says of a partition.
 type commit struct {
 	position

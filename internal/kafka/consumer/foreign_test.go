@@ -82,6 +82,28 @@ func TestForeignCommitPastNothing(t *testing.T) {
 	m.leave()
 }
 
+// Looking for what was passed does not wait for the client's own fetches, of
+// however many partitions: a look that is cut off takes what was rolled back for
+// a request.
+func TestForeignCommitOfManyPartitions(t *testing.T) {
+	t.Parallel()
+	const partitions = 24
+	s := newScene(t, 1, partitions)
+	for p := range int32(partitions) {
+		x := s.begin("upstream")
+		x.put(p, "rolled back")
+		x.end(kgo.TryAbort)
+		s.put(p, "send")
+		s.commit(p, s.end(p), "")
+	}
+	m := s.join()
+	s.await(func() bool { return m.log.count("journal read") > 0 })
+	if n := m.log.count(`"first_offset":2,"last_offset":2`); n != partitions {
+		t.Errorf("%d of %d partitions are warned of with what was passed: %s", n, partitions, m.log.String())
+	}
+	m.leave()
+}
+
 // tell writes the sent event of a request of partition 0.
 func (s *scene) tell(offset int64) {
 	s.t.Helper()

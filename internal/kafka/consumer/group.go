@@ -6,10 +6,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"messaging-worker/internal/kafka"
 	"messaging-worker/internal/lifetime"
 )
 
@@ -167,10 +167,11 @@ func (g *group) count(ctx context.Context) {
 	go func() {
 		<-g.started
 		for ctx.Err() == nil {
-			meta, err := kadm.NewClient(g.client).Metadata(ctx, g.Topic)
-			if total := len(meta.Topics[g.Topic].Partitions); err == nil && total > 0 {
+			// Not from the client's cache, which may be of before the assignment.
+			topics, err := kafka.Metadata(ctx, g.client, g.Topic)
+			if err == nil && len(topics) == 1 && len(topics[0].Partitions) > 0 {
 				g.mu.Lock()
-				g.total = total
+				g.total = len(topics[0].Partitions)
 				g.mu.Unlock()
 				g.leave(0)
 				return

@@ -95,7 +95,7 @@ func (j *job) Run() {
 		a.finish(rec)
 	case a.life.Waiting().Err() == nil:
 		r.unfinished(rec, err, "message left unfinished; it is read again after a restart")
-	case a.policy.outlives() && a.stats().Committed > rec.Offset:
+	case a.policy.outlives() && a.passed(rec.Offset):
 		r.unfinished(rec, err, "message cut before its outcome; its offset is committed, so it is not read again")
 	}
 }

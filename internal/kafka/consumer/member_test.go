@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -107,6 +109,13 @@ func (l *lines) count(text string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return strings.Count(l.all.String(), text)
+}
+
+// matching returns the lines of the log that match.
+func (l *lines) matching(line *regexp.Regexp) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.DeleteFunc(strings.Split(l.all.String(), "\n"), func(s string) bool { return !line.MatchString(s) })
 }
 
 func (s *scene) join(change ...func(*Options)) *member {

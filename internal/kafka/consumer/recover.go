@@ -102,15 +102,17 @@ func (r *recovery) read(ctx context.Context, list []journal.Want, byPartition ma
 	if err != nil {
 		return err
 	}
-	requests := 0
 	looking, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
+	for _, w := range open { // before any is let in: the search would stand behind the client's fetches
+		if f := found[w.Partition]; f.Foreign {
+			r.warnOfForeign(looking, w.Partition, f)
+		}
+	}
+	requests := 0
 	for _, w := range open {
 		f := found[w.Partition]
 		requests += f.Fold.Len()
-		if f.Foreign {
-			r.warnOfForeign(looking, w.Partition, f)
-		}
 		r.resume(byPartition[w.Partition], w, f)
 	}
 	r.tally.journalRecords.Add(uint64(max(0, records)))

@@ -98,7 +98,8 @@ func NextTry(at time.Time) string {
 	return "; the same credentials are tried again at " + at.UTC().Format(time.RFC3339)
 }
 
-// noteCredentials notes when refused credentials are tried again.
+// noteCredentials notes when refused credentials are tried again. It and the two
+// below are called with the route's mu held.
 func (b *breaker) noteCredentials(f *common.Failure) {
 	b.nextTry = time.Time{}
 	if f.Credentials {
