@@ -85,7 +85,7 @@ func takeMail(c net.Conn, mails chan<- string) {
 // TestEmailGoesFromKafkaToSMTP sends one request through a whole worker.
 func TestEmailGoesFromKafkaToSMTP(t *testing.T) {
 	t.Parallel()
-	broker, err := embedded.Start(0, "", "request", "status", "dlq")
+	broker, err := embedded.Start(0, "", []string{"request", "status", "dlq"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,7 @@ func Run(ctx context.Context, o Options) error {
 		topics = append(topics, c.Kafka.RequestTopic, c.Kafka.StatusTopic, c.Kafka.DLQTopic)
 		status = append(status, c.Kafka.StatusTopic)
 	}
-	broker, err := embedded.Start(o.Port, o.DataDir, topics...)
+	broker, err := embedded.Start(o.Port, o.DataDir, topics)
 	if err != nil {
 		return fault.New(fault.NoPort, "%w", err)
 	}

@@ -30,17 +30,27 @@ type metrics struct {
 	*kprom.Metrics
 
 	register prometheus.Registerer
+	gauges   []prometheus.Collector
 }
 
 // OnNewClient implements kgo.HookNewClient.
 func (m *metrics) OnNewClient(client *kgo.Client) {
 	m.Metrics.OnNewClient(client)
-	m.register.MustRegister(
+	m.gauges = []prometheus.Collector{
 		buffered("produce_records", "Records that wait to be written.", client.BufferedProduceRecords),
 		buffered("produce_bytes", "Bytes of the records that wait to be written.", client.BufferedProduceBytes),
 		buffered("fetch_records", "Records read that nobody has polled.", client.BufferedFetchRecords),
 		buffered("fetch_bytes", "Bytes of the records read that nobody has polled.", client.BufferedFetchBytes),
-	)
+	}
+	m.register.MustRegister(m.gauges...)
+}
+
+// OnClientClosed implements kgo.HookClientClosed.
+func (m *metrics) OnClientClosed(client *kgo.Client) {
+	m.Metrics.OnClientClosed(client)
+	for _, gauge := range m.gauges {
+		m.register.Unregister(gauge)
+	}
 }
 
 func buffered(name, help string, now func() int64) prometheus.Collector {

@@ -30,7 +30,7 @@ type mailWorker struct {
 // startMailWorker starts a worker with that concurrency.
 func startMailWorker(t *testing.T, port, concurrency int, edits ...string) *mailWorker {
 	t.Helper()
-	broker, err := embedded.Start(0, "", "request", "status", "dlq")
+	broker, err := embedded.Start(0, "", []string{"request", "status", "dlq"})
 	if err != nil {
 		t.Fatal(err)
 	}

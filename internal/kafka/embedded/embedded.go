@@ -19,7 +19,7 @@ const maxMessageBytes = "16777216"
 // Start starts a broker on a port, 0 for a free one, and creates the topics that
 // it does not have. It keeps its data in dataDir, or where that is empty in
 // memory. The caller closes it.
-func Start(port int, dataDir string, topics ...string) (*kfake.Cluster, error) {
+func Start(port int, dataDir string, topics []string) (*kfake.Cluster, error) {
 	opts := []kfake.Opt{
 		kfake.NumBrokers(1), kfake.Ports(port), kfake.SeedTopics(partitions, topics...),
 		kfake.BrokerConfigs(map[string]string{"message.max.bytes": maxMessageBytes, "group.initial.rebalance.delay.ms": "0"}),

@@ -165,7 +165,8 @@ func (r *Route) askToAdmit(a *Attempt, calls int, w *waiter) *waiter {
 	return w
 }
 
-// waitToAdmit waits until w is granted: aside once it is to yield.
+// waitToAdmit waits until w is granted: aside once it is to yield, which it may
+// be told again by a further pause.
 func (r *Route) waitToAdmit(ctx context.Context, a *Attempt, w *waiter) error {
 	granted, err := r.wait(ctx, w)
 	for !granted && err == nil {
