@@ -119,7 +119,8 @@ func valueOf(data string) (value string, n int, trouble string) {
 
 // meaning returns what a value stands for, which begins with its quote where it
 // has one: itself between single quotes, else with $ for \$ and, between double
-// quotes, the character for a \ and any other, a line end for \n and \r.
+// quotes, the character for a \ and any other, a line end for \n and \r. That is
+// the syntax of github.com/joho/godotenv, but for $NAME, which stands for itself.
 func meaning(value string) string {
 	switch {
 	case strings.HasPrefix(value, "'"):

@@ -83,7 +83,7 @@ func shown(row setting, value string) string {
 	if before, _, query := strings.Cut(value, "?"); query && strings.Contains(before, "://") {
 		return before + "?(hidden)"
 	}
-	return value
+	return strings.ToValidUTF8(value, "\uFFFD") // JSON takes nothing else
 }
 
 // computed is the default of a setting whose default depends on others.

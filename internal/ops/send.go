@@ -51,9 +51,9 @@ func Send(ctx context.Context, c *config.Config, requests []Outgoing, o SendOpti
 		return nil, err
 	}
 	defer client.Close()
-	needs := []kafka.Need{{Topic: c.Kafka.RequestTopic, Write: true}, {Topic: c.Kafka.StatusTopic, Read: true}}
-	if !o.Wait {
-		needs = needs[:1]
+	needs := []kafka.Need{{Topic: c.Kafka.RequestTopic, Write: true}}
+	if o.Wait {
+		needs = append(needs, kafka.Need{Topic: c.Kafka.StatusTopic, Read: true})
 	}
 	if err := NeedTopics(ctx, client, needs...); err != nil {
 		return nil, err

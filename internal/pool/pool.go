@@ -55,19 +55,18 @@ func (p *Pool) Owner() *Owner { return &Owner{pool: p} }
 func (o *Owner) Start(t Task) {
 	p := o.pool
 	p.mu.Lock()
-	released := o.released
-	switch {
-	case released:
-	case p.working >= p.limit && !p.closed:
-		p.waiting.Push(task{t, o})
-	default:
-		p.working++
-		p.hand(task{t, o})
-	}
-	p.mu.Unlock()
-	if released {
+	if o.released {
+		p.mu.Unlock()
 		t.Run()
+		return
 	}
+	defer p.mu.Unlock()
+	if p.working >= p.limit && !p.closed {
+		p.waiting.Push(task{t, o})
+		return
+	}
+	p.working++
+	p.hand(task{t, o})
 }
 
 // Release runs the owner's tasks that wait for room, one after another, and

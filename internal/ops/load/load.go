@@ -97,9 +97,9 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Report, error) {
 		return nil, err
 	}
 	defer p.client.Close()
-	needs := []kafka.Need{{Topic: c.Kafka.RequestTopic, Write: true}, {Topic: c.Kafka.StatusTopic, Read: true}}
-	if !o.Await {
-		needs = needs[:1]
+	needs := []kafka.Need{{Topic: c.Kafka.RequestTopic, Write: true}}
+	if o.Await {
+		needs = append(needs, kafka.Need{Topic: c.Kafka.StatusTopic, Read: true})
 	}
 	if err := ops.NeedTopics(ctx, p.client, needs...); err != nil {
 		return nil, err

@@ -125,11 +125,11 @@ func (r *reader) decompress(records []byte, codec kgo.CompressionCodecType) ([]b
 // takes half as long again without it.
 func unlz4(dst, frame []byte) ([]byte, bool) {
 	const (
-		magic, independent        = 0x184d2204, 0x60
+		magic, flags              = 0x184d2204, 0x60 // version 01, independent blocks
 		blockSum, size, streamSum = 0x10, 0x08, 0x04
 		plain                     = 1 << 31 // of a block's size: the block is not compressed
 	)
-	if len(frame) < 15 || binary.LittleEndian.Uint32(frame) != magic || frame[4]&^(blockSum|size|streamSum) != independent {
+	if len(frame) < 15 || binary.LittleEndian.Uint32(frame) != magic || frame[4]&^(blockSum|size|streamSum) != flags {
 		return nil, false
 	}
 	blockMax, rest, trailer := 1<<(8+2*int(frame[5]>>4&7)), frame[7:], 0

@@ -163,7 +163,10 @@ func (t *transaction) handleReply(i int, r email.Reply) {
 	refused := !positive(r)
 	switch stage {
 	case email.StageRSET:
-		t.c.dirty, t.c.broken, t.repeatable = false, refused, refused
+		t.c.dirty = false
+		if refused {
+			t.c.broken, t.repeatable = true, true
+		}
 	case email.StageRCPT:
 		t.handleRcptReply(t.rcpts[i-t.before], r)
 		return
