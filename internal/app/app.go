@@ -115,8 +115,7 @@ func (a *App) Run(ctx context.Context) error {
 		Str("topic", a.config.Kafka.RequestTopic).Str("group", a.config.Kafka.Group).
 		Str("provider", a.config.Provider.Name).Str("version", Version()).Msg("started")
 
-	err := a.pipeline.consumer.Run(life)
-	a.pipeline.commit.End()
+	err := a.pipeline.run(life)
 	if ctx.Err() == nil && life.Waiting().Err() != nil {
 		err = errors.Join(context.Cause(life.Waiting()), err)
 	}

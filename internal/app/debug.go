@@ -76,12 +76,23 @@ type partitionReport struct {
 }
 
 func (a *App) showPending(w http.ResponseWriter, _ *http.Request) {
-	messages := a.pipeline.pending.List()
+	var report pendingReport
+	for _, s := range a.pipeline.sources {
+		s.report(&report)
+	}
+	report.Messages = report.Messages[:min(len(report.Messages), maxShown)]
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_ = json.MarshalWrite(w, report, jsontext.WithIndent("  ")) // fails where the client went away
+}
+
+// report adds the source's partitions and messages to a report.
+func (s *source) report(to *pendingReport) {
+	messages := s.pending.List()
 	slices.SortFunc(messages, func(x, y worker.Unfinished) int {
 		return cmp.Or(cmp.Compare(x.Partition, y.Partition), cmp.Compare(x.Offset, y.Offset))
 	})
-	report := pendingReport{AtWork: len(messages), Messages: messages[:min(len(messages), maxShown)]}
-	for _, p := range a.pipeline.consumer.Stats().Partitions {
+	for _, p := range s.consumer.Stats().Partitions {
 		line := partitionReport{Partition: p.Number, Committed: p.Committed, Lag: p.Lag, Unfinished: p.Unfinished}
 		if !p.Oldest.IsZero() {
 			line.Pin, line.Since = new(p.Pin), new(p.Oldest.UTC())
@@ -91,9 +102,8 @@ func (a *App) showPending(w http.ResponseWriter, _ *http.Request) {
 				line.By = m
 			}
 		}
-		report.Partitions = append(report.Partitions, line)
+		to.Partitions = append(to.Partitions, line)
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	_ = json.MarshalWrite(w, report, jsontext.WithIndent("  ")) // fails where the client went away
+	to.AtWork += len(messages)
+	to.Messages = append(to.Messages, messages...)
 }

@@ -2,10 +2,10 @@ package app
 
 import (
 	"context"
+	"errors"
 	"os"
+	"sync"
 	"time"
-
-	"github.com/rs/zerolog"
 
 	"messaging-worker/internal/config"
 	"messaging-worker/internal/health"
@@ -28,10 +28,16 @@ type pipeline struct {
 	credentials *route.CredentialBackoff
 
 	publisher *publisher.Publisher
-	engine    *worker.Engine
-	pending   *worker.Pending // nil: nobody may look
-	consumer  *consumer.Consumer
-	commit    *health.Loop
+	sources   []*source
+}
+
+// source is a request topic: who reads it, and what handles its records.
+type source struct {
+	config   *config.Config
+	pending  *worker.Pending // nil: nobody may look
+	engine   *worker.Engine
+	consumer *consumer.Consumer
+	commit   *health.Loop
 }
 
 // connect builds the pipeline. Traces are nil where they are off.
@@ -43,25 +49,15 @@ func (a *App) connect(provider parts, traces *telemetry.Traces, name string) (*p
 	if err != nil {
 		return nil, settingError("KAFKA", err)
 	}
-	p := &pipeline{parts: provider, publisher: events, commit: a.health.Watch("commit", stuckAfter)}
+	p := &pipeline{parts: provider, publisher: events}
 	p.credentials = route.NewCredentialBackoff(c.Breaker.Open, provider.secret)
 	p.route = a.newRoute(p)
 	a.watchSMTP(p.smtp, p.route.Bound)
-	if c.Pprof {
-		p.pending = &worker.Pending{}
-	}
-	calls, counted := a.metrics.Channel(newChannel(c, &provider)), a.metrics.Publisher(events)
-	if traces != nil {
-		calls, counted = traces.Channel(calls), traces.Publisher(counted)
-	}
-	p.engine = newEngine(c, calls, counted, p, a.log)
-	run := telemetry.Handle(p.engine.Handle)
-	if traces != nil {
-		run = traces.Handle(run)
-	}
-	if p.consumer, err = a.newConsumer(options, p, run); err != nil {
+	requests, err := a.newSource(c, p, newChannel(c, &provider), options, traces)
+	if err != nil {
 		return nil, settingError("KAFKA", err)
 	}
+	p.sources = []*source{requests}
 	return p, nil
 }
 
@@ -84,21 +80,45 @@ func (a *App) newPublisher(options kafka.Options) (*publisher.Publisher, error) 
 	return p, nil
 }
 
-func newEngine(c *config.Config, calls worker.Channel, events worker.Publisher, p *pipeline, log zerolog.Logger) *worker.Engine {
+// newSource makes the source of the settings' request topic, whose requests
+// calls decodes. Traces are nil where they are off.
+func (a *App) newSource(
+	c *config.Config, p *pipeline, calls worker.Channel, options kafka.Options, traces *telemetry.Traces,
+) (*source, error) {
+	s := &source{config: c, commit: a.health.Watch("commit", stuckAfter)}
+	if c.Pprof {
+		s.pending = &worker.Pending{}
+	}
+	calls, events := a.metrics.Channel(calls), a.metrics.Publisher(p.publisher)
+	if traces != nil {
+		calls, events = traces.Channel(calls), traces.Publisher(events)
+	}
+	s.engine = a.newEngine(s, p, calls, events)
+	run := telemetry.Handle(s.engine.Handle)
+	if traces != nil {
+		run = traces.Handle(run)
+	}
+	var err error
+	s.consumer, err = a.newConsumer(s, p, options, run)
+	return s, err
+}
+
+func (a *App) newEngine(s *source, p *pipeline, calls worker.Channel, events worker.Publisher) *worker.Engine {
+	c := s.config
 	return worker.New(calls, events, p.route, worker.Options{
 		Channel:        models.Channel(c.Channel),
 		MaxAttempts:    c.Worker.MaxAttempts,
 		Backoff:        worker.Backoff{Base: c.Worker.BaseBackoff, Max: c.Worker.MaxBackoff},
 		AmbiguousToDLQ: c.Worker.AmbiguousOutcome == "dlq",
 		CallTimeout:    c.LongestCall(), RetryAfterMax: c.Worker.RetryAfterMax, MaxAge: c.Worker.MaxAge,
-		Pending: p.pending, Log: log,
+		Pending: s.pending, Log: a.log,
 	})
 }
 
-func (a *App) newConsumer(options kafka.Options, p *pipeline, run telemetry.Handle) (*consumer.Consumer, error) {
-	c := a.config
+func (a *App) newConsumer(s *source, p *pipeline, options kafka.Options, run telemetry.Handle) (*consumer.Consumer, error) {
+	c := s.config
 	options.Hooks = kafka.Metrics(a.metrics.Registerer(), "consumer")
-	watch := observer{a.health, a.health.Watch("poll", stuckAfter), p.commit, p.route, c.ShutdownTimeout}
+	watch := observer{a.health, a.health.Watch("poll", stuckAfter), s.commit, p.route, c.ShutdownTimeout}
 	return consumer.New(consumer.Options{
 		Kafka: options, Topic: c.Kafka.RequestTopic, StatusTopic: c.Kafka.StatusTopic,
 		Group: c.Kafka.Group, InstanceID: c.Kafka.InstanceID,
@@ -120,6 +140,52 @@ func maxAtWork(c *config.Config) int {
 		return 1000 + 4*c.Worker.Concurrency
 	}
 	return 16 + 4*c.Worker.Concurrency
+}
+
+// run reads all sources until life is stopped, then drains them. A source that
+// fails stops the others.
+func (p *pipeline) run(life *lifetime.Lifetime) error {
+	life = life.Child()
+	defer life.Cut(nil)
+	failed := make([]error, len(p.sources))
+	var running sync.WaitGroup
+	for i, s := range p.sources {
+		running.Go(func() {
+			defer s.commit.End()
+			if failed[i] = s.consumer.Run(life); failed[i] != nil {
+				life.Stop(failed[i])
+			}
+		})
+	}
+	running.Wait()
+	return errors.Join(failed...)
+}
+
+// topics returns the request topics.
+func (p *pipeline) topics() []string {
+	var topics []string
+	for _, s := range p.sources {
+		topics = append(topics, s.config.Kafka.RequestTopic)
+	}
+	return topics
+}
+
+// stats adds up what the sources have done and have in hand, without their
+// partitions, whose numbers are each source's own.
+func (p *pipeline) stats() (sum consumer.Stats, backingOff int) {
+	for _, s := range p.sources {
+		one := s.consumer.Stats()
+		sum.PendingMessages += one.PendingMessages
+		sum.PendingBytes += one.PendingBytes
+		sum.Commits += one.Commits
+		sum.CommitFailures += one.CommitFailures
+		sum.JournalRecords += one.JournalRecords
+		sum.Finished += one.Finished
+		sum.Resumed += one.Resumed
+		sum.New += one.New
+		backingOff += s.engine.BackingOff()
+	}
+	return sum, backingOff
 }
 
 // flush waits for what is still buffered. After a clean drain there is nothing;

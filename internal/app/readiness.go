@@ -68,9 +68,13 @@ func (a *App) monitor(ctx context.Context) {
 func (a *App) warnOfJournal(ctx context.Context) {
 	ask, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	found, err := a.pipeline.publisher.JournalFaults(ask, a.config.Kafka.RequestTopic)
-	if err != nil {
-		a.log.Debug().Err(err).Msg("the status topic's retention cannot be checked")
+	var found []string
+	for _, topic := range a.pipeline.topics() {
+		faults, err := a.pipeline.publisher.JournalFaults(ask, topic)
+		if err != nil {
+			a.log.Debug().Err(err).Msg("the status topic's retention cannot be checked")
+		}
+		found = append(found, faults...)
 	}
 	for _, fault := range found {
 		a.log.Warn().Str("topic", a.config.Kafka.StatusTopic).Str("fault", fault).
@@ -81,7 +85,7 @@ func (a *App) warnOfJournal(ctx context.Context) {
 // checkKafka sets the checks and logs a change. It returns what was logged last.
 func (a *App) checkKafka(ctx context.Context, reported string) string {
 	missing, err := firstAnswer(ctx, func(ctx context.Context) ([]error, error) {
-		return a.pipeline.publisher.MissingTopics(ctx, a.config.Kafka.RequestTopic, a.config.Kafka.CommitOnSuccessOnly)
+		return a.pipeline.publisher.MissingTopics(ctx, a.pipeline.topics(), a.config.Kafka.CommitOnSuccessOnly)
 	})
 	if ctx.Err() != nil {
 		return reported
@@ -125,21 +129,24 @@ func firstAnswer[T any](ctx context.Context, ask func(context.Context) (T, error
 }
 
 func (a *App) kafkaState(unanswered error) error {
-	state := a.pipeline.consumer.State()
 	// What is not acknowledged may be the cause of the rest: a journal is not
 	// read before our own events are there.
-	err := errors.Join(a.pipeline.publisher.Refused(), state.Err)
+	err, joined := a.pipeline.publisher.Refused(), true
+	for _, s := range a.pipeline.sources {
+		state := s.consumer.State()
+		err, joined = errors.Join(err, state.Err), joined && state.Joined
+	}
 	switch {
 	case unanswered != nil:
 		return unanswered
-	case err == nil && !state.Joined:
+	case err == nil && !joined:
 		return errors.New("has not joined the consumer group yet")
 	}
 	return err
 }
 
-// logChange logs a change of readiness, and has the consumer look for topics that are there
-// now.
+// logChange logs a change of readiness, and has the consumers look for topics
+// that are there now.
 func (a *App) logChange(reported string, problem error, topicsThere bool) string {
 	now := ready
 	if problem != nil {
@@ -153,7 +160,9 @@ func (a *App) logChange(reported string, problem error, topicsThere bool) string
 		return now
 	}
 	if topicsThere {
-		a.pipeline.consumer.LookAgain()
+		for _, s := range a.pipeline.sources {
+			s.consumer.LookAgain()
+		}
 	}
 	a.log.Warn().Str("reason", now).Msg("not ready; will be when this is mended, nothing is lost meanwhile")
 	return now

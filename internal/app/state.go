@@ -18,10 +18,11 @@ func (stateCollector) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements prometheus.Collector.
 func (c stateCollector) Collect(to chan<- prometheus.Metric) {
-	p, k := c.pipeline, c.pipeline.consumer.Stats()
+	p := c.pipeline
+	k, backingOff := p.stats()
 	breaker, _, _ := p.route.Breaker()
 	to <- gauge("provider_calls_in_flight", "Provider calls under way.", float64(p.route.InFlight()))
-	to <- gauge("messages_backing_off", "Messages that wait for their next attempt.", float64(p.engine.BackingOff()))
+	to <- gauge("messages_backing_off", "Messages that wait for their next attempt.", float64(backingOff))
 	to <- gauge("pending_messages", "Messages read and not finished.", float64(k.PendingMessages))
 	to <- gauge("pending_bytes", "Payload bytes of the messages read and not finished.", float64(k.PendingBytes))
 	to <- gauge("breaker_state", "0 closed, 1 half open, 2 open.", float64(breaker))
@@ -38,14 +39,21 @@ func (c stateCollector) Collect(to chan<- prometheus.Metric) {
 	to <- counter("recovered_messages_total", recovered, k.Finished, "state", "finished")
 	to <- counter("recovered_messages_total", recovered, k.Resumed, "state", "resumed")
 	to <- counter("recovered_messages_total", recovered, k.New, "state", "new")
-	for _, part := range k.Partitions {
+	for _, s := range p.sources {
+		s.collect(to)
+	}
+}
+
+// collect exports how the source's partitions stand.
+func (s *source) collect(to chan<- prometheus.Metric) {
+	for _, part := range s.consumer.Stats().Partitions {
 		number, age := strconv.Itoa(int(part.Number)), 0.0
 		if !part.Oldest.IsZero() {
 			age = max(0, time.Since(part.Oldest).Seconds())
 		}
 		to <- gauge("oldest_unfinished_seconds", "Age of the oldest unfinished request, behind which the partition's offset cannot be committed; 0 while there is none.", age, "partition", number)
 		if part.Lag >= 0 {
-			to <- gauge("consumer_lag", "Offsets between the committed one and the last stable one of an owned partition.", float64(part.Lag), "partition", number, "topic", c.config.Kafka.RequestTopic)
+			to <- gauge("consumer_lag", "Offsets between the committed one and the last stable one of an owned partition.", float64(part.Lag), "partition", number, "topic", s.config.Kafka.RequestTopic)
 		}
 	}
 }

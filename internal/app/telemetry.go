@@ -34,13 +34,13 @@ func (a *App) summarize(ctx context.Context) {
 			return
 		}
 		sent, failed, calls := a.metrics.Totals()
-		pending := a.pipeline.consumer.Stats().PendingMessages
-		if before == [3]uint64{sent, failed, calls} && pending == 0 {
+		stats, backingOff := a.pipeline.stats()
+		if before == [3]uint64{sent, failed, calls} && stats.PendingMessages == 0 {
 			continue
 		}
 		breaker, _, _ := a.pipeline.route.Breaker()
 		a.log.Info().Uint64("sent", sent-before[0]).Uint64("failed", failed-before[1]).Uint64("provider_calls", calls-before[2]).
-			Int("pending", pending).Int("backing_off", a.pipeline.engine.BackingOff()).
+			Int("pending", stats.PendingMessages).Int("backing_off", backingOff).
 			Str("breaker", breaker.String()).Dur("period", summaryInterval).Msg("summary")
 		before = [3]uint64{sent, failed, calls}
 	}

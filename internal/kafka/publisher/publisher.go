@@ -56,14 +56,18 @@ func New(o Options) (*Publisher, error) {
 	return p, nil
 }
 
-// MissingTopics returns which of the publisher's topics and the topic of the
+// MissingTopics returns which of the publisher's topics and the topics of
 // requests cannot be used, each with the reason. Journal says that the status
 // topic is read too. The error means that the brokers did not answer.
-func (p *Publisher) MissingTopics(ctx context.Context, requests string, journal bool) ([]error, error) {
-	return kafka.MissingTopics(
-		ctx, p.producer.Client(), kafka.Need{Topic: requests, Read: true},
-		kafka.Need{Topic: p.options.StatusTopic, Read: journal, Write: true}, kafka.Need{Topic: p.options.DLQTopic, Write: true},
+func (p *Publisher) MissingTopics(ctx context.Context, requests []string, journal bool) ([]error, error) {
+	var needs []kafka.Need
+	for _, topic := range requests {
+		needs = append(needs, kafka.Need{Topic: topic, Read: true})
+	}
+	needs = append(
+		needs, kafka.Need{Topic: p.options.StatusTopic, Read: journal, Write: true}, kafka.Need{Topic: p.options.DLQTopic, Write: true},
 	)
+	return kafka.MissingTopics(ctx, p.producer.Client(), needs...)
 }
 
 // JournalFaults says what keeps the status topic from being the journal of the
