@@ -47,11 +47,10 @@ func New(ctx context.Context, c *config.Config, log zerolog.Logger) (*App, error
 // build makes all parts. Each pushes its close, so that what was made before an
 // error can be closed.
 func (a *App) build(ctx context.Context) error {
-	provider, err := ProviderOf(a.config).open(a.config)
+	provider, err := a.newAccount(a.config)
 	if err != nil {
 		return err
 	}
-	a.teardown.push("provider", provider.provider.Close)
 	name := binaryName(models.Channel(a.config.Channel))
 	traces, err := a.openTraces(ctx, name)
 	if err != nil {
@@ -142,10 +141,12 @@ func (a *App) startServices(life *lifetime.Lifetime) (stop func()) {
 			}
 		})
 	}
-	for _, service := range []func(context.Context){
-		a.summarize, a.monitor, a.watchProvider, a.pipeline.route.Run,
-	} {
+	for _, service := range []func(context.Context){a.summarize, a.monitor} {
 		services.Go(func() { service(serving) })
+	}
+	for _, provider := range a.pipeline.accounts {
+		services.Go(func() { provider.route.Run(serving) })
+		services.Go(func() { a.watchProvider(serving, provider) })
 	}
 	return func() {
 		cancel()

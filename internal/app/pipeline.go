@@ -22,11 +22,7 @@ import (
 
 // pipeline takes requests from Kafka to the provider, and events back to Kafka.
 type pipeline struct {
-	parts
-
-	route       *route.Route // when the provider may be called
-	credentials *route.CredentialBackoff
-
+	accounts  []*account
 	publisher *publisher.Publisher
 	sources   []*source
 }
@@ -41,7 +37,7 @@ type source struct {
 }
 
 // connect builds the pipeline. Traces are nil where they are off.
-func (a *App) connect(provider parts, traces *telemetry.Traces, name string) (*pipeline, error) {
+func (a *App) connect(provider *account, traces *telemetry.Traces, name string) (*pipeline, error) {
 	c := a.config
 	beginUnready(a.health, c.HealthProbe && provider.probe != nil)
 	options := kafka.FromSettings(&c.Kafka, name)
@@ -49,11 +45,8 @@ func (a *App) connect(provider parts, traces *telemetry.Traces, name string) (*p
 	if err != nil {
 		return nil, settingError("KAFKA", err)
 	}
-	p := &pipeline{parts: provider, publisher: events}
-	p.credentials = route.NewCredentialBackoff(c.Breaker.Open, provider.secret)
-	p.route = a.newRoute(p)
-	a.watchSMTP(p.smtp, p.route.Bound)
-	requests, err := a.newSource(c, p, newChannel(c, &provider), options, traces)
+	p := &pipeline{accounts: []*account{provider}, publisher: events}
+	requests, err := a.newSource(c, p, provider, options, traces)
 	if err != nil {
 		return nil, settingError("KAFKA", err)
 	}
@@ -80,20 +73,20 @@ func (a *App) newPublisher(options kafka.Options) (*publisher.Publisher, error) 
 	return p, nil
 }
 
-// newSource makes the source of the settings' request topic, whose requests
-// calls decodes. Traces are nil where they are off.
+// newSource makes the source of the settings' request topic, whose messages go
+// to provider. Traces are nil where they are off.
 func (a *App) newSource(
-	c *config.Config, p *pipeline, calls worker.Channel, options kafka.Options, traces *telemetry.Traces,
+	c *config.Config, p *pipeline, provider *account, options kafka.Options, traces *telemetry.Traces,
 ) (*source, error) {
 	s := &source{config: c, commit: a.health.Watch("commit", stuckAfter)}
 	if c.Pprof {
 		s.pending = &worker.Pending{}
 	}
-	calls, events := a.metrics.Channel(calls), a.metrics.Publisher(p.publisher)
+	calls, events := a.metrics.Channel(newChannel(c, &provider.parts)), a.metrics.Publisher(p.publisher)
 	if traces != nil {
 		calls, events = traces.Channel(calls), traces.Publisher(events)
 	}
-	s.engine = a.newEngine(s, p, calls, events)
+	s.engine = a.newEngine(s, provider.route, calls, events)
 	run := telemetry.Handle(s.engine.Handle)
 	if traces != nil {
 		run = traces.Handle(run)
@@ -103,9 +96,9 @@ func (a *App) newSource(
 	return s, err
 }
 
-func (a *App) newEngine(s *source, p *pipeline, calls worker.Channel, events worker.Publisher) *worker.Engine {
+func (a *App) newEngine(s *source, r *route.Route, calls worker.Channel, events worker.Publisher) *worker.Engine {
 	c := s.config
-	return worker.New(calls, events, p.route, worker.Options{
+	return worker.New(calls, events, r, worker.Options{
 		Channel:        models.Channel(c.Channel),
 		MaxAttempts:    c.Worker.MaxAttempts,
 		Backoff:        worker.Backoff{Base: c.Worker.BaseBackoff, Max: c.Worker.MaxBackoff},
@@ -118,7 +111,7 @@ func (a *App) newEngine(s *source, p *pipeline, calls worker.Channel, events wor
 func (a *App) newConsumer(s *source, p *pipeline, options kafka.Options, run telemetry.Handle) (*consumer.Consumer, error) {
 	c := s.config
 	options.Hooks = kafka.Metrics(a.metrics.Registerer(), "consumer")
-	watch := observer{a.health, a.health.Watch("poll", stuckAfter), s.commit, p.route, c.ShutdownTimeout}
+	watch := observer{a.health, a.health.Watch("poll", stuckAfter), s.commit, p.accounts, c.ShutdownTimeout}
 	return consumer.New(consumer.Options{
 		Kafka: options, Topic: c.Kafka.RequestTopic, StatusTopic: c.Kafka.StatusTopic,
 		Group: c.Kafka.Group, InstanceID: c.Kafka.InstanceID,
@@ -199,27 +192,11 @@ func (p *pipeline) flush(ctx context.Context) error {
 	return nil
 }
 
-func (a *App) newRoute(p *pipeline) *route.Route {
-	c := a.config
-	return route.New(route.Options{
-		Concurrency: c.Worker.Concurrency,
-		Rates: route.Rates{
-			Provider: c.Provider.RatePerSecond, Sender: c.Provider.SenderRatePerSecond, Group: c.Provider.GroupRatePerSec,
-		},
-		Breaker: route.Breaker{
-			Failures: c.Breaker.Failures, Refusals: c.Breaker.Refusals,
-			OpenFor: c.Breaker.Open, CallTimeout: c.Worker.ProviderTimeout,
-			Probe: p.probe, Credentials: p.credentials, OnChange: showBreaker(a.health),
-		},
-		Log: a.log,
-	})
-}
-
 // observer tells health and route how the consumer fares.
 type observer struct {
 	health       *health.Health
 	poll, commit *health.Loop
-	route        *route.Route
+	accounts     []*account
 	drain        time.Duration // how long a drain may take
 }
 
@@ -238,4 +215,8 @@ func (o observer) Draining() {
 }
 
 // Share implements consumer.Observer.
-func (o observer) Share(owned, total int) { o.route.Share(float64(owned) / float64(total)) }
+func (o observer) Share(owned, total int) {
+	for _, provider := range o.accounts {
+		provider.route.Share(float64(owned) / float64(total))
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"messaging-worker/internal/adapters/phone"
 	"messaging-worker/internal/config"
 	"messaging-worker/internal/providers/email/smtp"
+	"messaging-worker/internal/worker/route"
 )
 
 // Provider is one row of the table of providers.
@@ -65,6 +66,38 @@ type parts struct {
 	phone phone.Provider // of the other channels; nil where mock answers
 	mock  *mock.Mock     // nil: a provider is called
 	smtp  *smtp.Provider // nil: another one is called
+}
+
+// account is an account at a provider, and when it may be called.
+type account struct {
+	parts
+
+	route       *route.Route
+	credentials *route.CredentialBackoff
+}
+
+// newAccount opens the account of the settings, until Close.
+func (a *App) newAccount(c *config.Config) (*account, error) {
+	opened, err := ProviderOf(c).open(c)
+	if err != nil {
+		return nil, err
+	}
+	a.teardown.push("provider", opened.provider.Close)
+	made := &account{parts: opened, credentials: route.NewCredentialBackoff(c.Breaker.Open, opened.secret)}
+	made.route = route.New(route.Options{
+		Concurrency: c.Worker.Concurrency,
+		Rates: route.Rates{
+			Provider: c.Provider.RatePerSecond, Sender: c.Provider.SenderRatePerSecond, Group: c.Provider.GroupRatePerSec,
+		},
+		Breaker: route.Breaker{
+			Failures: c.Breaker.Failures, Refusals: c.Breaker.Refusals,
+			OpenFor: c.Breaker.Open, CallTimeout: c.Worker.ProviderTimeout,
+			Probe: made.probe, Credentials: made.credentials, OnChange: showBreaker(a.health),
+		},
+		Log: a.log,
+	})
+	a.watchSMTP(made.smtp, made.route.Bound)
+	return made, nil
 }
 
 // newProbe makes a probe of a provider's own whose errors are classified.

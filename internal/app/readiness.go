@@ -172,12 +172,12 @@ func (a *App) logChange(reported string, problem error, topicsThere bool) string
 const probeInterval = 15 * time.Second
 
 // watchProvider keeps the provider's check true until ctx ends.
-func (a *App) watchProvider(ctx context.Context) {
-	if !a.config.HealthProbe || a.pipeline.probe == nil {
+func (a *App) watchProvider(ctx context.Context, provider *account) {
+	if !a.config.HealthProbe || provider.probe == nil {
 		return
 	}
 	for {
-		a.probeProvider(ctx)
+		a.probeProvider(ctx, provider)
 		if lifetime.Sleep(ctx, probeInterval) != nil {
 			return
 		}
@@ -187,24 +187,24 @@ func (a *App) watchProvider(ctx context.Context) {
 // probeProvider makes one probe for the provider's check. While the breaker is
 // not closed it probes by itself; credentials that were refused wait as they do
 // there.
-func (a *App) probeProvider(ctx context.Context) {
-	if s, _, reason := a.pipeline.route.Breaker(); s != route.Closed {
+func (a *App) probeProvider(ctx context.Context, provider *account) {
+	if s, _, reason := provider.route.Breaker(); s != route.Closed {
 		a.health.Set("provider", errors.New(reason))
 		return
 	}
-	if !a.pipeline.credentials.Due() {
+	if !provider.credentials.Due() {
 		return
 	}
 	ask, cancel := context.WithTimeout(ctx, a.config.Worker.ProviderTimeout)
 	defer cancel()
-	err := a.pipeline.probe(ask)
+	err := provider.probe(ask)
 	switch f := common.Classify(err); {
 	case ctx.Err() != nil:
 		return
 	case f == nil:
-		a.pipeline.credentials.Accepted()
+		provider.credentials.Accepted()
 	case f.Credentials:
-		err = fmt.Errorf("%w%s", err, route.NextTry(a.pipeline.credentials.Refused()))
+		err = fmt.Errorf("%w%s", err, route.NextTry(provider.credentials.Refused()))
 	}
 	a.health.Set("provider", err)
 }

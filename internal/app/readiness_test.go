@@ -113,7 +113,7 @@ func TestReadinessProbeSparesRefusedCredentials(t *testing.T) {
 		var probes []time.Duration
 		c := &config.Config{HealthProbe: true}
 		c.Worker.ProviderTimeout = time.Second
-		p := &pipeline{
+		p := &account{
 			credentials: route.NewCredentialBackoff(5*time.Second, func() string { return version.Load().(string) }),
 			route:       route.New(route.Options{Concurrency: 1}),
 			parts: parts{probe: func(context.Context) error {
@@ -128,7 +128,7 @@ func TestReadinessProbeSparesRefusedCredentials(t *testing.T) {
 				return f
 			}},
 		}
-		checks := &App{config: c, health: &health.Health{}, pipeline: p}
+		checks := &App{config: c, health: &health.Health{}}
 		ready := func() string {
 			r := httptest.NewRecorder()
 			checks.health.Handler().ServeHTTP(r, httptest.NewRequest(http.MethodGet, "/healthz/ready", http.NoBody))
@@ -136,7 +136,7 @@ func TestReadinessProbeSparesRefusedCredentials(t *testing.T) {
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})
-		go func() { defer close(ended); checks.watchProvider(ctx) }()
+		go func() { defer close(ended); checks.watchProvider(ctx, p) }()
 		time.Sleep(20*time.Minute + time.Second)
 		synctest.Wait()
 		var want []time.Duration

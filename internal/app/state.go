@@ -20,17 +20,12 @@ func (stateCollector) Describe(chan<- *prometheus.Desc) {}
 func (c stateCollector) Collect(to chan<- prometheus.Metric) {
 	p := c.pipeline
 	k, backingOff := p.stats()
-	breaker, _, _ := p.route.Breaker()
-	to <- gauge("provider_calls_in_flight", "Provider calls under way.", float64(p.route.InFlight()))
+	for _, provider := range p.accounts {
+		provider.collect(to)
+	}
 	to <- gauge("messages_backing_off", "Messages that wait for their next attempt.", float64(backingOff))
 	to <- gauge("pending_messages", "Messages read and not finished.", float64(k.PendingMessages))
 	to <- gauge("pending_bytes", "Payload bytes of the messages read and not finished.", float64(k.PendingBytes))
-	to <- gauge("breaker_state", "0 closed, 1 half open, 2 open.", float64(breaker))
-	if p.smtp != nil {
-		limit, open := p.smtp.Connections()
-		to <- gauge("smtp_connections_limit", "Connections that there may be at once: WORKER_CONCURRENCY, or as many as the server grants.", float64(limit))
-		to <- gauge("smtp_connections_open", "Connections that are set up, in use or idle.", float64(open))
-	}
 	to <- counter("journal_records_read_total", "Status events read back after assignments.", k.JournalRecords)
 	const commits = "Offset commits, by result."
 	to <- counter("commits_total", commits, k.Commits, "result", "ok")
@@ -41,6 +36,18 @@ func (c stateCollector) Collect(to chan<- prometheus.Metric) {
 	to <- counter("recovered_messages_total", recovered, k.New, "state", "new")
 	for _, s := range p.sources {
 		s.collect(to)
+	}
+}
+
+// collect exports how the account stands.
+func (p *account) collect(to chan<- prometheus.Metric) {
+	breaker, _, _ := p.route.Breaker()
+	to <- gauge("provider_calls_in_flight", "Provider calls under way.", float64(p.route.InFlight()))
+	to <- gauge("breaker_state", "0 closed, 1 half open, 2 open.", float64(breaker))
+	if p.smtp != nil {
+		limit, open := p.smtp.Connections()
+		to <- gauge("smtp_connections_limit", "Connections that there may be at once: WORKER_CONCURRENCY, or as many as the server grants.", float64(limit))
+		to <- gauge("smtp_connections_open", "Connections that are set up, in use or idle.", float64(open))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/telemetry"
+	"messaging-worker/internal/worker/route"
 )
 
 // handler answers over HTTP.
@@ -38,7 +39,11 @@ func (a *App) summarize(ctx context.Context) {
 		if before == [3]uint64{sent, failed, calls} && stats.PendingMessages == 0 {
 			continue
 		}
-		breaker, _, _ := a.pipeline.route.Breaker()
+		breaker := route.Closed // the worst
+		for _, provider := range a.pipeline.accounts {
+			state, _, _ := provider.route.Breaker()
+			breaker = max(breaker, state)
+		}
 		a.log.Info().Uint64("sent", sent-before[0]).Uint64("failed", failed-before[1]).Uint64("provider_calls", calls-before[2]).
 			Int("pending", stats.PendingMessages).Int("backing_off", backingOff).
 			Str("breaker", breaker.String()).Dur("period", summaryInterval).Msg("summary")
