@@ -145,8 +145,7 @@ func (r *Route) askToAdmit(a *Attempt, calls int, w *waiter) *waiter {
 			r.admitted(now, a, calls)
 			return nil
 		}
-		w = r.newWaiter()
-		w.attempt, w.calls = a, calls
+		w = r.newWaiter(a, calls)
 	}
 	if s.mayGo(now) {
 		if s != nil {

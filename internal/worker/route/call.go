@@ -17,8 +17,8 @@ func (r *Route) Start(ctx context.Context, a *Attempt, recipients []int) (Call, 
 			return Call{}, err
 		}
 	}
-	c, err := r.slot(ctx, a.Lease)
-	c.attempt, c.recipients = a, recipients
+	c, err := r.slot(ctx, a)
+	c.recipients = recipients
 	if err != nil {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -39,24 +39,24 @@ func (r *Route) reserve(a *Attempt) bool {
 	return true
 }
 
-// slot waits for all that an admitted call needs to start.
-func (r *Route) slot(ctx context.Context, l Lease) (Call, error) {
+// slot waits for all that an admitted call of a needs to start.
+func (r *Route) slot(ctx context.Context, a *Attempt) (Call, error) {
 	var w *waiter
 	for {
 		if ctx.Err() != nil {
 			return Call{}, context.Cause(ctx)
 		}
-		if err := l.Await(ctx); err != nil {
+		if err := a.Lease.Await(ctx); err != nil {
 			return Call{}, err //nolint:wrapcheck // the cause of ctx's end
 		}
 		var c Call
-		if c, w = r.askToStart(w); w == nil {
+		if c, w = r.askToStart(a, w); w == nil {
 			return c, nil
 		}
 		if _, err := r.wait(ctx, w); err != nil {
 			return Call{}, err
 		}
-		if r.confirm(w, r.certain(l)) {
+		if r.confirm(w, r.certain(a.Lease)) {
 			c = w.call
 			r.waiters.Put(w)
 			return c, nil
@@ -64,19 +64,19 @@ func (r *Route) slot(ctx context.Context, l Lease) (Call, error) {
 	}
 }
 
-// askToStart starts a call at once, or returns who waits for that: w, which has
-// done so before, or a new one.
-func (r *Route) askToStart(w *waiter) (Call, *waiter) {
+// askToStart starts a call of a at once, or returns who waits for that: w, which
+// has done so before, or a new one.
+func (r *Route) askToStart(a *Attempt, w *waiter) (Call, *waiter) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
 	if w == nil {
 		if r.opened == nil && r.starts.head() == nil && r.mayStart(now) {
-			c := r.start(now)
+			c := r.start(now, a)
 			r.grant(now)
 			return c, nil
 		}
-		w = r.newWaiter()
+		w = r.newWaiter(a, 0)
 	}
 	r.starts.join(w)
 	r.grant(now)

@@ -14,8 +14,8 @@ type queue struct{ waiting fifo.Queue[*waiter] }
 
 // waiter is a call that waits to be started, or an attempt to be admitted.
 type waiter struct {
-	attempt *Attempt // nil for a call that waits to be started
-	calls   int      // of it
+	attempt *Attempt // that waits, or whose call does
+	calls   int      // to be admitted; 0 where a call waits to be started
 	call    Call     // that was started
 	number  int      // in the order of asking
 	granted bool
@@ -69,15 +69,16 @@ func (w *waiter) wake(granted bool) {
 	w.ready <- granted
 }
 
-// newWaiter returns who waits behind all others, and goes back to r.waiters
-// once it is granted. It is called with r.mu held.
-func (r *Route) newWaiter() *waiter {
+// newWaiter returns who waits behind all others: for so many calls of a to be
+// admitted, or with 0 for one to be started. It goes back to r.waiters once it
+// is granted. It is called with r.mu held.
+func (r *Route) newWaiter(a *Attempt, calls int) *waiter {
 	r.asked++
 	w, ok := r.waiters.Get().(*waiter)
 	if !ok {
-		return &waiter{number: r.asked, ready: make(chan bool, 1)}
+		w = &waiter{ready: make(chan bool, 1)}
 	}
-	*w = waiter{number: r.asked, ready: w.ready}
+	*w = waiter{attempt: a, calls: calls, number: r.asked, ready: w.ready}
 	return w
 }
 
@@ -105,11 +106,11 @@ func (r *Route) wait(ctx context.Context, w *waiter) (granted bool, err error) {
 func (r *Route) leave(w *waiter) {
 	now := time.Now()
 	w.in.waiting.Remove(w, byNumber)
-	if a := w.attempt; a != nil && a.sender != nil {
-		if a.sender.first == w {
-			a.sender.first = nil
+	if s := w.attempt.sender; s != nil {
+		if s.first == w {
+			s.first = nil
 		}
-		r.nextOf(now, a.sender)
+		r.nextOf(now, s)
 	}
 	r.grant(now) // it may have stood in front of somebody who fits
 }
@@ -156,7 +157,7 @@ func (r *Route) grant(now time.Time) {
 		return
 	}
 	for w := r.starts.head(); w != nil && r.mayStart(now); w = r.starts.head() {
-		w.call = r.start(now)
+		w.call = r.start(now, w.attempt)
 		r.starts.grant()
 	}
 	for w := r.admits.head(); w != nil && r.mayAdmit(now, w.calls); w = r.admits.head() {
@@ -177,11 +178,11 @@ func (r *Route) mayStart(now time.Time) bool {
 	return wait == 0
 }
 
-// start takes a slot and its tokens for a call that is ahead.
-func (r *Route) start(now time.Time) Call {
+// start takes a slot and its tokens for a call of a that is ahead.
+func (r *Route) start(now time.Time, a *Attempt) Call {
 	r.provider.take(now)
 	r.group.take(now)
-	return r.take(now)
+	return r.take(now, a)
 }
 
 // mayAdmit reports whether so many more calls may be ahead.

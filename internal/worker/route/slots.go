@@ -39,12 +39,12 @@ type Call struct {
 	generation int
 }
 
-// take takes a slot for a call that is ahead.
-func (s *slots) take(now time.Time) Call {
+// take takes a slot for a call of a that is ahead.
+func (s *slots) take(now time.Time, a *Attempt) Call {
 	s.ahead--
 	s.calls++
 	s.began.add(now)
-	return Call{started: now, due: s.ends.expect(now), generation: s.generation}
+	return Call{attempt: a, started: now, due: s.ends.expect(now), generation: s.generation}
 }
 
 // untake gives the slot of a call back that was not made and is ahead again.
