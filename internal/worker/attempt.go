@@ -39,7 +39,7 @@ func (e *Engine) attempt(life *lifetime.Lifetime, m *job) error {
 		return err
 	}
 	if err := e.announce(life, m); err != nil {
-		e.route.Withdraw(&m.admission, len(units))
+		m.route.Withdraw(&m.admission, len(units))
 		return err
 	}
 	e.opts.Pending.show(m, calling, time.Time{})
@@ -79,8 +79,9 @@ func (e *Engine) admit(ctx context.Context, m *job, units [][]int) error {
 	ctx, cancel := e.untilExpiry(ctx, m)
 	defer cancel()
 	e.opts.Pending.show(m, waiting, time.Time{})
+	m.route = e.route
 	m.admission = route.Attempt{Lease: m.lease, Delivery: &m.delivery, Refused: m.last.unspent}
-	return e.route.Admit(ctx, &m.admission, len(units), joined(units))
+	return m.route.Admit(ctx, &m.admission, len(units), joined(units))
 }
 
 // announce publishes the attempt and waits for its acknowledgement: no call
@@ -144,7 +145,7 @@ func (e *Engine) call(life *lifetime.Lifetime, m *job, recipients []int) result 
 			started, err = e.start(life, m, recipients)
 		}
 	}
-	e.route.Withdraw(&m.admission, 1)
+	m.route.Withdraw(&m.admission, 1)
 	return result{recipients: recipients, failure: common.Transient(errNotStarted), withdrawn: true}
 }
 
@@ -155,7 +156,7 @@ func (e *Engine) start(life *lifetime.Lifetime, m *job, recipients []int) (c rou
 	calls, cancelCalls := e.untilExpiry(life.Calls(), m)
 	defer cancelCalls()
 	err = withGrace(ctx, calls, func(ctx context.Context) (err error) {
-		c, err = e.route.Start(ctx, &m.admission, recipients)
+		c, err = m.route.Start(ctx, &m.admission, recipients)
 		return err
 	})
 	return c, err
@@ -172,7 +173,7 @@ func (e *Engine) callNow(calls context.Context, m *job, recipients []int, starte
 	if !cut && r.failure != nil {
 		e.limit(&r)
 	}
-	r.apply(e.route.End(started, route.Outcome{
+	r.apply(m.route.End(started, route.Outcome{
 		Failure: r.failure, Cut: cut,
 		Critical: m.progress.Spent() == e.opts.MaxAttempts-1 && r.again(),
 		Last:     m.progress.Spent() >= e.opts.MaxAttempts, LetIn: m.letIn,

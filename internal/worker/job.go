@@ -19,7 +19,8 @@ type job struct {
 	delivery  common.Delivery
 	publisher Publisher
 	lease     Lease
-	admission route.Attempt // of the present attempt
+	route     *route.Route // of the present attempt, as is admission
+	admission route.Attempt
 	traceID   string
 	unacked   []Ack // events not known to be in Kafka yet
 
