@@ -163,11 +163,12 @@ func (p *pipeline) topics() []string {
 	return topics
 }
 
-// stats adds up what the sources have done and have in hand, without their
-// partitions, whose numbers are each source's own.
-func (p *pipeline) stats() (sum consumer.Stats, backingOff int) {
+// stats returns what each source has done and has in hand, and the sum without
+// their partitions, whose numbers are each source's own.
+func (p *pipeline) stats() (sum consumer.Stats, each []consumer.Stats, backingOff int) {
 	for _, s := range p.sources {
 		one := s.consumer.Stats()
+		each = append(each, one)
 		sum.PendingMessages += one.PendingMessages
 		sum.PendingBytes += one.PendingBytes
 		sum.Commits += one.Commits
@@ -178,7 +179,7 @@ func (p *pipeline) stats() (sum consumer.Stats, backingOff int) {
 		sum.New += one.New
 		backingOff += s.engine.BackingOff()
 	}
-	return sum, backingOff
+	return sum, each, backingOff
 }
 
 // flush waits for what is still buffered. After a clean drain there is nothing;

@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"messaging-worker/internal/kafka/consumer"
 	"messaging-worker/internal/telemetry"
 )
 
@@ -19,7 +20,7 @@ func (stateCollector) Describe(chan<- *prometheus.Desc) {}
 // Collect implements prometheus.Collector.
 func (c stateCollector) Collect(to chan<- prometheus.Metric) {
 	p := c.pipeline
-	k, backingOff := p.stats()
+	k, each, backingOff := p.stats()
 	for _, provider := range p.accounts {
 		provider.collect(to)
 	}
@@ -34,8 +35,8 @@ func (c stateCollector) Collect(to chan<- prometheus.Metric) {
 	to <- counter("recovered_messages_total", recovered, k.Finished, "state", "finished")
 	to <- counter("recovered_messages_total", recovered, k.Resumed, "state", "resumed")
 	to <- counter("recovered_messages_total", recovered, k.New, "state", "new")
-	for _, s := range p.sources {
-		s.collect(to)
+	for i, s := range p.sources {
+		s.collect(to, each[i].Partitions)
 	}
 }
 
@@ -52,8 +53,8 @@ func (p *account) collect(to chan<- prometheus.Metric) {
 }
 
 // collect exports how the source's partitions stand.
-func (s *source) collect(to chan<- prometheus.Metric) {
-	for _, part := range s.consumer.Stats().Partitions {
+func (s *source) collect(to chan<- prometheus.Metric, partitions []consumer.Partition) {
+	for _, part := range partitions {
 		number, age := strconv.Itoa(int(part.Number)), 0.0
 		if !part.Oldest.IsZero() {
 			age = max(0, time.Since(part.Oldest).Seconds())

@@ -35,7 +35,7 @@ func (a *App) summarize(ctx context.Context) {
 			return
 		}
 		sent, failed, calls := a.metrics.Totals()
-		stats, backingOff := a.pipeline.stats()
+		stats, _, backingOff := a.pipeline.stats()
 		if before == [3]uint64{sent, failed, calls} && stats.PendingMessages == 0 {
 			continue
 		}
