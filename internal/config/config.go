@@ -11,6 +11,7 @@ import (
 // in it has passed its checks.
 type Config struct {
 	Channel  string // email, sms or whatsapp
+	Lane     string // high, normal or bulk: whose topic, group and settings these are
 	Env      string // development, or anything else
 	Host     string // empty listens on all addresses
 	Port     int    // 0 takes a free port
@@ -68,6 +69,7 @@ type Kafka struct {
 	TLSCertFile         string
 	TLSKeyFile          string
 	TempTopic           string
+	ControlTopic        string // orders of operators; empty: nobody gives any
 	Topic               Topic
 }
 
@@ -92,6 +94,8 @@ type Worker struct {
 	MaxPendingMessages int
 	MaxPendingBytes    int
 	MaxAge             time.Duration // 0 means no limit
+	ReservedSlots      int           // that calls of normal and bulk leave free
+	LowerLaneShare     float64       // least part of the starts for each of them
 	ProviderTimeout    time.Duration
 	RetryAfterMax      time.Duration
 	AmbiguousOutcome   string // retry or dlq
@@ -115,6 +119,11 @@ type Breaker struct {
 	Refusals int // in a row that nothing explains; 0: they never pause it
 	Open     time.Duration
 }
+
+// Lanes returns the settings of each lane that the channel has, the most urgent
+// first. They differ in lane, topic, group and those settings that may be set
+// for a lane.
+func (c *Config) Lanes() []*Config { return []*Config{c} }
 
 // LongestCall returns how long one provider call may take at most.
 func (c *Config) LongestCall() time.Duration {

@@ -79,7 +79,7 @@ func (l *loader) begin(channel string) error {
 	if !slices.Contains(channelNames(), strings.ToUpper(channel)) {
 		return &Error{Problems: []string{fmt.Sprintf("channel %q: want email, sms or whatsapp", channel)}}
 	}
-	l.config = &Config{Channel: channel}
+	l.config = &Config{Channel: channel, Lane: "normal"}
 	return nil
 }
 

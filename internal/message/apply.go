@@ -24,7 +24,7 @@ func (p *Progress) Apply(ev *models.StatusEvent) {
 		p.published(ev, 0)
 	case models.EventRetry:
 		p.retried(ev)
-	case models.EventSent, models.EventFailed: // nothing is asked of the message any more
+	case models.EventSent, models.EventFailed, models.EventCanceled: // nothing is asked of the message any more
 	}
 }
 

@@ -14,22 +14,27 @@ import (
 // EventType is one step of a message's life.
 type EventType string
 
-// The steps of a message's life. Sent and Failed are final.
+// The steps of a message's life. Sent, Failed and Canceled are final.
 const (
 	EventQueued  EventType = "queued"
 	EventAttempt EventType = "attempt"
 	EventRetry   EventType = "retry"
 	EventSent    EventType = "sent"
 	EventFailed  EventType = "failed"
+
+	// EventCanceled: an operator wanted that nobody is called any more.
+	EventCanceled EventType = "canceled"
 )
 
 // EventTypes returns all of them.
-func EventTypes() [5]EventType {
-	return [...]EventType{EventQueued, EventAttempt, EventRetry, EventSent, EventFailed}
+func EventTypes() [6]EventType {
+	return [...]EventType{EventQueued, EventAttempt, EventRetry, EventSent, EventFailed, EventCanceled}
 }
 
 // Final reports whether the event ends its message.
-func (t EventType) Final() bool { return t == EventSent || t == EventFailed }
+func (t EventType) Final() bool {
+	return t == EventSent || t == EventFailed || t == EventCanceled
+}
 
 // Provider response statuses: what a provider's answer comes down to.
 const (
