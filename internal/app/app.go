@@ -110,8 +110,7 @@ func (a *App) Run(ctx context.Context) error {
 	})()
 
 	stopServices := a.startServices(life)
-	a.log.Info().Str("http", a.Addr()).Strs("brokers", a.config.Kafka.Brokers).
-		Str("topic", a.config.Kafka.RequestTopic).Str("group", a.config.Kafka.Group).
+	a.log.Info().Str("http", a.Addr()).Strs("brokers", a.config.Kafka.Brokers).Func(a.pipeline.origins).
 		Str("provider", a.config.Provider.Name).Str("version", Version()).Msg("started")
 
 	err := a.pipeline.run(life)

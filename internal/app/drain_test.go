@@ -23,7 +23,7 @@ func TestLiveInALongDrain(t *testing.T) {
 			h.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/healthz/live", nil))
 			return w.Code
 		}
-		observer{health: &h, poll: poll, drain: timeout}.Draining()
+		observer{health: &h, poll: poll, draining: "drain", drain: timeout}.Draining()
 		time.Sleep(timeout + stuckAfter)
 		if got := live(); got != http.StatusOK {
 			t.Errorf("within the time-out: %d, want 200", got)
