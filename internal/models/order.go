@@ -100,6 +100,22 @@ func DecodeOrder(key, value []byte) (*Order, error) {
 
 // Validate returns what is wrong with the order, or nil.
 func (o *Order) Validate() error {
+	if err := o.ValidateScope(); err != nil {
+		return err
+	}
+	switch {
+	case (o.Action == ActionRate) != (o.PerSecond > 0):
+		return errors.New("per_second: want a number above 0 for a rate, and none else")
+	case o.Reason == "":
+		return errors.New("reason: is empty")
+	case o.Until.IsZero():
+		return errors.New("until: is missing")
+	}
+	return nil
+}
+
+// ValidateScope returns what is wrong with the order's action and scope, or nil.
+func (o *Order) ValidateScope() error {
 	narrowed := 0
 	for _, given := range []bool{o.Tenant != "", o.Provider != "", len(o.Meta) > 0} {
 		if given {
@@ -122,12 +138,6 @@ func (o *Order) Validate() error {
 		return errors.New("a cancel is about no provider")
 	case o.Action == ActionRate && (o.Lane != "" || o.Tenant != "" || len(o.Meta) > 0):
 		return errors.New("a rate is of a channel or a provider")
-	case (o.Action == ActionRate) != (o.PerSecond > 0):
-		return errors.New("per_second: want a number above 0 for a rate, and none else")
-	case o.Reason == "":
-		return errors.New("reason: is empty")
-	case o.Until.IsZero():
-		return errors.New("until: is missing")
 	}
 	return nil
 }
