@@ -20,17 +20,23 @@ func When(text string, now time.Time) (time.Time, error) {
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
 		return at, nil
 	}
-	ago, err := time.ParseDuration(text)
-	if days, ok := strings.CutSuffix(text, "d"); ok && err != nil {
-		var n int
-		if n, err = strconv.Atoi(days); err == nil && n <= maxDays {
-			ago = time.Duration(n) * 24 * time.Hour
-		} else if err == nil {
-			err = fmt.Errorf("more than %d days", maxDays)
-		}
-	}
+	ago, err := Duration(text)
 	if err != nil || ago < 0 {
 		return time.Time{}, fmt.Errorf("%q is no time: want RFC 3339 (2026-01-31T09:00:00Z), or how long ago (90m, 36h, 7d)", text)
 	}
 	return now.Add(-ago), nil
+}
+
+// Duration reads a Go duration, or a whole number of days ("7d").
+func Duration(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err == nil {
+		return d, nil
+	}
+	days, ok := strings.CutSuffix(text, "d")
+	n, noNumber := strconv.Atoi(days)
+	if !ok || noNumber != nil || n < -maxDays || n > maxDays {
+		return 0, fmt.Errorf("%q is no duration: want such as 90m, 36h or 7d", text)
+	}
+	return time.Duration(n) * 24 * time.Hour, nil
 }
