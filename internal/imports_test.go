@@ -38,6 +38,7 @@ func rules() []rule {
 		{path: "internal/ops", may: []string{"internal/adapters/...", "internal/config", "internal/kafka", "internal/lifetime", "internal/models", "internal/ops/fault", "internal/ops/scan", "internal/util"}, client: true},
 		{path: "internal/ops/cluster", may: []string{"internal/config", "internal/kafka", "internal/lifetime", "internal/models", "internal/ops", "internal/ops/fault"}, client: true},
 		{path: "internal/ops/load", may: []string{"internal/config", "internal/kafka", "internal/lifetime", "internal/models", "internal/ops"}, client: true},
+		{path: "internal/ops/control", may: []string{"internal/config", "internal/models", "internal/ops", "internal/ops/fault", "internal/ops/scan", "internal/util"}, client: true},
 		{path: "internal/ops/fault", may: leaf},
 		{path: "internal/ops/scan", may: []string{"internal/kafka", "internal/lifetime", "internal/ops/fault"}, client: true},
 		{path: "internal/ops/patch", may: leaf},

@@ -20,6 +20,7 @@ const (
 	Stopped                       // a batch was stopped; run again, it goes on
 	StoppedAt                     // the same, at a record that is named
 	NoPort                        // a broker cannot be started on its port
+	NotKnown                      // an order may have been written, or not
 )
 
 // Error is a failure of a kind.

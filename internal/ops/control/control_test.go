@@ -1,0 +1,159 @@
+package control_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"messaging-worker/internal/config"
+	"messaging-worker/internal/models"
+	"messaging-worker/internal/ops/control"
+	"messaging-worker/internal/ops/fault"
+	testkafka "messaging-worker/test/kafka"
+)
+
+const topicName = "orders"
+
+// open returns the control topic of a broker of its own, and a client of that.
+func open(t *testing.T) (*control.Topic, *kgo.Client) {
+	t.Helper()
+	cluster := testkafka.Embedded(t, kfake.SeedTopics(1, topicName))
+	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.DefaultProduceTopic(topicName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	topic, err := control.Open(t.Context(), &config.Config{Kafka: config.Kafka{Brokers: cluster.ListenAddrs(), ControlTopic: topicName}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(topic.Close)
+	return topic, client
+}
+
+func give(t *testing.T, topic *control.Topic, o models.Order) *models.Order {
+	t.Helper()
+	if err := topic.Give(t.Context(), &o, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	return &o
+}
+
+func read(t *testing.T, topic *control.Topic) *control.Log {
+	t.Helper()
+	log, err := topic.Read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return log
+}
+
+// What is in force is the last order of each kind and scope, unless it was
+// lifted or its time is over.
+func TestOrdersInForce(t *testing.T) {
+	t.Parallel()
+	topic, client := open(t)
+	whole := models.Order{Action: models.ActionPause, Channel: models.SMS, Reason: "first", By: "a@b"}
+	tenant := models.Order{Action: models.ActionPause, Channel: models.SMS, Tenant: "acme", Reason: "asked", By: "a@b"}
+	rate := models.Order{Action: models.ActionRate, Channel: models.SMS, PerSecond: 2, Reason: "slow", By: "a@b"}
+	lifted := give(t, topic, whole)
+	want := []*models.Order{give(t, topic, tenant), give(t, topic, rate)}
+	whole.Reason = "second"
+	want = append(want, give(t, topic, whole))
+	gone := give(t, topic, models.Order{Action: models.ActionPause, Channel: models.Email, Reason: "r", By: "a@b"})
+	if err := topic.Lift(t.Context(), []*models.Order{gone}, "c@d", "is over"); err != nil {
+		t.Fatal(err)
+	}
+	over := models.Order{Action: models.ActionCancel, Channel: models.Email, Reason: "r", By: "a@b", Until: time.Now().Add(-time.Second)}
+	value, err := over.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.ProduceSync(t.Context(), &kgo.Record{Key: []byte(over.Key()), Value: value}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	log := read(t, topic)
+	if diff := cmp.Diff(want, log.InForce()); diff != "" {
+		t.Errorf("in force (-want +got):\n%s", diff)
+	}
+	var told []string
+	for _, e := range log.Entries {
+		line := string(e.Kind) + " " + string(e.Action) + " " + e.Scope + " by " + e.By + ": " + e.Reason
+		if e.InForce {
+			line += " (in force)"
+		}
+		told = append(told, line)
+	}
+	history := []string{
+		"given pause sms by a@b: first", "given pause sms/tenant/acme by a@b: asked (in force)", "given rate sms by a@b: slow (in force)",
+		"given pause sms by a@b: second (in force)", "given pause email by a@b: r", "lifted pause email by c@d: is over", "given cancel email by a@b: r",
+	}
+	if diff := cmp.Diff(history, told); diff != "" {
+		t.Errorf("history (-want +got):\n%s", diff)
+	}
+	if until := lifted.Until.Sub(lifted.At); until != time.Hour || time.Since(lifted.At) > time.Minute {
+		t.Errorf("given at %v for %v, want now and for an hour", lifted.At, until)
+	}
+}
+
+// A record that cannot be read takes nothing back, and is named by its place.
+func TestUnreadableRecords(t *testing.T) {
+	t.Parallel()
+	topic, client := open(t)
+	o := give(t, topic, models.Order{Action: models.ActionPause, Channel: models.SMS, Reason: "r", By: "a@b"})
+	for _, r := range []*kgo.Record{
+		{Key: []byte(o.Key()), Value: []byte("{")},
+		{Key: []byte(o.Key()), Value: []byte{}},
+		{Key: []byte("pause/email"), Value: []byte(`{"action":"pause","channel":"sms","until":"2999-01-01T00:00:00Z","reason":"r","by":"b","at":"2026-01-01T00:00:00Z"}`)},
+		{Key: []byte("nonsense")}, // lifts what never was
+		{},
+	} {
+		if err := client.ProduceSync(t.Context(), r).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	log := read(t, topic)
+	if got := log.InForce(); len(got) != 1 || got[0].Key() != o.Key() {
+		t.Errorf("in force: %v, want the pause of sms alone", got)
+	}
+	if len(log.Unreadable) != 3 || len(log.Entries) != 3 {
+		t.Fatalf("%d unreadable and %d others, want 3 of each: %v", len(log.Unreadable), len(log.Entries), log.Unreadable)
+	}
+	for i, place := range []string{"orders/0/1: ", "orders/0/2: ", "orders/0/3: "} {
+		if text := log.Unreadable[i].Error(); !strings.HasPrefix(text, place) {
+			t.Errorf("an unreadable record: %q, want it to begin with %q", text, place)
+		}
+	}
+}
+
+func TestNoControlTopic(t *testing.T) {
+	t.Parallel()
+	cluster := testkafka.Embedded(t)
+	_, err := control.Open(t.Context(), &config.Config{Kafka: config.Kafka{Brokers: cluster.ListenAddrs(), ControlTopic: topicName}})
+	if !fault.Is(err, fault.NoTopic) {
+		t.Errorf("Open = %v, want a fault.NoTopic", err)
+	}
+}
+
+// An order that workers would skip is not written.
+func TestGiveRefuses(t *testing.T) {
+	t.Parallel()
+	topic, _ := open(t)
+	for _, o := range []models.Order{
+		{Action: models.ActionPause, Channel: models.SMS},
+		{Action: models.ActionPause, Channel: models.SMS, Tenant: "a", Provider: "mock", Reason: "r"},
+		{Action: models.ActionCancel, MessageID: "7", Reason: "r"},
+		{Action: models.ActionPause, Channel: models.SMS, Tenant: "\xff", Reason: "r"},
+	} {
+		if err := topic.Give(t.Context(), &o, time.Hour); err == nil {
+			t.Errorf("Give(%+v) is no error", o)
+		}
+	}
+	if log := read(t, topic); len(log.Entries)+len(log.Unreadable) != 0 {
+		t.Errorf("written all the same: %+v", log)
+	}
+}

@@ -1,0 +1,134 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"messaging-worker/internal/models"
+)
+
+// Kind tells the records of the control topic apart.
+type Kind string
+
+// The kinds.
+const (
+	Given  Kind = "given"
+	Lifted Kind = "lifted"
+)
+
+// Entry is one record of the control topic, as it is printed.
+type Entry struct {
+	Kind      Kind          `json:"kind"`
+	Action    models.Action `json:"action"`
+	Scope     string        `json:"scope"`
+	PerSecond float64       `json:"per_second,omitzero"`
+	Until     time.Time     `json:"until,omitzero"` // of an order that was given
+	Reason    string        `json:"reason,omitzero"`
+	By        string        `json:"by,omitzero"`
+	At        time.Time     `json:"at"`
+	InForce   bool          `json:"in_force"`
+	Record    string        `json:"record"` // TOPIC/PARTITION/OFFSET
+
+	order *models.Order // nil for one that lifts
+}
+
+// Log is what the control topic holds.
+type Log struct {
+	Entries    []Entry // the oldest first
+	Unreadable []error // each names a record that cannot be read; workers skip it too
+	now        time.Time
+}
+
+// Read reads the topic to its present end.
+func (t *Topic) Read(ctx context.Context) (*Log, error) {
+	spans, err := t.topic.Spans(ctx, time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	log := &Log{now: time.Now()}
+	err = t.topic.Read(ctx, spans, nil, func(rec *kgo.Record) error {
+		log.add(rec)
+		return nil
+	})
+	log.finish()
+	return log, err
+}
+
+func (l *Log) add(rec *kgo.Record) {
+	place := fmt.Sprintf("%s/%d/%d", rec.Topic, rec.Partition, rec.Offset)
+	e := Entry{Kind: Given, Record: place, At: rec.Timestamp.UTC()}
+	if rec.Value == nil {
+		e.lift(rec)
+		l.Entries = append(l.Entries, e)
+		return
+	}
+	o, err := models.DecodeOrder(rec.Key, rec.Value)
+	if err != nil {
+		l.Unreadable = append(l.Unreadable, fmt.Errorf("%s: %w", place, err))
+		return
+	}
+	e.Action, e.Scope, e.PerSecond, e.Until, e.Reason, e.By, e.order = o.Action, o.Scope(), o.PerSecond, o.Until, o.Reason, o.By, o
+	if !o.At.IsZero() {
+		e.At = o.At
+	}
+	l.Entries = append(l.Entries, e)
+}
+
+// lift reads a record without a value. Its headers may be missing: any tool can
+// write one.
+func (e *Entry) lift(rec *kgo.Record) {
+	action, scope, _ := strings.Cut(string(rec.Key), "/")
+	e.Kind, e.Action, e.Scope = Lifted, models.Action(action), scope
+	for _, h := range rec.Headers {
+		switch h.Key {
+		case headerBy:
+			e.By = string(h.Value)
+		case headerReason:
+			e.Reason = string(h.Value)
+		case headerAt:
+			if at, err := time.Parse(time.RFC3339, string(h.Value)); err == nil {
+				e.At = at.UTC()
+			}
+		}
+	}
+}
+
+// finish decides which orders are in force: the last of each key, until its time
+// is over. Records of one key lie in one partition, in their order.
+func (l *Log) finish() {
+	last := map[string]int{}
+	for i, e := range l.Entries {
+		last[string(e.Action)+"/"+e.Scope] = i
+	}
+	for _, i := range last {
+		e := &l.Entries[i]
+		e.InForce = e.order != nil && e.Until.After(l.now)
+	}
+	slices.SortStableFunc(l.Entries, func(a, b Entry) int { return a.At.Compare(b.At) })
+}
+
+// View is an order as it is printed.
+type View struct {
+	models.Order `json:",inline"`
+
+	Scope string `json:"scope"`
+}
+
+// ViewOf returns the order's view.
+func ViewOf(o *models.Order) View { return View{*o, o.Scope()} }
+
+// InForce returns the orders in force, the oldest first.
+func (l *Log) InForce() []*models.Order {
+	var list []*models.Order
+	for _, e := range l.Entries {
+		if e.InForce {
+			list = append(list, e.order)
+		}
+	}
+	return list
+}
