@@ -55,17 +55,23 @@ func (c *Config) provider() provider {
 	return provider{}
 }
 
+// ProviderNames returns the providers that a channel may have.
+func ProviderNames(channel string) []string {
+	var names []string
+	for _, p := range providers() {
+		if slices.Contains(p.channels, channel) {
+			names = append(names, p.name)
+		}
+	}
+	return names
+}
+
 // providerRows returns the choice of each channel's provider, and then the
 // settings of each provider.
 func providerRows(c *Config) []setting {
 	var rows []setting
 	for _, channel := range channelNames() {
-		var words []string
-		for _, p := range providers() {
-			if slices.Contains(p.channels, strings.ToLower(channel)) {
-				words = append(words, p.name)
-			}
-		}
+		words := ProviderNames(strings.ToLower(channel))
 		dst := new(string)
 		if strings.EqualFold(channel, c.Channel) {
 			dst = &c.Provider.Name
