@@ -61,6 +61,8 @@ Exit codes: 0 done; 1 the command failed, or what it checked is not in order;
 		group("status", "See what becomes of messages", statusFollow(s), statusShow(s)), // watch and mend
 		group("dlq", "List dead letters, and send their requests again",
 			dlqList(s), dlqShow(s), dlqExport(s), dlqStats(s), dlqReplay(s)),
+		pauseCommand(s), resumeCommand(s), rateCommand(s), cancelCommand(s), // in an incident
+		group("control", "Show orders: pauses, rates and cancels", controlList(s), controlHistory(s)),
 		explainCommand(s),
 		topicsCommand(s), checkCommand(s), // set up
 		group("config", "Check and show the settings of the workers", configCheck(s), configPrint(s)),

@@ -53,6 +53,7 @@ func help(err error) string {
 		fault.PassedEnd:     " choose another --group",
 		fault.Stopped:       "; run the same command again, it goes on",
 		fault.StoppedAt:     "; run the same command again, it goes on there",
+		fault.NotKnown:      "; whether it holds: msgctl control list",
 		fault.NoPort:        "; is another stack running? choose another --port",
 	}[e.Kind]
 }
