@@ -32,10 +32,10 @@ func loadCommand(s *session) *cobra.Command {
 		Short: "Produce many requests, and measure throughput and latency",
 		Long: `Produce many requests as fast as it goes, or at a rate, and tell throughput and
 the latency of the acknowledgements. With --await every message is followed to
-its end on the status topic: how many were sent and failed, how long that took,
-and whether each had exactly one final event. A message without one counts as
-lost when no message has ended for --timeout. Exit code 1 if any was lost or had
-two.
+its end on the status topic: how many were sent, failed or were canceled, how
+long that took, and whether each had exactly one final event. A message without
+one counts as lost when no message has ended for --timeout. Exit code 1 if any
+was lost or had two.
 
 --acks, --batch-bytes, --linger and --compression stand for the settings acks,
 batch.size, linger.ms and compression.type of kafka-producer-perf-test.`,

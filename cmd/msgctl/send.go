@@ -36,7 +36,8 @@ func send(s *session) *cobra.Command {
 filled in where they are absent. Every request is checked first by the worker's
 own rules; where one is not valid its violations are printed, one a line, and
 nothing is sent. With --wait the events of each request are printed until it is
-sent or has failed, or --timeout is over; exit code 0 means that all were sent.
+sent, has failed or is canceled, or --timeout is over; exit code 0 means that all
+were sent.
 
 The flags of a channel: msgctl send sms --help`,
 		Example: `  msgctl send sms --from +15551234567 --to +15557654321 --body "Your code is 123456" --wait
@@ -65,7 +66,7 @@ several, each of which ends its line. message_id, channel and created_at are
 filled in where they are absent; nothing is sent where one request is not valid.
 
 Exit codes: 0 acknowledged by Kafka, or with --wait sent; 1 not valid, not
-acknowledged, not printed, failed, or without an outcome in time; 2 wrong
+acknowledged, not printed, failed, canceled, or without an outcome in time; 2 wrong
 command line.`,
 		Example: sendExamples(channel),
 		Args:    cobra.NoArgs,
@@ -195,8 +196,11 @@ func (f *sendFlags) conclude(cmd *cobra.Command, asked int, sent []*ops.Sent, er
 	if len(sent) > 0 && (f.wait || err != nil) {
 		text := fmt.Sprintf("%d of %s produced", len(sent), counted(asked, "request"))
 		if f.wait {
-			text += fmt.Sprintf(": %d sent, %d failed, %d without an outcome",
-				outcomes[models.EventSent], outcomes[models.EventFailed], outcomes[""])
+			text += fmt.Sprintf(": %d sent, %d failed", outcomes[models.EventSent], outcomes[models.EventFailed])
+			if n := outcomes[models.EventCanceled]; n > 0 {
+				text += fmt.Sprintf(", %d canceled", n)
+			}
+			text += fmt.Sprintf(", %d without an outcome", outcomes[""])
 		}
 		fmt.Fprintln(cmd.ErrOrStderr(), text)
 	}
@@ -205,7 +209,7 @@ func (f *sendFlags) conclude(cmd *cobra.Command, asked int, sent []*ops.Sent, er
 		return fmt.Errorf("%w: within %s; does the %s worker run? --timeout waits longer", err, f.timeout, f.channel)
 	case err != nil:
 		return err
-	case outcomes[models.EventFailed] > 0:
+	case outcomes[models.EventFailed]+outcomes[models.EventCanceled] > 0:
 		return errNo
 	}
 	return nil

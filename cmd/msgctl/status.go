@@ -88,6 +88,9 @@ func details(e *timeline.Event) string {
 		if open := r.Meta[models.MetaOpenRecipients]; open != "" {
 			parts = append(parts, "open "+open)
 		}
+		if accepted := r.Meta[models.MetaAcceptedRecipients]; accepted != "" {
+			parts = append(parts, "sent to "+accepted)
+		}
 	}
 	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), " | ")
 }

@@ -27,9 +27,9 @@ type track struct {
 }
 
 type score struct {
-	produced, sent, retries int
-	failed                  map[string]int // by failure class
-	times                   []time.Duration
+	produced, sent, canceled, retries int
+	failed                            map[string]int // by failure class
+	times                             []time.Duration
 }
 
 // newTally makes an empty tally.
@@ -66,6 +66,8 @@ func (t *tally) saw(ev models.StatusEvent) (scenario string, age time.Duration, 
 		s.sent++
 	case models.EventFailed:
 		s.failed[class(ev.Error)]++
+	case models.EventCanceled:
+		s.canceled++
 	case models.EventQueued, models.EventAttempt:
 	}
 	if ev.EventType.Final() {
@@ -97,17 +99,17 @@ func (t *tally) write(w io.Writer) error {
 	defer t.mu.Unlock()
 	types := []string{"permanent", "transient", "validation", "unknown"}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tw, "channel\trequests\tsent\tpermanent\ttransient\tvalidation\tunknown\topen\tretries\tmedian\tp95\tmax\t")
+	fmt.Fprintln(tw, "channel\trequests\tsent\tpermanent\ttransient\tvalidation\tunknown\tcanceled\topen\tretries\tmedian\tp95\tmax\t")
 	for _, c := range slices.Sorted(maps.Keys(t.channels)) {
 		s := t.channels[c]
 		fmt.Fprintf(tw, "%s\t%d\t%d", c, s.produced, s.sent)
-		open := s.produced - s.sent
+		open := s.produced - s.sent - s.canceled
 		for _, name := range types {
 			fmt.Fprintf(tw, "\t%d", s.failed[name])
 			open -= s.failed[name]
 		}
 		slices.Sort(s.times)
-		fmt.Fprintf(tw, "\t%d\t%d\t%s\t%s\t%s\t\n", open, s.retries, at(s.times, 0.5), at(s.times, 0.95), at(s.times, 1))
+		fmt.Fprintf(tw, "\t%d\t%d\t%d\t%s\t%s\t%s\t\n", s.canceled, open, s.retries, at(s.times, 0.5), at(s.times, 0.95), at(s.times, 1))
 	}
 	if err := tw.Flush(); err != nil {
 		return fmt.Errorf("print summary: %w", err)

@@ -78,7 +78,7 @@ func (v *view) paint(e models.EventType) string {
 		return name
 	}
 	colours := map[models.EventType]string{
-		models.EventSent: "32", models.EventFailed: "31", models.EventRetry: "33", models.EventAttempt: "36", models.EventQueued: "90",
+		models.EventSent: "32", models.EventFailed: "31", models.EventCanceled: "35", models.EventRetry: "33", models.EventAttempt: "36", models.EventQueued: "90",
 	}
 	return "\x1b[" + colours[e] + "m" + name + "\x1b[0m"
 }

@@ -16,18 +16,19 @@ const (
 // The meta entries that the worker itself adds. They are never cut: a list
 // that lost its end would name the wrong recipients.
 const (
-	MetaNextAttemptAt     = "next_attempt_at"    // retry: RFC 3339
-	MetaOpenRecipients    = "open_recipients"    // retry: indexes, comma-separated
-	MetaRefusedRecipients = "refused_recipients" // retry: indexes refused for good, where there are any
-	MetaAssumedRecipients = "assumed_recipients" // retry: indexes accepted with an unreadable answer, where there are any
-	MetaRefusedError      = "refused_error"      // retry: what the first of those was told; may be cut
-	MetaRefusedCode       = "refused_code"       // retry: its HTTP or SMTP status code, where there is one
-	MetaNotCalled         = "not_called"         // retry: decimal, the run of an attempt that is not spent; see StatusEvent
-	MetaFailedRecipients  = "failed_recipients"  // dead letter: addresses, comma-separated
-	MetaOriginalOmitted   = "original_omitted"   // dead letter: "true"
-	MetaOriginalSHA256    = "original_sha256"    // dead letter: hex
-	MetaOriginalBytes     = "original_bytes"     // dead letter: decimal
-	MetaHeadersOmitted    = "headers_omitted"    // dead letter: "true"
+	MetaNextAttemptAt      = "next_attempt_at"     // retry: RFC 3339
+	MetaOpenRecipients     = "open_recipients"     // retry: indexes, comma-separated
+	MetaRefusedRecipients  = "refused_recipients"  // retry: indexes refused for good, where there are any
+	MetaAssumedRecipients  = "assumed_recipients"  // retry: indexes accepted with an unreadable answer, where there are any
+	MetaRefusedError       = "refused_error"       // retry: what the first of those was told; may be cut
+	MetaRefusedCode        = "refused_code"        // retry: its HTTP or SMTP status code, where there is one
+	MetaNotCalled          = "not_called"          // retry: decimal, the run of an attempt that is not spent; see StatusEvent
+	MetaAcceptedRecipients = "accepted_recipients" // canceled: indexes of those who got it, where there are any
+	MetaFailedRecipients   = "failed_recipients"   // dead letter: addresses, comma-separated
+	MetaOriginalOmitted    = "original_omitted"    // dead letter: "true"
+	MetaOriginalSHA256     = "original_sha256"     // dead letter: hex
+	MetaOriginalBytes      = "original_bytes"      // dead letter: decimal
+	MetaHeadersOmitted     = "headers_omitted"     // dead letter: "true"
 )
 
 // CutRunes returns at most n runes of s, cut on a rune boundary. An invalid

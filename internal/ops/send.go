@@ -24,7 +24,7 @@ type Sent struct {
 	Topic     string               `json:"topic"`
 	Partition int32                `json:"partition"`
 	Offset    int64                `json:"offset"`
-	Outcome   models.EventType     `json:"outcome,omitzero"` // sent or failed; empty while there is none
+	Outcome   models.EventType     `json:"outcome,omitzero"` // a final event's type; empty while there is none
 	Events    []models.StatusEvent `json:"events,omitempty"`
 }
 

@@ -150,7 +150,7 @@ func (s *Stage) SoFar() map[string][]Event {
 	finals, total := 0, int64(0)
 	ends.Each(func(o kadm.ListedOffset) { total += o.Offset })
 	s.Follow(s.Topic("status"), func(r *kgo.Record) bool {
-		if e := string(r.Value); strings.Contains(e, `"sent"`) || strings.Contains(e, `"failed"`) {
+		if e := string(r.Value); strings.Contains(e, `"sent"`) || strings.Contains(e, `"failed"`) || strings.Contains(e, `"canceled"`) {
 			finals++
 		}
 		total--

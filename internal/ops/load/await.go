@@ -28,12 +28,13 @@ type await struct {
 	follower *ops.Follower
 	run      runID
 
-	mu      sync.Mutex
-	ledger  ledger
-	sent    uint64
-	failed  uint64
-	last    time.Time // when the last final event was seen
-	latency histogram
+	mu       sync.Mutex
+	ledger   ledger
+	sent     uint64
+	failed   uint64
+	canceled uint64
+	last     time.Time // when the last final event was seen
+	latency  histogram
 }
 
 // acked notes that Kafka has message n.
@@ -47,7 +48,7 @@ func (a *await) acked(n uint64) {
 func (a *await) ended() uint64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.sent + a.failed
+	return a.sent + a.failed + a.canceled
 }
 
 // follow notes the run's final events until ctx ends.
@@ -75,9 +76,12 @@ func (a *await) note(n uint64, r *kgo.Record) {
 	if !a.ledger.final(n) {
 		return
 	}
-	if event.EventType == models.EventSent {
+	switch event.EventType {
+	case models.EventSent:
 		a.sent++
-	} else {
+	case models.EventCanceled:
+		a.canceled++
+	default:
 		a.failed++
 	}
 	if produced, ok := sourceTime(r); ok {
@@ -111,7 +115,7 @@ func (a *await) wait(ctx context.Context, patience time.Duration) {
 func (a *await) ends(begun time.Time, short bool) *Ends {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	e := &Ends{Sent: a.sent, Failed: a.failed, Doubled: a.ledger.extra, Latency: a.latency.sum()}
+	e := &Ends{Sent: a.sent, Failed: a.failed, Canceled: a.canceled, Doubled: a.ledger.extra, Latency: a.latency.sum()}
 	if !a.last.IsZero() {
 		e.Seconds = rounded(a.last.Sub(begun).Seconds())
 	}
@@ -131,8 +135,12 @@ func (a *await) ends(begun time.Time, short bool) *Ends {
 
 // String returns the outcome in a sentence.
 func (e *Ends) String() string {
-	if e.Open > 0 {
-		return fmt.Sprintf("%d sent, %d failed, %d without an outcome yet, %d doubled", e.Sent, e.Failed, e.Open, e.Doubled)
+	text := fmt.Sprintf("%d sent, %d failed, ", e.Sent, e.Failed)
+	if e.Canceled > 0 {
+		text += fmt.Sprintf("%d canceled, ", e.Canceled)
 	}
-	return fmt.Sprintf("%d sent, %d failed, %d lost, %d doubled", e.Sent, e.Failed, e.Lost, e.Doubled)
+	if e.Open > 0 {
+		return fmt.Sprintf("%s%d without an outcome yet, %d doubled", text, e.Open, e.Doubled)
+	}
+	return fmt.Sprintf("%s%d lost, %d doubled", text, e.Lost, e.Doubled)
 }

@@ -67,14 +67,15 @@ type Report struct {
 
 // Ends is what became of a run's messages.
 type Ends struct {
-	Sent    uint64   `json:"sent"`
-	Failed  uint64   `json:"failed"`
-	Lost    int64    `json:"lost"`          // acknowledged, and no final event in time
-	Open    int64    `json:"open,omitzero"` // neither: the run was cut short
-	Doubled uint64   `json:"doubled"`       // final events beyond a message's first
-	Seconds float64  `json:"seconds"`       // from the first request to the last final event
-	Latency Latency  `json:"end_to_end_latency_ms"`
-	LostIDs []string `json:"lost_ids,omitzero"` // the first of them
+	Sent     uint64   `json:"sent"`
+	Failed   uint64   `json:"failed"`
+	Canceled uint64   `json:"canceled,omitzero"` // by an operator's order
+	Lost     int64    `json:"lost"`              // acknowledged, and no final event in time
+	Open     int64    `json:"open,omitzero"`     // neither: the run was cut short
+	Doubled  uint64   `json:"doubled"`           // final events beyond a message's first
+	Seconds  float64  `json:"seconds"`           // from the first request to the last final event
+	Latency  Latency  `json:"end_to_end_latency_ms"`
+	LostIDs  []string `json:"lost_ids,omitzero"` // the first of them
 }
 
 // Whole reports whether every message came to exactly one end.

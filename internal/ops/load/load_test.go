@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/config"
 	"messaging-worker/internal/models"
@@ -117,6 +118,31 @@ func TestLedgerCounts(t *testing.T) {
 		if (p != nil) != (at == lost/pageSize) {
 			t.Errorf("page %d is kept: %v, want the one that is open", at, p != nil)
 		}
+	}
+}
+
+// Every message has one end, of whatever type; only a run with canceled messages
+// tells of any.
+func TestAwaitCountsEnds(t *testing.T) {
+	t.Parallel()
+	a := &await{run: newRunID(), ledger: ledger{pages: map[uint64]*page{}}}
+	for n, event := range []models.EventType{
+		models.EventSent, models.EventFailed, models.EventCanceled, models.EventCanceled, models.EventRetry, models.EventSent,
+	} {
+		a.acked(uint64(n))
+		ev := models.StatusEvent{EventType: event}
+		value, err := ev.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.note(uint64(n), &kgo.Record{Value: value})
+	}
+	e := a.ends(time.Now(), false)
+	if a.ended() != 5 || e.String() != "2 sent, 1 failed, 2 canceled, 1 lost, 0 doubled" {
+		t.Errorf("%d ended: %s", a.ended(), e)
+	}
+	if e := (&Ends{Sent: 1, Open: 2}); e.String() != "1 sent, 0 failed, 2 without an outcome yet, 0 doubled" {
+		t.Errorf("a run without canceled messages: %s", e)
 	}
 }
 

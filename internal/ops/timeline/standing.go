@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"messaging-worker/internal/models"
@@ -23,11 +24,23 @@ func (d *Delivery) standing(now time.Time) string {
 			at, last.Attempt, last.Timestamp.Sub(d.Events[0].Timestamp).Round(time.Millisecond))
 	case models.EventFailed:
 		return fmt.Sprintf("failed at %s: %s", at, d.failure())
+	case models.EventCanceled:
+		return canceled(&last)
 	}
 	if d.Letter != nil {
 		return "failed; its events are gone, its dead letter is left: " + d.failure()
 	}
 	return "unknown: its last event is of type " + string(last.EventType)
+}
+
+// canceled says why a message was canceled, and who had got it by then.
+func canceled(last *models.StatusEvent) string {
+	text := fmt.Sprintf("canceled at %s before attempt %d: %s",
+		last.Timestamp.Format(time.RFC3339), last.Attempt+1, strings.TrimPrefix(last.Error, "canceled: "))
+	if r := last.ProviderResponse; r != nil && r.Meta[models.MetaAcceptedRecipients] != "" {
+		return text + "; sent before to recipients " + r.Meta[models.MetaAcceptedRecipients]
+	}
+	return text
 }
 
 func (d *Delivery) waiting(now time.Time) string {
@@ -44,7 +57,7 @@ func (d *Delivery) waiting(now time.Time) string {
 	if due, err := time.Parse(time.RFC3339, meta[models.MetaNextAttemptAt]); err == nil && due.After(now) {
 		text += fmt.Sprintf(", due at %s, in %s", due.Format(time.RFC3339), due.Sub(now).Round(time.Second))
 	} else if err == nil {
-		text += fmt.Sprintf(", due since %s: no worker has it, or its provider's breaker is open", due.Format(time.RFC3339))
+		text += fmt.Sprintf(", due since %s: no worker has it, or its provider's breaker or an order holds it up", due.Format(time.RFC3339))
 	}
 	if open := meta[models.MetaOpenRecipients]; open != "" {
 		text += "; open recipients " + open

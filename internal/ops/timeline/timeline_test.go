@@ -76,3 +76,21 @@ func TestWaitingDeliveries(t *testing.T) {
 		t.Errorf("after a withdrawn attempt 2: %q", got)
 	}
 }
+
+func TestCanceledDeliveries(t *testing.T) {
+	t.Parallel()
+	event := models.StatusEvent{
+		EventType: models.EventCanceled, Attempt: 1, Error: "canceled: wrong campaign", Timestamp: time.Date(2026, 1, 31, 9, 0, 0, 0, time.UTC),
+	}
+	d := Delivery{Events: []Event{{StatusEvent: event}}}
+	const want = "canceled at 2026-01-31T09:00:00Z before attempt 2: wrong campaign"
+	if got := d.standing(time.Now()); got != want {
+		t.Errorf("of nobody reached: %q, want %q", got, want)
+	}
+	d.Events[0].ProviderResponse = &models.ProviderResponse{
+		Status: models.StatusPartial, Meta: map[string]string{models.MetaAcceptedRecipients: "0,2"},
+	}
+	if got := d.standing(time.Now()); got != want+"; sent before to recipients 0,2" {
+		t.Errorf("of two reached: %q", got)
+	}
+}
