@@ -42,9 +42,9 @@ func dlqReplay(s *session) *cobra.Command {
 and headers, in the partition where each lay before.
 
 - Where some recipients got the message, only those that did not are left in it.
-- What was sent since, is under way, or came back as a later dead letter is
-  skipped. Each replay counts in the header replay-count; a fourth is refused
-  unless --force.
+- What was sent or canceled since, is under way, or came back as a later dead
+  letter is skipped. Each replay counts in the header replay-count; a fourth is
+  refused unless --force.
 - Dead letters of type validation need --set edits. Every request must pass the
   workers' own checks, after narrowing and edits.
 - A request that did not fit into its dead letter is read from the request topic.
@@ -80,7 +80,7 @@ Exit code 1 if any could not be replayed.`,
 	flags.StringVar(&f.options.Group, "group", "", "consumer group that holds the progress (default: a name computed from filters, edits and --force)")
 	flags.Float64Var(&f.options.Rate, "rate", 0, "requests a second; 0 is as fast as it goes")
 	flags.BoolVar(&f.options.DryRun, "dry-run", false, "tell what would be done, and do nothing")
-	flags.BoolVar(&f.options.Force, "force", false, "also a fourth replay, and what seems to be under way")
+	flags.BoolVar(&f.options.Force, "force", false, "also a fourth replay, what seems to be under way, and what was canceled since")
 	flags.BoolVar(&f.yes, "yes", false, fmt.Sprintf("do not ask for confirmation where more than %d requests would be sent", askAbove))
 	return cmd
 }

@@ -60,7 +60,7 @@ func help(err error) string {
 
 // reasonText names the flag that lifts a reason.
 func reasonText(r dlq.Reason) dlq.Reason {
-	return r + map[dlq.Reason]dlq.Reason{dlq.TooManyReplays: ", needs --force", dlq.Invalid: ", needs --set"}[r]
+	return r + map[dlq.Reason]dlq.Reason{dlq.TooManyReplays: ", needs --force", dlq.Canceled: ", needs --force", dlq.Invalid: ", needs --set"}[r]
 }
 
 // adviceText says what to do about a finding.

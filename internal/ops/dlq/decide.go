@@ -35,6 +35,7 @@ func (r Reason) Error() string { return string(r) }
 const (
 	TooManyReplays Reason = "replayed 3 times already" // MaxReplays; Force lifts it
 	Invalid        Reason = "did not validate"         // Edits may lift it
+	Canceled       Reason = "canceled since"           // Force lifts it
 )
 
 // Verdict is what a replay makes of one letter.
@@ -64,16 +65,18 @@ func (v *Verdict) skip(reason Reason) *Verdict {
 // decide looks at one letter. Its error is about Kafka, not the letter.
 func (r *replay) decide(ctx context.Context, l *Letter) (*Verdict, error) {
 	v := &Verdict{MessageID: l.MessageID, Record: l.Record, Outcome: Replayed}
-	sent, underWay := r.history.since(l)
+	since := r.history.since(l)
 	switch {
-	case sent:
+	case since.sent:
 		return v.skip("sent since"), nil
 	case r.replays[l.MessageID] > l.Replays:
 		return v.skip("replayed before: its later dead letter stands for it"), nil
 	case l.Source != (Position{}) && r.latest[l.Source] != l.Record:
 		// A worker died before failed was written, and the next wrote it anew.
 		return v.skip("written twice: the later dead letter of its delivery stands for it"), nil
-	case underWay && !r.Force:
+	case since.canceled && !r.Force:
+		return v.skip(Canceled), nil
+	case since.underWay && !r.Force:
 		return v.skip("under way: a later delivery of it has not ended"), nil
 	case l.Replays >= MaxReplays && !r.Force:
 		return v.refuse(TooManyReplays), nil

@@ -22,7 +22,8 @@ type history struct {
 	ids    map[string]map[Position]lastEvent // by message id and request
 }
 
-// lastEvent is the last event of one delivery, or its last sent where it has one.
+// lastEvent is the last event of one delivery, or its last sent or else canceled
+// where it has one.
 type lastEvent struct {
 	event models.EventType
 	at    time.Time
@@ -84,8 +85,9 @@ func (h *history) read(ctx context.Context, spans []scan.Span) error {
 	return err
 }
 
-// take takes an event of a message that is watched. No event behind sent takes
-// it back: one may be of a dead owner, written after its successor's.
+// take takes an event of a message that is watched. No event behind sent or
+// canceled takes it back: one may be of a dead owner, written after its
+// successor's.
 func (h *history) take(rec *kgo.Record) {
 	ev, err := models.DecodeStep(rec.Value, rec.Headers)
 	if err != nil {
@@ -93,36 +95,54 @@ func (h *history) take(rec *kgo.Record) {
 	}
 	source, deliveries := SourceOf(rec), h.ids[string(rec.Key)]
 	known := source != Position{} // else the events may be of several deliveries
-	if known && deliveries[source].event == models.EventSent && ev.EventType != models.EventSent {
+	if known && weight(ev.EventType) < weight(deliveries[source].event) {
 		return
 	}
 	deliveries[source] = lastEvent{ev.EventType, ev.Timestamp}
 }
 
+// weight orders events by what they say for good of a delivery.
+func weight(event models.EventType) int {
+	switch event {
+	case models.EventSent:
+		return 2
+	case models.EventCanceled:
+		return 1
+	default:
+		return 0
+	}
+}
+
+// later is what became of a message after its letter.
+type later struct{ sent, canceled, underWay bool }
+
 // since tells what became of the letter's message after it: whether it was sent,
-// and whether a delivery has not ended. Its own delivery counts too: a worker
-// that died between a dead letter and its failed event leaves one that the next
-// worker goes on with.
-func (h *history) since(l *Letter) (sent, underWay bool) {
+// whether it was canceled, and whether a delivery has not ended. Its own delivery
+// counts too: a worker that died between a dead letter and its failed event leaves
+// one that the next worker goes on with.
+func (h *history) since(l *Letter) later {
+	var found later
 	for source, m := range h.ids[l.MessageID] {
 		// A record's time has no more than milliseconds.
-		later := m.at.Truncate(time.Millisecond).After(l.written())
+		after := m.at.Truncate(time.Millisecond).After(l.written())
 		switch {
 		case source == l.Source:
-			later = later || m.event == models.EventSent
+			after = after || weight(m.event) > 0
 		case source.Topic == l.Source.Topic && source.Partition == l.Source.Partition:
-			later = later || source.Offset > l.Source.Offset
+			after = after || source.Offset > l.Source.Offset
 		}
-		if !later {
+		if !after {
 			continue
 		}
 		switch m.event {
 		case models.EventSent:
-			sent = true
+			found.sent = true
+		case models.EventCanceled:
+			found.canceled = true
 		case models.EventFailed: // its own letter stands for it
 		case models.EventQueued, models.EventAttempt, models.EventRetry:
-			underWay = true
+			found.underWay = true
 		}
 	}
-	return sent, underWay
+	return found
 }

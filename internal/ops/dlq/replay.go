@@ -28,7 +28,7 @@ type Options struct {
 	Group  string       // names the batch and holds its progress
 	Rate   float64      // requests a second; zero means as fast as it goes
 	DryRun bool         // decide and report, and change nothing
-	Force  bool         // also more than MaxReplays, and what seems to be under way
+	Force  bool         // also more than MaxReplays, and what seems to be under way or was canceled
 
 	// Confirm is asked once how many letters there are, where there are any; its
 	// error ends the replay before anything was put back.

@@ -45,7 +45,7 @@ func TestLettersOfAnyTime(t *testing.T) {
 		h := newHistory(nil)
 		h.watch("id")
 		h.ids["id"][Position{"requests", 3, 1}] = lastEvent{models.EventSent, time.Now()}
-		if again, _ := h.since(l); !again {
+		if !h.since(l).sent {
 			t.Errorf("a message that was sent since the letter of %v is not known to be", l.Timestamp)
 		}
 		if _, err := json.Marshal(l.View); err != nil {
