@@ -59,6 +59,7 @@ func rules() []rule {
 		{path: "internal/kafka", may: []string{"internal/config"}, client: true},
 		{path: "internal/kafka/embedded", may: leaf, client: true},
 		{path: "internal/kafka/consumer", may: []string{"internal/broadcast", "internal/kafka", "internal/kafka/journal", "internal/lifetime", "internal/message", "internal/models", "internal/pool"}, client: true},
+		{path: "internal/kafka/follow", may: []string{"internal/kafka", "internal/lifetime", "internal/models"}, client: true},
 		{path: "internal/kafka/journal", may: []string{"internal/kafka", "internal/message", "internal/models"}, client: true},
 		{path: "internal/kafka/producer", may: []string{"internal/fifo", "internal/kafka", "internal/lifetime"}, client: true},
 		{path: "internal/kafka/publisher", may: []string{"internal/kafka", "internal/kafka/producer", "internal/lifetime", "internal/models"}, client: true},

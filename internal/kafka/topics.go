@@ -55,19 +55,24 @@ func MissingTopics(ctx context.Context, cl *kgo.Client, needs ...Need) ([]error,
 		return nil, fmt.Errorf("brokers do not answer: %w", err)
 	}
 	var missing []error
-	for _, t := range topics {
-		name := *t.Topic
-		need := needs[slices.Index(names, name)]
-		switch err := kerr.ErrorForCode(t.ErrorCode); {
-		case errors.Is(err, kerr.UnknownTopicOrPartition):
-			missing = append(missing, fmt.Errorf("topic %s does not exist", name))
-		case err != nil && !kerr.IsRetriable(err):
-			missing = append(missing, fmt.Errorf("topic %s: %w", name, err))
-		case err == nil:
-			missing = append(missing, forbidden(need, t.AuthorizedOperations)...)
-		}
+	for i := range topics {
+		missing = append(missing, needs[slices.Index(names, *topics[i].Topic)].Faults(&topics[i])...)
 	}
 	return missing, nil
+}
+
+// Faults returns why the brokers' answer does not let the topic be used as
+// needed. What brokers say that are about to change something is no fault.
+func (n Need) Faults(answer *kmsg.MetadataResponseTopic) []error {
+	switch err := kerr.ErrorForCode(answer.ErrorCode); {
+	case errors.Is(err, kerr.UnknownTopicOrPartition):
+		return []error{fmt.Errorf("topic %s does not exist", n.Topic)}
+	case err != nil && !kerr.IsRetriable(err):
+		return []error{fmt.Errorf("topic %s: %w", n.Topic, err)}
+	case err == nil:
+		return forbidden(n, answer.AuthorizedOperations)
+	}
+	return nil
 }
 
 // forbidden returns what is needed and not allowed. Allowed has a bit for each
