@@ -1,7 +1,5 @@
 package models
 
-import "slices"
-
 // Lane is which of a channel's request topics a request came by: the more urgent
 // ones are served first.
 type Lane string
@@ -18,9 +16,12 @@ func Lanes() [3]Lane { return [...]Lane{LaneHigh, LaneNormal, LaneBulk} }
 
 // Rank is the lane's index in Lanes. What is no lane ranks as LaneNormal.
 func (l Lane) Rank() int {
-	lanes := Lanes()
-	if i := slices.Index(lanes[:], l); i >= 0 {
-		return i
+	switch l {
+	case LaneHigh:
+		return 0
+	case LaneBulk:
+		return 2
+	case LaneNormal:
 	}
 	return 1
 }

@@ -6,6 +6,7 @@ import (
 
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/lifetime"
+	"messaging-worker/internal/models"
 )
 
 // Lease is the right to handle the record of a message. It is safe for
@@ -26,6 +27,7 @@ type Lease interface {
 type Attempt struct {
 	Lease    Lease
 	Delivery *common.Delivery
+	Lane     models.Lane // empty for normal
 
 	// Refused says that the message's last call was refused as ours, which may
 	// have paused the route: others go first when it opens.
@@ -34,6 +36,9 @@ type Attempt struct {
 	admitted int     // calls that were admitted and not started
 	sender   *sender // nil: no rate
 }
+
+// rank is that of the attempt's lane.
+func (a *Attempt) rank() int { return a.Lane.Rank() }
 
 // othersFirst is how long a message that was refused and kept lets others go
 // first when the route opens. Were it called first each time, its refusal would
@@ -77,7 +82,7 @@ func (r *Route) Withdraw(a *Attempt, calls int) {
 	now := time.Now()
 	calls = min(calls, a.admitted)
 	a.admitted -= calls
-	r.ahead -= calls
+	r.ahead[a.rank()] -= calls
 	if a.sender != nil {
 		a.sender.give(now, calls)
 		r.nextOf(now, a.sender)
@@ -141,27 +146,35 @@ func (r *Route) askToAdmit(a *Attempt, calls int, w *waiter) *waiter {
 	s := r.senderOf(now, a.Delivery)
 	a.sender = s
 	if w == nil {
-		if s.mayGo(now) && r.opened == nil && r.admits.head() == nil && r.mayAdmit(now, calls) {
+		if s.mayGo(now) && r.opened == nil && r.admits[a.rank()].head() == nil && r.mayAdmit(now, a, calls) {
 			r.admitted(now, a, calls)
 			return nil
 		}
 		w = r.newWaiter(a, calls)
 	}
-	if s.mayGo(now) {
-		if s != nil {
-			s.first = w
+	switch {
+	case s == nil:
+		r.joinAdmits(w)
+	case s.mayGo(now):
+		s.first = w
+		r.joinAdmits(w)
+	default:
+		s.join(w)
+		if s.outranked() {
+			s.giveWay()
 		}
-		r.admits.join(w)
-		if r.opened != nil {
-			w.yield()
-		}
-	} else {
-		s.waiting.join(w)
-		w.yield()
 		r.nextOf(now, s)
 	}
 	r.grant(now)
 	return w
+}
+
+// joinAdmits has w wait to be admitted.
+func (r *Route) joinAdmits(w *waiter) {
+	r.admits[w.attempt.rank()].join(w)
+	if r.opened != nil {
+		w.yield()
+	}
 }
 
 // waitToAdmit waits until w is granted: aside once it is to yield, which it may

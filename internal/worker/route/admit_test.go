@@ -38,7 +38,7 @@ func TestPauseAsAWaitBegins(t *testing.T) {
 			t.Fatalf("waitToAdmit() = %v, want the admission", err)
 		}
 		r.Withdraw(second, 5)
-		if r.ahead != 0 {
+		if r.ahead != [lanes]int{} {
 			t.Errorf("%d calls are ahead after all were withdrawn", r.ahead)
 		}
 	})
@@ -60,7 +60,7 @@ func TestAttemptThatGaveUpIsForgotten(t *testing.T) {
 			go func() { ended <- r.Admit(ctx, a, 1, []int{0}) }()
 			for waits := false; !waits; runtime.Gosched() {
 				r.mu.Lock()
-				waits = r.admits.head() != nil
+				waits = !r.admits.empty()
 				r.mu.Unlock()
 			}
 			cancel()

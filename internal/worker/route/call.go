@@ -71,14 +71,14 @@ func (r *Route) askToStart(a *Attempt, w *waiter) (Call, *waiter) {
 	defer r.mu.Unlock()
 	now := time.Now()
 	if w == nil {
-		if r.opened == nil && r.starts.head() == nil && r.mayStart(now) {
+		if r.opened == nil && r.starts.empty() && r.mayStart(now, a.rank()) {
 			c := r.start(now, a)
 			r.grant(now)
 			return c, nil
 		}
 		w = r.newWaiter(a, 0)
 	}
-	r.starts.join(w)
+	r.starts[a.rank()].join(w)
 	r.grant(now)
 	return Call{}, w
 }

@@ -156,19 +156,44 @@ func (r *Route) grant(now time.Time) {
 	if r.opened != nil {
 		return
 	}
-	for w := r.starts.head(); w != nil && r.mayStart(now); w = r.starts.head() {
+	for lane, ok := r.nextStart(); ok && r.mayStart(now, lane); lane, ok = r.nextStart() {
+		w := r.starts[lane].head()
 		w.call = r.start(now, w.attempt)
-		r.starts.grant()
+		r.starts[lane].grant()
 	}
-	for w := r.admits.head(); w != nil && r.mayAdmit(now, w.calls); w = r.admits.head() {
-		r.admits.grant()
-		r.admitted(now, w.attempt, w.calls)
+	for lane := 0; lane < lanes; {
+		if r.admitNext(now, lane) {
+			lane = 0 // the sender's next may be of a lane above
+		} else {
+			lane++
+		}
 	}
 }
 
-// mayStart reports whether a slot is free and a token there for it.
-func (r *Route) mayStart(now time.Time) bool {
-	if r.free() <= 0 {
+// admitNext admits the first of a lane, or has it give way, and reports whether
+// it did.
+func (r *Route) admitNext(now time.Time, lane int) bool {
+	w := r.admits[lane].head()
+	switch {
+	case w == nil:
+		return false
+	case r.mayAdmit(now, w.attempt, w.calls):
+		r.admits[lane].grant()
+		r.admitted(now, w.attempt, w.calls)
+		return true
+	}
+	s := w.attempt.sender
+	if r.freeFor(lane) > 0 || !s.outranked() {
+		return false
+	}
+	s.giveWay()
+	r.nextOf(now, s)
+	return true
+}
+
+// mayStart reports whether a slot is free for a lane and a token there for it.
+func (r *Route) mayStart(now time.Time, lane int) bool {
+	if r.freeFor(lane) <= 0 {
 		return false
 	}
 	wait := max(r.provider.wait(now), r.group.wait(now))
@@ -182,16 +207,18 @@ func (r *Route) mayStart(now time.Time) bool {
 func (r *Route) start(now time.Time, a *Attempt) Call {
 	r.provider.take(now)
 	r.group.take(now)
+	r.shares.granted(a.rank(), r.waiting())
 	return r.take(now, a)
 }
 
-// mayAdmit reports whether so many more calls may be ahead.
-func (r *Route) mayAdmit(now time.Time, calls int) bool {
-	if r.ahead == 0 {
+// mayAdmit reports whether so many more calls of a may be ahead.
+func (r *Route) mayAdmit(now time.Time, a *Attempt, calls int) bool {
+	lane := a.rank()
+	if r.ahead[lane] == 0 {
 		return true // a message with more calls than may be ahead goes when it is alone
 	}
-	soon := min(r.startable(now), r.provider.within(now, lookAhead), r.group.within(now, lookAhead))
-	if r.ahead+calls <= max(soon, r.leastAhead()) {
+	soon := min(r.startable(now, lane), r.provider.within(now, lookAhead), r.group.within(now, lookAhead))
+	if r.ahead[lane]+calls <= r.roomAhead(lane, max(soon, r.leastAhead())) {
 		return true
 	}
 	if r.moreWithTime(now) {
@@ -203,10 +230,11 @@ func (r *Route) mayAdmit(now time.Time, calls int) bool {
 // admitted counts calls of a as ahead, for one of which its sender has given a
 // token where it has a rate.
 func (r *Route) admitted(now time.Time, a *Attempt, calls int) {
-	r.ahead += calls
+	r.ahead[a.rank()] += calls
 	a.admitted += calls
 	if s := a.sender; s != nil {
 		s.take(now)
+		s.shares.granted(a.rank(), s.waits())
 		s.first = nil
 		r.nextOf(now, s)
 	}

@@ -2,6 +2,7 @@ package route
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"messaging-worker/internal/adapters/common"
@@ -22,13 +23,32 @@ const groupBurst = 50 * time.Millisecond
 // part of the request partitions that it owns. Who lowers it before a partition
 // is given up, and raises it when one was assigned, keeps the sum below the rate.
 func (r *Route) Share(part float64) {
-	if r.group == nil {
-		return
-	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.groupPart = part
+	r.limitGroup(time.Now())
+}
+
+// SetGroupRate replaces the group's rate; 0 means no limit. The share stays.
+func (r *Route) SetGroupRate(perSecond float64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	r.group.set(now, r.groupRate*part, groupBurst)
+	switch {
+	case perSecond <= 0:
+		r.group = nil
+	case r.group == nil:
+		r.group = &bucket{at: now}
+	}
+	r.groupRate = perSecond
+	r.limitGroup(now)
+}
+
+// limitGroup applies our part of the group's rate.
+func (r *Route) limitGroup(now time.Time) {
+	if r.group != nil {
+		r.group.set(now, r.groupRate*r.groupPart, groupBurst)
+	}
 	r.update(now)
 }
 
@@ -112,9 +132,18 @@ const maxSenders = 10_000
 type sender struct {
 	bucket
 
-	first   *waiter // in the queue of those to be admitted; nil for none
-	waiting queue   // behind it
+	first   *waiter    // in a queue of those to be admitted; nil for none
+	waiting laneQueues // behind it
+	shares  shares     // of the tokens
 	timer   *time.Timer
+}
+
+// waits returns in which lanes somebody waits behind the first.
+func (s *sender) waits() (waits [lanes]bool) {
+	for lane := range s.waiting {
+		waits[lane] = s.waiting[lane].head() != nil
+	}
+	return waits
 }
 
 // senderOf returns who d is from, or nil where senders have no rate.
@@ -127,7 +156,7 @@ func (r *Route) senderOf(now time.Time, d *common.Delivery) *sender {
 		if len(r.senders) >= maxSenders {
 			r.forgetSenders(now)
 		}
-		s = &sender{bucket: *newBucket(now, r.senderRate)}
+		s = &sender{bucket: *newBucket(now, r.senderRate), shares: newShares(r.lowerShare)}
 		r.senders[d.Sender] = s
 	}
 	return s
@@ -137,7 +166,7 @@ func (r *Route) senderOf(now time.Time, d *common.Delivery) *sender {
 // whole burst again: a new one would say the same.
 func (r *Route) forgetSenders(now time.Time) {
 	for name, s := range r.senders {
-		if s.fill(now); s.tokens >= s.burst && s.first == nil && s.waiting.head() == nil {
+		if s.fill(now); s.tokens >= s.burst && s.first == nil && s.waiting.empty() {
 			delete(r.senders, name)
 		}
 	}
@@ -146,21 +175,58 @@ func (r *Route) forgetSenders(now time.Time) {
 // mayGo reports whether an attempt of the sender that comes now may wait to be
 // admitted. A nil sender has no rate.
 func (s *sender) mayGo(now time.Time) bool {
-	return s == nil || s.first == nil && s.waiting.head() == nil && s.wait(now) == 0
+	return s == nil || s.first == nil && s.waiting.empty() && s.wait(now) == 0
+}
+
+// join has w wait for the rate.
+func (s *sender) join(w *waiter) {
+	s.waiting[w.attempt.rank()].join(w)
+	w.yield()
+}
+
+// outranked reports whether an attempt of a lane above the first's waits.
+func (s *sender) outranked() bool {
+	if s == nil || s.first == nil {
+		return false
+	}
+	waits := s.waits()
+	return slices.Contains(waits[:s.first.attempt.rank()], true)
+}
+
+// giveWay has the first wait again.
+func (s *sender) giveWay() {
+	w := s.first
+	s.first = nil
+	w.in.waiting.Remove(w, byNumber)
+	s.join(w)
 }
 
 // nextOf has the sender's next attempt wait to be admitted, once the rate lets
-// it.
+// it. A lower lane that is owed a token takes it from one above only where it
+// can be admitted as soon as a slot is there.
 func (r *Route) nextOf(now time.Time, s *sender) {
-	if s.first != nil || s.waiting.head() == nil {
+	if s.first != nil || s.waiting.empty() {
 		return
 	}
 	if wait := s.wait(now); wait > 0 {
 		r.nextOfIn(wait, s)
 		return
 	}
-	s.first, _ = s.waiting.waiting.Pop()
-	r.admits.join(s.first)
+	can := s.waits()
+	for lower := slices.Index(can[:], true) + 1; lower < lanes; lower++ {
+		can[lower] = can[lower] && r.wouldGo(lower, s.waiting[lower].head())
+	}
+	lane, _ := s.shares.next(can)
+	s.first, _ = s.waiting[lane].waiting.Pop()
+	r.joinAdmits(s.first)
+}
+
+// wouldGo reports whether w would be the first of all senders in its lane, and
+// have a slot. Else it would hold its sender's more urgent attempts up for as
+// long as others do.
+func (r *Route) wouldGo(lane int, w *waiter) bool {
+	others := r.admits[lane].head()
+	return r.freeFor(lane) > 0 && (others == nil || byNumber(w, others) < 0)
 }
 
 func (r *Route) nextOfIn(wait time.Duration, s *sender) {

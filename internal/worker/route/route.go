@@ -17,9 +17,12 @@
 //     lets be. Calls that began before a pause may hang, and count for the
 //     first bound alone.
 //   - While the route is paused no attempt is admitted and no call starts.
-//   - Calls start in the order in which Start was asked, attempts are admitted
-//     in the order in which Admit was; with a rate for each sender, in that
-//     order among the messages of one sender.
+//   - Within a lane calls start in the order in which Start was asked, and
+//     attempts are admitted in the order in which Admit was; with a rate for
+//     each sender, in that order among the messages of one sender.
+//   - A call of an urgent lane goes before those of the lower lanes. These have
+//     no more than the slots less Reserved under way, and each gets LowerShare
+//     of any hundred starts during which it waits and has a slot to take.
 //   - A slot is taken together with a token of each rate. Who waits for a rate
 //     has no slot, and few attempts are admitted ahead of what a rate lets
 //     start. A call that is not made gives its tokens back.
@@ -37,9 +40,15 @@ import (
 // Options of a Route. Concurrency is at least one.
 type Options struct {
 	Concurrency int // calls under way at most
-	Rates       Rates
-	Breaker     Breaker
-	Log         zerolog.Logger
+	Reserved    int // of them, that calls of the lower lanes leave free; below Concurrency
+
+	// LowerShare is the least part of the starts that each lower lane gets
+	// while it waits, 0 to 0.3.
+	LowerShare float64
+
+	Rates   Rates
+	Breaker Breaker
+	Log     zerolog.Logger
 }
 
 // Route is one provider account. It is safe for concurrent use.
@@ -52,14 +61,17 @@ type Route struct {
 	timer       *time.Timer   // updates the route; nil before the first use
 	timerAt     time.Time     // zero while the timer is not set
 
-	starts  queue // calls that wait to be started
-	admits  queue // attempts that wait to be admitted
-	asked   int   // how many have waited in a queue so far
+	starts  laneQueues // calls that wait to be started
+	admits  laneQueues // attempts that wait to be admitted
+	shares  shares     // of the starts
+	asked   int        // how many have waited in a queue so far
 	waiters sync.Pool
 
 	provider, group *bucket // nil: no limit
 	senderRate      float64 // zero: no limit
-	groupRate       float64
+	groupRate       float64 // zero: no limit
+	groupPart       float64 // of it, that is ours
+	lowerShare      float64
 	senders         map[string]*sender
 
 	throttle  throttle  // of the provider
@@ -74,16 +86,15 @@ func New(o Options) *Route {
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
 	r := &Route{
-		slots: newSlots(max(1, o.Concurrency)), throttles: throttles{of: map[string]*throttle{}},
-		senderRate: o.Rates.Sender, groupRate: o.Rates.Group, senders: map[string]*sender{}, over: over,
+		slots: newSlots(max(1, o.Concurrency), o.Reserved), throttles: throttles{of: map[string]*throttle{}},
+		shares: newShares(o.LowerShare), lowerShare: o.LowerShare,
+		senderRate: o.Rates.Sender, senders: map[string]*sender{}, over: over,
 	}
 	now := time.Now()
 	if o.Rates.Provider > 0 {
 		r.provider = newBucket(now, o.Rates.Provider)
 	}
-	if o.Rates.Group > 0 {
-		r.group = &bucket{at: now}
-	}
+	r.SetGroupRate(o.Rates.Group)
 	r.breaker = newBreaker(r, o.Breaker, o.Log)
 	return r
 }

@@ -20,14 +20,17 @@ type slots struct {
 	generation  int // raised with each pause
 	old         int // calls under way of earlier generations: they may hang
 	calls       int // under way
-	ahead       int // published, or being so, and not started
+	lower       int // of them, those of the lower lanes
+	reserved    int // slots that the lower lanes leave free
+
+	ahead [lanes]int // calls published, or being so, and not started
 
 	began tally    // calls
 	ends  forecast // of calls under way
 }
 
-func newSlots(concurrency int) slots {
-	return slots{concurrency: concurrency, bound: concurrency, allowed: concurrency, eased: concurrency}
+func newSlots(concurrency, reserved int) slots {
+	return slots{concurrency: concurrency, bound: concurrency, allowed: concurrency, eased: concurrency, reserved: reserved}
 }
 
 // Call is a provider call that has a slot.
@@ -41,8 +44,11 @@ type Call struct {
 
 // take takes a slot for a call of a that is ahead.
 func (s *slots) take(now time.Time, a *Attempt) Call {
-	s.ahead--
+	s.ahead[a.rank()]--
 	s.calls++
+	if a.rank() > 0 {
+		s.lower++
+	}
 	s.began.add(now)
 	return Call{attempt: a, started: now, due: s.ends.expect(now), generation: s.generation}
 }
@@ -51,7 +57,7 @@ func (s *slots) take(now time.Time, a *Attempt) Call {
 func (s *slots) untake(c Call) {
 	s.ends.withdraw(c.due)
 	s.vacate(c)
-	s.ahead++
+	s.ahead[c.attempt.rank()]++
 }
 
 // ended gives the slot of a call back that has ended.
@@ -62,6 +68,9 @@ func (s *slots) ended(now time.Time, c Call) {
 
 func (s *slots) vacate(c Call) {
 	s.calls--
+	if c.attempt.rank() > 0 {
+		s.lower--
+	}
 	if c.generation != s.generation {
 		s.old--
 	}
@@ -86,20 +95,30 @@ func (s *slots) free() int {
 	return min(s.bound-s.calls, min(s.allowed, s.eased)-(s.calls-s.old))
 }
 
+// freeFor is how many of them a lane may take. However few the provider takes,
+// the lower lanes have one.
+func (s *slots) freeFor(lane int) int {
+	if lane == 0 {
+		return s.free()
+	}
+	return min(s.free(), max(s.bound-s.reserved, 1)-s.lower)
+}
+
 // leastAhead is how many calls may be ahead however long the others take.
 func (s *slots) leastAhead() int { return max(min(s.allowed, s.eased, s.bound)/4, 1) }
 
-// startable is how many calls can start at once or probably in lookAhead.
+// startable is how many calls of a lane can start at once or probably in
+// lookAhead.
 //
 // Where calls are shorter than lookAhead, what started in the last one is the
 // best guess of what can start in the next. Longer calls are expected to end
 // when most others did: calls that began together end together, and behind
 // them all places ahead are needed at once.
-func (s *slots) startable(now time.Time) int {
+func (s *slots) startable(now time.Time, lane int) int {
 	if s.ends.typical < lookAhead {
-		return s.free() + s.began.recent(now)
+		return s.freeFor(lane) + s.began.recent(now)
 	}
-	return s.free() + s.ends.soon(now)
+	return s.freeFor(lane) + s.ends.soon(now)
 }
 
 // moreWithTime reports whether time alone may raise startable, and not only
