@@ -77,8 +77,8 @@ func eachRef(v any, f func(ref string)) {
 	}
 }
 
-// Each channel has three topics, named as everywhere else, and the worker's
-// one operation on each.
+// Each channel has three topics, named as everywhere else, and all together the
+// control topic; the worker has one operation on each.
 func TestAsyncAPINamesTheTopics(t *testing.T) {
 	t.Parallel()
 	doc := document(t, asyncAPI)
@@ -115,8 +115,13 @@ func TestAsyncAPINamesTheTopics(t *testing.T) {
 			checkOperation(t, doc, want.topic, want.message, want.action)
 		}
 	}
-	if len(topics) != 9 || len(at(doc, "operations")) != 9 {
-		t.Errorf("%d channels and %d operations, want 9 of each", len(topics), len(at(doc, "operations")))
+	control := at(topics, "control")
+	if p := at(control, "parameters", "controlTopic"); control["address"] != "{controlTopic}" || p["default"] != "messages.control" || p["description"] != "KAFKA_CONTROL_TOPIC" {
+		t.Errorf("control has the address %v and the parameter %v", control["address"], p)
+	}
+	checkOperation(t, doc, "control", "order", "receive")
+	if len(topics) != 10 || len(at(doc, "operations")) != 10 {
+		t.Errorf("%d channels and %d operations, want 10 of each", len(topics), len(at(doc, "operations")))
 	}
 }
 
@@ -155,7 +160,7 @@ func TestAsyncAPIKnowsTheHeaders(t *testing.T) {
 func TestExamplesAreValid(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob(schemas + "*.json")
-	if err != nil || len(files) != 6 {
+	if err != nil || len(files) != 7 {
 		t.Fatalf("schemas: %v, %v", files, err)
 	}
 	n, shown := 0, 0
@@ -211,6 +216,8 @@ func checkPayload(t *testing.T, where string, data []byte) {
 		schema = "status-event"
 	case o["original_message"] != nil:
 		schema = "dead-letter"
+	case o["action"] != nil:
+		schema = "order"
 	default:
 		if _, err := channels()[models.Channel(channel)].Decode(&models.Record{Value: data}); err != nil {
 			t.Errorf("%s: %v: %s", where, err, data)
