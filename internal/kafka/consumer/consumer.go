@@ -49,7 +49,7 @@ func New(o Options, handle Handler) (*Consumer, error) {
 	c.poller = &poller{base: b, assigner: assigns, runner: c.runner}
 	c.group = &group{
 		base: b, committer: c.committer, assigner: assigns, recovery: c.recovery, poller: c.poller,
-		membership: c.runner.membership,
+		membership: c.runner.membership, recount: make(chan struct{}, 1),
 	}
 	return c, nil
 }
@@ -75,6 +75,7 @@ func (c *Consumer) Run(life *lifetime.Lifetime) error {
 	var commits sync.WaitGroup
 	commits.Go(func() { c.committer.loop(committing) })
 	commits.Go(func() { c.measureLoop(committing) })
+	commits.Go(func() { c.group.countLoop(committing) })
 	c.poller.loop(life)
 
 	cause := context.Cause(life.Waiting())

@@ -2,10 +2,12 @@ package consumer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -35,9 +37,12 @@ type group struct {
 	poller     *poller
 	membership *membership
 
+	recount chan struct{} // holds one token: the topic's partitions are to be counted
+
 	mu      sync.Mutex
-	total   int // partitions of the topic; 0 while it is not known
-	leaving int // how many of the owned are about to be given up
+	counted bool // total is known
+	total   int  // partitions of the topic; 0 where it does not exist
+	leaving int  // how many of the owned are about to be given up
 }
 
 // clientOptions returns those of the client. A group that has put us out for
@@ -104,7 +109,7 @@ type groupErrors func(error)
 func (f groupErrors) OnGroupManageError(err error) { f(err) }
 
 func (g *group) assigned(life *lifetime.Lifetime, partitions []int32) {
-	defer g.count(life.Calls())
+	defer putToken(g.recount)
 	g.failing.Changed("group", nil)
 	if len(partitions) == 0 {
 		return
@@ -161,24 +166,47 @@ func (g *group) lost(partitions []int32) {
 	}
 }
 
-// count asks how many partitions the topic has by now, and tells the observer
-// our share of them. It returns at once.
-func (g *group) count(ctx context.Context) {
-	go func() {
-		<-g.started
-		for ctx.Err() == nil {
-			// Not from the client's cache, which may be of before the assignment.
-			topics, err := kafka.Metadata(ctx, g.client, g.Topic)
-			if err == nil && len(topics) == 1 && len(topics[0].Partitions) > 0 {
-				g.mu.Lock()
-				g.total = len(topics[0].Partitions)
-				g.mu.Unlock()
-				g.leave(0)
-				return
-			}
-			_ = lifetime.Sleep(ctx, time.Second)
+// countAgainAfter is how soon a topic that did not exist is looked for again. A
+// group takes longer to let its first member in, so that all workers know of a
+// new topic's partitions before one of them is assigned any.
+const countAgainAfter = time.Second
+
+// countLoop asks how many partitions the topic has, and tells the observer our
+// share of them, until ctx ends: at first, after each assignment, and again and
+// again where it has none.
+func (g *group) countLoop(ctx context.Context) {
+	for ctx.Err() == nil {
+		var again <-chan time.Time
+		total, known := g.partitionCount(ctx)
+		if known {
+			g.mu.Lock()
+			g.total, g.counted = total, true
+			g.mu.Unlock()
+			g.leave(0)
 		}
-	}()
+		if total == 0 {
+			again = time.After(countAgainAfter)
+		}
+		select {
+		case <-g.recount:
+		case <-again:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// partitionCount asks how many partitions the topic has: none where it does not
+// exist, or may not be used. Not known is what the brokers do not tell now. The
+// client's cache may be of before the assignment, so that it is not asked.
+func (g *group) partitionCount(ctx context.Context) (total int, known bool) {
+	topics, err := kafka.Metadata(ctx, g.client, g.Topic)
+	if err != nil || len(topics) != 1 {
+		return 0, false
+	}
+	err = kerr.ErrorForCode(topics[0].ErrorCode)
+	missing := err != nil && (!kerr.IsRetriable(err) || errors.Is(err, kerr.UnknownTopicOrPartition))
+	total = len(topics[0].Partitions)
+	return total, total > 0 || missing
 }
 
 // leave notes that so many more partitions are about to be given up, and tells
@@ -187,7 +215,7 @@ func (g *group) leave(more int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.leaving += more
-	if g.total > 0 {
+	if g.counted {
 		g.Observer.Share(max(0, len(g.partitions.all())-g.leaving), g.total)
 	}
 }

@@ -58,8 +58,9 @@ type Observer interface {
 	Draining()
 
 	// Share is called with how many of the topic's partitions are assigned to
-	// us, and how many it has, at least one: fewer are ours before partitions
-	// are given up, more after they were assigned.
+	// us, and how many it has: as soon as that is known, and then fewer are ours
+	// before partitions are given up, more after they were assigned. A topic that
+	// does not exist, or that we may not see, has none.
 	Share(owned, total int)
 }
 
