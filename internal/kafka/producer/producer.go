@@ -184,10 +184,11 @@ func (p *Producer) Flush(ctx context.Context) error {
 
 // FlushPartition waits until what was handed over for one partition, as the
 // caller names it, was acknowledged. Its error is ErrClosed, or the cause of
-// ctx's end. What is handed over meanwhile is waited for too.
+// ctx's end. What is handed over meanwhile is not waited for: that may go on
+// without an end.
 func (p *Producer) FlushPartition(ctx context.Context, topic string, number int32) error {
-	t := p.partitions.of(p, topic, number)
-	for a := t.oldest(); a != nil; a = t.oldest() {
+	t, called := p.partitions.of(p, topic, number), time.Now()
+	for a := t.oldest(); a != nil && !a.since.After(called); a = t.oldest() {
 		if err := a.Wait(ctx); err != nil {
 			return err
 		}

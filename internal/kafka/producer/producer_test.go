@@ -54,3 +54,36 @@ func TestWhoWaitsAloneDoesNotLinger(t *testing.T) {
 	p.lastWait.Store(0) // it has waited for long
 	both()
 }
+
+// Who waits for a partition waits for what was handed over before, and not for
+// what others go on to write there.
+func TestFlushPartitionEndsWhileOthersWrite(t *testing.T) {
+	t.Parallel()
+	cluster := testkafka.Embedded(t, kfake.SeedTopics(1, "status"))
+	var p *Producer
+	acknowledged := make(chan string, 1e6)
+	p, err := New(Options{
+		Kafka: kafka.Options{Brokers: cluster.ListenAddrs()}, ByPartition: []string{"status"}, Log: zerolog.Nop(),
+		OnAck: func(r *kgo.Record) { // the next is there before this one is done
+			acknowledged <- string(r.Value)
+			p.Produce(kgo.Record{Topic: "status", Value: []byte("another's")})
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	p.Produce(kgo.Record{Topic: "status", Value: []byte("another's")})
+	p.Produce(kgo.Record{Topic: "status", Value: []byte("ours")})
+	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	defer cancel()
+	if err := p.FlushPartition(ctx, "status", 0); err != nil {
+		t.Fatal(err)
+	}
+	for len(acknowledged) > 0 {
+		if <-acknowledged == "ours" {
+			return
+		}
+	}
+	t.Error("FlushPartition returned before our record was acknowledged")
+}
