@@ -41,7 +41,10 @@ func Run(ctx context.Context, o Options) error {
 	}
 	var topics, status []string
 	for _, c := range settings {
-		topics = append(topics, c.Kafka.RequestTopic, c.Kafka.StatusTopic, c.Kafka.DLQTopic)
+		for _, lane := range c.Lanes() {
+			topics = append(topics, lane.Kafka.RequestTopic)
+		}
+		topics = append(topics, c.Kafka.StatusTopic, c.Kafka.DLQTopic)
 		status = append(status, c.Kafka.StatusTopic)
 	}
 	broker, err := embedded.Start(o.Port, o.DataDir, topics)
