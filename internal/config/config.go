@@ -11,7 +11,7 @@ import (
 // in it has passed its checks.
 type Config struct {
 	Channel  string // email, sms or whatsapp
-	Lane     string // high, normal or bulk: whose topic, group and settings these are
+	Lane     string // whose topic, group and settings these are: normal, but for what Lanes returns
 	Env      string // development, or anything else
 	Host     string // empty listens on all addresses
 	Port     int    // 0 takes a free port
@@ -31,6 +31,8 @@ type Config struct {
 	HealthProbe     bool
 	Pprof           bool
 	OTel            OTel
+
+	high, bulk lane
 }
 
 // OTel says where traces go.
@@ -52,6 +54,7 @@ type Kafka struct {
 	Brokers             []string
 	ClientID            string // empty means the binary's name
 	RequestTopic        string
+	LaneGiven           bool // somebody named the request topic; false: it has a tool's own name
 	StatusTopic         string
 	DLQTopic            string
 	Group               string
@@ -70,6 +73,7 @@ type Kafka struct {
 	TLSKeyFile          string
 	TempTopic           string
 	ControlTopic        string // orders of operators; empty: nobody gives any
+	ControlGiven        bool   // somebody named it; false: it has a tool's own name, or none
 	Topic               Topic
 }
 
@@ -119,11 +123,6 @@ type Breaker struct {
 	Refusals int // in a row that nothing explains; 0: they never pause it
 	Open     time.Duration
 }
-
-// Lanes returns the settings of each lane that the channel has, the most urgent
-// first. They differ in lane, topic, group and those settings that may be set
-// for a lane.
-func (c *Config) Lanes() []*Config { return []*Config{c} }
 
 // LongestCall returns how long one provider call may take at most.
 func (c *Config) LongestCall() time.Duration {

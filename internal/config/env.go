@@ -63,7 +63,9 @@ func Known(name string) bool {
 	if strings.HasPrefix(name, "OTEL_") {
 		return true // the standard's own variables, read by its library
 	}
-	return slices.ContainsFunc(table(&Config{}), func(row setting) bool { return row.reads(name) })
+	c := &Config{}
+	rows := slices.Concat(table(c), laneRows(c, high), laneRows(c, bulk))
+	return slices.ContainsFunc(rows, func(row setting) bool { return row.reads(name) })
 }
 
 // reads reports whether the variable sets the row for some channel.
@@ -76,7 +78,8 @@ func (row *setting) reads(name string) bool {
 	})
 }
 
-// Names lists every setting, in the order of the table.
+// Names lists every setting, in the order of the table. The names of settings for
+// one lane are not among them.
 func Names() []string {
 	var names []string
 	for _, row := range table(&Config{}) {

@@ -26,7 +26,16 @@ Settings are environment variables. Every X, topics and groups excepted, may be 
 channel as EMAIL_X, SMS_X or WHATSAPP_X, which wins over X. A secret X may be given as
 X_FILE instead, the path of a file that holds it. Durations are decimal seconds. A variable
 that is set to nothing counts as not set.
+
+A channel has one to three request topics, its lanes: high, normal and bulk. These may be
+set for a lane, as HIGH_X or BULK_X; of several the first wins of SMS_HIGH_X, HIGH_X, SMS_X
+and X (BULK and other channels likewise):
 `, binary)
+	for _, row := range messageRows(&Config{}) {
+		if row.perLane {
+			fmt.Fprintf(&b, "  %s\n", row.name)
+		}
+	}
 	section := ""
 	for _, row := range table(&Config{}) {
 		if row.section != section {

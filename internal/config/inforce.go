@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -22,7 +23,8 @@ const byDefault = "default"
 
 // InForce lists the settings that a worker of channel would run with, right or
 // wrong, in the order of the table, without those of other channels alone. It
-// shows no secret.
+// shows no secret. A setting for one lane stands behind that for all lanes, as
+// HIGH_NAME or BULK_NAME, where it is set.
 func InForce(origin Origin, channel string) []Value {
 	l := &loader{lookup: origin.Lookup, config: &Config{Channel: channel}}
 	loaded, err := Load(origin.Lookup, channel)
@@ -31,44 +33,51 @@ func InForce(origin Origin, channel string) []Value {
 	}
 	var list []Value
 	for _, row := range table(l.config) {
-		if row.fixed && !ofChannel(row.name, channel) {
+		if row.fixed && ofAnother(row.name, channel) {
 			continue
 		}
 		v := l.inForce(origin, row)
-		v.Section, v.Name = row.section, row.name
 		if v.From == "" {
 			v.Value, v.From = computed(row.name, channel, loaded)
 		}
 		list = append(list, v)
+		for _, lane := range []string{high, bulk} {
+			if v := l.inForce(origin, row.of(lane)); row.perLane && v.From != "" {
+				list = append(list, v)
+			}
+		}
 	}
 	return list
 }
 
-// ofChannel reports whether a fixed name is the channel's own.
-func ofChannel(name, channel string) bool {
-	upper := strings.ToUpper(channel)
-	return strings.HasPrefix(name, upper+"_") || strings.HasPrefix(name, "KAFKA_"+upper+"_")
+// ofAnother reports whether a fixed name is that of another channel.
+func ofAnother(name, channel string) bool {
+	return slices.ContainsFunc(channelNames(), func(upper string) bool {
+		return !strings.EqualFold(upper, channel) && strings.HasPrefix(strings.TrimPrefix(name, "KAFKA_"), upper+"_")
+	})
 }
 
 // inForce finds the variable that sets a row.
 func (l *loader) inForce(origin Origin, row setting) Value {
+	v := Value{Section: row.section, Name: row.name}
 	for _, name := range row.variables(l.config.Channel) {
 		if value, ok := l.get(name); ok {
-			v := Value{Value: shown(row, value)}
+			v.Value = shown(row, value)
 			if _, v.From = origin(name); name != row.name {
 				v.Variable = name
 			}
 			return v
 		}
 		if path, ok := l.get(name + "_FILE"); ok && row.secret != nil {
-			_, from := origin(name + "_FILE")
-			return Value{Value: "(in the file " + path + ")", From: from, Variable: name + "_FILE"}
+			v.Value, v.Variable = "(in the file "+path+")", name+"_FILE"
+			_, v.From = origin(v.Variable)
+			return v
 		}
 	}
 	if row.fallback != "" {
-		return Value{Value: row.fallback, From: byDefault}
+		v.Value, v.From = row.fallback, byDefault
 	}
-	return Value{}
+	return v
 }
 
 // shown is a value as it may be shown. What does not parse may be anything, a
@@ -93,6 +102,10 @@ func computed(name, channel string, c *Config) (value, from string) {
 		return channel + "-worker", byDefault
 	case name == "SHUTDOWN_TIMEOUT_SECONDS" && c != nil:
 		return strconv.FormatFloat(c.ShutdownTimeout.Seconds(), 'f', -1, 64), byDefault
+	case name == "HIGH_RESERVED_SLOTS" && c != nil && !c.high.given: // a tool's lane has a name and is none of a worker's
+		return "0", byDefault
+	case name == "HIGH_RESERVED_SLOTS" && c != nil:
+		return strconv.Itoa(c.Worker.ReservedSlots), byDefault
 	}
 	return "", ""
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"slices"
@@ -20,10 +21,11 @@ func Load(lookup Lookup, channel string) (*Config, error) {
 
 // LoadTool reads the same settings for a tool that looks at one channel from
 // outside. It differs from Load in what may be missing: a provider needs no
-// credentials, and topics and group fall back to messages.CHANNEL.request,
-// .status, .dlq and CHANNEL-workers.
+// credentials; topics and group fall back to messages.CHANNEL.request, .status,
+// .dlq, .request.high, .request.bulk, messages.control and CHANNEL-workers. So
+// all lanes have a topic here, but for one whose name some other topic was given.
 func LoadTool(lookup Lookup, channel string) (*Config, error) {
-	return load(&loader{lookup: withToolNames(lookup, channel), tool: true}, channel)
+	return load(&loader{lookup: lookup, tool: true}, channel)
 }
 
 // LoadLimits reads the limits of a channel's requests and nothing else, for a
@@ -39,30 +41,15 @@ func LoadLimits(lookup Lookup, channel string) (*Config, error) {
 	return l.end()
 }
 
-// withToolNames answers for the names of topics and group that are not set.
-func withToolNames(lookup Lookup, channel string) Lookup {
-	upper := strings.ToUpper(channel)
-	fallback := map[string]string{upper + "_CONSUMER_GROUP": channel + "-workers"}
-	for _, kind := range []string{"request", "status", "dlq"} {
-		fallback["KAFKA_"+upper+"_"+strings.ToUpper(kind)+"_TOPIC"] = "messages." + channel + "." + kind
-	}
-	return func(name string) (string, bool) {
-		if value, ok := lookup(name); ok && strings.TrimSpace(value) != "" {
-			return value, true
-		}
-		value, ok := fallback[name]
-		return value, ok
-	}
-}
-
 func load(l *loader, channel string) (*Config, error) {
 	if err := l.begin(channel); err != nil {
 		return nil, err
 	}
-	l.config.ShutdownTimeout = -1
+	l.config.ShutdownTimeout, l.config.Worker.ReservedSlots = -1, -1
 	for _, row := range table(l.config) {
 		l.read(row)
 	}
+	l.readLanes()
 	l.check()
 	return l.end()
 }
@@ -107,24 +94,44 @@ func (l *loader) read(row setting) {
 		l.readSecret(row)
 		return
 	}
-	for _, name := range row.variables(l.config.Channel) {
-		value, ok := l.get(name)
-		if !ok {
-			continue
-		}
+	if name, value := l.given(row); name != "" {
 		if err := row.check(value); err != nil {
 			l.problem(name, "%v", err)
 		}
 		return
 	}
+	fallback := row.fallback
+	if l.tool {
+		fallback = cmp.Or(fallback, row.toolName)
+	}
 	switch {
-	case row.required:
-		l.problem(row.name, "is required")
-	case row.fallback != "":
-		if err := row.parse(row.fallback); err != nil {
+	case fallback != "":
+		if err := row.parse(fallback); err != nil {
 			l.problem(row.name, "default: %v", err)
 		}
+	case row.required:
+		l.problem(row.name, "is required")
 	}
+}
+
+// given returns the variable that sets a row, and its value; no name where none
+// does.
+func (l *loader) given(row setting) (name, value string) {
+	for _, name := range row.variables(l.config.Channel) {
+		if value, ok := l.get(name); ok {
+			return name, value
+		}
+	}
+	return "", ""
+}
+
+// wrong reports whether one of the settings has a problem already, so that its
+// value is none to compare with.
+func (l *loader) wrong(settings ...string) bool {
+	return slices.ContainsFunc(l.problems, func(problem string) bool {
+		name, _, _ := strings.Cut(problem, ": ")
+		return slices.Contains(settings, strings.TrimPrefix(name, strings.ToUpper(l.config.Channel)+"_"))
+	})
 }
 
 func (l *loader) readSecret(row setting) {
@@ -163,12 +170,14 @@ func (l *loader) need(missing bool, name, why string) {
 // check holds the rules that span several settings.
 func (l *loader) check() {
 	c := l.config
-	if c.Worker.BaseBackoff > c.Worker.MaxBackoff {
+	if c.Worker.BaseBackoff > c.Worker.MaxBackoff && !l.wrong(baseBackoff, maxBackoff) {
 		l.problem("BASE_BACKOFF_SECONDS", "is above MAX_BACKOFF_SECONDS")
 	}
 	if c.ShutdownTimeout < 0 { // not set: 0 is a drain without time
 		c.ShutdownTimeout = c.LongestCall() + 5*time.Second
 	}
+	l.checkTopics()
+	l.checkSlots()
 	l.checkKafka(&c.Kafka)
 	if c.OTel.On() && c.OTel.Protocol != "http/protobuf" { // set for all pods, it need not be for us
 		l.problem("OTEL_EXPORTER_OTLP_PROTOCOL", "want http/protobuf")
@@ -182,12 +191,6 @@ func (l *loader) check() {
 }
 
 func (l *loader) checkKafka(k *Kafka) {
-	channel := strings.ToUpper(l.config.Channel)
-	for suffix, topic := range map[string]string{"STATUS": k.StatusTopic, "DLQ": k.DLQTopic} {
-		if topic != "" && topic == k.RequestTopic { // each answer would be a request
-			l.problem("KAFKA_"+channel+"_"+suffix+"_TOPIC", "is the request topic: it needs one of its own")
-		}
-	}
 	if (k.TLSCertFile == "") != (k.TLSKeyFile == "") {
 		l.problem("KAFKA_TLS_CERT_FILE", "and KAFKA_TLS_KEY_FILE belong together: give both or none")
 	}

@@ -87,6 +87,17 @@ func rate(s string) (float64, error) {
 	return v, err
 }
 
+// part parses a number from 0 to high.
+func part(high float64) func(string) (float64, error) {
+	return func(s string) (float64, error) {
+		v, err := decimal(s)
+		if err == nil && (v < 0 || v > high) {
+			return 0, fmt.Errorf("%s is out of range: 0 to %g", s, high)
+		}
+		return v, err
+	}
+}
+
 func decimal(s string) (float64, error) {
 	v, err := strconv.ParseFloat(s, 64)
 	if err != nil || strings.ContainsAny(s, "xXpP_") {

@@ -15,7 +15,9 @@ type setting struct {
 	meaning  string
 	parse    parser  // nil for secrets
 	secret   *Secret // the secret's place; it may also be given as NAME_FILE
-	fixed    bool    // cannot be set per channel: the name says the channel already
+	fixed    bool    // cannot be set per channel: the name says the channel already, or it is one for all
+	perLane  bool    // may be set for a lane too, as HIGH_NAME and BULK_NAME
+	toolName string  // the default of tools, where workers have none
 	required bool
 }
 
@@ -76,18 +78,20 @@ func processRows(c *Config) []setting {
 
 func messageRows(c *Config) []setting {
 	return under("Messages", []setting{
-		{name: "MAX_ATTEMPTS", fallback: "3", meaning: "attempts for one message, the first included; 1 to 100", parse: into(&c.Worker.MaxAttempts, whole(1, 100))},
-		{name: "BASE_BACKOFF_SECONDS", fallback: "10", meaning: "wait before attempt n+1 is uniform in [0, min(max, base*2^(n-1))]", parse: into(&c.Worker.BaseBackoff, duration)},
-		{name: "MAX_BACKOFF_SECONDS", fallback: "120", meaning: "the most that a backoff may wait", parse: into(&c.Worker.MaxBackoff, duration)},
+		{name: "MAX_ATTEMPTS", perLane: true, fallback: "3", meaning: "attempts for one message, the first included; 1 to 100", parse: into(&c.Worker.MaxAttempts, whole(1, 100))},
+		{name: "BASE_BACKOFF_SECONDS", perLane: true, fallback: "10", meaning: "wait before attempt n+1 is uniform in [0, min(max, base*2^(n-1))]", parse: into(&c.Worker.BaseBackoff, duration)},
+		{name: "MAX_BACKOFF_SECONDS", perLane: true, fallback: "120", meaning: "the most that a backoff may wait", parse: into(&c.Worker.MaxBackoff, duration)},
 		{name: "WORKER_CONCURRENCY", fallback: "10", meaning: "provider calls under way at once in the process", parse: into(&c.Worker.Concurrency, count)},
-		{name: "MAX_PENDING_MESSAGES", fallback: "10000", meaning: "messages read and not finished at which reading pauses", parse: into(&c.Worker.MaxPendingMessages, count)},
-		{name: "MAX_PENDING_BYTES", fallback: "67108864", meaning: "the same bound in bytes of payload; one message is always admitted", parse: into(&c.Worker.MaxPendingBytes, count)},
+		{name: "HIGH_RESERVED_SLOTS", meaning: "of these, how many calls of the lanes normal and bulk leave free together; 0 to one less than the slots (default: a tenth, rounded up; 0 without a lane high or with one slot)", parse: into(&c.Worker.ReservedSlots, whole(0, math.MaxInt32))},
+		{name: "LOWER_LANE_SHARE", fallback: "0.1", meaning: "least part of the starts that each lower lane gets while a message of it waits; 0 to 0.3", parse: into(&c.Worker.LowerLaneShare, part(0.3))},
+		{name: "MAX_PENDING_MESSAGES", perLane: true, fallback: "10000", meaning: "messages read and not finished at which reading pauses", parse: into(&c.Worker.MaxPendingMessages, count)},
+		{name: "MAX_PENDING_BYTES", perLane: true, fallback: "67108864", meaning: "the same bound in bytes of payload; one message is always admitted", parse: into(&c.Worker.MaxPendingBytes, count)},
 		{name: "COMMIT_ON_SUCCESS_ONLY", fallback: "true", meaning: "true: commit an offset after the message's outcome (at least once); false: before its first provider call (at most once)", parse: into(&c.Kafka.CommitOnSuccessOnly, boolean)},
 		{name: "COMMIT_INTERVAL_SECONDS", fallback: "1", meaning: "how often finished offsets are committed", parse: into(&c.Kafka.CommitInterval, duration)},
-		{name: "MESSAGE_MAX_AGE_SECONDS", fallback: "0", meaning: "a request older than this is not sent any more; 0 means no limit", parse: into(&c.Worker.MaxAge, duration)},
+		{name: "MESSAGE_MAX_AGE_SECONDS", perLane: true, fallback: "0", meaning: "a request older than this is not sent any more; 0 means no limit", parse: into(&c.Worker.MaxAge, duration)},
 		{name: "PROVIDER_TIMEOUT_SECONDS", fallback: "30", meaning: "hard limit of one provider call", parse: into(&c.Worker.ProviderTimeout, seconds(1e-9, tenDays))},
 		{name: "RETRY_AFTER_MAX_SECONDS", fallback: "600", meaning: "a provider's Retry-After is honoured up to this", parse: into(&c.Worker.RetryAfterMax, duration)},
-		{name: "AMBIGUOUS_OUTCOME", fallback: "retry", meaning: "a call that may have been accepted: retry, or dlq", parse: into(&c.Worker.AmbiguousOutcome, oneOf("retry", "dlq"))},
+		{name: "AMBIGUOUS_OUTCOME", perLane: true, fallback: "retry", meaning: "a call that may have been accepted: retry, or dlq", parse: into(&c.Worker.AmbiguousOutcome, oneOf("retry", "dlq"))},
 		{name: "PROVIDER_RATE_PER_SECOND", fallback: "0", meaning: "provider calls started per second in the process; 0 means no limit", parse: into(&c.Provider.RatePerSecond, rate)},
 		{name: "SENDER_RATE_PER_SECOND", fallback: "0", meaning: "the same for each from", parse: into(&c.Provider.SenderRatePerSecond, rate)},
 		{name: "GROUP_RATE_PER_SECOND", fallback: "0", meaning: "the same for the whole consumer group", parse: into(&c.Provider.GroupRatePerSec, rate)},

@@ -30,21 +30,28 @@ func topicRows(c *Config) []setting {
 	k, t := &c.Kafka, &c.Kafka.Topic
 	var rows []setting
 	for _, name := range channelNames() {
+		channel := strings.ToLower(name)
+		topics := "messages." + channel + "."
 		for _, row := range []setting{
-			{name: "KAFKA_" + name + "_REQUEST_TOPIC", meaning: "requests of the " + strings.ToLower(name) + " channel", parse: into(&k.RequestTopic, kafkaName)},
-			{name: "KAFKA_" + name + "_STATUS_TOPIC", meaning: "its status events", parse: into(&k.StatusTopic, kafkaName)},
-			{name: "KAFKA_" + name + "_DLQ_TOPIC", meaning: "its dead letters", parse: into(&k.DLQTopic, kafkaName)},
-			{name: name + "_CONSUMER_GROUP", meaning: "its consumer group", parse: into(&k.Group, line)},
+			{name: "KAFKA_" + name + "_REQUEST_TOPIC", meaning: "requests of the " + channel + " channel", required: true, toolName: topics + "request", parse: into(&k.RequestTopic, kafkaName)},
+			{name: "KAFKA_" + name + "_STATUS_TOPIC", meaning: "its status events", required: true, toolName: topics + "status", parse: into(&k.StatusTopic, kafkaName)},
+			{name: "KAFKA_" + name + "_DLQ_TOPIC", meaning: "its dead letters", required: true, toolName: topics + "dlq", parse: into(&k.DLQTopic, kafkaName)},
+			{name: name + "_CONSUMER_GROUP", meaning: "its consumer group", required: true, toolName: channel + "-workers", parse: into(&k.Group, line)},
+			{name: "KAFKA_" + name + "_REQUEST_TOPIC_HIGH", meaning: "requests that are served before those; group and .high (empty: this lane does not exist)", toolName: topics + "request.high", parse: into(&c.high.topic, kafkaName)},
+			{name: "KAFKA_" + name + "_REQUEST_TOPIC_BULK", meaning: "requests that are served after those; group and .bulk (empty: this lane does not exist)", toolName: topics + "request.bulk", parse: into(&c.bulk.topic, kafkaName)},
 		} {
-			row.meaning += " (required for the worker's own channel)"
-			row.fixed, row.required = true, strings.EqualFold(name, c.Channel)
-			if !row.required { // another channel's worker reads it
-				row.parse = into(new(string), text)
+			if row.required {
+				row.meaning += " (required for the worker's own channel)"
+			}
+			row.fixed = true
+			if channel != c.Channel { // another channel's worker reads it
+				row.required, row.parse = false, into(new(string), text)
 			}
 			rows = append(rows, row)
 		}
 	}
 	return under("Topics and groups", append(rows, []setting{
+		{name: "KAFKA_CONTROL_TOPIC", fixed: true, meaning: "orders of operators, one topic for all channels (empty: nobody gives any)", toolName: "messages.control", parse: into(&k.ControlTopic, kafkaName)},
 		{name: "KAFKA_TOPIC_PARTITIONS", fallback: "12", meaning: "partitions of topics that tools create; a worker creates none", parse: into(&t.Partitions, count)},
 		{name: "KAFKA_TOPIC_REPLICATION", fallback: "1", meaning: "their replication factor", parse: into(&t.Replication, whole(1, math.MaxInt16))},
 		{name: "KAFKA_TOPIC_MIN_ISR", fallback: "1", meaning: "their min.insync.replicas", parse: into(&t.MinISR, whole(1, math.MaxInt16))},
