@@ -24,7 +24,7 @@ func orAll(channels []string) []string {
 // problems are all that is wrong with settings.
 type problems struct {
 	Channels []channelProblems `json:"channels"`
-	Warnings []string          `json:"warnings"` // about the file
+	Warnings []string          `json:"warnings"` // about the file, and what no worker refuses
 }
 
 // channelProblems are those of one channel's settings.
@@ -42,7 +42,12 @@ func (s *session) problems(channels []string) (config.Origin, problems, error) {
 		return nil, p, wrong
 	}
 	for _, channel := range orAll(channels) {
-		_, list := preflight.Problems(origin.Lookup, models.Channel(channel))
+		c, list := preflight.Problems(origin.Lookup, models.Channel(channel))
+		if c != nil {
+			for _, warning := range c.Warnings() {
+				p.Warnings = append(p.Warnings, channel+": "+warning)
+			}
+		}
 		p.Channels = append(p.Channels, channelProblems{channel, list})
 		if len(list) > 0 {
 			wrong = cmp.Or(wrong, error(usageError{errNo}))
@@ -56,7 +61,8 @@ func configCheck(s *session) *cobra.Command {
 		Use:   "check [CHANNEL...]",
 		Short: "List everything that is wrong with the settings",
 		Long: `Read the settings of each channel as its worker does, with the files that they
-name, and list every problem; and the names in the file that no setting reads.
+name, and list every problem; and as warnings the names in the file that no
+setting reads, and values that no worker refuses and that are hardly meant.
 Exit code 2 when a worker would not start.`,
 		Example: `  msgctl config check
   msgctl config check sms --env-file production.env`,

@@ -85,7 +85,7 @@ func start(channel models.Channel, envFile string, errOut io.Writer) error {
 	if err != nil {
 		return settingError("LOG_LEVEL", err)
 	}
-	for _, w := range warnings {
+	for _, w := range append(warnings, c.Warnings()...) {
 		log.Warn().Msg(w)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)

@@ -72,6 +72,9 @@ func checkWorker(ctx context.Context, lookup config.Lookup, channel models.Chann
 		settings.Advice = []cluster.Advice{{Action: SetSettings, Channel: string(channel)}}
 		return settings, provider
 	}
+	if warnings := c.Warnings(); len(warnings) > 0 {
+		settings.Verdict, settings.Seen = cluster.Warn, strings.Join(warnings, "; ")
+	}
 	var advice string
 	if provider.Verdict, provider.Seen, advice = probeProvider(ctx, c); advice != "" {
 		provider.Advice = []cluster.Advice{{Text: advice}}
