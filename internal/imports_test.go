@@ -50,6 +50,7 @@ func rules() []rule {
 		{path: "internal/util", may: leaf},
 		{path: "internal/models", may: leaf},
 		{path: "internal/message", may: []string{"internal/models"}},
+		{path: "internal/orders", may: []string{"internal/models"}},
 		{path: "internal/health", may: leaf},
 		{path: "internal/lifetime", may: leaf},
 		{path: "internal/broadcast", may: leaf},
