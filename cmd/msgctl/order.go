@@ -99,6 +99,9 @@ func giveCommand(s *session, f *orderFlags, action models.Action, cmd *cobra.Com
 			return err
 		}
 		defer topic.Close()
+		if !topic.Named {
+			fmt.Fprintf(cmd.ErrOrStderr(), "msgctl: warning: KAFKA_CONTROL_TOPIC is not set here; only workers for which it is %s obey\n", topic.Name)
+		}
 		if err := topic.Give(cmd.Context(), o, lasting); err != nil {
 			return err
 		}

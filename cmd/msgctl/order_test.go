@@ -6,8 +6,10 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kfake"
 
 	"messaging-worker/internal/models"
+	testkafka "messaging-worker/test/kafka"
 )
 
 // Every wrong command line ends before anything is asked of Kafka: there is none
@@ -99,6 +101,21 @@ func TestWrongOrders(t *testing.T) {
 		if code := exitCode(err, false); code != exitUsage || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("msgctl %q exits %d with %v, want %d and %q", tt.args, code, err, exitUsage, tt.says)
 		}
+	}
+}
+
+// Whoever has not set the control topic's name is told which workers obey.
+func TestOrdersOfATopicThatNobodyNamed(t *testing.T) {
+	t.Parallel()
+	cluster := testkafka.Embedded(t, kfake.SeedTopics(1, "messages.control"))
+	var out, complaints strings.Builder
+	cmd := root()
+	cmd.SetOut(&out)
+	cmd.SetErr(&complaints)
+	cmd.SetArgs([]string{"pause", "--channel", "sms", "--for", "1h", "--reason", "r", "--brokers", strings.Join(cluster.ListenAddrs(), ",")})
+	err := cmd.ExecuteContext(t.Context())
+	if err != nil || !strings.HasPrefix(out.String(), "in force: pause of sms until ") || !strings.Contains(complaints.String(), "only workers for which it is messages.control obey") {
+		t.Errorf("pause: %v: %s%s", err, out.String(), complaints.String())
 	}
 }
 

@@ -29,6 +29,9 @@ const (
 
 // Topic is the control topic. Close it.
 type Topic struct {
+	Name  string
+	Named bool // by the settings; false: it has the name that tools use then
+
 	client *kgo.Client
 	topic  *scan.Topic
 }
@@ -45,7 +48,7 @@ func Open(ctx context.Context, c *config.Config) (*Topic, error) {
 		client.Close()
 		return nil, err
 	}
-	return &Topic{client, topic}, nil
+	return &Topic{Name: topic.Name, Named: c.Kafka.ControlGiven, client: client, topic: topic}, nil
 }
 
 // Close ends the connection.
@@ -76,7 +79,7 @@ func (t *Topic) Give(ctx context.Context, o *models.Order, lasting time.Duration
 	if err != nil {
 		return err
 	}
-	return t.write(ctx, &kgo.Record{Topic: t.topic.Name, Key: []byte(o.Key()), Value: value})
+	return t.write(ctx, &kgo.Record{Topic: t.Name, Key: []byte(o.Key()), Value: value})
 }
 
 // Lift ends orders before their time. It returns once all in-sync replicas know.
@@ -84,7 +87,7 @@ func (t *Topic) Give(ctx context.Context, o *models.Order, lasting time.Duration
 func (t *Topic) Lift(ctx context.Context, orders []*models.Order, by, reason string) error {
 	var records []*kgo.Record
 	for _, o := range orders {
-		r := &kgo.Record{Topic: t.topic.Name, Key: []byte(o.Key())}
+		r := &kgo.Record{Topic: t.Name, Key: []byte(o.Key())}
 		for _, h := range [][2]string{{headerBy, by}, {headerReason, reason}, {headerAt, now().Format(time.RFC3339Nano)}} {
 			if h[1] != "" {
 				r.Headers = append(r.Headers, kgo.RecordHeader{Key: h[0], Value: []byte(h[1])})
@@ -104,9 +107,9 @@ func (t *Topic) write(ctx context.Context, records ...*kgo.Record) error {
 	case err == nil:
 		return nil
 	case refused:
-		return fmt.Errorf("produce to %s: %w", t.topic.Name, err)
+		return fmt.Errorf("produce to %s: %w", t.Name, err)
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
 	}
-	return fault.New(fault.NotKnown, "produce to %s: %w", t.topic.Name, err)
+	return fault.New(fault.NotKnown, "produce to %s: %w", t.Name, err)
 }
