@@ -25,9 +25,10 @@ func devCommand() *cobra.Command {
 		Short: "Run an embedded broker, the three workers and sample traffic in one process",
 		Long: `Run everything on this machine, with nothing to install: an embedded Kafka
 broker on a loopback port, its topics, the email, SMS and WhatsApp workers with
-mock providers, and sample requests of every scenario. What happens to each
-message is printed as it happens, and a summary per channel at the end. Some
-requests fail on purpose: the logged panics belong to the scenario panic.`,
+mock providers, and sample requests of every scenario on every lane. What happens
+to each message is printed as it happens, and a summary by channel and lane at the
+end. Some requests fail on purpose: the logged panics belong to the scenario
+panic.`,
 		Example: `  msgctl dev                          # until Ctrl-C
   msgctl dev --once                   # every scenario twice, then the summary
   msgctl dev --once --messages 1000 --rate 200

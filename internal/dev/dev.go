@@ -47,7 +47,7 @@ func Run(ctx context.Context, o Options) error {
 		topics = append(topics, c.Kafka.StatusTopic, c.Kafka.DLQTopic)
 		status = append(status, c.Kafka.StatusTopic)
 	}
-	broker, err := embedded.Start(o.Port, o.DataDir, topics)
+	broker, err := embedded.Start(o.Port, o.DataDir, topics, settings[0].Kafka.ControlTopic)
 	if err != nil {
 		return fault.New(fault.NoPort, "%w", err)
 	}
@@ -69,8 +69,8 @@ func Run(ctx context.Context, o Options) error {
 	return s.run(ctx, o)
 }
 
-// allSettings returns those of each channel's worker: the usual topics, and
-// waits of a second instead of minutes. The process environment is left out, so
+// allSettings returns those of each channel's worker: the usual topics, those of
+// all lanes and of orders too, and waits of a second instead of minutes. The process environment is left out, so
 // that the stack is the same on every machine.
 func allSettings() ([]*config.Config, error) {
 	settings := map[string]string{
@@ -155,7 +155,7 @@ func (s *stack) run(ctx context.Context, o Options) error {
 }
 
 // produce writes the sample traffic once all workers are ready, all scenarios
-// on all channels in turn. The end of ctx is no error.
+// on all channels and lanes in turn. The end of ctx is no error.
 func (s *stack) produce(ctx context.Context, o Options) error {
 	for _, w := range s.workers {
 		for !w.Ready() {
@@ -166,13 +166,15 @@ func (s *stack) produce(ctx context.Context, o Options) error {
 	}
 	scenarios := ops.Scenarios()
 	for n := 0; o.Messages == 0 || n < o.Messages; n++ {
-		c := s.settings[n%len(s.settings)]
-		r, err := ops.Sample(models.Channel(c.Channel), scenarios[n/len(s.settings)%len(scenarios)], n)
+		channel, round := s.settings[n%len(s.settings)], n/len(s.settings)
+		lanes := channel.Lanes()
+		lane := lanes[round%len(lanes)]
+		r, err := ops.Sample(models.Channel(channel.Channel), scenarios[round%len(scenarios)], n)
 		if err != nil {
 			return err
 		}
-		s.view.tally.produced(r)
-		if err := s.traffic.Produce(ctx, &r, c.Kafka.RequestTopic); err != nil && ctx.Err() == nil {
+		s.view.tally.produced(r, models.Lane(lane.Lane))
+		if err := s.traffic.Produce(ctx, &r, lane.Kafka.RequestTopic); err != nil && ctx.Err() == nil {
 			return err
 		}
 		if lifetime.Sleep(ctx, time.Duration(float64(time.Second)/o.Rate)) != nil {

@@ -43,9 +43,9 @@ func TestDevEndsOnCtrlC(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, summary, ok := strings.Cut(v.text.String(), "channel  requests")
-	if !ok || strings.Count(summary, "\n") != 4 {
-		t.Errorf("no summary of three channels at the end of:\n%s", v.text.String())
+	_, summary, ok := strings.Cut(v.text.String(), "channel    lane  requests")
+	if !ok || strings.Count(summary, "\n") != 10 {
+		t.Errorf("no summary of three channels with three lanes each at the end of:\n%s", v.text.String())
 	}
 }
 

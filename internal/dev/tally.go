@@ -1,6 +1,7 @@
 package dev
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -16,12 +17,25 @@ import (
 // tally counts what becomes of produced requests. It is safe for concurrent
 // use.
 type tally struct {
-	mu       sync.Mutex
-	open     map[string]track // by message id
-	channels map[models.Channel]*score
+	mu     sync.Mutex
+	open   map[string]track // by message id
+	scores map[by]*score
+}
+
+// by is what is counted apart.
+type by struct {
+	channel models.Channel
+	lane    models.Lane
+}
+
+// compare orders by channel, then by lane, the most urgent first.
+func (b by) compare(o by) int {
+	return cmp.Or(cmp.Compare(b.channel, o.channel), cmp.Compare(b.lane.Rank(), o.lane.Rank()))
 }
 
 type track struct {
+	by
+
 	scenario string
 	since    time.Time
 }
@@ -34,31 +48,34 @@ type score struct {
 
 // newTally makes an empty tally.
 func newTally() *tally {
-	t := &tally{open: map[string]track{}, channels: map[models.Channel]*score{}}
+	t := &tally{open: map[string]track{}, scores: map[by]*score{}}
 	for _, c := range models.Channels() {
-		t.channels[c] = &score{failed: map[string]int{}}
+		for _, l := range models.Lanes() {
+			t.scores[by{c, l}] = &score{failed: map[string]int{}}
+		}
 	}
 	return t
 }
 
 // produced notes a request that is on its way.
-func (t *tally) produced(r ops.Request) {
+func (t *tally) produced(r ops.Request, lane models.Lane) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.open[r.MessageID] = track{r.Scenario, time.Now()}
-	t.channels[r.Channel].produced++
+	on := by{r.Channel, lane}
+	t.open[r.MessageID] = track{on, r.Scenario, time.Now()}
+	t.scores[on].produced++
 }
 
-// saw notes an event. It returns the request's scenario and how long it has
-// been on its way, and false for a request that is not of this tally.
-func (t *tally) saw(ev models.StatusEvent) (scenario string, age time.Duration, ours bool) {
+// saw notes an event. It returns what is known of the request and how long it
+// has been on its way, and false for a request that is not of this tally.
+func (t *tally) saw(ev models.StatusEvent) (request track, age time.Duration, ours bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	w, ok := t.open[ev.MessageID]
-	if !ok {
-		return "", 0, false
+	request, ours = t.open[ev.MessageID]
+	if !ours {
+		return track{}, 0, false
 	}
-	s, age := t.channels[ev.Channel], time.Since(w.since)
+	s, age := t.scores[request.by], time.Since(request.since)
 	switch ev.EventType {
 	case models.EventRetry:
 		s.retries++
@@ -74,7 +91,7 @@ func (t *tally) saw(ev models.StatusEvent) (scenario string, age time.Duration, 
 		s.times = append(s.times, age)
 		delete(t.open, ev.MessageID)
 	}
-	return w.scenario, age, true
+	return request, age, true
 }
 
 // class is the first word of an error text: its failure type.
@@ -93,16 +110,16 @@ func (t *tally) waiting() int {
 	return len(t.open)
 }
 
-// write prints a table with a line a channel.
+// write prints a table with a line a channel and lane.
 func (t *tally) write(w io.Writer) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	types := []string{"permanent", "transient", "validation", "unknown"}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tw, "channel\trequests\tsent\tpermanent\ttransient\tvalidation\tunknown\tcanceled\topen\tretries\tmedian\tp95\tmax\t")
-	for _, c := range slices.Sorted(maps.Keys(t.channels)) {
-		s := t.channels[c]
-		fmt.Fprintf(tw, "%s\t%d\t%d", c, s.produced, s.sent)
+	fmt.Fprintln(tw, "channel\tlane\trequests\tsent\tpermanent\ttransient\tvalidation\tunknown\tcanceled\topen\tretries\tmedian\tp95\tmax\t")
+	for _, on := range slices.SortedFunc(maps.Keys(t.scores), by.compare) {
+		s := t.scores[on]
+		fmt.Fprintf(tw, "%s\t%s\t%d\t%d", on.channel, on.lane, s.produced, s.sent)
 		open := s.produced - s.sent - s.canceled
 		for _, name := range types {
 			fmt.Fprintf(tw, "\t%d", s.failed[name])

@@ -55,7 +55,7 @@ func (s *stack) follow(ctx context.Context, outcome chan<- struct{}) error {
 // show prints an event of this run's requests. It reports whether it is an
 // outcome.
 func (v *view) show(ev models.StatusEvent) (outcome bool) {
-	scenario, age, ours := v.tally.saw(ev)
+	request, age, ours := v.tally.saw(ev)
 	if !ours {
 		return false
 	}
@@ -66,7 +66,8 @@ func (v *view) show(ev models.StatusEvent) (outcome bool) {
 	if ev.ProviderResponse != nil && ev.ProviderResponse.Meta[models.MetaNextAttemptAt] != "" {
 		detail += ", next at " + ev.ProviderResponse.Meta[models.MetaNextAttemptAt]
 	}
-	v.print("%s %-8s %.8s %-14s %s %d %7s  %s\n", ev.Timestamp.Format("15:04:05.000"), ev.Channel, ev.MessageID, scenario,
+	v.print("%s %-8s %-6s %.8s %-14s %s %d %7s  %s\n",
+		ev.Timestamp.Format("15:04:05.000"), ev.Channel, request.lane, ev.MessageID, request.scenario,
 		v.paint(ev.EventType), ev.Attempt, age.Round(time.Millisecond), models.CutRunes(detail, 100))
 	return ev.EventType.Final()
 }

@@ -17,11 +17,14 @@ const partitions = 12
 const maxMessageBytes = "16777216"
 
 // Start starts a broker on a port, 0 for a free one, and creates the topics that
-// it does not have. It keeps its data in dataDir, or where that is empty in
-// memory. The caller closes it.
-func Start(port int, dataDir string, topics []string) (*kfake.Cluster, error) {
+// it does not have, those of single with one partition. It keeps its data in
+// dataDir, or where that is empty in memory. The caller closes it.
+//
+// Nothing is compacted: the broker does not know min.compaction.lag.ms, and would
+// take away at once what real ones keep for days.
+func Start(port int, dataDir string, topics []string, single ...string) (*kfake.Cluster, error) {
 	opts := []kfake.Opt{
-		kfake.NumBrokers(1), kfake.Ports(port), kfake.SeedTopics(partitions, topics...),
+		kfake.NumBrokers(1), kfake.Ports(port), kfake.SeedTopics(partitions, topics...), kfake.SeedTopics(1, single...),
 		kfake.BrokerConfigs(map[string]string{"message.max.bytes": maxMessageBytes, "group.initial.rebalance.delay.ms": "0"}),
 	}
 	if dataDir != "" {
