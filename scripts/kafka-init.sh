@@ -8,8 +8,10 @@ usage() {
   cat <<'EOF'
 Usage: kafka-init.sh [--channel NAME] [--dry-run] [options]
 
-Creates the request, status and dead letter topics of the channels and sets the
-producer quota, as the settings say. What is there already stays.
+Creates the request topics of all lanes, the status and dead letter topics of the
+channels and the control topic, and sets the producer quota, as the settings say.
+What is there already stays. Lanes and control topic that are not set are left out
+where the channel's request topic is set.
 
   --channel NAME    only this channel: email, sms or whatsapp
   --dry-run         tell what would be done, and do nothing

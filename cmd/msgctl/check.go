@@ -20,10 +20,11 @@ func checkCommand(s *session) *cobra.Command {
 		Use:   "check",
 		Short: "Check everything that the workers need, and say what to do about it",
 		Long: `Check what workers of these settings need: the connection, with a record that
-goes to KAFKA_TEMP_TOPIC and back; that the topics are there, with room for the
-largest records, replicas in sync and a status topic that keeps its events; the
-permissions and the consumer group; the settings; and the provider, by the
-probe that a worker makes, which sends nothing.
+goes to KAFKA_TEMP_TOPIC and back; that the topics of all lanes are there, with
+room for the largest records, replicas in sync and a status topic that keeps its
+events; the control topic; the permissions and the consumer groups; the settings;
+and the provider, by the probe that a worker makes, which sends nothing. Lanes and
+control topic are looked at where they are set or exist.
 
 Each check is ok, warn (it works, and could be better), FAIL or skipped. All
 checks are made even if one fails. Exit code 1 when one has failed.`,

@@ -41,7 +41,7 @@ func root() *cobra.Command {
 		Long: `Tools for those who operate or develop the workers. msgctl reads the workers'
 settings: from the environment, and what is not set there from .env or from the
 file of --env-file. Topics that are not set are messages.CHANNEL.request,
-.status and .dlq.
+.request.high, .request.bulk, .status and .dlq, and messages.control.
 
 Exit codes: 0 done; 1 the command failed, or what it checked is not in order;
 2 wrong command line or settings; 130 interrupted.`,

@@ -27,15 +27,20 @@ func topicsInit(s *session, channels *[]string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Create what is missing, raise what is too small",
-		Long: `Create the request, status and dead letter topics of the channels and the topic
-of the connection check, and raise what is too small in those that exist. It
-reduces nothing, so it may be run again at any time; a larger value is kept.
+		Long: `Create the request, status and dead letter topics of the channels, the control
+topic and the topic of the connection check, and raise what is too small in those
+that exist. It reduces nothing, so it may be run again at any time; a larger value
+is kept.
+
+The lanes high and bulk and the control topic are left out where they are not set
+and the channel's request topic is.
 
 KAFKA_TOPIC_PARTITIONS, _REPLICATION, _MIN_ISR and _RETENTION_HOURS say how.
 max.message.bytes follows MSG_MAX_BYTES: a third more for dead letters, which
 hold what is not JSON as base64, and room for their texts and headers. The
-status topic gets as many partitions as the request topic and keeps its events
-at least as long.
+status topic gets as many partitions as the largest request topic of the channel
+and keeps its events at least as long as any. The control topic has one partition,
+is compacted after a week, and keeps orders for 40 days.
 
 KAFKA_PRODUCER_QUOTA_BYTES is set as the quota of every client id that has none
 of its own, the workers' too, for each broker.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/config"
+	"messaging-worker/internal/models"
 	"messaging-worker/internal/ops"
 	"messaging-worker/internal/ops/fault"
 )
@@ -41,10 +43,42 @@ type checker struct {
 // ofChannel is one channel with what the brokers say of its topics.
 type ofChannel struct {
 	*config.Config
-	request, status, dlq *topic
+
+	lanes       []ofLane // those in use, the most urgent first
+	status, dlq *topic
 }
 
-func (o *ofChannel) topics() []*topic { return []*topic{o.request, o.status, o.dlq} }
+// ofLane is one lane of a channel with its request topic.
+type ofLane struct {
+	*config.Config
+
+	request *topic
+}
+
+// named is a lane's name in texts and names of checks: empty for normal, as long
+// as there was no other.
+func (l *ofLane) named(before string) string {
+	if l.Lane == string(models.LaneNormal) {
+		return ""
+	}
+	return before + l.Lane
+}
+
+// topics lists those of requests, then those of events and of dead letters.
+func (o *ofChannel) topics() []*topic { return append(o.requests(), o.status, o.dlq) }
+
+func (o *ofChannel) requests() []*topic {
+	var list []*topic
+	for _, l := range o.lanes {
+		list = append(list, l.request)
+	}
+	return list
+}
+
+// journalThere reports whether what the journal consists of can be looked at.
+func (o *ofChannel) journalThere() bool {
+	return !slices.ContainsFunc(append(o.requests(), o.status), func(t *topic) bool { return !t.exists() })
+}
 
 func (c *checker) run(ctx context.Context, channels []*config.Config) {
 	connected := c.connect(ctx)
@@ -55,6 +89,7 @@ func (c *checker) run(ctx context.Context, channels []*config.Config) {
 	}
 	c.make(ctx, "", "brokers", c.everyBroker)
 	c.make(ctx, "", "round trip", c.roundTrip)
+	c.checkControl(ctx)
 	for _, channel := range channels {
 		c.checkChannel(ctx, channel)
 	}
@@ -66,24 +101,26 @@ func (c *checker) checkChannel(ctx context.Context, channel *config.Config) {
 	if c.client != nil {
 		o, err = c.describeChannel(ctx, channel)
 	}
-	for _, check := range []struct {
-		name string
-		run  func(context.Context, *ofChannel) Finding
-	}{
-		{"topics", c.existence},
-		{"permissions", c.permissions},
-		{"partitions", c.partitions},
-		{"sizes", c.sizes},
-		{"journal", c.journal},
-		{"replication", c.replication},
-		{"group", c.group},
-	} {
-		c.make(ctx, channel.Channel, check.name, func(ctx context.Context) Finding {
+	check := func(name string, run func(context.Context, *ofChannel) Finding) {
+		c.make(ctx, channel.Channel, name, func(ctx context.Context) Finding {
 			if err != nil {
 				return finding(Fail, err.Error(), Advice{Text: seeLogs})
 			}
-			return check.run(ctx, o)
+			return run(ctx, o)
 		})
+	}
+	check("topics", c.existence)
+	check("permissions", c.permissions)
+	check("partitions", c.partitions)
+	check("sizes", c.sizes)
+	check("journal", c.journal)
+	check("replication", c.replication)
+	if o == nil { // nothing is known of lanes, and none can be looked at
+		check("group", nil)
+		return
+	}
+	for _, l := range o.lanes {
+		check("group"+l.named("."), func(ctx context.Context, _ *ofChannel) Finding { return c.group(ctx, &l) })
 	}
 }
 
@@ -100,12 +137,23 @@ func (c *checker) make(ctx context.Context, channel, name string, check func(con
 func (c *checker) describeChannel(ctx context.Context, channel *config.Config) (*ofChannel, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	found, err := describeTopics(ctx, c.client, topicsOf(channel)...)
+	k := &channel.Kafka
+	names := []string{k.StatusTopic, k.DLQTopic}
+	for _, l := range channel.Lanes() {
+		names = append(names, l.Kafka.RequestTopic)
+	}
+	found, err := describeTopics(ctx, c.client, names...)
 	if err != nil {
 		return nil, err
 	}
-	k := &channel.Kafka
-	return &ofChannel{channel, found[k.RequestTopic], found[k.StatusTopic], found[k.DLQTopic]}, nil
+	o := &ofChannel{Config: channel, status: found[k.StatusTopic], dlq: found[k.DLQTopic]}
+	for _, l := range channel.Lanes() {
+		t := found[l.Kafka.RequestTopic]
+		if l.Lane == string(models.LaneNormal) || l.Kafka.LaneGiven || t.exists() {
+			o.lanes = append(o.lanes, ofLane{l, t})
+		}
+	}
+	return o, nil
 }
 
 // connect is the first check.

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"messaging-worker/internal/config"
 	"messaging-worker/internal/kafka"
 	"messaging-worker/internal/lifetime"
 )
@@ -26,7 +27,7 @@ func (c *checker) replication(_ context.Context, o *ofChannel) Finding {
 		if n := t.replication(); least == 0 || n < least {
 			least = n
 		}
-		c.replicas(&w, o, t)
+		c.replicas(&w, &o.Kafka.Topic, t)
 	}
 	if least == 1 {
 		return w.orOK("one copy on the only broker: enough to develop, not to keep")
@@ -35,12 +36,12 @@ func (c *checker) replication(_ context.Context, o *ofChannel) Finding {
 }
 
 // replicas looks at one topic.
-func (c *checker) replicas(w *worst, o *ofChannel, t *topic) {
+func (c *checker) replicas(w *worst, want *config.Topic, t *topic) {
 	isr, known := t.amount(minISR)
 	if n := t.replication(); n == 1 && c.brokers > 1 {
 		w.add(Warn, t.name+" has one copy: the loss of its broker loses messages", "add replicas with kafka-reassign-partitions.sh; for new topics set KAFKA_TOPIC_REPLICATION")
-	} else if n < o.Kafka.Topic.Replication {
-		w.add(Warn, fmt.Sprintf("%s has %s, KAFKA_TOPIC_REPLICATION is %d", t.name, copies(n), o.Kafka.Topic.Replication), "add replicas with kafka-reassign-partitions.sh")
+	} else if n < want.Replication {
+		w.add(Warn, fmt.Sprintf("%s has %s, KAFKA_TOPIC_REPLICATION is %d", t.name, copies(n), want.Replication), "add replicas with kafka-reassign-partitions.sh")
 	}
 	if known && isr > int64(t.replication()) {
 		w.add(Fail, fmt.Sprintf("%s has %s and min.insync.replicas=%d: no more can be in sync than there are, and brokers of older versions take no record then", t.name, copies(t.replication()), isr),
@@ -75,9 +76,9 @@ func copies(n int) string {
 	return fmt.Sprint(n, " copies")
 }
 
-// group reports the group's state, its members and its lag.
-func (c *checker) group(ctx context.Context, o *ofChannel) Finding {
-	name := o.Kafka.Group
+// group reports the state of a lane's group, its members and its lag.
+func (c *checker) group(ctx context.Context, l *ofLane) Finding {
+	name := l.Kafka.Group
 	g, err := c.describe(ctx, name)
 	switch {
 	case errors.Is(err, kerr.GroupIDNotFound):
@@ -88,16 +89,16 @@ func (c *checker) group(ctx context.Context, o *ofChannel) Finding {
 		return finding(Fail, "group "+name+": "+err.Error(), Advice{Text: seeLogs})
 	case g.ProtocolType != "" && g.ProtocolType != "consumer":
 		seen := fmt.Sprintf("group %s is used by something else (%s)", name, g.ProtocolType)
-		return finding(Fail, seen, Advice{Text: "set another " + strings.ToUpper(o.Channel) + "_CONSUMER_GROUP"})
+		return finding(Fail, seen, Advice{Text: "set another " + strings.ToUpper(l.Channel) + "_CONSUMER_GROUP"})
 	}
-	if !o.request.exists() {
+	if !l.request.exists() {
 		return finding(Skipped, seeTopics)
 	}
-	l, err := c.lag(ctx, o)
+	behind, err := c.lag(ctx, l)
 	if err != nil {
 		return finding(Warn, fmt.Sprintf("%s is %s; how much waits is not known: %v", name, g.State, err), Advice{Text: "see permissions"})
 	}
-	return groupFinding(name, g, l)
+	return groupFinding(name, g, behind)
 }
 
 // describe asks for a group. In a new cluster the brokers make the topic of
@@ -141,12 +142,12 @@ func groupFinding(name string, g kadm.DescribedGroup, l lag) Finding {
 // before they were committed, and how many wait for a transaction's end.
 type lag struct{ waiting, lost, open int64 }
 
-func (c *checker) lag(ctx context.Context, o *ofChannel) (lag, error) {
+func (c *checker) lag(ctx context.Context, of *ofLane) (lag, error) {
 	var l lag
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	name := o.request.name
-	commits, err := c.admin.FetchOffsets(ctx, o.Kafka.Group)
+	name := of.request.name
+	commits, err := c.admin.FetchOffsets(ctx, of.Kafka.Group)
 	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
 		return l, err //nolint:wrapcheck // the finding says what it is about
 	}

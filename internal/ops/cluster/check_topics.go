@@ -30,11 +30,13 @@ const (
 
 func (c *checker) existence(_ context.Context, o *ofChannel) Finding {
 	var w worst
-	var names []string
-	for i, t := range o.topics() {
+	var missing, seen []string
+	look := func(t *topic, variable string) {
+		variable = "KAFKA_" + strings.ToUpper(o.Channel) + "_" + variable
+		seen = append(seen, t.name)
 		switch {
 		case t.missing():
-			names = append(names, "KAFKA_"+strings.ToUpper(o.Channel)+"_"+[]string{"REQUEST", "STATUS", "DLQ"}[i]+"_TOPIC")
+			missing = append(missing, variable)
 			w.add(Fail, t.name+" does not exist", "")
 		case t.forbidden():
 			w.add(Warn, t.name+" may not be seen", "see permissions")
@@ -42,43 +44,62 @@ func (c *checker) existence(_ context.Context, o *ofChannel) Finding {
 			w.add(Fail, t.name+": "+t.err.Error(), seeLogs)
 		}
 	}
-	if len(names) > 0 {
-		create := o.initTopics("creates what is missing; if another name is meant, set " + strings.Join(names, ", "))
+	for _, l := range o.lanes {
+		variable := "REQUEST_TOPIC" + strings.ToUpper(l.named("_"))
+		look(l.request, variable)
+		if o.Kafka.LaneGiven && !l.Kafka.LaneGiven {
+			variable = "KAFKA_" + strings.ToUpper(o.Channel) + "_" + variable
+			w.add(Warn, l.request.name+" exists, and "+variable+" is not set: workers of these settings do not read it", "set it for the workers, or delete the topic")
+		}
+	}
+	look(o.status, "STATUS_TOPIC")
+	look(o.dlq, "DLQ_TOPIC")
+	if len(missing) > 0 {
+		create := o.initTopics("creates what is missing; if another name is meant, set " + strings.Join(missing, ", "))
 		w.Advice = slices.Insert(w.Advice, 0, create)
 	}
-	return w.orOK(fmt.Sprintf("%s, %s and %s exist", o.request.name, o.status.name, o.dlq.name))
+	last := len(seen) - 1
+	return w.orOK(strings.Join(seen[:last], ", ") + " and " + seen[last] + " exist")
 }
+
+// grantThem is the advice for permissions that are missing.
+const grantThem = "grant what docs/operations.md lists to the user of these settings"
 
 // permissions checks the ACLs that docs/operations.md says a worker needs.
 func (c *checker) permissions(ctx context.Context, o *ofChannel) Finding {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	var w worst
-	const grant = "grant what docs/operations.md lists to the user of these settings"
 	var needs []kafka.Need
 	absent := ""
-	for i, need := range []kafka.Need{{Read: true}, {Read: o.Kafka.CommitOnSuccessOnly, Write: true}, {Write: true}} {
-		t := o.topics()[i]
-		switch need.Topic = t.name; {
+	need := func(t *topic, read, write bool) {
+		switch {
 		case t.exists():
-			needs = append(needs, need)
+			needs = append(needs, kafka.Need{Topic: t.name, Read: read, Write: write})
 		case t.forbidden():
-			w.add(Fail, "topic "+t.name+": no permission, not even to see it (ACL)", grant)
+			w.add(Fail, "topic "+t.name+": no permission, not even to see it (ACL)", grantThem)
 		default:
 			absent = ", as far as the topics exist"
 		}
 	}
+	for _, t := range o.requests() {
+		need(t, true, false)
+	}
+	need(o.status, o.Kafka.CommitOnSuccessOnly, true)
+	need(o.dlq, false, true)
 	if len(needs) > 0 {
 		denied, err := kafka.MissingTopics(ctx, c.client, needs...)
 		if err != nil {
 			return finding(Fail, err.Error(), Advice{Text: seeLogs})
 		}
 		for _, why := range denied {
-			w.add(Fail, why.Error(), grant)
+			w.add(Fail, why.Error(), grantThem)
 		}
 	}
-	c.groupPermission(ctx, &w, o, grant)
-	for _, t := range []*topic{o.request, o.status} {
+	for _, l := range o.lanes {
+		c.groupPermission(ctx, &w, l.Kafka.Group)
+	}
+	for _, t := range append(o.requests(), o.status) {
 		if t.exists() && t.settingsErr != nil {
 			w.add(Warn, "topic "+t.name+": no permission to DescribeConfigs (ACL)", "grant it, or nobody is warned of a status topic that forgets too soon")
 		}
@@ -86,11 +107,11 @@ func (c *checker) permissions(ctx context.Context, o *ofChannel) Finding {
 	return w.orOK("all that a worker needs" + absent)
 }
 
-func (c *checker) groupPermission(ctx context.Context, w *worst, o *ofChannel, grant string) {
+func (c *checker) groupPermission(ctx context.Context, w *worst, group string) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	req := kmsg.NewPtrDescribeGroupsRequest()
-	req.Groups, req.IncludeAuthorizedOperations = []string{o.Kafka.Group}, true
+	req.Groups, req.IncludeAuthorizedOperations = []string{group}, true
 	resp, err := req.RequestWith(ctx, c.client)
 	denied := errors.Is(err, kerr.GroupAuthorizationFailed)
 	if err == nil && len(resp.Groups) == 1 {
@@ -99,37 +120,67 @@ func (c *checker) groupPermission(ctx context.Context, w *worst, o *ofChannel, g
 		denied = g.ErrorCode == kerr.GroupAuthorizationFailed.Code || told && g.AuthorizedOperations&(1<<kmsg.ACLOperationRead) == 0
 	}
 	if denied { // other errors are reported by the check of the group
-		w.add(Fail, "group "+o.Kafka.Group+": no permission to Read (ACL)", grant)
+		w.add(Fail, "group "+group+": no permission to Read (ACL)", grantThem)
 	}
 }
 
 func (c *checker) partitions(_ context.Context, o *ofChannel) Finding {
-	if !o.request.exists() || !o.status.exists() {
+	if !o.journalThere() {
 		return finding(Skipped, seeTopics)
 	}
-	r, s := len(o.request.partitions), len(o.status.partitions)
+	requests, r := o.requestPartitions()
+	s := len(o.status.partitions)
 	switch {
+	case r == s && requests == fmt.Sprint(s, " of requests"):
+		return finding(OK, requests+" and of events")
 	case r == s:
-		return finding(OK, fmt.Sprintf("%d of requests and of events", r))
+		return finding(OK, fmt.Sprintf("%s, %d of events", requests, s))
 	case s > r:
-		seen := fmt.Sprintf("%d of requests, %d of events: the last %d of events stay empty", r, s, s-r)
-		return finding(Warn, seen, Advice{Action: AddPartitions, Channel: o.Channel, Text: "give both topics the same number"})
+		seen := fmt.Sprintf("%s, %d of events: the last %d of events stay empty", requests, s, s-r)
+		both := "both topics"
+		if len(o.lanes) > 1 {
+			both = "the topics"
+		}
+		return finding(Warn, seen, Advice{Action: AddPartitions, Channel: o.Channel, Text: "give " + both + " the same number"})
 	}
-	seen := fmt.Sprintf("%d of requests, but %d of events: partitions of requests share one of events", r, s)
+	seen := fmt.Sprintf("%s, but %d of events: partitions of requests share one of events", requests, s)
 	return finding(Fail, seen, Advice{Action: AddPartitions, Channel: o.Channel, Partitions: r})
 }
 
-// sizes compares the topics' limits to the largest legal records. Where the
+// requestPartitions tells how many partitions the request topics have, and the
+// most that one has.
+func (o *ofChannel) requestPartitions() (text string, most int) {
+	var each []string
+	equal := true
+	for _, l := range o.lanes {
+		n := len(l.request.partitions)
+		equal = equal && (most == 0 || n == most)
+		most = max(most, n)
+		each = append(each, fmt.Sprint(n, " of ", l.Lane))
+	}
+	if equal {
+		return fmt.Sprint(most, " of requests"), most
+	}
+	return strings.Join(each, ", ") + " requests", most
+}
+
+// sizes compares the topics' limits to the largest legal records. Where a
 // request topic is smaller than that, no larger request can lie there.
 func (c *checker) sizes(_ context.Context, o *ofChannel) Finding {
 	want, advice := sizesOf(&o.Limits), o.initTopics(raisesBytes)
 	var w worst
-	if n, ok := o.request.amount(maxBytes); ok {
-		if n < want.request {
-			w.addAdvice(Warn, fmt.Sprintf("%s takes %d bytes, MSG_MAX_BYTES needs %d: larger requests are refused to their producers", o.request.name, n, want.request), advice)
+	largest := int64(0) // request that can lie in a topic
+	for _, t := range o.requests() {
+		n, ok := t.amount(maxBytes)
+		if ok && n < want.request {
+			w.addAdvice(Warn, fmt.Sprintf("%s takes %d bytes, MSG_MAX_BYTES needs %d: larger requests are refused to their producers", t.name, n, want.request), advice)
 		}
-		want.dlq = max(usualMax, letterBytes(min(n, want.request), &o.Limits))
+		if !ok {
+			n = want.request
+		}
+		largest = max(largest, min(n, want.request))
 	}
+	want.dlq = max(usualMax, letterBytes(largest, &o.Limits))
 	if n, ok := o.status.amount(maxBytes); ok && n < statusBytes(&o.Limits) {
 		w.addAdvice(Fail, fmt.Sprintf("%s takes %d bytes, an event may have %d: one that does not fit holds its message up", o.status.name, n, statusBytes(&o.Limits)), advice)
 	}
@@ -148,31 +199,4 @@ func (c *checker) sizes(_ context.Context, o *ofChannel) Finding {
 		}
 	}
 	return finding(OK, "fit for MSG_MAX_BYTES="+strconv.Itoa(o.Limits.MessageBytes))
-}
-
-// journal checks that the status topic keeps what a restart needs.
-func (c *checker) journal(ctx context.Context, o *ofChannel) Finding {
-	if !o.Kafka.CommitOnSuccessOnly {
-		return finding(OK, "not needed with COMMIT_ON_SUCCESS_ONLY=false")
-	}
-	if !o.request.exists() || !o.status.exists() {
-		return finding(Skipped, seeTopics)
-	}
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	faults, err := kafka.JournalFaults(ctx, c.client, o.request.name, o.status.name)
-	switch {
-	case o.request.settingsErr != nil || o.status.settingsErr != nil:
-		return finding(Skipped, "not known without DescribeConfigs on both topics")
-	case err != nil:
-		return finding(Fail, err.Error(), Advice{Text: seeLogs})
-	case len(faults) == 0:
-		return finding(OK, o.status.name+" keeps its events as long as their requests are there")
-	}
-	advice := []Advice{o.initTopics("raises its retention")}
-	if strings.Contains(o.status.settings[cleanupPolicy], "compact") {
-		advice = append(advice, Advice{Text: deletes(o.status.name)})
-	}
-	seen := o.status.name + ": " + strings.Join(faults, "; ") + ": a crash may send messages again"
-	return finding(Fail, seen, advice...)
 }

@@ -52,21 +52,41 @@ func perCluster[T any](
 	return all, nil
 }
 
-// allTopics lists the topics of channels and those of the connection check,
-// each once.
+// allTopics lists the topics that channels should have and those of the
+// connection check, each once.
 func allTopics(channels []*config.Config) []string {
 	var names []string
 	for _, c := range channels {
-		for _, name := range append(topicsOf(c), c.Kafka.TempTopic) {
-			if !slices.Contains(names, name) {
-				names = append(names, name)
-			}
+		for _, l := range lanesToMake(c) {
+			names = append(names, l.Kafka.RequestTopic)
 		}
+		names = append(names, c.Kafka.StatusTopic, c.Kafka.DLQTopic)
+		if makesControl(c) {
+			names = append(names, c.Kafka.ControlTopic)
+		}
+		names = append(names, c.Kafka.TempTopic)
 	}
-	return names
+	return unique(names)
 }
 
-// topicsOf lists the topics of a channel: requests, events, dead letters.
-func topicsOf(c *config.Config) []string {
-	return []string{c.Kafka.RequestTopic, c.Kafka.StatusTopic, c.Kafka.DLQTopic}
+func unique(names []string) []string {
+	var list []string
+	for _, name := range names {
+		if !slices.Contains(list, name) {
+			list = append(list, name)
+		}
+	}
+	return list
 }
+
+// lanesToMake lists the lanes that a channel should have: normal, and those that
+// somebody has named. Where nobody has named the channel's topics either, all
+// have their usual names, and then it should have every lane.
+func lanesToMake(c *config.Config) []*config.Config {
+	return slices.DeleteFunc(c.Lanes(), func(l *config.Config) bool {
+		return c.Kafka.LaneGiven && !l.Kafka.LaneGiven
+	})
+}
+
+// makesControl reports whether there should be a control topic, by the same rule.
+func makesControl(c *config.Config) bool { return c.Kafka.ControlGiven || !c.Kafka.LaneGiven }

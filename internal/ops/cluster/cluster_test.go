@@ -92,7 +92,7 @@ func there(name string, partitions, replicas int, settings map[string]string) *t
 
 func TestDiff(t *testing.T) {
 	t.Parallel()
-	want := wanted{name: "t", partitions: 12, replication: 3, amounts: []amount{{minISR, 2}, {retentionTime, 1000}, {maxBytes, 5000}}}
+	want := wanted{name: "t", partitions: 12, replication: 3, policy: "delete", amounts: []amount{{minISR, 2}, {retentionTime, 1000}, {maxBytes, 5000}}}
 	same := map[string]string{minISR: "2", retentionTime: "1000", maxBytes: "5000", cleanupPolicy: "delete"}
 	with := func(pairs ...string) map[string]string {
 		m := map[string]string{}
@@ -155,7 +155,7 @@ func TestStatusFollowsRequests(t *testing.T) {
 func TestSharedTopicsGetTheMostOfAll(t *testing.T) {
 	t.Parallel()
 	got := merge([]wanted{
-		{name: "a", partitions: 1, replication: 3, amounts: []amount{{maxBytes, 5}, {retentionTime, 9}}},
+		{name: "a", partitions: 1, replication: 3, policy: "delete", amounts: []amount{{maxBytes, 5}, {retentionTime, 9}}},
 		{name: "b"},
 		{name: "a", partitions: 4, replication: 1, amounts: []amount{{maxBytes, 7}, {retentionTime, 2}}},
 	})
@@ -197,7 +197,7 @@ func TestReplication(t *testing.T) {
 		if c.Kafka.Topic.Replication = 3; tt.brokers == 1 {
 			c.Kafka.Topic.Replication = 1
 		}
-		f := (&checker{brokers: tt.brokers}).replication(t.Context(), &ofChannel{c, tt.is, tt.is, tt.is})
+		f := (&checker{brokers: tt.brokers}).replication(t.Context(), &ofChannel{c, []ofLane{{c, tt.is}}, tt.is, tt.is})
 		if got := string(f.Verdict) + " " + f.Seen; !strings.HasPrefix(got, tt.want) || len(f.Advice) == 0 && f.Verdict != OK && f.Verdict != Skipped {
 			t.Errorf("%s: %s (%v), want %s", tt.name, got, f.Advice, tt.want)
 		}

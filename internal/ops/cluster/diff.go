@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -84,20 +85,42 @@ func diffShape(w wanted, is *topic, addPartitions bool) []Change {
 	return list
 }
 
-// deletes is the command by which a topic lets records go by their age alone.
-func deletes(name string) string {
-	return "kafka-configs.sh --alter --entity-type topics --entity-name " + name + " --add-config cleanup.policy=delete"
+// setPolicy is the command that changes a topic's cleanup.policy.
+func setPolicy(name, policy string) string {
+	if strings.Contains(policy, ",") {
+		policy = "[" + policy + "]"
+	}
+	return "kafka-configs.sh --alter --entity-type topics --entity-name " + name + " --add-config cleanup.policy=" + policy
+}
+
+// diffPolicy looks at which old records go. As this decides about records, it is
+// left to people.
+func diffPolicy(w wanted, is *topic) []Change {
+	policy := is.settings[cleanupPolicy]
+	note := "compaction removes records that are needed"
+	if w.policy == orderPolicy {
+		note = "orders that were lifted or replaced should go, and all of them some time"
+	}
+	if policy == "" || samePolicy(policy, w.policy) {
+		return nil
+	}
+	return []Change{{
+		Topic: w.name, Setting: cleanupPolicy, Is: policy, Wanted: w.policy, Result: Kept,
+		Note: note + "; as this decides which old records go, change it by hand: " + setPolicy(w.name, w.policy),
+	}}
+}
+
+// samePolicy compares lists in any order.
+func samePolicy(a, b string) bool {
+	parts := func(policy string) []string {
+		return slices.Sorted(strings.SplitSeq(strings.ReplaceAll(policy, " ", ""), ","))
+	}
+	return slices.Equal(parts(a), parts(b))
 }
 
 // diffSettings looks at the topic's settings.
 func diffSettings(w wanted, is *topic) []Change {
-	var list []Change
-	if policy := is.settings[cleanupPolicy]; strings.Contains(policy, "compact") {
-		list = append(list, Change{
-			Topic: w.name, Setting: cleanupPolicy, Is: policy, Wanted: "delete", Result: Kept,
-			Note: "compaction removes records that are needed; as this decides which old records go, change it by hand: " + deletes(w.name),
-		})
-	}
+	list := diffPolicy(w, is)
 	for _, a := range w.amounts {
 		n, known := is.amount(a.name)
 		if !known || n == a.value {

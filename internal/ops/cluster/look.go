@@ -97,7 +97,8 @@ type Listed struct {
 	Settings    map[string]string `json:"settings,omitzero"` // those that Init cares about
 }
 
-// List shows the topics of the channels and that of the connection check.
+// List shows the topics that the channels should have and that of the
+// connection check.
 func List(ctx context.Context, channels []*config.Config) ([]Listed, error) {
 	return perCluster(ctx, channels, func(client *kgo.Client, channels []*config.Config) ([]Listed, error) {
 		names := allTopics(channels)
@@ -125,8 +126,8 @@ func listed(ctx context.Context, client *kgo.Client, t *topic) Listed {
 	}
 	l.Partitions, l.Replication = len(t.partitions), t.replication()
 	l.Records = records(ctx, client, t.name)
-	for _, name := range []string{cleanupPolicy, maxBytes, minISR, retentionBytes, retentionTime} {
-		if value, ok := t.settings[name]; ok {
+	for _, name := range []string{cleanupPolicy, maxBytes, compactionLag, minISR, retentionBytes, retentionTime} {
+		if value, ok := t.settings[name]; ok && (name != compactionLag || value != "0") {
 			if l.Settings == nil {
 				l.Settings = map[string]string{}
 			}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"messaging-worker/internal/config"
+	"messaging-worker/internal/models"
 )
 
 // Topic settings of Kafka's.
@@ -16,6 +17,7 @@ const (
 	retentionBytes = "retention.bytes"
 	maxBytes       = "max.message.bytes"
 	cleanupPolicy  = "cleanup.policy"
+	compactionLag  = "min.compaction.lag.ms"
 )
 
 // wanted is a topic as the settings want it.
@@ -23,6 +25,7 @@ type wanted struct {
 	name        string
 	partitions  int
 	replication int
+	policy      string   // cleanup.policy
 	amounts     []amount // in the order in which they are shown
 }
 
@@ -35,41 +38,58 @@ type amount struct {
 // checkRetention is how long records of the connection check are kept.
 const checkRetention = time.Hour
 
+// Orders are kept for longer than any of them lasts, and lifted or replaced ones
+// for the history.
+const (
+	orderRetention = models.MaxOrder + 10*24*time.Hour
+	orderHistory   = 7 * 24 * time.Hour
+	orderPolicy    = "compact,delete"
+)
+
 // wantedOf lists the topics that a channel needs. What is found already
-// decides too: the status topic follows the request topic, because it is the
+// decides too: the status topic follows the request topics, because it is the
 // journal of what lies there.
 func wantedOf(c *config.Config, found map[string]*topic, addPartitions bool) []wanted {
 	t, s := &c.Kafka.Topic, sizesOf(&c.Limits)
 	kept := int64(t.RetentionHours) * time.Hour.Milliseconds()
 	make := func(name string, partitions int, retention, bytes int64) wanted {
-		return wanted{name: name, partitions: partitions, replication: t.Replication, amounts: []amount{
+		return wanted{name: name, partitions: partitions, replication: t.Replication, policy: "delete", amounts: []amount{
 			{minISR, int64(t.MinISR)}, {retentionTime, retention}, {maxBytes, bytes},
 		}}
 	}
-	requests := make(c.Kafka.RequestTopic, t.Partitions, kept, s.request)
-	status := make(c.Kafka.StatusTopic, t.Partitions, kept, s.status)
-	if r := found[requests.name]; r != nil && r.exists() {
-		status.partitions = len(r.partitions)
-		if addPartitions {
-			status.partitions = max(len(r.partitions), t.Partitions)
-		}
-		status.follow(r)
+	var list []wanted
+	status := make(c.Kafka.StatusTopic, 0, kept, s.status)
+	for _, l := range lanesToMake(c) {
+		requests := make(l.Kafka.RequestTopic, t.Partitions, kept, s.request)
+		status.follow(&requests, found[requests.name], addPartitions)
+		list = append(list, requests)
 	}
-	return []wanted{
-		requests, status, make(c.Kafka.DLQTopic, t.Partitions, kept, s.dlq),
-		make(c.Kafka.TempTopic, 1, checkRetention.Milliseconds(), usualMax),
+	list = append(list, status, make(c.Kafka.DLQTopic, t.Partitions, kept, s.dlq))
+	if makesControl(c) {
+		control := make(c.Kafka.ControlTopic, 1, orderRetention.Milliseconds(), usualMax)
+		control.policy = orderPolicy
+		control.amounts = append(control.amounts, amount{compactionLag, orderHistory.Milliseconds()})
+		list = append(list, control)
 	}
+	return append(list, make(c.Kafka.TempTopic, 1, checkRetention.Milliseconds(), usualMax))
 }
 
 // follow has a status topic keep its events for as long as the requests are
-// there.
-func (w *wanted) follow(requests *topic) {
-	if n, ok := requests.amount(retentionTime); ok {
-		w.raise(amount{retentionTime, n})
+// there, and have at least as many partitions as they. Is may be nil.
+func (w *wanted) follow(requests *wanted, is *topic, addPartitions bool) {
+	partitions := requests.partitions
+	if is != nil && is.exists() {
+		partitions = len(is.partitions)
+		if addPartitions {
+			partitions = max(partitions, requests.partitions)
+		}
+		for _, name := range []string{retentionTime, retentionBytes} {
+			if n, ok := is.amount(name); ok {
+				w.raise(amount{name, n})
+			}
+		}
 	}
-	if n, ok := requests.amount(retentionBytes); ok {
-		w.raise(amount{retentionBytes, n})
-	}
+	w.partitions = max(w.partitions, partitions)
 }
 
 // raise wants at least that much.
@@ -102,7 +122,7 @@ func merge(list []wanted) []wanted {
 
 // config returns the settings to create the topic with.
 func (w *wanted) config() map[string]*string {
-	list := map[string]*string{cleanupPolicy: new("delete")}
+	list := map[string]*string{cleanupPolicy: new(w.policy)}
 	for _, a := range w.amounts {
 		list[a.name] = new(amountText(a.value))
 	}
@@ -111,7 +131,7 @@ func (w *wanted) config() map[string]*string {
 
 // String describes a topic that is not there yet.
 func (w *wanted) String() string {
-	parts := []string{plural(w.partitions, "partition"), fmt.Sprint("replication ", w.replication), cleanupPolicy + "=delete"}
+	parts := []string{plural(w.partitions, "partition"), fmt.Sprint("replication ", w.replication), cleanupPolicy + "=" + w.policy}
 	for _, a := range w.amounts {
 		parts = append(parts, a.name+"="+amountText(a.value))
 	}
