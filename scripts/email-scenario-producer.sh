@@ -18,7 +18,8 @@ prints a line for each one that Kafka acknowledged.
   --count N         how many requests (default: 1; mixed: one of each)
   --rate N          requests a second (default: 100)
   --meta KEY=VALUE  further entry of meta, for example scenario_failures=2
-  --topic NAME      request topic, instead of the channel's setting
+  --lane NAME       request topic of this lane: high, normal (default) or bulk
+  --topic NAME      request topic, instead of the channel's settings
   --dry-run         print the requests and produce nothing
   --brokers LIST    instead of KAFKA_BROKERS
   --env-file FILE   settings that the environment does not set (default: .env)
@@ -29,7 +30,7 @@ Options win over the environment, and the environment over the file. It is msgct
 produce by another name.
 
   scripts/email-scenario-producer.sh --scenario transient
-  scripts/email-scenario-producer.sh --scenario mixed --channel sms
+  scripts/email-scenario-producer.sh --scenario mixed --channel sms --lane bulk
 EOF
 }
 

@@ -25,7 +25,8 @@ percentiles of the acknowledgements' latency.
   --acks, --batch-bytes, --linger, --compression
                     as acks, batch.size, linger.ms and compression.type of
                     kafka-producer-perf-test
-  --topic NAME      request topic, instead of the channel's setting
+  --lane NAME       request topic of this lane: high, normal (default) or bulk
+  --topic NAME      request topic, instead of the channel's settings
   --brokers LIST    instead of KAFKA_BROKERS
   --env-file FILE   settings that the environment does not set (default: .env)
   --output json     the report as JSON

@@ -1,10 +1,16 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"messaging-worker/internal/config"
+	"messaging-worker/internal/models"
+	"messaging-worker/internal/ops"
 )
 
 // channelFlag adds --channel, which names one channel.
@@ -13,9 +19,40 @@ func channelFlag(cmd *cobra.Command, dst *string, fallback string) {
 	complete(cmd, "channel", channelNames())
 }
 
-// topicFlag adds --topic, which wins over the channel's setting.
-func topicFlag(cmd *cobra.Command, dst *string) {
-	cmd.Flags().StringVar(dst, "topic", "", "request topic, instead of the channel's setting")
+// destination is the topic that requests go to: that of a channel's lane, or
+// another one.
+type destination struct{ lane, topic string }
+
+// bind adds --lane and --topic.
+func (d *destination) bind(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&d.lane, "lane", string(models.LaneNormal), "request topic of this lane: high, normal, bulk")
+	complete(cmd, "lane", laneNames())
+	cmd.Flags().StringVar(&d.topic, "topic", "", "request topic, instead of the channel's settings")
+}
+
+// valid refuses what no channel can have.
+func (d *destination) valid() error {
+	if d.topic != "" && d.lane != string(models.LaneNormal) {
+		return usageError{errors.New("give one of --lane and --topic")}
+	}
+	return knownLane(d.lane)
+}
+
+// settings returns those of the channel's lane, with the destination as their
+// request topic.
+func (d *destination) settings(s *session, channel string) (*config.Config, error) {
+	if err := d.valid(); err != nil {
+		return nil, err
+	}
+	c, err := s.settings(channel)
+	if err != nil {
+		return nil, err
+	}
+	if c, err = ops.LaneOf(c, models.Lane(d.lane)); err != nil {
+		return nil, err
+	}
+	c.Kafka.RequestTopic = cmp.Or(d.topic, c.Kafka.RequestTopic)
+	return c, nil
 }
 
 // complete offers the values of a flag to the shell.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -18,8 +17,9 @@ import (
 
 type loadFlags struct {
 	load.Options
+	destination
 
-	channel, topic, scenario, keys string
+	channel, scenario, keys string
 }
 
 // defaultLoad is the default of --messages.
@@ -40,6 +40,7 @@ was lost or had two.
 --acks, --batch-bytes, --linger and --compression stand for the settings acks,
 batch.size, linger.ms and compression.type of kafka-producer-perf-test.`,
 		Example: `  msgctl load --channel sms --messages 1000000
+  msgctl load --channel sms --lane bulk --messages 1000000
   msgctl load --channel email --duration 1h --rate 500 --size 20000 --await
   msgctl load --channel sms --messages 100000 --await --timeout 2m --output json
   msgctl load --channel sms --keys none --acks 1 --batch-bytes 16384 --linger 5ms`,
@@ -53,7 +54,7 @@ batch.size, linger.ms and compression.type of kafka-producer-perf-test.`,
 func (f *loadFlags) bind(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	channelFlag(cmd, &f.channel, "email")
-	topicFlag(cmd, &f.topic)
+	f.destination.bind(cmd)
 	flags.Uint64Var(&f.Messages, "messages", 0, "how many to produce (default: 100000 without --duration)")
 	flags.DurationVar(&f.Duration, "duration", 0, "how long to produce")
 	flags.Float64Var(&f.Rate, "rate", 0, "messages a second; 0 means as fast as it goes")
@@ -140,11 +141,10 @@ func bodyLimit(c *config.Config) int {
 }
 
 func (f *loadFlags) run(cmd *cobra.Command, s *session) error {
-	c, err := s.settings(f.channel)
+	c, err := f.settings(s, f.channel)
 	if err != nil {
 		return err
 	}
-	c.Kafka.RequestTopic = cmp.Or(f.topic, c.Kafka.RequestTopic)
 	o, err := f.options(cmd, c)
 	if err != nil {
 		return err

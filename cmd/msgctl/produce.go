@@ -13,8 +13,9 @@ import (
 )
 
 type produceFlags struct {
+	destination
+
 	channel, scenario string
-	topic             string
 	count             int
 	rate              float64
 	meta              map[string]string
@@ -36,6 +37,7 @@ partial (the last of three recipients is refused); unknown; panic (once); invali
 not-json. Underscores are as good as hyphens.`,
 		Example: `  msgctl produce --channel email --scenario transient
   msgctl produce --channel sms --scenario mixed
+  msgctl produce --channel sms --lane bulk --count 1000
   msgctl produce --channel whatsapp --scenario success --count 500 --rate 50
   msgctl produce --channel sms --scenario transient --meta scenario_failures=2
   msgctl produce --channel email --scenario partial --dry-run   # only print it`,
@@ -44,7 +46,7 @@ not-json. Underscores are as good as hyphens.`,
 	}
 	flags := cmd.Flags()
 	channelFlag(cmd, &f.channel, "email")
-	topicFlag(cmd, &f.topic)
+	f.bind(cmd)
 	flags.StringVarP(&f.scenario, "scenario", "s", "success", "one of the above")
 	flags.IntVarP(&f.count, "count", "n", 0, "how many requests (default: 1; mixed: one of each)")
 	flags.Float64Var(&f.rate, "rate", 100, "requests a second")
@@ -85,7 +87,7 @@ func (f *produceFlags) samples() (*ops.Samples, error) {
 }
 
 func (f *produceFlags) run(cmd *cobra.Command, s *session) error {
-	if err := knownChannel(f.channel); err != nil {
+	if err := cmp.Or(knownChannel(f.channel), f.valid()); err != nil {
 		return err
 	}
 	p, err := f.samples()
@@ -95,11 +97,10 @@ func (f *produceFlags) run(cmd *cobra.Command, s *session) error {
 	if f.dryRun {
 		return printSamples(cmd, p)
 	}
-	c, err := s.settings(f.channel)
+	c, err := f.settings(s, f.channel)
 	if err != nil {
 		return err
 	}
-	c.Kafka.RequestTopic = cmp.Or(f.topic, c.Kafka.RequestTopic)
 	out := &printer{w: cmd.OutOrStdout()}
 	done, bar := 0, newProgress(cmd, "produce", int64(p.Count))
 	err = p.Produce(cmd.Context(), c, func(r *ops.Request) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -17,9 +16,9 @@ import (
 
 type sendFlags struct {
 	ops.Draft
+	destination
 
 	channel  models.Channel
-	topic    string
 	bodyFile string
 	html     bool
 	template string
@@ -32,12 +31,12 @@ func send(s *session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "send " + strings.Join(channelNames(), "|"),
 		Short: "Send requests: from flags, a file or standard input",
-		Long: `Put requests on a channel's request topic. message_id, channel and created_at are
-filled in where they are absent. Every request is checked first by the worker's
-own rules; where one is not valid its violations are printed, one a line, and
-nothing is sent. With --wait the events of each request are printed until it is
-sent, has failed or is canceled, or --timeout is over; exit code 0 means that all
-were sent.
+		Long: `Put requests on a channel's request topic, or on that of another lane.
+message_id, channel and created_at are filled in where they are absent. Every
+request is checked first by the worker's own rules; where one is not valid its
+violations are printed, one a line, and nothing is sent. With --wait the events of
+each request are printed until it is sent, has failed or is canceled, or --timeout
+is over; exit code 0 means that all were sent.
 
 The flags of a channel: msgctl send sms --help`,
 		Example: `  msgctl send sms --from +15551234567 --to +15557654321 --body "Your code is 123456" --wait
@@ -111,7 +110,7 @@ func (f *sendFlags) bind(cmd *cobra.Command) {
 	flags.StringVar(&f.TenantID, "tenant", "", "tenant_id")
 	flags.StringVar(&f.TraceID, "trace-id", "", "trace_id")
 	flags.StringVar(&f.MessageID, "id", "", "message_id (default: a new one)")
-	topicFlag(cmd, &f.topic)
+	f.destination.bind(cmd)
 	flags.StringVarP(&f.file, "file", "f", "", "file with requests, JSON or JSON lines; - for standard input")
 	flags.BoolVarP(&f.wait, "wait", "w", false, "follow each request to its outcome")
 	flags.DurationVar(&f.timeout, "timeout", time.Minute, "with --wait: how long to wait for all outcomes")
@@ -121,7 +120,7 @@ func (f *sendFlags) bind(cmd *cobra.Command) {
 func (f *sendFlags) check(cmd *cobra.Command) error {
 	var given []string
 	cmd.LocalNonPersistentFlags().VisitAll(func(flag *pflag.Flag) {
-		if flag.Changed && !slices.Contains([]string{"file", "wait", "timeout", "topic"}, flag.Name) {
+		if flag.Changed && !slices.Contains([]string{"file", "wait", "timeout", "lane", "topic"}, flag.Name) {
 			given = append(given, "--"+flag.Name)
 		}
 	})
@@ -150,11 +149,10 @@ func (f *sendFlags) run(cmd *cobra.Command, s *session) error {
 	if err := f.check(cmd); err != nil {
 		return err
 	}
-	c, err := s.settings(string(f.channel))
+	c, err := f.settings(s, string(f.channel))
 	if err != nil {
 		return err
 	}
-	c.Kafka.RequestTopic = cmp.Or(f.topic, c.Kafka.RequestTopic)
 	requests, err := f.prepare(cmd, s, c)
 	if err != nil {
 		return err
@@ -206,7 +204,11 @@ func (f *sendFlags) conclude(cmd *cobra.Command, asked int, sent []*ops.Sent, er
 	}
 	switch {
 	case errors.Is(err, ops.ErrNoOutcome):
-		return fmt.Errorf("%w: within %s; does the %s worker run? --timeout waits longer", err, f.timeout, f.channel)
+		asked := fmt.Sprintf("does the %s worker run", f.channel)
+		if f.lane != string(models.LaneNormal) {
+			asked += " with the lane " + f.lane
+		}
+		return fmt.Errorf("%w: within %s; %s? --timeout waits longer", err, f.timeout, asked)
 	case err != nil:
 		return err
 	case outcomes[models.EventFailed]+outcomes[models.EventCanceled] > 0:

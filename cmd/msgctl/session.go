@@ -195,9 +195,14 @@ func channelNames() []string {
 	return names
 }
 
-func knownChannel(channel string) error {
-	if slices.Contains(channelNames(), channel) {
+func knownChannel(channel string) error { return known("channel", channel, channelNames()) }
+
+func knownLane(lane string) error { return known("lane", lane, laneNames()) }
+
+// known refuses a word that is none of those that a thing may be called.
+func known(thing, word string, words []string) error {
+	if slices.Contains(words, word) {
 		return nil
 	}
-	return usageError{fmt.Errorf("channel %q: want one of %s", channel, strings.Join(channelNames(), ", "))}
+	return usageError{fmt.Errorf("%s %q: want one of %s", thing, word, strings.Join(words, ", "))}
 }
