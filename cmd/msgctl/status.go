@@ -65,8 +65,12 @@ func (s *session) printEvent(w io.Writer, e *timeline.Event) error {
 	if s.output == "json" {
 		return printLine(w, e)
 	}
-	_, err := fmt.Fprintf(w, "%s  %-8s  %-36s  %-7s %d  %s\n",
-		e.Timestamp.Format(timeForm), e.Channel, e.MessageID, e.EventType, e.Attempt, details(e))
+	lane := ""
+	if e.Lane != "" {
+		lane = fmt.Sprintf("  %-6s", e.Lane)
+	}
+	_, err := fmt.Fprintf(w, "%s  %-8s%s  %-36s  %-7s %d  %s\n",
+		e.Timestamp.Format(timeForm), e.Channel, lane, e.MessageID, e.EventType, e.Attempt, details(e))
 	return err
 }
 
@@ -160,7 +164,11 @@ func writeStory(w io.Writer, s *timeline.Story) {
 	fmt.Fprintf(w, "%s, %s, found by %s\n", s.MessageID, s.Channel, s.By)
 	for i := range s.Deliveries {
 		d := &s.Deliveries[i]
-		fmt.Fprintf(w, "\ndelivery of %s\n", cmp.Or(d.Source.String(), "a request whose place is not known"))
+		lane := ""
+		if d.Lane != "" {
+			lane = ", lane " + string(d.Lane)
+		}
+		fmt.Fprintf(w, "\ndelivery of %s%s\n", cmp.Or(d.Source.String(), "a request whose place is not known"), lane)
 		if len(d.Events) > 0 {
 			fmt.Fprintln(w, "TIME\tDELTA\tEVENT\tATTEMPT\tDETAILS")
 		}

@@ -145,19 +145,35 @@ func Total(spans []Span) int64 {
 	return n
 }
 
-// Guess is a partition that may hold a key, and the partitioner that chooses it.
+// Guess is where a partitioner leads to.
 type Guess struct {
-	Partition int32
-	By        string
+	Partitions []int32
+	By         string
 }
 
-// Guesses returns where the usual producers put a key among n partitions: by
-// murmur2 as the Java client and franz-go do, then by CRC32 as librdkafka does
-// unless told otherwise. Equal guesses are one.
-func Guesses(key []byte, n int) []Guess {
-	guesses := []Guess{{Murmur2(key, n), "murmur2"}}
-	if crc := CRC32(key, n); crc != guesses[0].Partition {
-		guesses = append(guesses, Guess{crc, "crc32"})
+// Guesses returns where events of requests with a key may be among n
+// partitions. Requests are the numbers of partitions of their topics; an event
+// lies in the partition with its request's number, modulo n. The usual producers
+// choose by murmur2, as the Java client and franz-go do, or by CRC32, as librdkafka
+// does unless told otherwise. A partition is in the first guess only.
+func Guesses(key []byte, n int, requests ...int) []Guess {
+	var guesses []Guess
+	seen := map[int32]bool{}
+	for _, by := range []struct {
+		name      string
+		partition func([]byte, int) int32
+	}{{"murmur2", Murmur2}, {"crc32", CRC32}} {
+		guess := Guess{By: by.name}
+		for _, r := range requests {
+			p := by.partition(key, r) % int32(n) //nolint:gosec // a number of partitions
+			if !seen[p] {
+				guess.Partitions = append(guess.Partitions, p)
+			}
+			seen[p] = true
+		}
+		if len(guess.Partitions) > 0 {
+			guesses = append(guesses, guess)
+		}
 	}
 	return guesses
 }

@@ -3,6 +3,7 @@ package scan_test
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/ops/scan"
@@ -43,12 +44,23 @@ func TestMurmur2IsWhatTheClientProducesBy(t *testing.T) {
 	}
 }
 
-func TestGuessesAreTold(t *testing.T) {
+func TestGuesses(t *testing.T) {
 	t.Parallel()
-	if got := scan.Guesses([]byte("hejsan"), 1); len(got) != 1 || got[0].By != "murmur2" {
-		t.Errorf("Guesses among one partition = %v, want one", got)
-	}
-	if got := scan.Guesses([]byte("hejsan"), 17); len(got) != 2 || got[1].By != "crc32" {
-		t.Errorf("Guesses among 17 partitions = %v, want murmur2 and crc32", got)
+	const key = "hejsan" // murmur2 0x5ec19395, CRC32 0xd077037e
+	for _, tt := range []struct {
+		name     string
+		n        int
+		requests []int
+		want     []scan.Guess
+	}{
+		{"one partition", 1, []int{1}, []scan.Guess{{[]int32{0}, "murmur2"}}},
+		{"both partitioners", 17, []int{17}, []scan.Guess{{[]int32{5}, "murmur2"}, {[]int32{14}, "crc32"}}},
+		{"lanes with equal numbers", 17, []int{17, 17, 17}, []scan.Guess{{[]int32{5}, "murmur2"}, {[]int32{14}, "crc32"}}},
+		{"lanes with different numbers", 100, []int{17, 100}, []scan.Guess{{[]int32{5, 33}, "murmur2"}, {[]int32{14, 6}, "crc32"}}},
+		{"fewer partitions of events", 3, []int{7, 12}, []scan.Guess{{[]int32{0, 1}, "murmur2"}}},
+	} {
+		if diff := cmp.Diff(tt.want, scan.Guesses([]byte(key), tt.n, tt.requests...)); diff != "" {
+			t.Errorf("%s: guesses (-want +got):\n%s", tt.name, diff)
+		}
 	}
 }

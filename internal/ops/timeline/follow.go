@@ -3,6 +3,7 @@ package timeline
 import (
 	"context"
 	"iter"
+	"maps"
 
 	"messaging-worker/internal/ops"
 )
@@ -14,8 +15,15 @@ import (
 func Follow(ctx context.Context, sources *ops.Sources, fromStart bool, id string) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		var names []string
-		for _, t := range sources.Topics {
+		lanes := ops.Lanes{}
+		for i, t := range sources.Topics {
 			names = append(names, t.Name)
+			of, err := ops.LanesInUse(ctx, sources.Client, sources.Settings[i])
+			if err != nil {
+				yield(Event{}, err)
+				return
+			}
+			maps.Copy(lanes, several(of))
 		}
 		follower, err := ops.Follow(ctx, sources.Client, fromStart, names...)
 		if err != nil {
@@ -30,7 +38,9 @@ func Follow(ctx context.Context, sources *ops.Sources, fromStart bool, id string
 			if id != "" && string(rec.Key) != id {
 				continue
 			}
-			if e, ok := ParseEvent(rec); ok && !yield(e, nil) {
+			e, ok := ParseEvent(rec)
+			e.Lane = lanes[e.Source.Topic]
+			if ok && !yield(e, nil) {
 				return
 			}
 		}

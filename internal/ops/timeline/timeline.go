@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -21,6 +22,7 @@ import (
 type Event struct {
 	models.StatusEvent `json:",inline"`
 
+	Lane   models.Lane  `json:"lane,omitzero"` // of Follow, where the channel has several: by which the request came
 	At     dlq.Position `json:"record"`
 	Source dlq.Position `json:"source,omitzero"`   // of the request; none where the headers do not say
 	Delta  *int64       `json:"delta_ms,omitzero"` // milliseconds since the delivery's event before it
@@ -37,6 +39,7 @@ func ParseEvent(rec *kgo.Record) (Event, bool) {
 // id are several deliveries.
 type Delivery struct {
 	Source   dlq.Position `json:"source,omitzero"`
+	Lane     models.Lane  `json:"lane,omitzero"`        // by which the request came, where the channel has several
 	Events   []Event      `json:"events"`               // in order; may be empty where only the letter is left
 	Letter   *dlq.View    `json:"dead_letter,omitzero"` // nil where there is none
 	Standing string       `json:"standing"`             // its state, in a line
@@ -89,35 +92,50 @@ type search struct {
 	config *config.Config
 	status *scan.Topic
 	since  time.Time
-	keyed  int // the partitions that a producer's partitioner chooses from
+	lanes  ops.Lanes // by their topics; nil where there is one
+	keyed  []int     // of how many partitions a producer's partitioner chooses, for each lane
 	looked []int32
 	story  Story
 	events []Event
 }
 
 func newSearch(ctx context.Context, client *kgo.Client, c *config.Config, status *scan.Topic, id string, since time.Time) (*search, error) {
-	s := &search{client: client, config: c, status: status, since: since, keyed: status.Partitions()}
+	s := &search{client: client, config: c, status: status, since: since}
 	s.story = Story{MessageID: id, Channel: models.Channel(c.Channel)}
-	request, err := scan.Open(ctx, client, c.Kafka.RequestTopic)
-	switch {
-	case err == nil:
-		s.keyed = request.Partitions()
-	case !fault.Is(err, fault.NoTopic): // without it the status topic's own number is the best guess
+	lanes, err := ops.LanesInUse(ctx, client, c)
+	if err != nil {
 		return nil, err
+	}
+	s.lanes = several(lanes)
+	for _, l := range lanes {
+		if l.Partitions > 0 {
+			s.keyed = append(s.keyed, l.Partitions)
+		}
+	}
+	if len(s.keyed) == 0 { // the status topic's own number is the best guess
+		s.keyed = []int{status.Partitions()}
 	}
 	return s, nil
 }
 
-// likely looks where the usual producers put the key, one after the other.
+// several returns the lanes by their topics, nil where a channel has but one.
+func several(lanes []ops.LaneInUse) ops.Lanes {
+	if len(lanes) < 2 {
+		return nil
+	}
+	byTopic := ops.Lanes{}
+	for _, l := range lanes {
+		byTopic[l.Kafka.RequestTopic] = models.Lane(l.Lane)
+	}
+	return byTopic
+}
+
+// likely looks where the usual producers put the key, one partitioner after the
+// other, for all lanes at once: a request may have been put back on another one.
 func (s *search) likely(ctx context.Context) error {
-	for _, g := range scan.Guesses([]byte(s.story.MessageID), s.keyed) {
-		// Events lie in the partition with their request's number.
-		partition := g.Partition % int32(s.status.Partitions()) //nolint:gosec // a number of partitions
-		if slices.Contains(s.looked, partition) {
-			continue // two partitions of the requests share it
-		}
-		s.looked = append(s.looked, partition)
-		if err := s.look(ctx, fmt.Sprintf(" partition %d (%s)", partition, g.By), partition); err != nil {
+	for _, g := range scan.Guesses([]byte(s.story.MessageID), s.status.Partitions(), s.keyed...) {
+		s.looked = append(s.looked, g.Partitions...)
+		if err := s.look(ctx, " "+numbered(g.Partitions)+" ("+g.By+")", g.Partitions...); err != nil {
 			return err
 		}
 		if len(s.events) > 0 {
@@ -126,6 +144,14 @@ func (s *search) likely(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// numbered writes partitions with their numbers.
+func numbered(partitions []int32) string {
+	if len(partitions) == 1 {
+		return fmt.Sprint("partition ", partitions[0])
+	}
+	return "partitions " + strings.Trim(fmt.Sprint(partitions), "[]")
 }
 
 // everywhere looks in all partitions where likely did not, and where no event is
@@ -180,6 +206,7 @@ func (s *search) finish(ctx context.Context) error {
 	}
 	now := time.Now()
 	for i := range deliveries {
+		deliveries[i].Lane = s.lanes[deliveries[i].Source.Topic]
 		deliveries[i].Standing = deliveries[i].standing(now)
 	}
 	s.story.Deliveries = deliveries
