@@ -11,6 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"messaging-worker/internal/config"
+	"messaging-worker/internal/models"
+	"messaging-worker/internal/ops"
 	"messaging-worker/internal/ops/dlq"
 	"messaging-worker/internal/ops/scan"
 )
@@ -19,6 +21,7 @@ import (
 type dlqFlags struct {
 	channels     []string
 	since, until string
+	lanes        []string
 	filter       dlq.Filter
 }
 
@@ -27,12 +30,14 @@ func (f *dlqFlags) bind(cmd *cobra.Command) {
 	flags.StringVar(&f.since, "since", "", "written from then on: RFC 3339, or how long ago (90m, 7d)")
 	flags.StringVar(&f.until, "until", "", "written before this time; same forms as --since")
 	flags.StringSliceVar(&f.filter.Types, "type", nil, "failure type: permanent, transient, validation, unknown; may be repeated")
+	flags.StringSliceVar(&f.lanes, "lane", nil, "lane that the request came by: high, normal, bulk; may be repeated")
 	flags.StringSliceVar(&f.filter.Tenants, "tenant", nil, "tenant id; may be repeated")
 	flags.StringSliceVar(&f.filter.Codes, "code", nil, "code in the last error, as 550, 5.1.1 or 30003; may be repeated")
 	flags.StringArrayVar(&f.filter.Errors, "error", nil, "part of the last error, upper or lower case; may be repeated")
 	flags.StringSliceVar(&f.filter.IDs, "message-id", nil, "message id; may be repeated")
 	flags.StringArrayVar(&f.filter.Meta, "meta", nil, "entry of meta, KEY=VALUE or KEY; all that are given must hold")
 	complete(cmd, "type", []string{"permanent", "transient", "validation", "unknown"})
+	complete(cmd, "lane", laneNames())
 }
 
 // read returns the filter that the flags mean.
@@ -44,6 +49,10 @@ func (f *dlqFlags) read() (*dlq.Filter, error) {
 	}
 	if f.filter.Until, err = scan.When(f.until, now); err != nil {
 		return nil, usageError{fmt.Errorf("--until: %w", err)}
+	}
+	f.filter.Lanes = nil
+	for _, lane := range f.lanes {
+		f.filter.Lanes = append(f.filter.Lanes, models.Lane(lane))
 	}
 	if err := f.filter.Check(); err != nil {
 		return nil, usageError{err}
@@ -68,7 +77,8 @@ func (f *dlqFlags) each(cmd *cobra.Command, s *session, use func(topic *scan.Top
 		return err
 	}
 	defer opened.Close()
-	for _, topic := range opened.Topics {
+	for i, topic := range opened.Topics {
+		filter.ByTopic = ops.LanesOf(opened.Settings[i])
 		if err := use(topic, filter); err != nil {
 			return err
 		}
@@ -135,15 +145,16 @@ func dlqStats(s *session) *cobra.Command {
 	var top int
 	cmd := &cobra.Command{
 		Use:   "stats",
-		Short: "Count dead letters by failure type, tenant, error and hour",
+		Short: "Count dead letters by failure type, lane, tenant, error and hour",
 		Example: `  msgctl dlq stats --since 24h
+  msgctl dlq stats --channel email --lane bulk
   msgctl dlq stats --channel email --tenant acme -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var stats dlq.Stats
 			err := flags.each(cmd, s, func(topic *scan.Topic, filter *dlq.Filter) error {
 				_, err := dlq.Each(cmd.Context(), topic, filter, func(l *dlq.Letter) error {
-					stats.Add(l)
+					stats.Add(l, filter.ByTopic.Of(l.Source.Topic))
 					return nil
 				})
 				return err
@@ -165,7 +176,7 @@ func writeStats(w io.Writer, v *dlq.StatsView) {
 	for _, table := range []struct {
 		title  string
 		counts []dlq.Count
-	}{{"TYPE", v.ByType}, {"TENANT", v.ByTenant}, {"ERROR", v.ByError}, {"HOUR", v.ByHour}} {
+	}{{"TYPE", v.ByType}, {"LANE", v.ByLane}, {"TENANT", v.ByTenant}, {"ERROR", v.ByError}, {"HOUR", v.ByHour}} {
 		if len(table.counts) == 0 {
 			continue
 		}

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"messaging-worker/internal/config"
+	"messaging-worker/internal/models"
 	"messaging-worker/internal/ops/dlq"
 	"messaging-worker/internal/ops/patch"
 )
@@ -28,6 +28,7 @@ type replayFlags struct {
 	dlqFlags
 
 	channel string
+	toLane  string
 	sets    []string
 	yes     bool
 	options dlq.Options
@@ -38,8 +39,10 @@ func dlqReplay(s *session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay",
 		Short: "Put the requests of dead letters back on their topic",
-		Long: `Put the requests of dead letters back on their topic: the same message id, key
-and headers, in the partition where each lay before.
+		Long: `Put the requests of dead letters back on the topic of the lane that each came by,
+or on that of --to-lane: the same message id, key and headers, in the partition
+where each lay before. What came by a topic that is none of the channel's any
+more goes to the lane normal.
 
 - Where some recipients got the message, only those that did not are left in it.
 - What was sent or canceled since, is under way, or came back as a later dead
@@ -58,6 +61,7 @@ first.
 Exit code 1 if any could not be replayed.`,
 		Example: `  msgctl dlq replay --channel sms --type transient --since 2h --dry-run
   msgctl dlq replay --channel sms --type transient --since 2h --rate 50
+  msgctl dlq replay --channel sms --lane high --since 1h --to-lane bulk
   msgctl dlq replay --channel sms --message-id ID --set 'to[0]=+15551234567'
   msgctl dlq replay --channel email --type validation --set 'meta["order id"]=7' --set cc:=null --yes`,
 		Args: cobra.NoArgs,
@@ -76,6 +80,8 @@ Exit code 1 if any could not be replayed.`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.channel, "channel", "", "email, sms or whatsapp (required)")
 	complete(cmd, "channel", channelNames())
+	flags.StringVar(&f.toLane, "to-lane", "", "lane that all requests go to: high, normal, bulk (default: each back to where it came from)")
+	complete(cmd, "to-lane", laneNames())
 	flags.StringArrayVar(&f.sets, "set", nil, "edit of each request, PATH=TEXT or PATH:=JSON; may be repeated")
 	flags.StringVar(&f.options.Group, "group", "", "consumer group that holds the progress (default: a name computed from filters, edits and --force)")
 	flags.Float64Var(&f.options.Rate, "rate", 0, "requests a second; 0 is as fast as it goes")
@@ -97,7 +103,12 @@ func (f *replayFlags) read() error {
 	if !(f.options.Rate >= 0) {
 		return usageError{fmt.Errorf("--rate is 0 (no limit) or more, not %v", f.options.Rate)}
 	}
-	f.options.Filter = *filter
+	if f.toLane != "" {
+		if err := knownLane(f.toLane); err != nil {
+			return err
+		}
+	}
+	f.options.Filter, f.options.ToLane = *filter, models.Lane(f.toLane)
 	for _, text := range f.sets {
 		edit, err := patch.Parse(text)
 		if err != nil {
@@ -109,6 +120,12 @@ func (f *replayFlags) read() error {
 		words := slices.Concat([]string{f.since, f.until}, mark("type", filter.Types),
 			mark("tenant", filter.Tenants), mark("code", filter.Codes), mark("error", filter.Errors), mark("id", filter.IDs),
 			mark("meta", filter.Meta), mark("set", f.sets))
+		if len(f.lanes) > 0 { // without lanes the name is what it was before there were any
+			words = append(words, mark("lane", f.lanes)...)
+		}
+		if f.toLane != "" {
+			words = append(words, "--to-lane", f.toLane)
+		}
 		if f.options.Force { // a batch of its own: the one without it has passed what it refused
 			words = append(words, "--force")
 		}
@@ -124,9 +141,10 @@ func mark(name string, list []string) []string { return append([]string{"--" + n
 func (s *session) replay(cmd *cobra.Command, c *config.Config, f *replayFlags) error {
 	bar := progressbar.NewOptions(1, progressbar.OptionSetVisibility(false))
 	o, done, begun := f.options, int64(0), false
-	o.Confirm = func(n int) error {
+	o.Confirm = func(n int, topics []string) error {
 		if n > askAbove && !f.yes && !o.DryRun {
-			if err := confirm(cmd, fmt.Sprintf("Replay up to %s of %s to %s?", counted(n, "dead letter"), c.Kafka.DLQTopic, c.Kafka.RequestTopic)); err != nil {
+			question := fmt.Sprintf("Replay up to %s of %s to %s?", counted(n, "dead letter"), c.Kafka.DLQTopic, strings.Join(topics, " and "))
+			if err := confirm(cmd, question); err != nil {
 				return err
 			}
 		}
@@ -173,60 +191,4 @@ func confirm(cmd *cobra.Command, question string) error {
 		return nil
 	}
 	return errNo
-}
-
-// printDecision prints a verdict: each one as JSON, in a table every one of a dry
-// run and else only what was refused.
-func (s *session) printDecision(cmd *cobra.Command, v *dlq.Verdict, dryRun bool) error {
-	if s.output == "json" {
-		one := *v
-		one.Reason = reasonText(v.Reason)
-		return printLine(cmd.OutOrStdout(), &one)
-	}
-	if !dryRun && v.Outcome != dlq.Refused {
-		return nil
-	}
-	text := string(v.Outcome)
-	switch {
-	case v.Outcome != dlq.Replayed:
-		text += ": " + string(reasonText(v.Reason))
-	case v.Narrowed > 0:
-		text = fmt.Sprintf("would be replayed as number %d, narrowed to %s", v.Count, counted(v.Narrowed, "recipient"))
-	default:
-		text = fmt.Sprintf("would be replayed as number %d", v.Count)
-	}
-	if v.Outcome == dlq.Replayed && v.Expiring {
-		text += ", and expire at once"
-	}
-	if len(v.Details) > 0 {
-		text += ": " + strings.Join(v.Details, "; ")
-	}
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n", v.MessageID, text)
-	return err
-}
-
-func (s *session) printSummary(cmd *cobra.Command, sum *dlq.Summary, dryRun bool) error {
-	refused := map[dlq.Reason]int{}
-	for reason, n := range sum.Refused {
-		refused[reasonText(reason)] = n
-	}
-	sum.Refused = refused
-	if s.output == "json" {
-		return printLine(cmd.OutOrStdout(), map[string]*dlq.Summary{"summary": sum})
-	}
-	word := "replayed"
-	if dryRun {
-		word = "would be replayed"
-	}
-	err := s.print(cmd, nil, func(w io.Writer) {
-		fmt.Fprintf(w, "batch\t\t%s\n", sum.Group)
-		fmt.Fprintf(w, "letters\t%d\t\n%s\t%d\t\n", sum.Letters, word, sum.Replayed)
-		fmt.Fprintf(w, "narrowed\t%d\tof these, to the recipients that did not get it\n", sum.Narrowed)
-		writeReasons(w, "skipped", sum.Skipped)
-		writeReasons(w, "refused", sum.Refused)
-	})
-	if sum.Expiring > 0 {
-		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %d are older than MESSAGE_MAX_AGE_SECONDS and expire at once; --set created_at=… makes them young\n", sum.Expiring)
-	}
-	return err
 }

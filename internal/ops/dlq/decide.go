@@ -47,13 +47,15 @@ type Verdict struct {
 	Details   []string `json:"details,omitzero"`      // what is wrong in particular, for example the violations
 	Narrowed  int      `json:"narrowed_to,omitzero"`  // how many recipients are left; zero means all
 	Count     int      `json:"replay_count,omitzero"` // the replay-count that it gets
+	Topic     string   `json:"topic,omitzero"`        // where it goes to; empty: where it came from
 	Expiring  bool     `json:"expiring,omitzero"`     // older than MESSAGE_MAX_AGE_SECONDS: the workers will not send it
 
+	lane   *lane
 	record *kgo.Record
 }
 
 func (v *Verdict) refuse(reason Reason, details ...string) *Verdict {
-	v.Outcome, v.Reason, v.Details, v.Count, v.record = Refused, reason, details, 0, nil
+	v.Outcome, v.Reason, v.Details, v.Count, v.Topic, v.record = Refused, reason, details, 0, "", nil
 	return v
 }
 
@@ -103,16 +105,20 @@ func (r *replay) prepare(v *Verdict, l *Letter, value []byte, headers []kgo.Reco
 			return v.refuse("the edits do not fit", err.Error())
 		}
 	}
-	check := r.check(&models.Record{Topic: r.requests.Name, Value: value})
+	lane := r.lanes[r.lane(l)]
+	check := r.check(&models.Record{Topic: lane.topic.Name, Value: value})
 	if len(check.Violations) > 0 {
 		return v.refuse("would not validate", check.Violations...)
 	}
-	age := r.config.Worker.MaxAge
+	age := lane.Worker.MaxAge
 	v.Expiring = age > 0 && time.Since(check.Envelope.CreatedAt) > age
 	key := []byte(check.Envelope.MessageID)
 	v.Count = l.Replays + 1
-	v.record = &kgo.Record{
-		Topic: r.requests.Name, Partition: r.partition(l, key), Key: key, Value: value,
+	if from := l.Source.Topic; from != "" && from != lane.topic.Name {
+		v.Topic = lane.topic.Name
+	}
+	v.lane, v.record = lane, &kgo.Record{
+		Topic: lane.topic.Name, Partition: r.partition(l, lane, key), Key: key, Value: value,
 		Headers: r.headers(headers, v.Count),
 	}
 	return v
@@ -135,6 +141,9 @@ func (r *replay) headers(all []kgo.RecordHeader, count int) []kgo.RecordHeader {
 	)
 }
 
+// errOriginalGone refuses what can be read nowhere any more.
+const errOriginalGone Reason = "the omitted original is gone from the request topic"
+
 // original returns the letter's request and the headers that it had. A Reason
 // is the error of one that cannot be read any more.
 func (r *replay) original(ctx context.Context, l *Letter) ([]byte, []kgo.RecordHeader, error) {
@@ -145,15 +154,20 @@ func (r *replay) original(ctx context.Context, l *Letter) ([]byte, []kgo.RecordH
 		}
 		return value, l.Headers, nil
 	}
-	if l.Source.Topic != r.requests.Name {
+	name, ours := r.byTopic[l.Source.Topic]
+	if !ours {
 		return nil, nil, Reason("the omitted original is on another topic")
 	}
-	rec, err := r.requests.Record(ctx, l.Source.Partition, l.Source.Offset)
+	lane := r.lanes[name]
+	if lane == nil {
+		return nil, nil, errOriginalGone
+	}
+	rec, err := lane.topic.Record(ctx, l.Source.Partition, l.Source.Offset)
 	if err != nil {
 		return nil, nil, fmt.Errorf("fetch the original of %s: %w", l.Record, err)
 	}
 	if rec == nil {
-		return nil, nil, Reason("the omitted original is gone from the request topic")
+		return nil, nil, errOriginalGone
 	}
 	sum := sha256.Sum256(rec.Value)
 	if strconv.Itoa(len(rec.Value)) != l.Meta[models.MetaOriginalBytes] || hex.EncodeToString(sum[:]) != l.Meta[models.MetaOriginalSHA256] {

@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"messaging-worker/internal/models"
+	"messaging-worker/internal/ops"
 )
 
 // Filter chooses dead letters. The zero Filter chooses all. Every field that is
@@ -20,6 +21,9 @@ type Filter struct {
 	Errors       []string // parts of last_error, in any case
 	IDs          []string
 	Meta         []string // KEY=VALUE, or KEY for any value
+
+	Lanes   []models.Lane // by which the request came
+	ByTopic ops.Lanes     // the lanes of the channel; nil: all came by normal
 }
 
 // Check refuses what can match nothing.
@@ -30,6 +34,12 @@ func (f *Filter) Check() error {
 	for _, t := range f.Types {
 		if !slices.Contains(known, t) {
 			return fmt.Errorf("failure type %q: want one of %s", t, strings.Join(known, ", "))
+		}
+	}
+	lanes := models.Lanes()
+	for _, lane := range f.Lanes {
+		if !slices.Contains(lanes[:], lane) {
+			return fmt.Errorf("lane %q: want one of high, normal, bulk", lane)
 		}
 	}
 	for _, pair := range f.Meta {
@@ -48,7 +58,8 @@ func (f *Filter) Match(l *Letter) bool {
 	switch {
 	case !f.Since.IsZero() && l.Timestamp.Before(f.Since), !f.Until.IsZero() && !l.Timestamp.Before(f.Until):
 		return false
-	case !oneOf(f.Types, string(l.FailureType)), !oneOf(f.Tenants, l.TenantID), !oneOf(f.IDs, l.MessageID):
+	case !oneOf(f.Types, string(l.FailureType)), !oneOf(f.Tenants, l.TenantID), !oneOf(f.IDs, l.MessageID),
+		!oneOf(f.Lanes, f.ByTopic.Of(l.Source.Topic)):
 		return false
 	}
 	words := codes(l.LastError)
@@ -67,7 +78,7 @@ func (f *Filter) matchMeta(meta map[string]string) bool {
 	return true
 }
 
-func oneOf(list []string, s string) bool { return len(list) == 0 || slices.Contains(list, s) }
+func oneOf[T ~string](list []T, s T) bool { return len(list) == 0 || slices.Contains(list, s) }
 
 func some(list []string, ok func(string) bool) bool {
 	return len(list) == 0 || slices.ContainsFunc(list, ok)

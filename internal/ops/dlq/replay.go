@@ -1,6 +1,7 @@
 package dlq
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -10,7 +11,6 @@ import (
 	"golang.org/x/time/rate"
 
 	"messaging-worker/internal/config"
-	"messaging-worker/internal/kafka"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/ops"
 	"messaging-worker/internal/ops/patch"
@@ -25,14 +25,16 @@ const MaxReplays = 3
 type Options struct {
 	Filter Filter
 	Edits  []patch.Edit // made in each request, after it was narrowed
+	ToLane models.Lane  // where all go; empty: each back to where it came from
 	Group  string       // names the batch and holds its progress
 	Rate   float64      // requests a second; zero means as fast as it goes
 	DryRun bool         // decide and report, and change nothing
 	Force  bool         // also more than MaxReplays, and what seems to be under way or was canceled
 
-	// Confirm is asked once how many letters there are, where there are any; its
-	// error ends the replay before anything was put back.
-	Confirm func(letters int) error
+	// Confirm is asked once how many letters there are and which topics their
+	// requests go to, where there are any; its error ends the replay before
+	// anything was put back.
+	Confirm func(letters int, topics []string) error
 
 	// OnVerdict is called with what became of each letter, in order.
 	OnVerdict func(*Verdict) error
@@ -67,12 +69,14 @@ func (s *Summary) count(v *Verdict) {
 	}
 }
 
-// Replay puts the requests of dead letters back on their topic. It goes on
+// Replay puts the requests of dead letters back on their topics, or on that of
+// one lane. Where a topic is no lane's any more it is the normal one. It goes on
 // where the batch stopped, up to the letters that are there at its start. When
 // ctx ends, what is under way is still acknowledged and its progress committed;
 // the cause of ctx is returned with the summary so far.
 func Replay(ctx context.Context, c *config.Config, o Options) (Summary, error) {
-	r := &replay{config: c, Options: o, check: ops.Checker(c)}
+	r := &replay{config: c, Options: o, check: ops.Checker(c), byTopic: ops.LanesOf(c)}
+	r.Filter.ByTopic = r.byTopic
 	r.summary = Summary{Group: o.Group, Skipped: map[Reason]int{}, Refused: map[Reason]int{}}
 	defer r.close()
 	if err := r.open(ctx); err != nil {
@@ -86,7 +90,7 @@ func Replay(ctx context.Context, c *config.Config, o Options) (Summary, error) {
 		return r.summary, err
 	}
 	if r.summary.Letters > 0 {
-		if err := o.Confirm(r.summary.Letters); err != nil {
+		if err := o.Confirm(r.summary.Letters, r.targets()); err != nil {
 			return r.summary, err
 		}
 	}
@@ -99,10 +103,12 @@ type replay struct {
 
 	config       *config.Config
 	check        func(*models.Record) ops.Check
+	byTopic      ops.Lanes
 	reading      *kgo.Client
-	writing      *kgo.Client
 	letters      *scan.Topic
-	requests     *scan.Topic
+	lanes        lanes                // that are open
+	goTo         map[models.Lane]bool // those that requests go to
+	originals    map[models.Lane]bool // those where some lie that are not in their letters
 	progress     *progress
 	history      *history
 	replays      map[string]int        // highest replay count of letters by id, where above zero
@@ -121,16 +127,10 @@ func (r *replay) open(ctx context.Context) error {
 	if r.letters, err = scan.Open(ctx, r.reading, r.config.Kafka.DLQTopic); err != nil {
 		return err
 	}
-	if r.requests, err = scan.Open(ctx, r.reading, r.config.Kafka.RequestTopic); err != nil {
+	if err := r.openLane(ctx, cmp.Or(r.ToLane, models.LaneNormal)); err != nil {
 		return err
 	}
 	status, err := scan.Open(ctx, r.reading, r.config.Kafka.StatusTopic)
-	if err != nil {
-		return err
-	}
-	r.writing, err = ops.Connect(
-		ctx, r.config, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchMaxBytes(r.maxBytes(ctx)),
-	)
 	if err != nil {
 		return err
 	}
@@ -144,28 +144,17 @@ func (r *replay) open(ctx context.Context) error {
 }
 
 func (r *replay) close() {
-	for _, client := range []*kgo.Client{r.reading, r.writing} {
-		if client != nil {
-			client.Close()
-		}
+	r.lanes.close()
+	if r.reading != nil {
+		r.reading.Close()
 	}
-}
-
-// maxBytes returns the request topic's limit, so that no batch is refused for
-// its neighbours and no request that was let in once is too large now.
-func (r *replay) maxBytes(ctx context.Context) int32 {
-	const usual, most = 1_000_012, 64 << 20
-	n, err := kafka.MaxMessageBytes(ctx, r.reading, r.requests.Name)
-	if err != nil || n < 1 {
-		return usual // who may not ask gets Kafka's default
-	}
-	return int32(min(n, most))
 }
 
 // survey reads the letters once to learn how many there are, whose events
-// matter, and which of them have come back since.
+// matter, which of them have come back since, and which lanes they need.
 func (r *replay) survey(ctx context.Context, spans []scan.Span) error {
 	r.replays, r.latest = map[string]int{}, map[Position]Position{}
+	r.goTo, r.originals = map[models.Lane]bool{}, map[models.Lane]bool{}
 	var oldest time.Time
 	err := r.letters.Read(ctx, spans, nil, func(rec *kgo.Record) error {
 		l, err := Parse(rec)
@@ -182,10 +171,7 @@ func (r *replay) survey(ctx context.Context, spans []scan.Span) error {
 			return nil
 		}
 		r.summary.Letters++
-		if l.Source != (Position{}) {
-			r.latest[l.Source] = l.Record
-		}
-		r.history.watch(l.MessageID)
+		r.choose(l)
 		if at := l.began(); r.summary.Letters == 1 || at.Before(oldest) {
 			oldest = at
 		}
@@ -194,7 +180,22 @@ func (r *replay) survey(ctx context.Context, spans []scan.Span) error {
 	if err != nil || r.summary.Letters == 0 {
 		return err
 	}
+	if err := r.openLanes(ctx); err != nil {
+		return err
+	}
 	return r.history.start(ctx, oldest)
+}
+
+// choose notes what the replay of a letter needs.
+func (r *replay) choose(l *Letter) {
+	if l.Source != (Position{}) {
+		r.latest[l.Source] = l.Record
+	}
+	r.history.watch(l.MessageID)
+	r.goTo[r.lane(l)] = true
+	if name, ours := r.byTopic[l.Source.Topic]; ours && l.Omitted() {
+		r.originals[name] = true
+	}
 }
 
 // began returns a time before which nothing happened to the letter's request,
@@ -217,16 +218,6 @@ func (l *Letter) written() time.Time {
 		return l.Timestamp
 	}
 	return l.LastAttemptAt
-}
-
-func (r *replay) partition(l *Letter, key []byte) int32 {
-	n := r.requests.Partitions()
-	// Where the request lay before: so it stays with the events that there
-	// are of it, whatever partitioner its producer uses.
-	if l.Source.Topic == r.requests.Name && int(l.Source.Partition) < n {
-		return l.Source.Partition
-	}
-	return scan.Murmur2(key, n)
 }
 
 func (r *replay) report(v *Verdict) error {

@@ -95,7 +95,7 @@ func (r *replay) handle(ctx context.Context, e *entry, l *Letter) error {
 	}
 	// An interruption must not cancel what is under way: its acknowledgement
 	// is what keeps the next run from repeating it.
-	r.writing.Produce(context.WithoutCancel(ctx), v.record, func(_ *kgo.Record, err error) { e.err = err })
+	v.lane.writing.Produce(context.WithoutCancel(ctx), v.record, func(_ *kgo.Record, err error) { e.err = err })
 	return nil
 }
 
@@ -105,7 +105,7 @@ func (r *replay) handle(ctx context.Context, e *entry, l *Letter) error {
 func (r *replay) checkpoint(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 	defer cancel()
-	if err := r.writing.Flush(ctx); err != nil {
+	if err := r.lanes.flush(ctx); err != nil {
 		return fault.New(fault.Stopped, "wait for Kafka to take the requests: %w", err)
 	}
 	done := r.pending

@@ -15,15 +15,16 @@ type Stats struct {
 	Oldest   time.Time // zero where there is none
 	Newest   time.Time
 	ByType   map[models.FailureType]int
+	ByLane   map[models.Lane]int
 	ByTenant map[string]int // "" for those without one
 	ByError  map[string]int
 	ByHour   map[time.Time]int // by its start, UTC
 }
 
-// Add counts one more.
-func (s *Stats) Add(l *Letter) {
+// Add counts one more, whose request came by that lane.
+func (s *Stats) Add(l *Letter, lane models.Lane) {
 	if s.ByType == nil {
-		s.ByType, s.ByTenant = map[models.FailureType]int{}, map[string]int{}
+		s.ByType, s.ByLane, s.ByTenant = map[models.FailureType]int{}, map[models.Lane]int{}, map[string]int{}
 		s.ByError, s.ByHour = map[string]int{}, map[time.Time]int{}
 		s.Oldest = l.Timestamp
 	}
@@ -35,6 +36,7 @@ func (s *Stats) Add(l *Letter) {
 		s.Newest = l.Timestamp
 	}
 	s.ByType[l.FailureType]++
+	s.ByLane[lane]++
 	s.ByTenant[l.TenantID]++
 	s.ByError[models.CutRunes(l.LastError, maxErrorRunes)]++
 	s.ByHour[l.Timestamp.Truncate(time.Hour)]++
@@ -78,6 +80,7 @@ type StatsView struct {
 	Oldest   time.Time `json:"oldest,omitzero"`
 	Newest   time.Time `json:"newest,omitzero"`
 	ByType   []Count   `json:"by_type"`
+	ByLane   []Count   `json:"by_lane,omitempty"` // none where all came by normal
 	ByTenant []Count   `json:"by_tenant"`
 	ByError  []Count   `json:"by_error"`
 	ByHour   []Count   `json:"by_hour"`
@@ -86,8 +89,12 @@ type StatsView struct {
 // View returns the counts in order, at most that many tenants and errors; zero
 // means all.
 func (s *Stats) View(most int) StatsView {
+	lanes := ranked(s.ByLane, 0)
+	if s.ByLane[models.LaneNormal] == s.Total {
+		lanes = nil
+	}
 	return StatsView{
 		Total: s.Total, Oldest: writable(s.Oldest), Newest: writable(s.Newest),
-		ByType: ranked(s.ByType, 0), ByTenant: ranked(s.ByTenant, most), ByError: ranked(s.ByError, most), ByHour: s.hours(),
+		ByType: ranked(s.ByType, 0), ByLane: lanes, ByTenant: ranked(s.ByTenant, most), ByError: ranked(s.ByError, most), ByHour: s.hours(),
 	}
 }

@@ -55,7 +55,7 @@ func TestLettersOfAnyTime(t *testing.T) {
 			t.Errorf("export of the letter of %v: %v", l.Time, err)
 		}
 		var stats Stats
-		stats.Add(l)
+		stats.Add(l, models.LaneNormal)
 		if _, err := json.Marshal(stats.View(0)); err != nil {
 			t.Errorf("statistics of the letter of %v: %v", l.Time, err)
 		}
