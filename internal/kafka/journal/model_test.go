@@ -18,13 +18,17 @@ import (
 // write their events, call recipients, commit, and die between any two of
 // these. What an owner had sent may land after the next one has read the log;
 // commits may lose their metadata; a next owner may die in the middle of going
-// on. Whatever the order:
+// on; an owner may take back an attempt that is acknowledged, whose calls it has
+// not all made, and may cancel a request that is not being called. Whatever the
+// order:
 //
 //   - what an owner reads from where the commit says is what it would read
 //     from the log's start. Only announcements that landed after their
 //     owner's death may be left out: no call was made on their strength
 //   - a request that had ended when its owner read the log is not called
-//   - no attempt has the number of one that was in the log by then
+//   - no attempt has the number of one that was in the log by then, but for one
+//     that was taken back: then it is a later run of it
+//   - an attempt with a call counts as spent, unless who made it took it back
 //   - a recipient that a retry event or a commit had called resolved by then is
 //     never called again
 //   - the commit passes no request that has not ended, and all end
@@ -57,12 +61,13 @@ type partition struct {
 	metadata       string
 	late           []entry // sent by owners that are dead
 	checkpointedBy map[int64]map[int]bool
+	calledIn       map[int64]int // the highest attempt with a call that was not taken back
 }
 
 // handling is one request in the hands of an owner.
 type handling struct {
 	step         string // what it does next
-	attempt      int
+	attempt, run int
 	open         map[int]bool // recipients to call
 	called       []int        // recipients of this round still to call
 	checkpointed bool         // the commit may say who is resolved
@@ -116,6 +121,9 @@ func (p *partition) takeOver(t *rapid.T) *holder {
 		part, ended := o.fold.Look(key(request))
 		all, ended2 := whole.Look(key(request))
 		least, _ := sure.Look(key(request))
+		if !ended && part.Spent() < p.calledIn[request] {
+			t.Fatalf("request %d: %d attempts are spent, attempt %d was called", request, part.Spent(), p.calledIn[request])
+		}
 		if ended != ended2 || states(part) != states(all) ||
 			part.Spent() < least.Spent() || part.Spent() > all.Spent() {
 			t.Fatalf("request %d: read from %d: %+v, from the start: %+v", request, commit.Position.Offset, part, all)
@@ -174,7 +182,8 @@ func (o *holder) admit() {
 		o.finish(request)
 		return
 	}
-	h := &handling{step: "queue", attempt: progress.Spent(), open: map[int]bool{}}
+	h := &handling{step: "queue", open: map[int]bool{}}
+	h.attempt, h.run = progress.Next()
 	for i := range modelRecipients {
 		h.open[i] = progress.State(i).IsOpen()
 	}
@@ -217,13 +226,10 @@ func (o *holder) step(t *rapid.T, request int64) {
 		o.publish(request, event(models.EventQueued, 0))
 		h.step = "attempt"
 	case "attempt":
-		h.attempt++
-		for _, e := range o.p.log[:o.read] {
-			if e.request == request && e.event.EventType == models.EventAttempt && !e.late && e.event.Attempt >= h.attempt {
-				t.Fatalf("request %d: attempt %d again, the log had it", request, h.attempt)
-			}
-		}
-		h.waits = o.publish(request, event(models.EventAttempt, h.attempt))
+		e := event(models.EventAttempt, h.attempt)
+		e.Run = h.run
+		o.checkNew(t, request, e)
+		h.waits = o.publish(request, e)
 		h.called, h.step = h.openList(), "call"
 	case "call":
 		if h.waits > o.acked {
@@ -249,20 +255,64 @@ func (o *holder) step(t *rapid.T, request int64) {
 			h.step = "end"
 			return
 		}
-		var open []string
-		for _, i := range h.openList() {
-			open = append(open, strconv.Itoa(i))
-		}
-		o.publish(request, retry(h.attempt, strings.Join(open, ",")))
-		h.step = "attempt"
+		o.publish(request, h.retry())
+		h.attempt, h.run, h.step = h.attempt+1, 1, "attempt"
 	case "end":
-		h.waits = o.publish(request, event(models.EventSent, 0))
-		h.step = "ended"
+		h.end(o, request, models.EventSent)
 	case "ended":
 		if h.waits <= o.acked {
 			delete(o.requests, request)
 			o.finish(request)
 		}
+	}
+}
+
+// checkNew reports an attempt that was in the log and was not taken back. Late
+// ones count for none: no call was made on their strength.
+func (o *holder) checkNew(t *rapid.T, request int64, attempt *models.StatusEvent) {
+	for _, e := range o.p.log[:o.read] {
+		if e.request != request || e.event.EventType != models.EventAttempt || e.late {
+			continue
+		}
+		if e.event.Attempt > attempt.Attempt || e.event.Attempt == attempt.Attempt && e.event.Run >= attempt.Run {
+			t.Fatalf("request %d: attempt %d, run %d again, the log had it", request, attempt.Attempt, attempt.Run)
+		}
+	}
+}
+
+// retry is the event that leaves the open recipients to the next attempt.
+func (h *handling) retry() *models.StatusEvent {
+	var open []string
+	for _, i := range h.openList() {
+		open = append(open, strconv.Itoa(i))
+	}
+	return retry(h.attempt, strings.Join(open, ","))
+}
+
+func (h *handling) end(o *holder, request int64, kind models.EventType) {
+	h.waits = o.publish(request, event(kind, h.attempt))
+	h.step = "ended"
+}
+
+// withdraw takes back an attempt whose calls are not all made. It has to be
+// acknowledged by then: a successor that has not read it would give its number
+// and run to a call of its own, which this event would take back too.
+func (o *holder) withdraw(request int64) {
+	h := o.requests[request]
+	if h.step != "call" || h.waits > o.acked {
+		return
+	}
+	e := h.retry()
+	e.ProviderResponse.Meta[models.MetaNotCalled] = strconv.Itoa(h.run)
+	o.publish(request, e)
+	o.p.calledIn[request] = min(o.p.calledIn[request], h.attempt-1)
+	h.run, h.step = h.run+1, "attempt"
+}
+
+// cancel ends a request that waits for an attempt.
+func (o *holder) cancel(request int64) {
+	if h := o.requests[request]; h.step == "attempt" {
+		h.end(o, request, models.EventCanceled)
 	}
 }
 
@@ -295,6 +345,7 @@ func (o *holder) call(t *rapid.T, request int64, h *handling, i int) {
 			t.Fatalf("request %d is called though it had ended", request)
 		}
 	}
+	o.p.calledIn[request] = h.attempt
 	if rapid.Bool().Draw(t, "accepted") {
 		h.open[i] = false
 	}
@@ -350,6 +401,11 @@ func (o *holder) ackAll() {
 	}
 }
 
+// any draws one of the requests at work.
+func (o *holder) any(t *rapid.T) int64 {
+	return rapid.SampledFrom(slices.Sorted(maps.Keys(o.requests))).Draw(t, "request")
+}
+
 func TestProtocol(t *testing.T) {
 	t.Parallel()
 	for range 60 { // what goes wrong goes wrong seldom
@@ -359,17 +415,17 @@ func TestProtocol(t *testing.T) {
 
 // history plays one history.
 func history(t *rapid.T) {
-	p := &partition{checkpointedBy: map[int64]map[int]bool{}}
+	p := &partition{checkpointedBy: map[int64]map[int]bool{}, calledIn: map[int64]int{}}
 	o := p.takeOver(t)
 	for range rapid.IntRange(1, 300).Draw(t, "steps") {
-		switch rapid.IntRange(0, 15).Draw(t, "step") {
+		switch rapid.IntRange(0, 17).Draw(t, "step") {
 		case 0, 1:
 			if o.admitted < modelRequests {
 				o.admit()
 			}
 		case 2, 3, 4, 5, 6:
 			if len(o.requests) > 0 {
-				o.step(t, rapid.SampledFrom(slices.Sorted(maps.Keys(o.requests))).Draw(t, "request"))
+				o.step(t, o.any(t))
 			}
 		case 7, 8, 9:
 			p.land(&o.sent)
@@ -395,6 +451,14 @@ func history(t *rapid.T) {
 		case 15: // a crash; what was sent may still land
 			p.late = append(p.late, o.sent...)
 			o = p.takeOver(t)
+		case 16:
+			if len(o.requests) > 0 {
+				o.withdraw(o.any(t))
+			}
+		case 17:
+			if len(o.requests) > 0 && rapid.IntRange(0, 3).Draw(t, "canceled") == 0 {
+				o.cancel(o.any(t))
+			}
 		}
 	}
 	// Without further crashes everything comes to its end.
