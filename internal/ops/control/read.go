@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -60,29 +61,37 @@ func (t *Topic) Read(ctx context.Context) (*Log, error) {
 }
 
 func (l *Log) add(rec *kgo.Record) {
-	place := fmt.Sprintf("%s/%d/%d", rec.Topic, rec.Partition, rec.Offset)
-	e := Entry{Kind: Given, Record: place, At: rec.Timestamp.UTC()}
+	e := Entry{Record: fmt.Sprintf("%s/%d/%d", rec.Topic, rec.Partition, rec.Offset), At: rec.Timestamp.UTC()}
+	take := e.give
 	if rec.Value == nil {
-		e.lift(rec)
-		l.Entries = append(l.Entries, e)
-		return
+		take = e.lift
 	}
-	o, err := models.DecodeOrder(rec.Key, rec.Value)
-	if err != nil {
-		l.Unreadable = append(l.Unreadable, fmt.Errorf("%s: %w", place, err))
+	if err := take(rec); err != nil {
+		l.Unreadable = append(l.Unreadable, fmt.Errorf("%s: %w", e.Record, err))
 		return
-	}
-	e.Action, e.Scope, e.PerSecond, e.Until, e.Reason, e.By, e.order = o.Action, o.Scope(), o.PerSecond, o.Until, o.Reason, o.By, o
-	if !o.At.IsZero() {
-		e.At = o.At
 	}
 	l.Entries = append(l.Entries, e)
 }
 
+func (e *Entry) give(rec *kgo.Record) error {
+	o, err := models.DecodeOrder(rec.Key, rec.Value)
+	if err != nil {
+		return err //nolint:wrapcheck // it says what was done
+	}
+	e.Kind, e.Action, e.Scope, e.PerSecond, e.Until, e.Reason, e.By, e.order = Given, o.Action, o.Scope(), o.PerSecond, o.Until, o.Reason, o.By, o
+	if !o.At.IsZero() {
+		e.At = o.At
+	}
+	return nil
+}
+
 // lift reads a record without a value. Its headers may be missing: any tool can
 // write one.
-func (e *Entry) lift(rec *kgo.Record) {
+func (e *Entry) lift(rec *kgo.Record) error {
 	action, scope, _ := strings.Cut(string(rec.Key), "/")
+	if !slices.Contains([]models.Action{models.ActionPause, models.ActionRate, models.ActionCancel}, models.Action(action)) || scope == "" {
+		return errors.New("it lifts nothing: its key is not that of an order")
+	}
 	e.Kind, e.Action, e.Scope = Lifted, models.Action(action), scope
 	for _, h := range rec.Headers {
 		switch h.Key {
@@ -96,6 +105,7 @@ func (e *Entry) lift(rec *kgo.Record) {
 			}
 		}
 	}
+	return nil
 }
 
 // finish decides which orders are in force: the last of each key, until its time
