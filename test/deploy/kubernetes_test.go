@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer/json"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
+
+	"messaging-worker/internal/models"
 )
 
 // objects are what a kustomization makes, by kind and name. A StatefulSet
@@ -52,11 +54,16 @@ func checkKubernetes(t *testing.T, f *faults, r tree) secretKeys {
 	t.Helper()
 	const dir = "deploy/kubernetes/"
 	secrets := secretKeys{}
-	for _, variant := range []string{"base", "example", "static"} {
-		source := dir + variant
-		if variant == "static" {
-			enableStaticMembers(t, f, r)
-			source = dir + "example"
+	for _, variant := range []string{"base", "example", "lanes", "static"} { // the last two: the example with one component, and with both
+		source, lanes := dir+variant, 1
+		switch variant {
+		case "lanes":
+			enable(t, f, r, "# components:", "#   - ../lanes", "      # - KAFKA_CONTROL_TOPIC=")
+		case "static":
+			enable(t, f, r, "#   - ../static-members")
+		}
+		if variant == "lanes" || variant == "static" {
+			source, lanes = dir+"example", len(models.Lanes())
 		}
 		o, ok := render(t, f, r, source)
 		if !ok {
@@ -66,7 +73,7 @@ func checkKubernetes(t *testing.T, f *faults, r tree) secretKeys {
 			f.add("%s: namespaces %v", source, o.namespaces)
 		}
 		for _, channel := range channels() {
-			checkWorkload(t, f, r, variant+": "+channel+"-worker", o, channel, secrets)
+			checkWorkload(t, f, r, variant+": "+channel+"-worker", o, channel, lanes, secrets)
 		}
 		for name, auth := range o.triggerAuth {
 			for _, ref := range auth.Spec.SecretTargetRef {
@@ -144,16 +151,18 @@ func (o *objects) keep(f *faults, object runtime.Object) {
 	}
 }
 
-// enableStaticMembers takes the component in, as the example's comment says.
-func enableStaticMembers(t *testing.T, f *faults, r tree) {
+// enable takes lines of the example in, as its comments say.
+func enable(t *testing.T, f *faults, r tree, lines ...string) {
 	t.Helper()
 	const file = "deploy/kubernetes/example/kustomization.yaml"
 	text := r.read(t, file)
-	on := strings.Replace(text, "# components:\n#   - ../static-members\n", "components:\n  - ../static-members\n", 1)
-	if on == text {
-		f.add("%s: does not show how static-members is taken in", file)
+	for _, line := range lines {
+		if !strings.Contains(text, "\n"+line) {
+			f.add("%s: does not show %q", file, line)
+		}
+		text = strings.Replace(text, "\n"+line, "\n"+strings.Replace(line, "# ", "", 1), 1)
 	}
-	if err := os.WriteFile(r.path(file), []byte(on), 0o600); err != nil {
+	if err := os.WriteFile(r.path(file), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }

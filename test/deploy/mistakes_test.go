@@ -20,6 +20,7 @@ func mistakes() []mistake {
 		worker  = "deploy/kubernetes/worker/deployment.yaml"
 		scaling = "deploy/kubernetes/worker/scaling.yaml"
 		base    = "deploy/kubernetes/base/settings.env"
+		lanes   = "deploy/kubernetes/lanes/kustomization.yaml"
 		obs     = "deploy/observability/"
 	)
 	return []mistake{
@@ -117,6 +118,17 @@ func mistakes() []mistake {
 		{base, "SMS_CONSUMER_GROUP", "SMS_CONSUMERS_GROUP", "SMS_CONSUMERS_GROUP is not a setting"},
 		{base, "MAX_ATTEMPTS=5", "MAX_ATTEMPTS=five", "MAX_ATTEMPTS"},
 		{base, "TWILIO_ACCOUNT_SID=", "#TWILIO_ACCOUNT_SID=", "TWILIO_ACCOUNT_SID"},
+		{lanes, "KAFKA_SMS_REQUEST_TOPIC_BULK=", "KAFKA_SMS_REQUEST_TOPIC_BLUK=", "KAFKA_SMS_REQUEST_TOPIC_BLUK is not a setting"},
+		{lanes, "HIGH_MAX_PENDING_BYTES=", "HIGH_PENDING_BYTES=", "HIGH_PENDING_BYTES is not a setting"},
+		{lanes, "messages.email.request.bulk", "messages.email.request.high", "KAFKA_EMAIL_REQUEST_TOPIC_BULK"},
+		{lanes, "topicFromEnv: KEDA_TOPIC_BULK", "topicFromEnv: KEDA_TOPIC_HIGH", "no scaler's topic is that of lane bulk"},
+		{lanes, "$(SMS_CONSUMER_GROUP).high", "$(SMS_CONSUMER_GROUP).bulk", "lane high: scaler's group"},
+		{lanes, "$(KAFKA_EMAIL_REQUEST_TOPIC_HIGH)", "$(KAFKA_SMS_REQUEST_TOPIC_HIGH)", "no scaler's topic is that of lane high"},
+		{lanes, "kind: Deployment|StatefulSet, labelSelector: app.kubernetes.io/name=whatsapp-worker", "kind: Deployment, labelSelector: app.kubernetes.io/name=whatsapp-worker", "static: whatsapp-worker: no scaler's topic"},
+		{lanes, "          type: kafka\n", "          type: kafka\n          name: settings\n", "must be unique"},
+		{lanes, "labelSelector: app.kubernetes.io/name=sms-worker", "name: sms-worker", "overlay: group of lane high"},
+		{lanes, `lagThreshold: "150"`, `lagThresholds: "150"`, "has no lagThresholds"},
+		{"deploy/kubernetes/example/kustomization.yaml", "#   - ../lanes", "#   - ../lane", "does not show"},
 		{"deploy/kubernetes/static-members/kustomization.yaml", "fieldPath: metadata.name", "fieldPath: metadata.uid", "instance id"},
 		{"deploy/kubernetes/static-members/kustomization.yaml", "KAFKA_SESSION_TIMEOUT_SECONDS=60", "KAFKA_SESSION_TIMEOUT_SECONDS=10", "session time-out"},
 		{"deploy/kubernetes/static-members/service.yaml", "part-of: messaging", "part-of: messages", "does not select"},

@@ -49,6 +49,10 @@ func checkOverlay(t *testing.T, f *faults, r tree) {
 	if members, ok := renderOverlay(t, f, r, "members", lowerOverlay+"components: [../static-members]\n"); ok {
 		checkStaticMembers(f, members)
 	}
+	// A lane that is taken in goes by the group that is named there.
+	if laned, ok := renderOverlay(t, f, r, "laned", upperOverlay+"components: [../lanes]\n"); ok {
+		checkLanesOfOverlay(f, laned)
+	}
 	const where, name = "overlay: sms-worker: ", "blue-sms-worker-eu"
 	f.same("overlay: namespaces", upper.namespaces, map[string]bool{"other": true})
 	w, s := upper.workers[name], upper.scalers[name]
@@ -65,6 +69,21 @@ func checkOverlay(t *testing.T, f *faults, r tree) {
 	}
 	if before := lower.scalers[name]; before == nil || before.Spec.Triggers[0].Name == trigger.Name {
 		f.add("%sother settings leave the ScaledObject as it is, and KEDA at the old ones", where)
+	}
+}
+
+// checkLanesOfOverlay wants KEDA to ask for the lanes' own groups.
+func checkLanesOfOverlay(f *faults, o objects) {
+	const name = "blue-sms-worker-eu"
+	w, s := o.workers[name], o.scalers[name]
+	if s == nil || len(s.Spec.Triggers) != 3 || len(w.template.Spec.Containers) != 1 {
+		f.add("overlay with lanes: not three triggers scale sms-worker")
+		return
+	}
+	for i, lane := range []string{"high", "bulk"} { // behind the one that has none of these names
+		metadata, container := s.Spec.Triggers[1+i].Metadata, w.template.Spec.Containers[0]
+		f.same("overlay: topic of lane "+lane, resolved(metadata, "topic", o, container), "messages.sms.request."+lane)
+		f.same("overlay: group of lane "+lane, resolved(metadata, "consumerGroup", o, container), "acme-sms."+lane)
 	}
 }
 
@@ -93,7 +112,7 @@ func resolved(metadata map[string]string, name string, o objects, c core.Contain
 		}
 	}
 	for _, v := range c.Env {
-		env[v.Name] = v.Value
+		env[v.Name] = expand(v.Value, env)
 	}
 	return strings.TrimSpace(env[metadata[name+"FromEnv"]])
 }

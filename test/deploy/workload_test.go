@@ -9,12 +9,14 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	keda "github.com/kedacore/keda/v2/apis/keda/v1alpha1"
 	core "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
@@ -23,8 +25,8 @@ import (
 )
 
 // checkWorkload holds one channel's worker against its settings, its secrets,
-// its scaler and its budget.
-func checkWorkload(t *testing.T, f *faults, r tree, where string, o objects, channel string, secrets secretKeys) {
+// its scaler and its budget. Lanes is how many it has.
+func checkWorkload(t *testing.T, f *faults, r tree, where string, o objects, channel string, lanes int, secrets secretKeys) {
 	t.Helper()
 	name := channel + "-worker"
 	w, ok := o.workers[name]
@@ -44,6 +46,8 @@ func checkWorkload(t *testing.T, f *faults, r tree, where string, o objects, cha
 		f.add("%s: %v", where, err)
 		return
 	}
+	f.same(where+": lanes", len(c.Lanes()), lanes)
+	f.same(where+": has orders as it has lanes", c.Kafka.ControlTopic != "", lanes > 1)
 	f.same(where+": port", portNamed(container, "http"), c.Port)
 	f.same(where+": port of the metrics", w.template.Annotations["prometheus.io/port"], c.Port)
 	f.same(where+": path of the metrics", w.template.Annotations["prometheus.io/path"], "/metrics")
@@ -112,7 +116,7 @@ func checkEnvironment(t *testing.T, f *faults, where string, o objects, pod core
 		maps.Copy(env, settings.Data)
 	}
 	for _, v := range c.Env {
-		env[v.Name] = v.Value
+		env[v.Name] = expand(v.Value, env)
 		if v.ValueFrom != nil {
 			env[v.Name] = "from-the-cluster"
 		}
@@ -123,6 +127,9 @@ func checkEnvironment(t *testing.T, f *faults, where string, o objects, pod core
 	checkMemory(f, where, env["GOMEMLIMIT"], c)
 	delete(env, "GOMEMLIMIT") // the Go runtime's own
 	for _, name := range unknown(env) {
+		if strings.HasPrefix(name, "KEDA_") {
+			continue // checkScaler wants it
+		}
 		f.add("%s: %s is not a setting", where, name)
 	}
 	there := filepath.Join(t.TempDir(), "secret")
@@ -206,35 +213,62 @@ func kedaKafka() []string {
 	}
 }
 
+// expand puts variables in for $(NAME), as a container's environment does and
+// KEDA with it.
+func expand(value string, env map[string]string) string {
+	return regexp.MustCompile(`\$\((\w+)\)`).ReplaceAllStringFunc(value, func(reference string) string {
+		if v, ok := env[reference[2:len(reference)-1]]; ok {
+			return v
+		}
+		return reference
+	})
+}
+
 // checkScaler holds what scales a worker against the worker's own settings,
 // which env has as KEDA reads them from its container.
 func checkScaler(f *faults, where string, o objects, w workload, name string, c *config.Config, env map[string]string) {
 	s := o.scalers[name]
-	if s == nil || len(s.Spec.Triggers) != 1 || s.Spec.MinReplicaCount == nil || s.Spec.MaxReplicaCount == nil {
+	if s == nil || s.Spec.MinReplicaCount == nil || s.Spec.MaxReplicaCount == nil {
 		f.add("%s: nothing scales it within bounds", where)
 		return
 	}
 	f.same(where+": scaled kind", s.Spec.ScaleTargetRef.Kind, w.kind)
 	f.same(where+": container that the scaler reads", s.Spec.ScaleTargetRef.EnvSourceContainerName, w.template.Spec.Containers[0].Name)
-	trigger := s.Spec.Triggers[0]
+	if most := int(*s.Spec.MaxReplicaCount); most > c.Kafka.Topic.Partitions || most < int(*s.Spec.MinReplicaCount) || *s.Spec.MinReplicaCount < 1 {
+		f.add("%s: %d to %d pods for %d partitions", where, *s.Spec.MinReplicaCount, most, c.Kafka.Topic.Partitions)
+	}
+	if err := keda.ValidateTriggers(s.Spec.Triggers); err != nil {
+		f.add("%s: %v", where, err)
+	}
+	// KEDA keeps what it has read until the ScaledObject's spec changes.
+	f.same(where+": settings that the scaler changes with", s.Spec.Triggers[0].Name, w.template.Spec.Containers[0].EnvFrom[0].ConfigMapRef.Name)
+	f.same(where+": triggers, one a lane", len(s.Spec.Triggers), len(c.Lanes()))
+	for _, lane := range c.Lanes() {
+		i := slices.IndexFunc(s.Spec.Triggers, func(trigger keda.ScaleTriggers) bool {
+			return env[trigger.Metadata["topicFromEnv"]] == lane.Kafka.RequestTopic
+		})
+		if i < 0 {
+			f.add("%s: no scaler's topic is that of lane %s", where, lane.Lane)
+			continue
+		}
+		checkTrigger(f, where+": lane "+lane.Lane, o, s.Spec.Triggers[i], lane, env)
+	}
+}
+
+// checkTrigger holds what KEDA asks Kafka against the settings of a lane.
+func checkTrigger(f *faults, where string, o objects, trigger keda.ScaleTriggers, c *config.Config, env map[string]string) {
 	f.same(where+": trigger", trigger.Type, "kafka")
 	for key := range trigger.Metadata {
 		if !slices.Contains(kedaKafka(), key) {
 			f.add("%s: KEDA's Kafka scaler has no %s", where, key)
 		}
 	}
-	f.same(where+": scaler's topic", env[trigger.Metadata["topicFromEnv"]], c.Kafka.RequestTopic)
 	f.same(where+": scaler's group", env[trigger.Metadata["consumerGroupFromEnv"]], c.Kafka.Group)
 	f.same(where+": scaler's brokers", env[trigger.Metadata["bootstrapServersFromEnv"]], strings.Join(c.Kafka.Brokers, ","))
-	// KEDA keeps what it has read until the ScaledObject's spec changes.
-	f.same(where+": settings that the scaler changes with", trigger.Name, w.template.Spec.Containers[0].EnvFrom[0].ConfigMapRef.Name)
 	f.same(where+": scaler's TLS", trigger.Metadata["tls"] == "enable", c.Kafka.TLS())
 	f.same(where+": scaler's SASL", trigger.Metadata["sasl"], saslOfKEDA(c.Kafka.SASLMechanism))
 	f.same(where+": paused channels are left out", trigger.Metadata["excludePersistentLag"], "true")
 	if trigger.AuthenticationRef == nil || o.triggerAuth[trigger.AuthenticationRef.Name] == nil {
 		f.add("%s: the scaler's TriggerAuthentication is not there", where)
-	}
-	if most := int(*s.Spec.MaxReplicaCount); most > c.Kafka.Topic.Partitions || most < int(*s.Spec.MinReplicaCount) || *s.Spec.MinReplicaCount < 1 {
-		f.add("%s: %d to %d pods for %d partitions", where, *s.Spec.MinReplicaCount, most, c.Kafka.Topic.Partitions)
 	}
 }
