@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"messaging-worker/internal/config"
+	"messaging-worker/internal/models"
 )
 
 // project reads a Compose file with all its profiles, as docker compose does.
@@ -55,6 +57,50 @@ func TestSecretsInEnvFile(t *testing.T) {
 	for _, fault := range f {
 		t.Error(fault)
 	}
+}
+
+// Lanes and orders are one edit of .env away: the workers have those whose
+// topics kafka-init makes.
+func TestLanesInCompose(t *testing.T) {
+	t.Parallel()
+	r, f := newTree(t), faults{}
+	text := regexp.MustCompile(`(?m)^# (KAFKA_\w+_REQUEST_TOPIC_(?:HIGH|BULK)|KAFKA_CONTROL_TOPIC)=`).ReplaceAllString(r.read(t, ".env.example"), "$1=")
+	if err := os.WriteFile(r.path(".env"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := project(t, &f, r, "docker-compose.yml")
+	if p == nil {
+		t.Fatal(f)
+	}
+	for _, channel := range channels() {
+		worker, err := config.Load(lookup(environment(p.Services[channel+"-worker"])), channel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tool, err := config.LoadTool(lookup(environment(p.Services["kafka-init"])), channel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.same(channel+": topics of lanes and orders", given(worker), given(tool))
+		f.same(channel+": number of them", len(given(tool)), len(models.Lanes())+1)
+	}
+	for _, fault := range f {
+		t.Error(fault)
+	}
+}
+
+// given returns the topics of requests and orders that somebody named.
+func given(c *config.Config) []string {
+	var topics []string
+	for _, lane := range c.Lanes() {
+		if lane.Kafka.LaneGiven {
+			topics = append(topics, lane.Kafka.RequestTopic)
+		}
+	}
+	if c.Kafka.ControlGiven {
+		topics = append(topics, c.Kafka.ControlTopic)
+	}
+	return topics
 }
 
 func environment(s types.ServiceConfig) map[string]string {
