@@ -10,23 +10,31 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// topics are one run's own.
-type topics struct{ requests, status, dlq, group string }
+// topics are one run's own. Those of further lanes and of orders are made by
+// the scenarios that want them.
+type topics struct{ requests, status, dlq, group, high, bulk, control string }
 
 func (b *bench) newTopics(ctx context.Context, partitions int32) (topics, error) {
 	b.topics++
 	name := func(kind string) string { return fmt.Sprintf("bench-%d.%s", b.topics, kind) }
-	t := topics{name("request"), name("status"), name("dlq"), name("group")}
-	responses, err := b.admin.CreateTopics(ctx, partitions, 1, nil, t.requests, t.status, t.dlq)
-	if err = errors.Join(err, responses.Error()); err != nil {
-		return t, fmt.Errorf("create topics: %w", err)
+	t := topics{
+		requests: name("request"), status: name("status"), dlq: name("dlq"), group: name("group"),
+		high: name("request.high"), bulk: name("request.bulk"), control: name("control"),
 	}
-	return t, nil
+	return t, b.create(ctx, partitions, t.requests, t.status, t.dlq)
+}
+
+func (b *bench) create(ctx context.Context, partitions int32, names ...string) error {
+	responses, err := b.admin.CreateTopics(ctx, partitions, 1, nil, names...)
+	if err = errors.Join(err, responses.Error()); err != nil {
+		return fmt.Errorf("create topics: %w", err)
+	}
+	return nil
 }
 
 // drop deletes the topics: a run's records would only fill the disk.
 func (b *bench) drop(t topics) {
-	_, _ = b.admin.DeleteTopics(context.Background(), t.requests, t.status, t.dlq)
+	_, _ = b.admin.DeleteTopics(context.Background(), t.requests, t.status, t.dlq, t.high, t.bulk, t.control)
 }
 
 // hint is meta for the mock provider: name, value, name, value.

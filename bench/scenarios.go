@@ -54,6 +54,13 @@ const (
 	ofPerfTest = "of kafka-producer-perf-test"
 	next       = "s from start to next delivery"
 	logSize    = "bytes of events/message"
+	longest    = "ms longest"
+	arrived    = "codes of 100 that arrived"
+	fullest    = "calls in the fullest second"
+	leastShare = "% of the starts for the lower lane that has fewer"
+	lastCall   = "ms from the command's return to the last call"
+	bothOrNone = "messages both canceled and called, or neither"
+	canceled   = "% canceled"
 )
 
 func (f figures) String() string {
@@ -99,6 +106,24 @@ func scenarios() []scenario {
 	for _, codec := range []string{"none", "gzip", "snappy", "lz4", "zstd"} {
 		list = append(list, scenario{name: "events-" + codec, title: "W1 with KAFKA_COMPRESSION=" + codec, run: compressed(some, codec)})
 	}
+	codes := lanesLoad{bulk: 300_000, codes: 600}
+	limited, hanging, full, moved, together := codes, codes, codes, codes, codes
+	limited.env = map[string]string{"GROUP_RATE_PER_SECOND": "100"}
+	hanging.hang = 10
+	full.env, full.hang = map[string]string{"BULK_MAX_PENDING_MESSAGES": "100"}, 10
+	moved.rebalance = true
+	together.together = true
+	list = append(list, []scenario{
+		{name: "lanes", title: "300,000 bulk requests wait; 20 slots, 200 ms a call; two codes a second in the high lane for five minutes, record timestamp to the provider's log", run: codes.measure},
+		{name: "lanes-rate", title: "the same with GROUP_RATE_PER_SECOND=100", run: limited.measure},
+		{name: "lanes-hang", title: "the same while one call in ten takes 10 s", run: hanging.measure},
+		{name: "lanes-full", title: "the same with bulk's pending bound of 100 full of such calls", run: full.measure},
+		{name: "lanes-moved", title: "the same while a member joins bulk's group or leaves it every 5 s", run: moved.measure},
+		{name: "lanes-one", title: "the same codes and campaign in one topic", run: together.measure},
+		{name: "lanes-flood", title: "all three lanes flooded for a minute, 20 slots, 200 ms a call", run: floodedLanes},
+		{name: "orders", title: "a hundred pauses of a tenant by msgctl on three workers while a fourth starts", run: pauses},
+		{name: "orders-cancel", title: "10,000 messages, each canceled at a random moment", run: cancels},
+	}...)
 	return append(list, []scenario{
 		{name: "twilio", title: "as W2, over HTTP to a fake Twilio", ideal: 4000, run: overHTTP(slow), compared: true},
 		{name: "faults", title: "a fake Twilio that floods, hangs, lies and cuts in turn, concurrency 200", run: misbehaving},
