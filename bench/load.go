@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -29,7 +30,15 @@ func (b *bench) create(ctx context.Context, partitions int32, names ...string) e
 	if err = errors.Join(err, responses.Error()); err != nil {
 		return fmt.Errorf("create topics: %w", err)
 	}
-	return nil
+	for { // until every broker knows of them
+		ends, err := b.admin.ListEndOffsets(ctx, names...)
+		if err = errors.Join(err, ends.Error()); err == nil {
+			return nil
+		}
+		if wait(ctx, 10*time.Millisecond) != nil {
+			return fmt.Errorf("create topics: %w", err)
+		}
+	}
 }
 
 // drop deletes the topics: a run's records would only fill the disk.

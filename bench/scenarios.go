@@ -55,7 +55,7 @@ const (
 	next       = "s from start to next delivery"
 	logSize    = "bytes of events/message"
 	longest    = "ms longest"
-	arrived    = "codes of 100 that arrived"
+	arrived    = "% of the codes that arrived"
 	fullest    = "calls in the fullest second"
 	leastShare = "% of the starts for the lower lane that has fewer"
 	lastCall   = "ms from the command's return to the last call"
