@@ -85,7 +85,7 @@ func (a *App) newAccount(c *config.Config) (*account, error) {
 	a.teardown.push("provider", opened.provider.Close)
 	made := &account{parts: opened, credentials: route.NewCredentialBackoff(c.Breaker.Open, opened.secret)}
 	made.route = route.New(route.Options{
-		Concurrency: c.Worker.Concurrency,
+		Concurrency: c.Worker.Concurrency, Reserved: c.Worker.ReservedSlots, LowerShare: c.Worker.LowerLaneShare,
 		Rates: route.Rates{
 			Provider: c.Provider.RatePerSecond, Sender: c.Provider.SenderRatePerSecond, Group: c.Provider.GroupRatePerSec,
 		},

@@ -79,6 +79,7 @@ func (s *source) newEngine(r *route.Route, calls worker.Channel, events worker.P
 	c := s.config
 	return worker.New(calls, events, r, worker.Options{
 		Channel:        models.Channel(c.Channel),
+		Lane:           s.lane,
 		MaxAttempts:    c.Worker.MaxAttempts,
 		Backoff:        worker.Backoff{Base: c.Worker.BaseBackoff, Max: c.Worker.MaxBackoff},
 		AmbiguousToDLQ: c.Worker.AmbiguousOutcome == "dlq",

@@ -80,7 +80,7 @@ func (e *Engine) admit(ctx context.Context, m *job, units [][]int) error {
 	defer cancel()
 	e.opts.Pending.show(m, waiting, time.Time{})
 	m.route = e.route
-	m.admission = route.Attempt{Lease: m.lease, Delivery: &m.delivery, Refused: m.last.unspent}
+	m.admission = route.Attempt{Lease: m.lease, Delivery: &m.delivery, Lane: e.opts.Lane, Refused: m.last.unspent}
 	return m.route.Admit(ctx, &m.admission, len(units), joined(units))
 }
 

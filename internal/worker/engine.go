@@ -30,7 +30,8 @@ type Channel interface {
 // Options of an Engine. All but Log are required.
 type Options struct {
 	Channel     models.Channel
-	MaxAttempts int // the first included
+	Lane        models.Lane // by which its messages came
+	MaxAttempts int         // the first included
 	Backoff     Backoff
 	CallTimeout time.Duration // hard limit of one provider call
 	// AmbiguousToDLQ repeats no call that may have been accepted, be it cut by
