@@ -117,7 +117,7 @@ func (p *pipeline) origins(line *zerolog.Event) {
 
 // stats returns what each source has done and has in hand, and the sum without
 // their partitions, whose numbers are each source's own.
-func (p *pipeline) stats() (sum consumer.Stats, each []consumer.Stats, backingOff int) {
+func (p *pipeline) stats() (sum consumer.Stats, each []consumer.Stats) {
 	for _, s := range p.sources {
 		one := s.consumer.Stats()
 		each = append(each, one)
@@ -129,9 +129,8 @@ func (p *pipeline) stats() (sum consumer.Stats, each []consumer.Stats, backingOf
 		sum.Finished += one.Finished
 		sum.Resumed += one.Resumed
 		sum.New += one.New
-		backingOff += s.engine.BackingOff()
 	}
-	return sum, each, backingOff
+	return sum, each
 }
 
 // flush waits for what is still buffered. After a clean drain there is nothing;

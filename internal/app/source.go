@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -24,6 +25,7 @@ import (
 // for holds up no other.
 type source struct {
 	lane     models.Lane
+	alone    bool           // the channel has no other lane
 	config   *config.Config // the lane's
 	log      zerolog.Logger
 	pending  *worker.Pending // nil: nobody may look
@@ -44,22 +46,23 @@ type shared struct {
 // newSource makes the source of a lane's settings: which one of them all it is
 // says number.
 func (a *App) newSource(c *config.Config, number int, with *shared) (*source, error) {
-	s := &source{lane: models.Lane(c.Lane), config: c, log: a.log}
-	if with.shares.several() {
+	s := &source{lane: models.Lane(c.Lane), config: c, log: a.log, alone: !with.shares.several()}
+	if !s.alone {
 		s.log = a.log.With().Str("lane", c.Lane).Logger()
 	}
 	s.commit = a.health.Watch(s.name("commit"), stuckAfter)
 	if c.Pprof {
 		s.pending = &worker.Pending{}
 	}
-	calls, events := a.metrics.Channel(newChannel(c, &with.account.parts)), a.metrics.Publisher(with.publisher)
+	metrics := a.metrics.Lane(s.lane)
+	calls, events := metrics.Channel(newChannel(c, &with.account.parts)), metrics.Publisher(with.publisher)
 	if with.traces != nil {
 		calls, events = with.traces.Channel(calls), with.traces.Publisher(events)
 	}
 	s.engine = s.newEngine(with.account.route, calls, events)
 	run := telemetry.Handle(s.engine.Handle)
 	if with.traces != nil {
-		run = with.traces.Handle(run)
+		run = with.traces.Handle(c.Kafka.Group, run)
 	}
 	var err error
 	s.consumer, err = a.newConsumer(s, number, with, run)
@@ -73,6 +76,14 @@ func (s *source) name(plain string) string {
 		return plain
 	}
 	return plain + "." + string(s.lane)
+}
+
+// ofLane says of which lane an error is, where there are others. Nil is none.
+func (s *source) ofLane(err error) error {
+	if err == nil || s.alone {
+		return err
+	}
+	return fmt.Errorf("lane %s: %w", s.lane, err)
 }
 
 func (s *source) newEngine(r *route.Route, calls worker.Channel, events worker.Publisher) *worker.Engine {

@@ -20,13 +20,10 @@ func (stateCollector) Describe(chan<- *prometheus.Desc) {}
 // Collect implements prometheus.Collector.
 func (c stateCollector) Collect(to chan<- prometheus.Metric) {
 	p := c.pipeline
-	k, each, backingOff := p.stats()
+	k, each := p.stats()
 	for _, provider := range p.accounts {
 		provider.collect(to)
 	}
-	to <- gauge("messages_backing_off", "Messages that wait for their next attempt.", float64(backingOff))
-	to <- gauge("pending_messages", "Messages read and not finished.", float64(k.PendingMessages))
-	to <- gauge("pending_bytes", "Payload bytes of the messages read and not finished.", float64(k.PendingBytes))
 	to <- counter("journal_records_read_total", "Status events read back after assignments.", k.JournalRecords)
 	const commits = "Offset commits, by result."
 	to <- counter("commits_total", commits, k.Commits, "result", "ok")
@@ -36,7 +33,7 @@ func (c stateCollector) Collect(to chan<- prometheus.Metric) {
 	to <- counter("recovered_messages_total", recovered, k.Resumed, "state", "resumed")
 	to <- counter("recovered_messages_total", recovered, k.New, "state", "new")
 	for i, s := range p.sources {
-		s.collect(to, each[i].Partitions)
+		s.collect(to, &each[i])
 	}
 }
 
@@ -52,14 +49,18 @@ func (p *account) collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// collect exports how the source's partitions stand.
-func (s *source) collect(to chan<- prometheus.Metric, partitions []consumer.Partition) {
-	for _, part := range partitions {
+// collect exports how the source stands.
+func (s *source) collect(to chan<- prometheus.Metric, stats *consumer.Stats) {
+	lane := []string{telemetry.LabelLane, string(s.lane)}
+	to <- gauge("messages_backing_off", "Messages that wait for their next attempt.", float64(s.engine.BackingOff()), lane...)
+	to <- gauge("pending_messages", "Messages read and not finished.", float64(stats.PendingMessages), lane...)
+	to <- gauge("pending_bytes", "Payload bytes of the messages read and not finished.", float64(stats.PendingBytes), lane...)
+	for _, part := range stats.Partitions {
 		number, age := strconv.Itoa(int(part.Number)), 0.0
 		if !part.Oldest.IsZero() {
 			age = max(0, time.Since(part.Oldest).Seconds())
 		}
-		to <- gauge("oldest_unfinished_seconds", "Age of the oldest unfinished request, behind which the partition's offset cannot be committed; 0 while there is none.", age, "partition", number)
+		to <- gauge("oldest_unfinished_seconds", "Age of the oldest unfinished request, behind which the partition's offset cannot be committed; 0 while there is none.", age, append(lane, "partition", number)...)
 		if part.Lag >= 0 {
 			to <- gauge("consumer_lag", "Offsets between the committed one and the last stable one of an owned partition.", float64(part.Lag), "partition", number, "topic", s.config.Kafka.RequestTopic)
 		}

@@ -6,6 +6,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
+
+	"messaging-worker/internal/kafka/consumer"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/telemetry"
 	"messaging-worker/internal/worker/route"
@@ -27,27 +30,52 @@ const summaryInterval = 30 * time.Second
 func (a *App) summarize(ctx context.Context) {
 	tick := time.NewTicker(summaryInterval)
 	defer tick.Stop()
-	var before [3]uint64
+	var before telemetry.Totals
 	for {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
-		sent, failed, calls := a.metrics.Totals()
-		stats, _, backingOff := a.pipeline.stats()
-		if before == [3]uint64{sent, failed, calls} && stats.PendingMessages == 0 {
+		now := a.metrics.Totals()
+		stats, each := a.pipeline.stats()
+		if now == before && stats.PendingMessages == 0 {
 			continue
 		}
+		a.log.Info().Func(ended(now, before)).Uint64("provider_calls", now.Calls-before.Calls).
+			Int("pending", stats.PendingMessages).Func(a.pipeline.waiting(each)).Dur("period", summaryInterval).Msg("summary")
+		before = now
+	}
+}
+
+// ended adds to a log line how many messages have ended since before. Most workers
+// never see one canceled.
+func ended(now, before telemetry.Totals) func(line *zerolog.Event) {
+	return func(line *zerolog.Event) {
+		line.Uint64("sent", now.Sent-before.Sent).Uint64("failed", now.Failed-before.Failed)
+		if now.Canceled > 0 {
+			line.Uint64("canceled", now.Canceled-before.Canceled)
+		}
+	}
+}
+
+// waiting adds to a log line what the unfinished messages of the sources wait for.
+func (p *pipeline) waiting(sources []consumer.Stats) func(line *zerolog.Event) {
+	return func(line *zerolog.Event) {
+		pending, backingOff := zerolog.Dict(), 0
+		for i, s := range p.sources {
+			pending.Int(string(s.lane), sources[i].PendingMessages)
+			backingOff += s.engine.BackingOff()
+		}
+		if len(sources) > 1 {
+			line.Dict("pending_by_lane", pending)
+		}
 		breaker := route.Closed // the worst
-		for _, provider := range a.pipeline.accounts {
+		for _, provider := range p.accounts {
 			state, _, _ := provider.route.Breaker()
 			breaker = max(breaker, state)
 		}
-		a.log.Info().Uint64("sent", sent-before[0]).Uint64("failed", failed-before[1]).Uint64("provider_calls", calls-before[2]).
-			Int("pending", stats.PendingMessages).Int("backing_off", backingOff).
-			Str("breaker", breaker.String()).Dur("period", summaryInterval).Msg("summary")
-		before = [3]uint64{sent, failed, calls}
+		line.Int("backing_off", backingOff).Str("breaker", breaker.String())
 	}
 }
 
@@ -65,7 +93,7 @@ func (a *App) openTraces(ctx context.Context, name string) (*telemetry.Traces, e
 	var once sync.Once // the SDK repeats itself at each batch
 	traces, err := telemetry.NewTraces(ctx, telemetry.TracesOptions{
 		Endpoint: endpoint, Service: name, Version: Version(), Channel: models.Channel(c.Channel), Provider: c.Provider.Name,
-		Group: c.Kafka.Group, StatusTopic: c.Kafka.StatusTopic, DLQTopic: c.Kafka.DLQTopic,
+		StatusTopic: c.Kafka.StatusTopic, DLQTopic: c.Kafka.DLQTopic,
 		OnError: func(err error) {
 			once.Do(func() {
 				a.log.Warn().Err(err).Msg("traces cannot be exported: they are dropped while that lasts; said once")

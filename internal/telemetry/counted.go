@@ -11,12 +11,12 @@ import (
 )
 
 // Channel counts the provider calls of inner's deliveries.
-func (m *Metrics) Channel(inner worker.Channel) worker.Channel { return countedChannel{inner, m} }
+func (l *Lane) Channel(inner worker.Channel) worker.Channel { return countedChannel{inner, l} }
 
 type countedChannel struct {
 	worker.Channel
 
-	metrics *Metrics
+	lane *Lane
 }
 
 func (c countedChannel) Decode(rec *models.Record) (common.Delivery, error) {
@@ -24,20 +24,22 @@ func (c countedChannel) Decode(rec *models.Record) (common.Delivery, error) {
 	if err != nil {
 		return d, err //nolint:wrapcheck // only *common.Violations
 	}
-	send := d.Send
+	send, wait := d.Send, &queueWait{lane: c.lane, requested: rec.Timestamp}
 	d.Send = func(ctx context.Context, call common.Call) (models.ProviderResponse, error) {
-		return c.metrics.send(ctx, call, send)
+		return c.lane.send(ctx, call, send, wait)
 	}
 	return d, nil
 }
 
 // send makes a provider call and counts it.
 func (m *Metrics) send(
-	ctx context.Context, call common.Call, send func(context.Context, common.Call) (models.ProviderResponse, error),
+	ctx context.Context, call common.Call, send func(context.Context, common.Call) (models.ProviderResponse, error), wait *queueWait,
 ) (resp models.ProviderResponse, err error) {
 	begun, result := time.Now(), string(models.FailureUnknown) // which is what a panic comes to
+	wait.begin(call, begun)
 	made := true
 	defer func() {
+		wait.end(call, begun, made)
 		if made && !errors.Is(ctx.Err(), context.Canceled) { // else it was cut by us
 			m.called.Add(1)
 			m.calls.Observe(time.Since(begun).Seconds())
@@ -54,18 +56,16 @@ func (m *Metrics) send(
 }
 
 // Publisher counts what is written to Kafka through inner.
-func (m *Metrics) Publisher(inner worker.Publisher) worker.Publisher {
-	return countedPublisher{inner, m}
-}
+func (l *Lane) Publisher(inner worker.Publisher) worker.Publisher { return countedPublisher{inner, l} }
 
 type countedPublisher struct {
-	inner   worker.Publisher
-	metrics *Metrics
+	inner worker.Publisher
+	lane  *Lane
 }
 
 func (p countedPublisher) Status(ctx context.Context, src *models.Record, ev *models.StatusEvent) worker.Ack {
 	return &countedAck{
-		Ack: p.inner.Status(ctx, src, ev), metrics: p.metrics, event: ev.EventType, failure: ev.FailureType, at: src.Timestamp,
+		Ack: p.inner.Status(ctx, src, ev), lane: p.lane, event: ev.EventType, failure: ev.FailureType, at: src.Timestamp,
 	}
 }
 
@@ -73,7 +73,7 @@ func (p countedPublisher) DLQ(ctx context.Context, src *models.Record, rec *mode
 	if err := p.inner.DLQ(ctx, src, rec); err != nil {
 		return err //nolint:wrapcheck // the cause of ctx's end
 	}
-	p.metrics.deadLetters.WithLabelValues(string(rec.FailureType)).Inc()
+	p.lane.deadLetters.WithLabelValues(string(rec.FailureType)).Inc()
 	return nil
 }
 
@@ -81,7 +81,7 @@ func (p countedPublisher) DLQ(ctx context.Context, src *models.Record, rec *mode
 type countedAck struct {
 	worker.Ack
 
-	metrics *Metrics
+	lane    *Lane
 	event   models.EventType
 	failure models.FailureType
 	at      time.Time // of the request
@@ -93,20 +93,23 @@ func (a *countedAck) Wait(ctx context.Context) error {
 		return err //nolint:wrapcheck // the cause of ctx's end
 	}
 	a.counted = true
-	m := a.metrics
-	m.events[a.event].Inc()
+	l := a.lane
+	l.events[a.event].Inc()
 	switch a.event {
 	case models.EventSent:
-		m.sent.Add(1)
-		m.sentMessages.Inc()
+		l.sent.Add(1)
+		l.sentMessages.Inc()
 	case models.EventFailed:
-		m.failed.Add(1)
-		m.messages.WithLabelValues(outcomeFailed, string(a.failure)).Inc()
+		l.failed.Add(1)
+		l.messages.WithLabelValues(outcomeFailed, string(a.failure)).Inc()
+	case models.EventCanceled:
+		l.canceled.Add(1)
+		l.messages.WithLabelValues(outcomeCanceled, "").Inc()
 	default:
 		return nil
 	}
 	if models.UsableTime(a.at) { // of any other how long it took is not known
-		m.durations.Observe(max(0, time.Since(a.at).Seconds()))
+		l.durations.Observe(max(0, time.Since(a.at).Seconds()))
 	}
 	return nil
 }

@@ -23,24 +23,27 @@ type Metrics struct {
 	registry *prometheus.Registry
 	register prometheus.Registerer // adds the channel to every metric
 
-	messages     *prometheus.CounterVec
-	attempts     map[string]prometheus.Counter // by result
-	calls        prometheus.Histogram
-	durations    prometheus.Histogram
-	events       map[models.EventType]prometheus.Counter
-	deadLetters  *prometheus.CounterVec
-	sentMessages prometheus.Counter // of messages, which nearly all are
+	attempts    map[string]prometheus.Counter // by result
+	calls       prometheus.Histogram
+	events      map[models.EventType]prometheus.Counter
+	deadLetters *prometheus.CounterVec
 
-	sent, failed, called atomic.Uint64 // for Totals
+	sent, failed, canceled, called atomic.Uint64 // for Totals
 }
 
 // The values of labels, where they are not those of models.
 const (
 	resultOK = "ok" // of a call
 
-	outcomeSent   = string(models.EventSent)
-	outcomeFailed = string(models.EventFailed)
+	outcomeSent     = string(models.EventSent)
+	outcomeFailed   = string(models.EventFailed)
+	outcomeCanceled = string(models.EventCanceled)
 )
+
+// failureTypes are those of messages that have failed.
+func failureTypes() [4]models.FailureType {
+	return [...]models.FailureType{models.FailurePermanent, models.FailureTransient, models.FailureValidation, models.FailureUnknown}
+}
 
 // NewMetrics makes the metrics of a worker of that channel and version.
 func NewMetrics(channel models.Channel, version string) *Metrics {
@@ -49,23 +52,18 @@ func NewMetrics(channel models.Channel, version string) *Metrics {
 	m.register.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
-	m.messages = m.counters("messages_total", "Messages that have ended, by outcome.", "outcome", "failure_type")
-	m.deadLetters = m.counters("dlq_published_total", "Dead letters acknowledged by Kafka.", "failure_type")
-	m.calls = m.histogram("provider_call_duration_seconds", "How long provider calls take.",
-		.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60)
-	m.durations = m.histogram("message_duration_seconds", "Time from the timestamp of the request's record to the acknowledgement of its final event.",
-		.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
-	m.sentMessages = m.messages.WithLabelValues(outcomeSent, "")
-	for _, f := range []models.FailureType{models.FailurePermanent, models.FailureTransient, models.FailureValidation, models.FailureUnknown} {
-		m.messages.WithLabelValues(outcomeFailed, string(f)) // those that have not happened are zero, not absent
-		m.deadLetters.WithLabelValues(string(f))
+	m.deadLetters = counters(m.register, "dlq_published_total", "Dead letters acknowledged by Kafka.", "failure_type")
+	for _, f := range failureTypes() {
+		m.deadLetters.WithLabelValues(string(f)) // those that have not happened are zero, not absent
 	}
-	attempts := m.counters("attempts_total", "Provider calls that have ended, by result.", "result")
+	m.calls = histogram(m.register, "provider_call_duration_seconds", "How long provider calls take.",
+		.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60)
+	attempts := counters(m.register, "attempts_total", "Provider calls that have ended, by result.", "result")
 	m.attempts = map[string]prometheus.Counter{}
 	for _, result := range []string{resultOK, string(models.FailureTransient), string(models.FailurePermanent), string(models.FailureUnknown)} {
 		m.attempts[result] = attempts.WithLabelValues(result)
 	}
-	events := m.counters("events_published_total", "Status events acknowledged by Kafka.", "event_type")
+	events := counters(m.register, "events_published_total", "Status events acknowledged by Kafka.", "event_type")
 	m.events = map[models.EventType]prometheus.Counter{}
 	for _, e := range models.EventTypes() {
 		m.events[e] = events.WithLabelValues(string(e))
@@ -79,15 +77,15 @@ func NewMetrics(channel models.Channel, version string) *Metrics {
 	return m
 }
 
-func (m *Metrics) counters(name, help string, labels ...string) *prometheus.CounterVec {
+func counters(with prometheus.Registerer, name, help string, labels ...string) *prometheus.CounterVec {
 	c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: Namespace, Name: name, Help: help}, labels)
-	m.register.MustRegister(c)
+	with.MustRegister(c)
 	return c
 }
 
-func (m *Metrics) histogram(name, help string, buckets ...float64) prometheus.Histogram {
+func histogram(with prometheus.Registerer, name, help string, buckets ...float64) prometheus.Histogram {
 	h := prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: Namespace, Name: name, Help: help, Buckets: buckets})
-	m.register.MustRegister(h)
+	with.MustRegister(h)
 	return h
 }
 
@@ -99,8 +97,11 @@ func (m *Metrics) Handler() http.Handler {
 // Registerer takes further metrics, to which it adds the channel.
 func (m *Metrics) Registerer() prometheus.Registerer { return m.register }
 
-// Totals returns how many messages were sent and failed and how many provider
-// calls have ended since the start.
-func (m *Metrics) Totals() (sent, failed, calls uint64) {
-	return m.sent.Load(), m.failed.Load(), m.called.Load()
+// Totals are how many messages of all lanes have ended in which way, and how
+// many provider calls have ended, since the start.
+type Totals struct{ Sent, Failed, Canceled, Calls uint64 }
+
+// Totals returns the present ones.
+func (m *Metrics) Totals() Totals {
+	return Totals{m.sent.Load(), m.failed.Load(), m.canceled.Load(), m.called.Load()}
 }

@@ -20,11 +20,11 @@ import (
 // Handle takes one record to its outcome, as worker.Engine.Handle does.
 type Handle func(life *lifetime.Lifetime, rec *models.Record, p message.Progress, c worker.Lease) error
 
-// Handle gives each record that inner takes a span, a child of the span that
-// the record's traceparent names and linked to it, as the semantic conventions
-// for messaging ask of a process span. Inner sees a copy of the record that
-// carries the span's own traceparent.
-func (t *Traces) Handle(inner Handle) Handle {
+// Handle gives each record that inner takes for a consumer group a span, a child
+// of the span that the record's traceparent names and linked to it, as the
+// semantic conventions for messaging ask of a process span. Inner sees a copy of
+// the record that carries the span's own traceparent.
+func (t *Traces) Handle(group string, inner Handle) Handle {
 	return func(life *lifetime.Lifetime, rec *models.Record, p message.Progress, c worker.Lease) error {
 		headers := carrier(rec.Headers)
 		parent := t.context.Extract(context.WithoutCancel(life.Calls()), &headers)
@@ -37,7 +37,7 @@ func (t *Traces) Handle(inner Handle) Handle {
 			trace.WithSpanKind(trace.SpanKindConsumer),
 			trace.WithAttributes(
 				semconv.MessagingSystemKafka, semconv.MessagingOperationTypeProcess, semconv.MessagingOperationName("process"),
-				semconv.MessagingDestinationName(rec.Topic), semconv.MessagingConsumerGroupName(t.opts.Group),
+				semconv.MessagingDestinationName(rec.Topic), semconv.MessagingConsumerGroupName(group),
 				semconv.MessagingDestinationPartitionID(strconv.Itoa(int(rec.Partition))),
 				semconv.MessagingKafkaOffset(int(rec.Offset)), semconv.MessagingMessageBodySize(len(rec.Value)),
 				attribute.String("messaging_worker.channel", string(t.opts.Channel)),

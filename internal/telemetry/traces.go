@@ -24,7 +24,6 @@ type TracesOptions struct {
 	Version  string
 	Channel  models.Channel
 	Provider string // mock, smtp, twilio or meta
-	Group    string // consumer group
 
 	StatusTopic, DLQTopic string
 
