@@ -16,6 +16,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"messaging-worker/internal/health"
+	"messaging-worker/internal/models"
 	"messaging-worker/internal/worker"
 )
 
@@ -60,12 +61,13 @@ const maxShown = 1000
 type pendingReport struct {
 	Partitions []partitionReport   `json:"partitions"`
 	AtWork     int                 `json:"at_work"`
-	Messages   []worker.Unfinished `json:"messages"` // the first maxShown by partition and offset
+	Messages   []worker.Unfinished `json:"messages"` // the first maxShown by lane, partition and offset
 }
 
 // partitionReport is a partition, and which message keeps its offset from being
 // committed further.
 type partitionReport struct {
+	Lane       models.Lane        `json:"lane"`
 	Partition  int32              `json:"partition"`
 	Committed  int64              `json:"committed_offset"` // -1: none yet
 	Lag        int64              `json:"lag"`              // -1: not known yet
@@ -93,7 +95,7 @@ func (s *source) report(to *pendingReport) {
 		return cmp.Or(cmp.Compare(x.Partition, y.Partition), cmp.Compare(x.Offset, y.Offset))
 	})
 	for _, p := range s.consumer.Stats().Partitions {
-		line := partitionReport{Partition: p.Number, Committed: p.Committed, Lag: p.Lag, Unfinished: p.Unfinished}
+		line := partitionReport{Lane: s.lane, Partition: p.Number, Committed: p.Committed, Lag: p.Lag, Unfinished: p.Unfinished}
 		if !p.Oldest.IsZero() {
 			line.Pin, line.Since = new(p.Pin), new(p.Oldest.UTC())
 		}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,17 +69,15 @@ func (a *App) monitor(ctx context.Context) {
 func (a *App) warnOfJournal(ctx context.Context) {
 	ask, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	var found []string
-	for _, topic := range a.pipeline.topics() {
-		faults, err := a.pipeline.publisher.JournalFaults(ask, topic)
+	for _, s := range a.pipeline.sources {
+		faults, err := a.pipeline.publisher.JournalFaults(ask, s.config.Kafka.RequestTopic)
 		if err != nil {
-			a.log.Debug().Err(err).Msg("the status topic's retention cannot be checked")
+			s.log.Debug().Err(err).Msg("the status topic's retention cannot be checked")
 		}
-		found = append(found, faults...)
-	}
-	for _, fault := range found {
-		a.log.Warn().Str("topic", a.config.Kafka.StatusTopic).Str("fault", fault).
-			Msg("the status topic does not keep what a restart needs: a crash may repeat messages")
+		for _, fault := range faults {
+			s.log.Warn().Str("topic", s.config.Kafka.StatusTopic).Str("fault", fault).
+				Msg("the status topic does not keep what a restart needs: a crash may repeat messages")
+		}
 	}
 }
 
@@ -96,7 +95,7 @@ func (a *App) checkKafka(ctx context.Context, reported string) string {
 	}
 	a.health.Set("kafka", answer)
 	a.health.Set("topics", topics)
-	return a.logChange(reported, errors.Join(answer, topics), len(missing) == 0 && err == nil)
+	return a.logChange(reported, errors.Join(answer, topics))
 }
 
 // firstAnswer asks, and asks again beside that while there is no answer. It
@@ -129,25 +128,25 @@ func firstAnswer[T any](ctx context.Context, ask func(context.Context) (T, error
 }
 
 func (a *App) kafkaState(unanswered error) error {
+	if unanswered != nil {
+		return unanswered
+	}
 	// What is not acknowledged may be the cause of the rest: a journal is not
 	// read before our own events are there.
-	err, joined := a.pipeline.publisher.Refused(), true
+	faults, outside := a.pipeline.publisher.Refused(), error(nil)
 	for _, s := range a.pipeline.sources {
 		state := s.consumer.State()
-		err, joined = errors.Join(err, state.Err), joined && state.Joined
+		faults = errors.Join(faults, s.ofLane(state.Err))
+		if !state.Joined {
+			outside = errors.Join(outside, s.ofLane(errors.New("has not joined the consumer group yet")))
+		}
 	}
-	switch {
-	case unanswered != nil:
-		return unanswered
-	case err == nil && !joined:
-		return errors.New("has not joined the consumer group yet")
-	}
-	return err
+	return cmp.Or(faults, outside)
 }
 
-// logChange logs a change of readiness, and has the consumers look for topics
-// that are there now.
-func (a *App) logChange(reported string, problem error, topicsThere bool) string {
+// logChange logs a change of readiness, and has the consumers look whether their
+// topics are there now.
+func (a *App) logChange(reported string, problem error) string {
 	now := ready
 	if problem != nil {
 		now = problem.Error()
@@ -159,10 +158,8 @@ func (a *App) logChange(reported string, problem error, topicsThere bool) string
 		a.log.Info().Msg("ready")
 		return now
 	}
-	if topicsThere {
-		for _, s := range a.pipeline.sources {
-			s.consumer.LookAgain()
-		}
+	for _, s := range a.pipeline.sources {
+		s.consumer.LookAgain()
 	}
 	a.log.Warn().Str("reason", now).Msg("not ready; will be when this is mended, nothing is lost meanwhile")
 	return now

@@ -86,7 +86,7 @@ func (e *Engine) Handle(life *lifetime.Lifetime, rec *models.Record, progress me
 		return e.refuse(life.Calls(), rec, violations)
 	}
 	m := newJob(rec, delivery, progress, e.publisher, lease)
-	e.opts.Pending.add(m)
+	e.opts.Pending.add(e.opts.Lane, m)
 	defer e.opts.Pending.remove(m)
 	// Queued goes out before the first attempt, so that a crash in between
 	// leaves a trace. Kafka keeps the order, so nobody waits for it yet.

@@ -17,6 +17,7 @@ const (
 
 // Unfinished is a message that an engine has at work.
 type Unfinished struct {
+	Lane      models.Lane        `json:"lane"`
 	Partition int32              `json:"partition"`
 	Offset    int64              `json:"offset"`
 	MessageID string             `json:"message_id"`
@@ -28,8 +29,8 @@ type Unfinished struct {
 	Since     time.Time          `json:"since"` // when its work began here
 }
 
-// Pending lists the messages that engines have at work. It is safe for
-// concurrent use. Engines that have none keep no list.
+// Pending lists the messages that an engine has at work. It is safe for
+// concurrent use. An engine that has none keeps no list.
 type Pending struct {
 	mu   sync.Mutex
 	list map[*job]*Unfinished
@@ -46,12 +47,12 @@ func (p *Pending) List() []Unfinished {
 	return list
 }
 
-func (p *Pending) add(m *job) {
+func (p *Pending) add(lane models.Lane, m *job) {
 	if p == nil {
 		return
 	}
 	u := &Unfinished{
-		Partition: m.record.Partition, Offset: m.record.Offset, MessageID: m.delivery.Envelope.MessageID,
+		Lane: lane, Partition: m.record.Partition, Offset: m.record.Offset, MessageID: m.delivery.Envelope.MessageID,
 		TenantID: m.delivery.Envelope.TenantID, Stage: waiting, Since: time.Now().UTC(),
 	}
 	p.mu.Lock()
