@@ -38,11 +38,11 @@ func rules() []rule {
 		{path: "internal/ops", may: []string{"internal/adapters/...", "internal/config", "internal/kafka", "internal/lifetime", "internal/models", "internal/ops/fault", "internal/ops/scan", "internal/util"}, client: true},
 		{path: "internal/ops/cluster", may: []string{"internal/config", "internal/kafka", "internal/lifetime", "internal/models", "internal/ops", "internal/ops/fault"}, client: true},
 		{path: "internal/ops/load", may: []string{"internal/config", "internal/kafka", "internal/lifetime", "internal/models", "internal/ops"}, client: true},
-		{path: "internal/ops/control", may: []string{"internal/config", "internal/models", "internal/ops", "internal/ops/fault", "internal/ops/scan", "internal/util"}, client: true},
+		{path: "internal/ops/control", may: []string{"internal/config", "internal/models", "internal/ops", "internal/ops/fault", "internal/ops/scan", "internal/orders", "internal/util"}, client: true},
 		{path: "internal/ops/fault", may: leaf},
 		{path: "internal/ops/scan", may: []string{"internal/kafka", "internal/lifetime", "internal/ops/fault"}, client: true},
 		{path: "internal/ops/patch", may: leaf},
-		{path: "internal/ops/dlq", may: []string{"internal/config", "internal/kafka", "internal/models", "internal/ops", "internal/ops/patch", "internal/ops/fault", "internal/ops/scan", "internal/util"}, client: true},
+		{path: "internal/ops/dlq", may: []string{"internal/config", "internal/kafka", "internal/models", "internal/ops", "internal/ops/control", "internal/ops/patch", "internal/ops/fault", "internal/ops/scan", "internal/orders", "internal/util"}, client: true},
 		{path: "internal/ops/timeline", may: []string{"internal/config", "internal/models", "internal/ops", "internal/ops/dlq", "internal/ops/fault", "internal/ops/scan"}, client: true},
 
 		{path: "internal/config", may: []string{"internal/util"}},

@@ -45,9 +45,9 @@ where each lay before. What came by a topic that is none of the channel's any
 more goes to the lane normal.
 
 - Where some recipients got the message, only those that did not are left in it.
-- What was sent or canceled since, is under way, or came back as a later dead
-  letter is skipped. Each replay counts in the header replay-count; a fourth is
-  refused unless --force.
+- What was sent or canceled since, is under way, came back as a later dead letter,
+  or would be canceled at once by an order in force is skipped. Each replay counts
+  in the header replay-count; a fourth is refused unless --force.
 - Dead letters of type validation need --set edits. Every request must pass the
   workers' own checks, after narrowing and edits.
 - A request that did not fit into its dead letter is read from the request topic.

@@ -24,7 +24,12 @@ type incident struct {
 
 func newIncident(t *testing.T) *incident {
 	t.Helper()
-	s := stage.New(t, models.SMS, stage.Options{NoTopics: true})
+	return incidentOn(t, stage.New(t, models.SMS, stage.Options{NoTopics: true}))
+}
+
+// incidentOn makes the control topic of a stage.
+func incidentOn(t *testing.T, s *stage.Stage) *incident {
+	t.Helper()
 	in := &incident{s, t, s.Name + ".control"}
 	if _, err := s.Admin.CreateTopic(s.Ctx, 1, 1, nil, in.topic); err != nil {
 		t.Fatal(err)
@@ -232,5 +237,62 @@ func TestOrdersWithoutATopic(t *testing.T) {
 		if r := in.msgctl(args); r.code != 1 || !strings.Contains(r.err, "no-such-topic does not exist") || !strings.Contains(r.err, "msgctl topics init") {
 			t.Errorf("%s exits %d and says %s", args, r.code, r.err)
 		}
+	}
+}
+
+// A replay puts nothing back that was canceled since, or that would be at once.
+func TestReplayOfWhatIsCanceled(t *testing.T) {
+	t.Parallel()
+	in := incidentOn(t, newStage(t, models.SMS, stage.Options{Partitions: 1}))
+	w := in.Work(nil)
+	letter := func(id, tenant, campaign string) {
+		edits := stage.Hints("scenario", "permanent", "campaign", campaign)
+		edits["tenant_id"] = tenant
+		in.Put(id, stage.Request(models.SMS, id, edits))
+	}
+	letter(idOther, "acme", "spring")
+	letter(idTwice, "other", "spring")
+	letter(idPartial, "acme", "summer")
+	letter(idRetried, "acme", "spring")
+	in.DeadLetters(4)
+	in.Events(4)
+	w.Stop()
+	// As its replay's event would be.
+	ev := models.StatusEvent{MessageID: idRetried, Channel: models.SMS, EventType: models.EventCanceled, Error: "canceled: r", Timestamp: time.Now().UTC()}
+	value, err := ev.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := &kgo.Record{Topic: in.Topic("status"), Key: []byte(idRetried), Value: value, Headers: []kgo.RecordHeader{
+		{Key: models.HeaderSourceTopic, Value: []byte(in.Topic("request"))},
+		{Key: models.HeaderSourcePartition, Value: []byte("0")},
+		{Key: models.HeaderSourceOffset, Value: []byte("4")},
+		{Key: models.HeaderSourceTimestamp, Value: []byte("0")},
+	}}
+	if err := in.Client.ProduceSync(in.Ctx, rec).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	in.succeeds("cancel " + idPartial + " --reason by_mistake")
+	in.succeeds("cancel --channel sms --tenant other --for 1h --reason asked")
+	in.succeeds("cancel --channel sms --lane bulk --for 1h --reason r")
+	in.succeeds("pause --channel sms --for 1h --reason r")
+	r := in.succeeds("dlq replay --channel sms --dry-run --group a")
+	for _, want := range []string{
+		idOther + "  would be replayed as number 1\n", idTwice + "  skipped: a cancel is in force: asked\n",
+		idPartial + "  skipped: a cancel is in force: by mistake\n", idRetried + "  skipped: canceled since, needs --force\n",
+	} {
+		if !strings.Contains(r.out, want) {
+			t.Errorf("dlq replay --dry-run does not say %q:\n%s", want, r.out)
+		}
+	}
+	in.succeeds("dlq replay --channel sms --group a")
+	if got := replayed(t, in.Stage); len(got) != 1 || len(got[idOther]) != 1 {
+		t.Errorf("put back are %v, want %s alone", got, idOther)
+	}
+	in.succeeds("resume --cancel --channel sms --tenant other")
+	in.succeeds("dlq replay --channel sms --group b --force")
+	got := replayed(t, in.Stage)
+	if len(got[idTwice]) != 1 || len(got[idRetried]) != 1 || len(got[idPartial]) != 0 {
+		t.Errorf("with --force, after one cancel is lifted, put back are %v, want all but %s", got, idPartial)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"messaging-worker/internal/models"
+	"messaging-worker/internal/orders"
 )
 
 // Outcome is what becomes of a letter in a replay.
@@ -38,6 +39,9 @@ const (
 	Canceled       Reason = "canceled since"           // Force lifts it
 )
 
+// CancelInForce skips what a worker would cancel at once.
+const CancelInForce Reason = "a cancel is in force"
+
 // Verdict is what a replay makes of one letter.
 type Verdict struct {
 	MessageID string   `json:"message_id"`
@@ -59,8 +63,8 @@ func (v *Verdict) refuse(reason Reason, details ...string) *Verdict {
 	return v
 }
 
-func (v *Verdict) skip(reason Reason) *Verdict {
-	v.Outcome, v.Reason = Skipped, reason
+func (v *Verdict) skip(reason Reason, details ...string) *Verdict {
+	v.Outcome, v.Reason, v.Details = Skipped, reason, details
 	return v
 }
 
@@ -110,6 +114,9 @@ func (r *replay) prepare(v *Verdict, l *Letter, value []byte, headers []kgo.Reco
 	if len(check.Violations) > 0 {
 		return v.refuse("would not validate", check.Violations...)
 	}
+	if canceled := r.canceled(&check.Envelope, lane); canceled != nil {
+		return v.skip(CancelInForce, canceled.Reason)
+	}
 	age := lane.Worker.MaxAge
 	v.Expiring = age > 0 && time.Since(check.Envelope.CreatedAt) > age
 	key := []byte(check.Envelope.MessageID)
@@ -122,6 +129,15 @@ func (r *replay) prepare(v *Verdict, l *Letter, value []byte, headers []kgo.Reco
 		Headers: r.headers(headers, v.Count),
 	}
 	return v
+}
+
+// canceled returns what would end a request at once: a cancel in force. Nil is
+// none.
+func (r *replay) canceled(e *models.Envelope, to *lane) *orders.Canceled {
+	watch := r.orders.Watch(orders.Message{ID: e.MessageID, Lane: models.Lane(to.Lane), Tenant: e.TenantID, Meta: e.Meta})
+	defer watch.End()
+	canceled, _ := errors.AsType[*orders.Canceled](watch.Standing())
+	return canceled
 }
 
 // headers returns the request's own and what marks the replay.

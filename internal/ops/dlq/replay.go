@@ -13,8 +13,10 @@ import (
 	"messaging-worker/internal/config"
 	"messaging-worker/internal/models"
 	"messaging-worker/internal/ops"
+	"messaging-worker/internal/ops/control"
 	"messaging-worker/internal/ops/patch"
 	"messaging-worker/internal/ops/scan"
+	"messaging-worker/internal/orders"
 )
 
 // MaxReplays is how often a request is put back without force.
@@ -111,6 +113,7 @@ type replay struct {
 	originals    map[models.Lane]bool // those where some lie that are not in their letters
 	progress     *progress
 	history      *history
+	orders       *orders.Board         // in force when the run began; nil: none
 	replays      map[string]int        // highest replay count of letters by id, where above zero
 	latest       map[Position]Position // the last letter of each delivery that was chosen
 	limiter      *rate.Limiter
@@ -132,6 +135,9 @@ func (r *replay) open(ctx context.Context) error {
 	}
 	status, err := scan.Open(ctx, r.reading, r.config.Kafka.StatusTopic)
 	if err != nil {
+		return err
+	}
+	if r.orders, err = control.BoardOf(ctx, r.reading, r.config); err != nil {
 		return err
 	}
 	r.history = newHistory(status)
