@@ -4,6 +4,7 @@ package app
 
 import (
 	"messaging-worker/internal/adapters/email"
+	"messaging-worker/internal/adapters/phone"
 	"messaging-worker/internal/adapters/request"
 	"messaging-worker/internal/adapters/sms"
 	"messaging-worker/internal/adapters/whatsapp"
@@ -12,7 +13,7 @@ import (
 	"messaging-worker/internal/worker"
 )
 
-// newChannel makes the channel of the settings, which delivers by p. A new
+// newChannel makes the channel of a lane's settings, which delivers by p. A new
 // channel takes its case here.
 func newChannel(c *config.Config, p *parts) worker.Channel {
 	limits, timeout := request.Limits(c.Limits), c.Worker.ProviderTimeout
@@ -21,9 +22,9 @@ func newChannel(c *config.Config, p *parts) worker.Channel {
 	case models.Email:
 		channel = email.New(p.mail, limits, timeout)
 	case models.SMS:
-		channel = sms.New(p.phone, limits, timeout)
+		channel = sms.New(phone.Expiring(p.phone, c.Worker.MaxAge), limits, timeout)
 	case models.WhatsApp:
-		channel = whatsapp.New(p.phone, limits, timeout)
+		channel = whatsapp.New(phone.Expiring(p.phone, c.Worker.MaxAge), limits, timeout)
 	}
 	if p.mock != nil {
 		return p.mock.Channel(channel, timeout)

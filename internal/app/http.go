@@ -13,7 +13,7 @@ func openTwilio(c *config.Config) (parts, error) {
 	t, secret := &c.Twilio, twilioSecret(c)
 	client := twilio.New(twilio.Options{
 		BaseURL: t.BaseURL, AccountSID: t.AccountSID, Username: t.APIKeySID, Password: secret.Get, Concurrency: c.Worker.Concurrency, UserAgent: UserAgent(),
-		MessagingServiceSID: t.MessagingServiceSID, StatusCallbackURL: t.StatusCallbackURL, MaxAge: c.Worker.MaxAge,
+		MessagingServiceSID: t.MessagingServiceSID, StatusCallbackURL: t.StatusCallbackURL,
 		WhatsApp: c.Channel == string(models.WhatsApp), ContentSIDs: t.ContentSIDs,
 	})
 	return parts{

@@ -482,9 +482,10 @@ func TestSettings(t *testing.T) {
 	f := fake.Twilio(account, "SK1", secret)
 	c := twilioAt(t, serve(t, f), func(o *twilio.Options) {
 		o.Username, o.MessagingServiceSID = "SK1", "MG00000000000000000000000000000001"
-		o.StatusCallbackURL, o.MaxAge = "https://example.com/status?a=b", 24*time.Hour*365*50
+		o.StatusCallbackURL = "https://example.com/status?a=b"
 	})
-	if _, failure := once(t, smsVia(c), newRequest("sms", 1, text, "")); failure != nil {
+	lasting := smsadapter.New(phone.Expiring(c, 24*time.Hour*365*50), limits(), timeout)
+	if _, failure := once(t, lasting, newRequest("sms", 1, text, "")); failure != nil {
 		t.Fatal(failure)
 	}
 	sent := f.Ledger()[0].Sent

@@ -22,6 +22,28 @@ type Provider interface {
 	Send(ctx context.Context, m api.Message) (api.Receipt, error)
 }
 
+// Expiring returns p for messages that are worth nothing once their request is as
+// old as maxAge; zero is no limit. One provider may deliver messages of several
+// limits.
+func Expiring(p Provider, maxAge time.Duration) Provider {
+	if maxAge <= 0 {
+		return p
+	}
+	return expiring{p, maxAge}
+}
+
+type expiring struct {
+	Provider
+
+	maxAge time.Duration
+}
+
+// Send implements Provider.
+func (e expiring) Send(ctx context.Context, m api.Message) (api.Receipt, error) {
+	m.ExpiresAt = m.CreatedAt.Add(e.maxAge)
+	return e.Provider.Send(ctx, m) //nolint:wrapcheck // its errors are the provider's own
+}
+
 // Adapter is one channel. It is safe for concurrent use.
 type Adapter struct {
 	channel  models.Channel

@@ -13,7 +13,8 @@ type Message struct {
 	From, To  string // E.164
 	Recipient int    // number of To in the request
 	CreatedAt time.Time
-	Kind      string // what Body is: text, template or media
+	ExpiresAt time.Time // when it is worth nothing any more; zero for never
+	Kind      string    // what Body is: text, template or media
 	Body      string
 	MediaType string            // MIME type of media
 	Meta      map[string]string // the request's meta, with the variables of templates

@@ -9,7 +9,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"time"
 
 	"messaging-worker/internal/providers/api"
 )
@@ -27,9 +26,8 @@ type Options struct {
 	Concurrency int
 	UserAgent   string
 
-	MessagingServiceSID string        // empty for none
-	StatusCallbackURL   string        // empty for none
-	MaxAge              time.Duration // how old a request may become; zero for no limit
+	MessagingServiceSID string // empty for none
+	StatusCallbackURL   string // empty for none
 
 	WhatsApp    bool              // send WhatsApp messages, not SMS
 	ContentSIDs map[string]string // of WhatsApp's templates, by name

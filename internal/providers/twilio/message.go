@@ -30,8 +30,8 @@ func (c *Client) form(m *api.Message) (url.Values, error) {
 	if c.opts.StatusCallbackURL != "" {
 		form.Set("StatusCallback", callback(c.opts.StatusCallbackURL, m))
 	}
-	if c.opts.MaxAge > 0 { // what is left of it is how long Twilio may queue the message: 1 to 36000 seconds
-		left := c.opts.MaxAge - time.Since(m.CreatedAt)
+	if !m.ExpiresAt.IsZero() { // until then Twilio may queue the message: 1 to 36000 seconds
+		left := time.Until(m.ExpiresAt)
 		form.Set("ValidityPeriod", strconv.Itoa(int(min(max(left/time.Second, 1), 36000))))
 	}
 	return form, nil
