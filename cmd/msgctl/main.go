@@ -14,6 +14,7 @@ import (
 
 	"messaging-worker/internal/app"
 	"messaging-worker/internal/config"
+	"messaging-worker/internal/ops/fault"
 )
 
 func main() {
@@ -25,7 +26,7 @@ func main() {
 	stop()
 	switch {
 	case err == nil || err.Error() == "":
-	case interrupted && errors.Is(err, context.Canceled):
+	case interrupted && errors.Is(err, context.Canceled) && !fault.Is(err, fault.NotKnown):
 		fmt.Fprintln(os.Stderr, "msgctl: interrupted")
 	default:
 		fmt.Fprintln(os.Stderr, "msgctl:", inWords(err))

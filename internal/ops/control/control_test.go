@@ -1,6 +1,8 @@
 package control_test
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"messaging-worker/internal/config"
 	"messaging-worker/internal/models"
@@ -21,7 +24,11 @@ const topicName = "orders"
 // open returns the control topic of a broker of its own, and a client of that.
 func open(t *testing.T) (*control.Topic, *kgo.Client) {
 	t.Helper()
-	cluster := testkafka.Embedded(t, kfake.SeedTopics(1, topicName))
+	return openOn(t, testkafka.Embedded(t, kfake.SeedTopics(1, topicName)))
+}
+
+func openOn(t *testing.T, cluster *kfake.Cluster) (*control.Topic, *kgo.Client) {
+	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.DefaultProduceTopic(topicName))
 	if err != nil {
 		t.Fatal(err)
@@ -128,6 +135,24 @@ func TestUnreadableRecords(t *testing.T) {
 		if text := log.Unreadable[i].Error(); !strings.HasPrefix(text, place) {
 			t.Errorf("an unreadable record: %q, want it to begin with %q", text, place)
 		}
+	}
+}
+
+// Who is interrupted before the broker answers does not know whether the order
+// holds.
+func TestGiveThatIsNotAcknowledged(t *testing.T) {
+	t.Parallel()
+	cluster := testkafka.Embedded(t, kfake.SeedTopics(1, topicName))
+	topic, _ := openOn(t, cluster)
+	ctx, cancel := context.WithCancel(t.Context())
+	cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		cancel()
+		cluster.SleepControl(func() { <-t.Context().Done() }) // no answer
+		return nil, nil, false
+	})
+	o := models.Order{Action: models.ActionPause, Channel: models.SMS, Reason: "r", By: "a@b"}
+	if err := topic.Give(ctx, &o, time.Hour); !fault.Is(err, fault.NotKnown) || !errors.Is(err, context.Canceled) {
+		t.Errorf("Give that is interrupted: %v, want a fault.NotKnown of the interruption", err)
 	}
 }
 
