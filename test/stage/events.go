@@ -34,6 +34,12 @@ func (e Event) Source() string {
 // Final reports whether the event ends its message.
 func (e Event) Final() bool { return e.EventType.Final() }
 
+// InPlace reports whether an event is in the partition with its request's number.
+func (s *Stage) InPlace(e Event) bool {
+	partition, err := strconv.Atoi(Header(e.Record, "source-partition"))
+	return err == nil && int32(partition)%s.statusPartitions == e.Record.Partition
+}
+
 // Header returns the value of a record header, or "".
 func Header(r *kgo.Record, key string) string {
 	for _, h := range r.Headers {

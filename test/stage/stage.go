@@ -8,11 +8,9 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"maps"
-	"math"
 	"os"
-	"strconv"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,22 +26,25 @@ import (
 // can.
 const Patience = 3 * time.Minute
 
-// Stage is one channel's topics and group on the broker, for one test.
+// Stage is one channel's topics and groups on the broker, for one test.
 type Stage struct {
 	Ctx     context.Context // of the test, with a bound
 	Channel models.Channel
+	Lanes   []models.Lane // the most urgent first
 	Brokers []string
-	Name    string      // begins the names of topics and group
+	Name    string      // begins the names of topics and groups
 	Client  *kgo.Client // produces, asks
 	Admin   *kadm.Client
 
-	t *testing.T
+	t                *testing.T
+	statusPartitions int32
 }
 
 // Options of a Stage.
 type Options struct {
 	Brokers          []string // nil means the suite's
-	Partitions       int32    // of every topic; zero means 12
+	Partitions       int32    // of every topic but those below; zero means 12
+	High, Bulk       int32    // of the request topics of these lanes; zero means no such lane
 	StatusPartitions int32    // of the status topic; zero means Partitions
 	Replication      int16    // zero means 1
 	NoTopics         bool
@@ -59,6 +60,11 @@ func New(t *testing.T, channel models.Channel, o Options) *Stage {
 	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(o.Timeout, 15*time.Minute))
 	t.Cleanup(cancel)
 	s := &Stage{t: t, Ctx: ctx, Channel: channel, Brokers: o.Brokers, Name: "e2e-" + RandomHex(4)}
+	for _, lane := range models.Lanes() {
+		if lane == models.LaneNormal || lane == models.LaneHigh && o.High > 0 || lane == models.LaneBulk && o.Bulk > 0 {
+			s.Lanes = append(s.Lanes, lane)
+		}
+	}
 	if s.Brokers == nil {
 		s.Brokers = Suite.Broker.Addresses
 	}
@@ -98,53 +104,26 @@ func (p explicitOrKeyTopic) Partition(r *kgo.Record, n int) int {
 	return p.TopicPartitioner.Partition(r, n)
 }
 
-// CreateTopics makes the topics that Options.NoTopics left out.
-func (s *Stage) CreateTopics(o Options) {
-	s.t.Helper()
-	large := "16777216"
-	big := map[string]*string{"max.message.bytes": &large}
-	dlq := o.DLQ
-	if dlq == nil {
-		dlq = big
-	}
-	if o.AnyTime {
-		most := strconv.FormatInt(math.MaxInt64, 10)
-		big["message.timestamp.after.max.ms"] = &most
-		big["retention.ms"] = new("-1") // or Kafka deletes what seems to be old
-	}
-	for topic, conf := range map[string]map[string]*string{s.Topic("request"): big, s.Topic("status"): o.Status, s.Topic("dlq"): dlq} {
-		partitions := o.Partitions
-		if topic == s.Topic("status") {
-			partitions = cmp.Or(o.StatusPartitions, partitions)
-		}
-		if _, err := s.Admin.CreateTopic(s.Ctx, partitions, cmp.Or(o.Replication, 1), conf, topic); err != nil {
-			s.t.Fatal(err)
-		}
-	}
-}
-
-// Topic returns the name of the request, status or dlq topic.
-func (s *Stage) Topic(kind string) string { return s.Name + "." + kind }
-
-// Group returns the consumer group.
-func (s *Stage) Group() string { return s.Name + "-group" }
-
 // Env is the environment of a worker or tool; extra wins. Backoffs are short;
 // limits that a test does not mean to reach are long.
 func (s *Stage) Env(extra map[string]string) []string {
 	upper := strings.ToUpper(string(s.Channel))
 	settings := map[string]string{
 		"APP_ENV": "production", "APP_PORT": "0", "APP_HOST": "127.0.0.1", "LOG_LEVEL": "debug",
-		"KAFKA_BROKERS":                     strings.Join(s.Brokers, ","),
-		"KAFKA_" + upper + "_REQUEST_TOPIC": s.Topic("request"),
-		"KAFKA_" + upper + "_STATUS_TOPIC":  s.Topic("status"),
-		"KAFKA_" + upper + "_DLQ_TOPIC":     s.Topic("dlq"),
-		upper + "_CONSUMER_GROUP":           s.Group(),
-		"BASE_BACKOFF_SECONDS":              "0.05",
-		"MAX_BACKOFF_SECONDS":               "0.2",
-		"PROVIDER_TIMEOUT_SECONDS":          "30",
-		"SHUTDOWN_TIMEOUT_SECONDS":          "120",
-		"KAFKA_SESSION_TIMEOUT_SECONDS":     "10",
+		"KAFKA_BROKERS":                    strings.Join(s.Brokers, ","),
+		"KAFKA_" + upper + "_STATUS_TOPIC": s.Topic("status"),
+		"KAFKA_" + upper + "_DLQ_TOPIC":    s.Topic("dlq"),
+		upper + "_CONSUMER_GROUP":          s.Group(),
+		"BASE_BACKOFF_SECONDS":             "0.05",
+		"MAX_BACKOFF_SECONDS":              "0.2",
+		"PROVIDER_TIMEOUT_SECONDS":         "30",
+		"SHUTDOWN_TIMEOUT_SECONDS":         "120",
+		"KAFKA_SESSION_TIMEOUT_SECONDS":    "10",
+	}
+	for lane, suffix := range map[models.Lane]string{models.LaneHigh: "_HIGH", models.LaneNormal: "", models.LaneBulk: "_BULK"} {
+		if slices.Contains(s.Lanes, lane) {
+			settings["KAFKA_"+upper+"_REQUEST_TOPIC"+suffix] = s.RequestTopic(lane)
+		}
 	}
 	maps.Copy(settings, extra)
 	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
@@ -191,11 +170,12 @@ func (s *Stage) Put(id string, value []byte) {
 	s.Produce(&kgo.Record{Key: []byte(id), Value: value})
 }
 
-// Produce writes records to the request topic and waits.
+// Produce writes records to the topic that they name, or else to the request
+// topic, and waits.
 func (s *Stage) Produce(records ...*kgo.Record) {
 	s.t.Helper()
 	for _, r := range records {
-		r.Topic = s.Topic("request")
+		r.Topic = cmp.Or(r.Topic, s.Topic("request"))
 	}
 	if err := s.Client.ProduceSync(s.Ctx, records...).FirstErr(); err != nil {
 		s.t.Fatal(err)
@@ -217,59 +197,17 @@ func (s *Stage) PutMany(n int) map[string]bool {
 }
 
 // PutEach produces n requests, that of number i with these edits, and returns
-// their ids.
+// their ids. They go to the lanes in turn.
 func (s *Stage) PutEach(n int, edits func(i int) map[string]any) map[string]bool {
 	s.t.Helper()
 	ids, records := map[string]bool{}, make([]*kgo.Record, 0, n)
 	for i := range n {
 		id := NewID()
 		ids[id] = true
-		records = append(records, &kgo.Record{Key: []byte(id), Value: Request(s.Channel, id, edits(i))})
+		records = append(records, &kgo.Record{Topic: s.TopicInTurn(i), Key: []byte(id), Value: Request(s.Channel, id, edits(i))})
 	}
 	s.Produce(records...)
 	return ids
-}
-
-// Committed waits until the group's offsets have reached the log's end.
-func (s *Stage) Committed() {
-	s.t.Helper()
-	Eventually(s.t, func() string {
-		lags, err := s.Admin.Lag(s.Ctx, s.Group())
-		if err != nil {
-			return err.Error()
-		}
-		if err := lags.Error(); err != nil {
-			return err.Error()
-		}
-		l := lags[s.Group()]
-		ends, err := s.Admin.ListEndOffsets(s.Ctx, s.Topic("request"))
-		if err != nil {
-			return err.Error()
-		}
-		for partition, end := range ends[s.Topic("request")] {
-			at := int64(0)
-			if m, ok := l.Lag.Lookup(s.Topic("request"), partition); ok {
-				at = max(m.Commit.At, 0)
-			}
-			if end.Offset > 0 && at != end.Offset {
-				return fmt.Sprintf("partition %d is committed to %d of %d", partition, at, end.Offset)
-			}
-		}
-		return ""
-	})
-}
-
-// Commit moves the group to one offset in each partition, from 0 on, as an
-// operator's tool does.
-func (s *Stage) Commit(offsets ...int64) {
-	s.t.Helper()
-	all := kadm.Offsets{}
-	for partition, at := range offsets {
-		all.AddOffset(s.Topic("request"), int32(partition), at, -1)
-	}
-	if err := s.Admin.CommitAllOffsets(s.Ctx, s.Group(), all); err != nil {
-		s.t.Fatal(err)
-	}
 }
 
 // NewID makes a message id.
