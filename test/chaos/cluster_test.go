@@ -30,7 +30,7 @@ func steady(ledger string) map[string]string {
 
 // untouched checks that nothing was lost, failed or called twice, and that the
 // worker is still there and ends as it should.
-func untouched(t *testing.T, s *stage.Stage, w *stage.Worker, ledger string, ids map[string]bool) {
+func untouched(t *testing.T, s *stage.Stage, w *stage.Worker, ledger string, ids requests) {
 	t.Helper()
 	s.Committed()
 	list := readLedger(t, ledger)
@@ -38,17 +38,17 @@ func untouched(t *testing.T, s *stage.Stage, w *stage.Worker, ledger string, ids
 	if lost > 0 {
 		t.Errorf("%d messages were never delivered", lost)
 	}
-	again := len(twice(list))
+	again := len(twice(list, ids))
 	if again > 0 {
 		t.Errorf("%d calls were made twice", again)
 	}
-	checkHistories(t, s.Events(len(ids)), ids, list)
+	checkHistories(t, s, ids, list)
 	if !w.Running() {
 		t.Error("the worker has ended")
 	}
 	w.WaitReady(http.StatusOK)
 	w.Stop()
-	t.Logf("%d messages, %d lost, %d called twice", len(ids), lost, again)
+	t.Logf("%d messages, %d lost, %d called twice", ids.count(), lost, again)
 }
 
 // One node of three dies and comes back, then all are away for ten seconds.
@@ -59,10 +59,11 @@ func TestClusterFails(t *testing.T) {
 		t.Skip("a cluster that was given is not stopped")
 	}
 	r := chance(t)
-	s := stage.New(t, models.SMS, stage.Options{Brokers: c.Brokers(), Partitions: 12, Replication: 3, Timeout: timeout()})
+	s := stage.New(t, models.SMS, allLanes(stage.Options{Brokers: c.Brokers(), Replication: 3}))
 	ledger := filepath.Join(t.TempDir(), "ledger")
 	w := s.Work(steady(ledger))
 	w.WaitReady(http.StatusOK)
+	ids := putTwins(t, s, pick(400, 2000), func(int) map[string]any { return mixed(r.IntN) })
 	stopFeeding := feed(t, s, r)
 	flows := func() { // traffic goes on
 		t.Helper()
@@ -77,7 +78,7 @@ func TestClusterFails(t *testing.T) {
 		check(t, c.Wait(s.Ctx, 3))
 		flows()
 	}
-	ids := stopFeeding()
+	ids.add(stopFeeding())
 	stopFeeding = feed(t, s, r)
 	for node := range 3 {
 		check(t, c.Kill(node))
@@ -90,10 +91,7 @@ func TestClusterFails(t *testing.T) {
 	check(t, c.Wait(s.Ctx, 3))
 	w.WaitReady(http.StatusOK)
 	flows()
-	for id := range stopFeeding() {
-		ids[id] = true
-	}
-	untouched(t, s, w, ledger, ids)
+	untouched(t, s, w, ledger, ids.add(stopFeeding()))
 }
 
 func check(t *testing.T, err error) {
@@ -126,7 +124,7 @@ func refused(t *testing.T, refusal *kerr.Error) {
 	ledger := filepath.Join(t.TempDir(), "ledger")
 	w := s.Work(steady(ledger))
 	w.WaitReady(http.StatusOK)
-	ids := putMixed(s, pick(1000, 5000), r.IntN)
+	ids := requests{}.add(putMixed(s, pick(1000, 5000), r.IntN))
 	for range pick(1, 5) {
 		delivers(t, w, ledger, stage.Lines(ledger))
 		ctx, end := context.WithCancel(s.Ctx)
@@ -137,18 +135,19 @@ func refused(t *testing.T, refusal *kerr.Error) {
 	untouched(t, s, w, ledger, ids)
 }
 
-// The group forgets the worker while outcomes wait for the broker, as after an
-// outage of all of it. The worker gets its partitions back, and reads their
-// journal only once what it had to say is written there.
+// The group of a lane forgets the worker while outcomes wait for the broker, as
+// after an outage of all of it. The worker gets its partitions back, and reads
+// their journal only once what it had to say is written there.
 func TestForgottenWithOutcomesUnderWay(t *testing.T) {
 	t.Parallel()
 	r := chance(t)
 	broker := kafka.Embedded(t)
-	s := stage.New(t, models.SMS, stage.Options{Brokers: broker.ListenAddrs(), Partitions: 4, Timeout: timeout()})
+	s := stage.New(t, models.SMS, allLanes(stage.Options{Brokers: broker.ListenAddrs()}))
 	ledger := filepath.Join(t.TempDir(), "ledger")
 	w := s.Work(steady(ledger))
 	w.WaitReady(http.StatusOK)
-	ids := putMixed(s, pick(1000, 5000), r.IntN)
+	ids := putTwins(t, s, pick(100, 500), func(int) map[string]any { return mixed(r.IntN) })
+	ids.add(putMixed(s, pick(700, 3500), r.IntN))
 	for range pick(1, 5) {
 		delivers(t, w, ledger, stage.Lines(ledger))
 		ctx, end := context.WithCancel(s.Ctx)

@@ -23,6 +23,7 @@ const atMost = 2 * slots
 
 // killing is a workload that is killed again and again.
 type killing struct {
+	stage      stage.Options
 	messages   int
 	recipients int
 	pinned     int // of a hundred: how many back off for long after their first attempt
@@ -34,11 +35,12 @@ type killing struct {
 // bounded by what was under way, and attempts spent stay spent.
 func TestKills(t *testing.T) {
 	t.Parallel()
+	one := stage.Options{Partitions: 12, Timeout: timeout()}
 	for name, k := range map[string]killing{
-		"plain":          {messages: pick(4000, 20_000), recipients: 1, kills: pick(5, 55), dynamic: pick(0, 10)},
-		"long backoffs":  {messages: pick(3000, 20_000), recipients: 1, pinned: 1, kills: pick(4, 30)},
-		"ten recipients": {messages: pick(300, 2000), recipients: 10, kills: pick(5, 30)},
-		"no instance id": {messages: pick(1500, 4000), recipients: 1, kills: pick(1, 5), dynamic: 100},
+		"plain":                  {stage: one, messages: pick(4000, 20_000), recipients: 1, kills: pick(5, 55), dynamic: pick(0, 10)},
+		"lanes of long backoffs": {stage: allLanes(one), messages: pick(3000, 20_000), recipients: 1, pinned: 1, kills: pick(4, 30)},
+		"ten recipients":         {stage: one, messages: pick(300, 2000), recipients: 10, kills: pick(5, 30)},
+		"no instance id":         {stage: one, messages: pick(1500, 4000), recipients: 1, kills: pick(1, 5), dynamic: 100},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if !long() {
@@ -59,9 +61,9 @@ type life struct {
 func (k killing) run(t *testing.T) {
 	t.Helper()
 	r := chance(t)
-	s := stage.New(t, models.SMS, stage.Options{Partitions: 12, Timeout: timeout()})
+	s := stage.New(t, models.SMS, k.stage)
 	ledger := filepath.Join(t.TempDir(), "ledger")
-	ids := k.fill(s, r)
+	ids := k.fill(t, s, r)
 	lives := k.again(t, s, r, ledger)
 	lives = append(lives, k.last(s, ledger))
 	s.Committed()
@@ -117,37 +119,46 @@ func (k killing) env(s *stage.Stage, ledger string, static bool) map[string]stri
 	return env
 }
 
-// fill produces the requests.
-func (k killing) fill(s *stage.Stage, r *rand.Rand) map[string]bool {
+// fill produces the requests, a quarter of them as twins where there are lanes.
+func (k killing) fill(t *testing.T, s *stage.Stage, r *rand.Rand) requests {
+	t.Helper()
 	to := make([]string, k.recipients)
 	for i := range to {
 		to[i] = fmt.Sprintf("+1555000%04d", i)
 	}
-	return s.PutEach(k.messages, func(int) map[string]any {
+	edit := func(int) map[string]any {
 		edits := map[string]any{}
-		if r.IntN(100) < k.pinned {
+		switch {
+		case r.IntN(100) < k.pinned:
 			edits = stage.Hints("scenario", "rate_limited", "scenario_failures", "1", "scenario_retry_after_ms", strconv.Itoa(pick(10, 60)*1000))
-		} else if k.recipients > 1 && r.IntN(4) == 0 { // two of them stay open after the first round
+		case k.recipients > 1 && r.IntN(4) == 0: // two of them stay open after the first round
 			edits = stage.Hints("scenario", "transient", "scenario_failures", "1", "scenario_recipients", "2,7")
+		case len(s.Lanes) > 1 && r.IntN(20) == 0:
+			edits = stage.Hints("scenario", "transient", "scenario_failures", "2")
 		}
 		edits["to"] = to
 		return edits
-	})
+	}
+	ids := requests{}
+	if n := len(s.Lanes); n > 1 {
+		ids = putTwins(t, s, k.messages/4/n, edit)
+	}
+	return ids.add(s.PutEach(k.messages-ids.count(), edit))
 }
 
 // judge counts: what is missing, what was repeated and by which kill, and
 // whether the histories hold together. The last life was not killed.
-func (k killing) judge(t *testing.T, s *stage.Stage, ledger string, ids map[string]bool, lives []life) {
+func (k killing) judge(t *testing.T, s *stage.Stage, ledger string, ids requests, lives []life) {
 	t.Helper()
 	list := readLedger(t, ledger)
 	lost := missing(list, ids, k.recipients)
 	if lost > 0 {
 		t.Errorf("%d recipients were never reached", lost)
 	}
-	checkHistories(t, s.Events(k.messages), ids, list)
+	checkHistories(t, s, ids, list)
 	kills := len(lives) - 1
 	byKill := make([]int, kills)
-	for _, first := range twice(list) {
+	for _, first := range twice(list, ids) {
 		n := slices.IndexFunc(lives, func(l life) bool { return first < l.lines }) // whose kill took its outcome along
 		if n == kills {
 			t.Errorf("%s was called twice without a kill in between", list[first].id)

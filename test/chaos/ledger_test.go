@@ -3,6 +3,7 @@ package chaos_test
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -49,80 +50,100 @@ type whom struct {
 	recipient int
 }
 
-// twice returns, for each line that repeats an earlier one, the index of that.
-func twice(list []accepted) []int {
-	first := map[whom]int{}
+// twice returns, for each line too many of a recipient, the index of the one
+// that it repeats: the first that no other repeats. Which of several requests
+// with one id it was that was called twice no ledger tells.
+func twice(list []accepted, ids requests) []int {
+	lines := map[whom][]int{}
 	var repeated []int
 	for i, a := range list {
 		key := whom{a.id, a.recipient}
-		if j, seen := first[key]; seen {
-			repeated = append(repeated, j)
-			continue
+		if n := len(lines[key]) - max(ids[a.id], 1); n >= 0 {
+			repeated = append(repeated, lines[key][n])
 		}
-		first[key] = i
+		lines[key] = append(lines[key], i)
 	}
 	return repeated
 }
 
-// missing returns how many recipients were not reached.
-func missing(list []accepted, ids map[string]bool, recipients int) int {
-	reached := map[string]map[int]bool{}
+// missing returns how many recipients of requests were not reached.
+func missing(list []accepted, ids requests, recipients int) int {
+	reached := map[whom]int{}
 	for _, a := range list {
-		if reached[a.id] == nil {
-			reached[a.id] = map[int]bool{}
-		}
-		reached[a.id][a.recipient] = true
+		reached[whom{a.id, a.recipient}]++
 	}
 	lost := 0
-	for id := range ids {
-		lost += recipients - len(reached[id])
+	for id, with := range ids {
+		for recipient := range recipients {
+			lost += max(0, with-reached[whom{id, recipient}])
+		}
 	}
 	return lost
 }
 
-// checkHistories reports messages that have not ended as sent, and attempts
-// that were spent and forgotten: their numbers would repeat.
+// checkHistories reports messages that have not ended as sent, events that are
+// in another partition than that of their request's number, and attempts that
+// were spent and forgotten: their numbers would repeat. It returns the events by
+// request.
 //
 // One repetition is no fault: what a killed worker had handed to the network
 // may reach the log after its successor has read it. No call was made on the
 // strength of such an event, for it was never acknowledged.
-func checkHistories(t *testing.T, histories map[string][]stage.Event, ids map[string]bool, list []accepted) {
+func checkHistories(t *testing.T, s *stage.Stage, ids requests, list []accepted) map[string][]stage.Event {
 	t.Helper()
 	calledTwice := map[string]bool{}
-	for _, first := range twice(list) {
+	for _, first := range twice(list, ids) {
 		calledTwice[list[first].id] = true
 	}
-	late := 0
-	for id := range ids {
-		events := histories[id]
-		seen := map[string]bool{}
-		var wrong []string
-		last := 0
-		for _, e := range events {
-			name := fmt.Sprintf("%s %d", e.EventType, e.Attempt)
-			unmade := e.EventType == models.EventQueued || e.EventType == models.EventAttempt && !calledTwice[id]
-			switch {
-			case seen[name] && unmade:
-				late++
-			case seen[name]:
-				wrong = append(wrong, name+" twice")
+	all, histories, late := s.SoFar(), map[string][]stage.Event{}, 0
+	for id, with := range ids {
+		ofID := map[string][]stage.Event{}
+		for _, e := range all[id] {
+			ofID[e.Source()] = append(ofID[e.Source()], e)
+			if !s.InPlace(e) {
+				t.Errorf("%s: an event of %s is in partition %d", id, e.Source(), e.Record.Partition)
 			}
-			seen[name] = true
-			if e.EventType == models.EventAttempt && e.Attempt != last && e.Attempt != last+1 {
-				wrong = append(wrong, fmt.Sprintf("attempt %d after %d", e.Attempt, last))
+		}
+		if len(ofID) != with {
+			t.Errorf("%s: %d requests have events, want %d", id, len(ofID), with)
+		}
+		for source, events := range ofID {
+			repeated, wrong := checkHistory(events, calledTwice[id])
+			if late += repeated; len(wrong) > 0 {
+				t.Errorf("%s of %s: %s: %s", id, source, strings.Join(wrong, ", "), stage.Sequence(events))
 			}
-			last = max(last, e.Attempt)
 		}
-		if n := len(events); n == 0 || events[n-1].EventType != models.EventSent {
-			wrong = append(wrong, "does not end as sent")
-		}
-		if len(wrong) > 0 {
-			t.Errorf("%s: %s: %s", id, strings.Join(wrong, ", "), stage.Sequence(events))
-		}
+		maps.Copy(histories, ofID)
 	}
 	if late > 0 {
 		t.Logf("%d events reached the log only after a successor had read it", late)
 	}
+	return histories
+}
+
+// checkHistory returns what is wrong with the events of one request, and how many
+// of them are there once more without a fault.
+func checkHistory(events []stage.Event, calledTwice bool) (late int, wrong []string) {
+	seen, last := map[string]bool{}, 0
+	for _, e := range events {
+		name := fmt.Sprintf("%s %d", e.EventType, e.Attempt)
+		unmade := e.EventType == models.EventQueued || e.EventType == models.EventAttempt && !calledTwice
+		switch {
+		case seen[name] && unmade:
+			late++
+		case seen[name]:
+			wrong = append(wrong, name+" twice")
+		}
+		seen[name] = true
+		if e.EventType == models.EventAttempt && e.Attempt != last && e.Attempt != last+1 {
+			wrong = append(wrong, fmt.Sprintf("attempt %d after %d", e.Attempt, last))
+		}
+		last = max(last, e.Attempt)
+	}
+	if n := len(events); n == 0 || events[n-1].EventType != models.EventSent {
+		wrong = append(wrong, "does not end as sent")
+	}
+	return late, wrong
 }
 
 // distribution writes numbers in short: "0 0 3 7, median 1, most 7".

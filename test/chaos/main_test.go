@@ -1,6 +1,9 @@
 // Package chaos_test breaks what can break under the built workers and counts
 // what was lost and what was done twice.
 //
+// Most tests have the workers read three lanes at once, each of which has to
+// fare as a single one does: what allLanes and putTwins say of them holds there.
+//
 // The tests run in a short form with all others. CHAOS_LONG=true makes them
 // long, and CHAOS_SEED repeats a run's choices; what the machine makes of them
 // differs all the same.

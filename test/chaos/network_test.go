@@ -60,7 +60,7 @@ func TestNetwork(t *testing.T) {
 		}
 	}
 	delivers(t, w, ledger, stage.Lines(ledger))
-	untouched(t, s, w, ledger, stopFeeding())
+	untouched(t, s, w, ledger, requests{}.add(stopFeeding()))
 }
 
 // suffer applies a toxic for a while.

@@ -44,7 +44,7 @@ func grow(t *testing.T, w *stage.Worker, ledger string, lines int) {
 func TestAtMostOnceLosesNothingAtStops(t *testing.T) {
 	t.Parallel()
 	chance(t)
-	s := stage.New(t, models.SMS, stage.Options{Partitions: 6, Timeout: timeout()})
+	s := stage.New(t, models.SMS, allLanes(stage.Options{}))
 	ledger := filepath.Join(t.TempDir(), "ledger")
 	messages, stops := pick(2500, 20_000), pick(4, 20)
 	ids := putPairs(s, messages)
@@ -84,7 +84,7 @@ func putPairs(s *stage.Stage, n int) map[string]bool {
 // and that no recipient was called twice.
 func endings(t *testing.T, s *stage.Stage, ledger string, ids map[string]bool) {
 	t.Helper()
-	if n := len(twice(readLedger(t, ledger))); n > 0 {
+	if n := len(twice(readLedger(t, ledger), nil)); n > 0 {
 		t.Errorf("%d calls were made twice", n)
 	}
 	events := s.SoFar()
@@ -139,10 +139,10 @@ func TestAtMostOnceKills(t *testing.T) {
 	s.Committed()
 	last.Stop()
 	list := readLedger(t, ledger)
-	if n := len(twice(list)); n > 0 {
+	if n := len(twice(list, nil)); n > 0 {
 		t.Errorf("%d calls were made twice", n)
 	}
-	lost := missing(list, ids, 1)
+	lost := missing(list, requests{}.add(ids), 1)
 	if most := kills * (16 + 4*onceSlots); lost > most {
 		t.Errorf("%d messages are lost, want at most %d", lost, most)
 	}

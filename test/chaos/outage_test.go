@@ -195,10 +195,10 @@ func trickle(t *testing.T, s *stage.Stage, every time.Duration, n int, edits fun
 		defer ticker.Stop()
 		for {
 			for range n {
-				id := stage.NewID()
+				topic, id := s.TopicInTurn(len(ids)), stage.NewID()
 				ids[id] = true
 				s.Client.Produce(s.Ctx, &kgo.Record{
-					Topic: s.Topic("request"), Key: []byte(id), Value: stage.Request(s.Channel, id, edits()),
+					Topic: topic, Key: []byte(id), Value: stage.Request(s.Channel, id, edits()),
 				}, func(_ *kgo.Record, err error) {
 					if err != nil {
 						t.Errorf("produce a request: %v", err)

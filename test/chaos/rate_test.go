@@ -9,13 +9,13 @@ import (
 	"messaging-worker/test/stage"
 )
 
-// The limit of the whole group holds while workers join, leave and die, and
-// is used up nearly while there is work.
+// The limit of the whole group, which is one for all lanes, holds while workers
+// join, leave and die, and is used up nearly while there is work.
 func TestGroupRate(t *testing.T) {
 	t.Parallel()
 	const rate = 100
 	phase := time.Duration(pick(4, 30)) * time.Second
-	s := stage.New(t, models.SMS, stage.Options{Partitions: 12, Timeout: timeout()})
+	s := stage.New(t, models.SMS, allLanes(stage.Options{}))
 	s.PutMany(rate * pick(60, 250)) // more than can be sent
 	g := &group{t: t, s: s, dir: t.TempDir(), env: map[string]string{
 		"GROUP_RATE_PER_SECOND": "100", "WORKER_CONCURRENCY": "20", "LOG_LEVEL": "info",

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -63,13 +64,14 @@ func (g *group) more(n int) {
 func TestRebalances(t *testing.T) {
 	t.Parallel()
 	r := chance(t)
-	s := stage.New(t, models.SMS, stage.Options{Partitions: 12, Timeout: timeout()})
+	s := stage.New(t, models.SMS, allLanes(stage.Options{}))
 	g := &group{t: t, s: s, dir: t.TempDir(), env: map[string]string{
 		"MOCK_LATENCY_SECONDS": "0.05", "WORKER_CONCURRENCY": strconv.Itoa(slots / 2), "MAX_ATTEMPTS": "100",
 		"LOG_LEVEL": "info", "KAFKA_SESSION_TIMEOUT_SECONDS": "6", "PROVIDER_TIMEOUT_SECONDS": "10",
 	}}
 	rounds := pick(1, 6)
 	step := pick(400, 2000) // deliveries between two changes
+	ids := putTwins(t, s, pick(400, 2000), func(int) map[string]any { return mixed(r.IntN) })
 	stopFeeding := feed(t, s, r)
 	killed := map[int]bool{} // by number of the ledger
 	first := g.start()
@@ -92,9 +94,9 @@ func TestRebalances(t *testing.T) {
 		third.Stop() // 2 → 1
 		first = fourth
 	}
-	ids := stopFeeding()
+	ids.add(stopFeeding())
 	s.Committed()
-	g.judge(ids, killed, s.Events(len(ids)))
+	g.judge(ids, killed)
 }
 
 // numberOf returns whose ledger is the worker's.
@@ -108,32 +110,35 @@ func (g *group) numberOf(w *stage.Worker) int {
 	return -1
 }
 
-func (g *group) judge(ids map[string]bool, killed map[int]bool, histories map[string][]stage.Event) {
+func (g *group) judge(ids requests, killed map[int]bool) {
 	g.t.Helper()
 	var all []accepted
-	owner := map[whom]int{}
-	byKill := map[int]int{}
-	clean := 0
+	callers := map[whom][]int{} // by number of their ledgers
 	for n, ledger := range g.ledgers {
 		list := readLedger(g.t, ledger)
 		all = append(all, list...)
 		for _, a := range list {
 			key := whom{a.id, a.recipient}
-			other, seen := owner[key]
-			switch {
-			case seen && (killed[other] || killed[n]):
-				byKill[other]++
-			case seen:
-				clean++
-			default:
-				owner[key] = n
-			}
+			callers[key] = append(callers[key], n)
+		}
+	}
+	byKill := map[int]int{}
+	clean := 0
+	for key, numbers := range callers {
+		again := len(numbers) - ids[key.id]
+		dead := slices.IndexFunc(numbers, func(n int) bool { return killed[n] })
+		switch {
+		case again <= 0:
+		case dead >= 0:
+			byKill[numbers[dead]] += again
+		default:
+			clean += again
 		}
 	}
 	if lost := missing(all, ids, 1); lost > 0 {
 		g.t.Errorf("%d messages were never delivered", lost)
 	}
-	checkHistories(g.t, histories, ids, all)
+	checkHistories(g.t, g.s, ids, all)
 	var numbers []int
 	for n := range killed {
 		numbers = append(numbers, byKill[n])
@@ -145,7 +150,7 @@ func (g *group) judge(ids map[string]bool, killed map[int]bool, histories map[st
 		g.t.Errorf("%d calls were made twice without a kill", clean)
 	}
 	g.t.Logf("%d messages, %d workers, %d kills; called twice at kills: %s; else %d",
-		len(ids), len(g.ledgers), len(killed), distribution(numbers), clean)
+		ids.count(), len(g.ledgers), len(killed), distribution(numbers), clean)
 }
 
 // feed produces some 700 messages a second until it is stopped, of which one

@@ -46,15 +46,15 @@ type upstream struct {
 	names   atomic.Int64
 }
 
-// Kill after kill of the workers beside producers that write in transactions,
-// roll a third of the requests back and are killed between batches: nobody is
-// sent what was rolled back, and nothing else is lost. On Apache Kafka open
-// transactions of killed producers are ended by its coordinator; the embedded
+// Kill after kill of the workers beside producers that write in transactions over
+// all lanes, roll a third of the requests back and are killed between batches:
+// nobody is sent what was rolled back, and nothing else is lost. On Apache Kafka
+// open transactions of killed producers are ended by its coordinator; the embedded
 // broker does so too.
 func TestKillsBesideTransactions(t *testing.T) {
 	t.Parallel()
 	r := chance(t)
-	s := stage.New(t, models.SMS, stage.Options{Partitions: 12, Timeout: timeout()})
+	s := stage.New(t, models.SMS, allLanes(stage.Options{}))
 	u := &upstream{s: s, ledger: filepath.Join(t.TempDir(), "ledger")}
 	ids, rolledBack, endings := u.plan(r, pick(1500, 20_000))
 	k := killing{messages: len(ids), recipients: 1, kills: pick(3, 20)}
@@ -68,7 +68,7 @@ func TestKillsBesideTransactions(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Committed()
-	k.judge(t, s, u.ledger, ids, lives)
+	k.judge(t, s, u.ledger, requests{}.add(ids), lives)
 	t.Logf("%d requests, %d rolled back; batches: %d committed, %d outside of transactions, %d aborted, %d fenced, %d timed out",
 		len(ids)+len(rolledBack), len(rolledBack), endings[committed], endings[plain], endings[aborted], endings[fenced], endings[timedOut])
 	events := s.SoFar()
@@ -102,7 +102,7 @@ func (u *upstream) plan(r *rand.Rand, messages int) (ids, rolledBack map[string]
 		for range min(1+r.IntN(50), messages-len(ids)-len(rolledBack)) {
 			id := stage.NewID()
 			into[id] = true
-			b.records = append(b.records, &kgo.Record{Topic: u.s.Topic("request"), Key: []byte(id), Value: stage.Request(u.s.Channel, id, nil)})
+			b.records = append(b.records, &kgo.Record{Topic: u.s.TopicInTurn(len(into)), Key: []byte(id), Value: stage.Request(u.s.Channel, id, nil)})
 		}
 		endings[b.ending]++
 		u.batches <- b
