@@ -66,7 +66,7 @@ func rules() []rule {
 		{path: "internal/kafka/publisher", may: []string{"internal/kafka", "internal/kafka/producer", "internal/lifetime", "internal/models"}, client: true},
 
 		{path: "internal/telemetry", may: []string{"internal/adapters/common", "internal/lifetime", "internal/message", "internal/models", "internal/worker"}},
-		{path: "internal/worker", may: []string{"internal/adapters/common", "internal/lifetime", "internal/message", "internal/models", "internal/util", "internal/worker/route"}},
+		{path: "internal/worker", may: []string{"internal/adapters/common", "internal/lifetime", "internal/message", "internal/models", "internal/orders", "internal/util", "internal/worker/route"}},
 		{path: "internal/worker/route", may: []string{"internal/adapters/common", "internal/fifo", "internal/lifetime", "internal/models"}},
 
 		{path: "internal/adapters/common", may: []string{"internal/models"}},

@@ -170,6 +170,13 @@ func (p *Progress) RetryMeta(meta map[string]string, next time.Time, withdrawn b
 	}
 }
 
+// CanceledMeta adds to the meta of the event of a canceled message who has it.
+func (p *Progress) CanceledMeta(meta map[string]string) {
+	if accepted := list(p.With(Accepted)); accepted != "" {
+		meta[models.MetaAcceptedRecipients] = accepted
+	}
+}
+
 // list writes "0,4,17".
 func list(recipients []int) string {
 	texts := make([]string, len(recipients))

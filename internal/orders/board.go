@@ -198,6 +198,16 @@ func (b *Board) Paused() (n int) {
 	return n
 }
 
+// Watching returns how many messages are watched.
+func (b *Board) Watching() (n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, same := range b.watches {
+		n += len(same)
+	}
+	return n
+}
+
 // GroupRate returns how many calls of a provider all workers together may start a
 // second by order, and false where none is in force. An order for the provider
 // wins over one for the channel.

@@ -26,6 +26,7 @@ type result struct {
 	failure       *common.Failure // nil: all recipients were accepted
 	indeterminate bool            // who was not told anything is taken for accepted
 	withdrawn     bool            // the call was not made
+	ordered       bool            // because of an order
 	unspent       bool            // the call was made and says nothing of the message
 	letIn         int             // of the verdict that postponed its message; 0 for none
 }
@@ -51,37 +52,6 @@ func (e *Engine) attempt(life *lifetime.Lifetime, m *job) error {
 	}
 	m.endRound(results)
 	return nil
-}
-
-// passed reports, once ctx has ended, whether nobody will read the record
-// again: at most once, and its offset is committed. Then it gets its final event
-// here, if need be without a call. Any other is left to the next owner.
-func passed(ctx context.Context, lease Lease) bool {
-	return lease.AtMostOnce() && lease.CommitBeforeCall(ctx) == nil
-}
-
-// enter is admit. On a stop, a message that nobody would read again gets the
-// grace on top.
-func (e *Engine) enter(life *lifetime.Lifetime, m *job, units [][]int) error {
-	err := e.admit(life.Waiting(), m, units)
-	if err == nil || errors.Is(err, errExpired) {
-		return err
-	}
-	if m.committed = m.committed || passed(life.Waiting(), m.lease); !m.committed {
-		return err
-	}
-	return withGrace(life.Waiting(), life.Calls(), func(ctx context.Context) error { return e.admit(ctx, m, units) })
-}
-
-// admit waits until an attempt with calls to these units may be published. Its
-// error is the cause of ctx's end, or errExpired.
-func (e *Engine) admit(ctx context.Context, m *job, units [][]int) error {
-	ctx, cancel := e.untilExpiry(ctx, m)
-	defer cancel()
-	e.opts.Pending.show(m, waiting, time.Time{})
-	m.route = e.route
-	m.admission = route.Attempt{Lease: m.lease, Delivery: &m.delivery, Lane: e.opts.Lane, Refused: m.last.unspent}
-	return m.route.Admit(ctx, &m.admission, len(units), joined(units))
 }
 
 // announce publishes the attempt and waits for its acknowledgement: no call
@@ -137,6 +107,9 @@ func (e *Engine) run(life *lifetime.Lifetime, m *job, units [][]int) []result {
 func (e *Engine) call(life *lifetime.Lifetime, m *job, recipients []int) result {
 	started, err := e.start(life, m, recipients)
 	for err == nil {
+		if err = m.lastLook(started); err != nil {
+			break
+		}
 		r := e.callNow(life.Calls(), m, recipients, started)
 		if r.failure == nil || !r.failure.NotCalled {
 			return r
@@ -146,14 +119,15 @@ func (e *Engine) call(life *lifetime.Lifetime, m *job, recipients []int) result 
 		}
 	}
 	m.route.Withdraw(&m.admission, 1)
-	return result{recipients: recipients, failure: common.Transient(errNotStarted), withdrawn: true}
+	return notMade(recipients, err)
 }
 
-// start waits until the route lets a call start, or the message expires.
+// start waits until the route lets a call start, or the message expires or may not
+// be called any more.
 func (e *Engine) start(life *lifetime.Lifetime, m *job, recipients []int) (c route.Call, err error) {
-	ctx, cancel := e.untilExpiry(life.Waiting(), m)
+	ctx, cancel := e.untilOrdered(life.Waiting(), m)
 	defer cancel()
-	calls, cancelCalls := e.untilExpiry(life.Calls(), m)
+	calls, cancelCalls := e.untilOrdered(life.Calls(), m)
 	defer cancelCalls()
 	err = withGrace(ctx, calls, func(ctx context.Context) (err error) {
 		c, err = m.route.Start(ctx, &m.admission, recipients)

@@ -12,12 +12,16 @@ import (
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/models"
+	"messaging-worker/internal/orders"
 )
 
 // end publishes what the message came to, unless err says that the worker is
 // stopping and somebody will read the record again.
 func (e *Engine) end(life *lifetime.Lifetime, m *job, err error) error {
 	calls := life.Calls()
+	if order, ok := errors.AsType[*orders.Canceled](err); ok {
+		return e.canceled(calls, m, order)
+	}
 	switch {
 	case errors.Is(err, errExpired):
 		if m.last.withdrawn {

@@ -16,6 +16,7 @@ import (
 	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
+	"messaging-worker/internal/orders"
 	"messaging-worker/internal/worker/route"
 )
 
@@ -27,10 +28,11 @@ type Channel interface {
 	Decode(rec *models.Record) (common.Delivery, error)
 }
 
-// Options of an Engine. All but Log are required.
+// Options of an Engine. All but Log and what may be nil are required.
 type Options struct {
 	Channel     models.Channel
 	Lane        models.Lane // by which its messages came
+	Provider    string      // that is called, as orders name it
 	MaxAttempts int         // the first included
 	Backoff     Backoff
 	CallTimeout time.Duration // hard limit of one provider call
@@ -41,6 +43,7 @@ type Options struct {
 
 	RetryAfterMax time.Duration // how much of a provider's Retry-After is honoured
 	MaxAge        time.Duration // how old a request may be at an attempt; zero for no limit
+	Orders        *orders.Board // what operators want of messages; nil for nobody who would say
 	Pending       *Pending      // lists what is at work; nil for nobody who would look
 	Log           zerolog.Logger
 }
@@ -88,6 +91,8 @@ func (e *Engine) Handle(life *lifetime.Lifetime, rec *models.Record, progress me
 	m := newJob(rec, delivery, progress, e.publisher, lease)
 	e.opts.Pending.add(e.opts.Lane, m)
 	defer e.opts.Pending.remove(m)
+	e.watch(m)
+	defer m.orders.End()
 	// Queued goes out before the first attempt, so that a crash in between
 	// leaves a trace. Kafka keeps the order, so nobody waits for it yet.
 	if !m.progress.Queued() {
@@ -168,8 +173,10 @@ func (e *Engine) backOff(ctx context.Context, m *job) error {
 	return e.waitUntil(ctx, m, next)
 }
 
-// waitUntil waits until the next attempt is due.
+// waitUntil waits until the next attempt is due, or the message is canceled.
 func (e *Engine) waitUntil(ctx context.Context, m *job, next time.Time) error {
+	ctx, cancel := m.orders.Uncanceled(ctx)
+	defer cancel()
 	e.waiting.Add(1)
 	defer e.waiting.Add(-1)
 	e.opts.Pending.show(m, backingOff, next)

@@ -9,6 +9,7 @@ import (
 	"messaging-worker/internal/adapters/common"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
+	"messaging-worker/internal/orders"
 	"messaging-worker/internal/worker/route"
 )
 
@@ -21,6 +22,7 @@ type job struct {
 	lease     Lease
 	route     *route.Route // of the present attempt, as is admission
 	admission route.Attempt
+	orders    *orders.Watch // nil: nobody gives any
 	traceID   string
 	unacked   []Ack // events not known to be in Kafka yet
 
@@ -40,6 +42,7 @@ type round struct {
 	retryAfter time.Duration // the longest that a provider asked for
 	notCalled  bool          // some call was not made, or said nothing of the message
 	withdrawn  bool          // no call was made
+	ordered    bool          // some call was not made because of an order
 	unspent    bool          // some call was made and said nothing of the message
 }
 
@@ -111,6 +114,9 @@ func (m *job) applyResult(r *result) {
 	}
 	attempt := m.progress.Spent()
 	whole := &message.Failure{Attempt: attempt, Err: r.failure.Err, Response: r.response}
+	if _, before := m.progress.Decisive(); r.ordered && before != nil {
+		whole.Response = before.Response // what a provider said last is still that
+	}
 	for i, state := range r.states() {
 		failure := whole
 		if answer, ok := r.failure.Answers[i]; ok {
@@ -136,6 +142,7 @@ func (m *job) endRound(results []result) {
 		m.letIn = max(m.letIn, r.letIn)
 		m.last.retryAfter = max(m.last.retryAfter, r.failure.RetryAfter)
 		m.last.unspent = m.last.unspent || r.unspent
+		m.last.ordered = m.last.ordered || r.ordered
 		m.last.notCalled = m.last.notCalled || r.withdrawn || r.unspent
 	}
 	m.progress.RoundEnded(time.Now().UTC(), failed, !m.last.withdrawn)

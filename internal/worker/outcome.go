@@ -109,7 +109,8 @@ func (m *job) response(final bool) *models.ProviderResponse {
 // retry publishes that the attempt failed and when the next one is due. An
 // attempt that was not made, or not to all, is withdrawn: it is not spent.
 func (m *job) retry(ctx context.Context, next time.Time) {
-	withdrawn := m.last.unspent || m.last.notCalled && !m.lease.AtMostOnce() // where no later owner would make it
+	// At most once, a stop leaves no later owner who would make it.
+	withdrawn := m.last.unspent || m.last.notCalled && (m.last.ordered || !m.lease.AtMostOnce())
 	resp := m.response(false)
 	resp.Meta = cloned(resp.Meta)
 	m.progress.RetryMeta(resp.Meta, next, withdrawn)

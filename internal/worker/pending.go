@@ -10,6 +10,7 @@ import (
 // What a message does, as an operator may see it.
 const (
 	waiting    = "waiting for a call"
+	paused     = "paused"
 	calling    = "calling"
 	backingOff = "backing off"
 	ending     = "ending"

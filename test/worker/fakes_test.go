@@ -169,6 +169,7 @@ type lease struct {
 
 	mu      sync.Mutex
 	settled []message.Resolved // what was to be kept, in order
+	yields  int                // waits that keep nobody from being worked on
 }
 
 func (l *lease) AtMostOnce() bool                           { return l.commit != nil }
@@ -181,7 +182,12 @@ func (l *lease) Await(ctx context.Context) error {
 	return l.await(ctx)
 }
 
-func (l *lease) Yield(wait func() error) error { return wait() }
+func (l *lease) Yield(wait func() error) error {
+	l.mu.Lock()
+	l.yields++
+	l.mu.Unlock()
+	return wait()
+}
 
 func (l *lease) Checkpoint(s message.Resolved) {
 	l.mu.Lock()
