@@ -168,7 +168,8 @@ func TestNobodyReads(t *testing.T) {
 		export("sms-workers", 0, 3, -1) // -1: never committed
 		export("email-workers", 2, 50)  // slow, but read
 		export("whatsapp-workers", 0, 0)
+		export("whatsapp-workers.bulk", 0, 9) // a lane has a group of its own
 		export("somebody-else", 0, 7)
 	}
-	h.wants(t, "nobody in the group", "MessagingNobodyReads sms")
+	h.wants(t, "nobody in the group", "MessagingNobodyReads sms", "MessagingNobodyReads whatsapp")
 }

@@ -76,6 +76,7 @@ func mistakes() []mistake {
 		{".env.example", "MAX_ATTEMPTS=5", "MAX_ATEMPTS=5", "MAX_ATEMPTS is not a setting"},
 
 		{obs + "alerts.yml", "(email|sms|whatsapp)-workers", "(email|sms)-workers", "no alert on group whatsapp-workers"},
+		{obs + "alerts.yml", "([.]high|[.]bulk)?", "([.]high)?", "no alert on group email-workers.bulk"},
 		{".env.example", "SMS_CONSUMER_GROUP=sms-workers", "SMS_CONSUMER_GROUP=texters", "no alert on group texters"},
 		{obs + "prometheus.yml", "scrape_interval: 15s", "scrape_intervall: 15s", "scrape_intervall"},
 		{obs + "prometheus.yml", "port: 8080", "port: 8081", "does not listen on 8081"},

@@ -114,8 +114,10 @@ func checkAlertedGroups(t *testing.T, f *faults, r tree, file string) {
 	}
 	env := r.example(t)
 	for _, channel := range channels() {
-		if group := env[strings.ToUpper(channel)+"_CONSUMER_GROUP"]; !alerted.MatchString(group) {
-			f.add("%s: no alert on group %s of .env.example", file, group)
+		for _, lane := range []string{"", ".high", ".bulk"} {
+			if group := env[strings.ToUpper(channel)+"_CONSUMER_GROUP"] + lane; !alerted.MatchString(group) {
+				f.add("%s: no alert on group %s of .env.example", file, group)
+			}
 		}
 	}
 }
