@@ -406,14 +406,9 @@ func TestMetricNames(t *testing.T) {
 	}
 }
 
-// An operator sees what is unfinished, and why an offset does not go on.
-func TestDebugPending(t *testing.T) {
-	t.Parallel()
-	s := stage.New(t, models.SMS, stage.Options{Partitions: 1})
-	waits := s.PutOne(stage.Hints("scenario", "rate_limited", "scenario_retry_after_ms", "60000"))
-	s.PutMany(10)
-	w := s.Work(map[string]string{"PPROF_ENABLED": "true"})
-	s.Events(10)
+// debugAnswer is what a worker with PPROF_ENABLED answers on its port for that.
+func debugAnswer(t *testing.T, w *stage.Worker, path string) string {
+	t.Helper()
 	var address string
 	stage.Eventually(t, func() string {
 		for line := range strings.Lines(w.Logs()) {
@@ -430,20 +425,28 @@ func TestDebugPending(t *testing.T) {
 	if !strings.HasPrefix(address, "127.0.0.1:") {
 		t.Errorf("profiles at %s", address)
 	}
-	get := func(path string) string {
-		resp, err := http.Get("http://" + address + path)
-		if err != nil {
-			return err.Error()
-		}
-		defer resp.Body.Close()
-		body, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Error(err)
-		}
-		return string(body)
+	resp, err := http.Get("http://" + address + path)
+	if err != nil {
+		return err.Error()
 	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	return string(body)
+}
+
+// An operator sees what is unfinished, and why an offset does not go on.
+func TestDebugPending(t *testing.T) {
+	t.Parallel()
+	s := stage.New(t, models.SMS, stage.Options{Partitions: 1})
+	waits := s.PutOne(stage.Hints("scenario", "rate_limited", "scenario_retry_after_ms", "60000"))
+	s.PutMany(10)
+	w := s.Work(map[string]string{"PPROF_ENABLED": "true"})
+	s.Events(10)
 	stage.Eventually(t, func() string {
-		body := get("/debug/pending")
+		body := debugAnswer(t, w, "/debug/pending")
 		var report struct {
 			Partitions []struct {
 				Unfinished int
@@ -472,7 +475,7 @@ func TestDebugPending(t *testing.T) {
 		}
 		return ""
 	})
-	if body := get("/debug/pprof/"); !strings.Contains(body, "goroutine") {
+	if body := debugAnswer(t, w, "/debug/pprof/"); !strings.Contains(body, "goroutine") {
 		t.Errorf("profiles: %s", body)
 	}
 	if code, _ := w.Get("/debug/pprof/"); code != http.StatusNotFound {

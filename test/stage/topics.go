@@ -62,7 +62,13 @@ func ofLane(name string, lane models.Lane) string {
 // end.
 func (s *Stage) Committed() {
 	s.t.Helper()
-	for _, lane := range s.Lanes {
+	s.CommittedIn(s.Lanes...)
+}
+
+// CommittedIn is Committed for some of the lanes.
+func (s *Stage) CommittedIn(lanes ...models.Lane) {
+	s.t.Helper()
+	for _, lane := range lanes {
 		Eventually(s.t, func() string { return s.uncommitted(s.RequestTopic(lane), ofLane(s.Group(), lane)) })
 	}
 }
