@@ -59,6 +59,7 @@ func TestDocumentedCommands(t *testing.T) {
 		upper, name := strings.ToUpper(string(channel)), s.Name+"."+string(channel)
 		env = append(
 			env, upper+"_APP_PORT=0", upper+"_CONSUMER_GROUP="+name, "KAFKA_"+upper+"_REQUEST_TOPIC="+name+".request",
+			"KAFKA_"+upper+"_REQUEST_TOPIC_HIGH="+name+".request.high",
 			"KAFKA_"+upper+"_STATUS_TOPIC="+name+".status", "KAFKA_"+upper+"_DLQ_TOPIC="+name+".dlq",
 		)
 	}
