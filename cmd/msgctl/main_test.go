@@ -26,8 +26,9 @@ func TestWrongCommandLines(t *testing.T) {
 	for _, args := range []string{
 		"explain aws 1", "explain smtp hello", "explain http 99", "dev --rate 0", "dev --messages -1", "dev --log-level loud",
 		"dev --port 70000", "fake-provider twilio --every 0", "fake-provider twilio --fault wrong", "produce --rate 0", "produce --rate NaN", "dev --rate NaN", "load --keys x",
-		"load --lane x", "produce --lane urgent --dry-run", "produce --lane high --topic t", "send sms --lane x --from a --to b --body c",
-		"dlq list --lane x", "dlq stats --lane x", "dlq replay --channel sms --lane x", "dlq replay --channel sms --to-lane x",
+		"load --lane x --brokers a:1", "produce --lane urgent --dry-run", "produce --lane high --topic t --brokers a:1",
+		"send sms --lane x --from a --to b --body c --brokers a:1", "dlq list --lane x --brokers a:1", "dlq stats --lane x --brokers a:1",
+		"dlq replay --channel sms --lane x --brokers a:1", "dlq replay --channel sms --to-lane x --brokers a:1",
 	} {
 		cmd := root()
 		cmd.SetArgs(strings.Fields(args))

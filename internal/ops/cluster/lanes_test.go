@@ -8,8 +8,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 
 	"messaging-worker/internal/config"
+	testkafka "messaging-worker/test/kafka"
 )
 
 // tool returns the settings of the SMS channel as msgctl has them.
@@ -176,4 +178,40 @@ func TestKeepsOrders(t *testing.T) {
 			t.Errorf("%s, %s, %s: %s, want %s", tt.policy, tt.retention, tt.lag, got, tt.want)
 		}
 	}
+}
+
+// Lanes and control topic are checked where they are named or exist. One that
+// exists and is not named is read by no worker.
+func TestCheckLooksAtLanesThatExist(t *testing.T) {
+	t.Parallel()
+	broker := testkafka.Embedded(t, kfake.SeedTopics(1, "r", "messages.sms.status", "messages.sms.dlq", "messages.connection-check"))
+	settings := []string{"KAFKA_BROKERS", broker.ListenAddrs()[0], "KAFKA_SMS_REQUEST_TOPIC", "r"}
+	look := func(settings ...string) map[string]string {
+		seen := map[string]string{}
+		for _, f := range Check(t.Context(), []*config.Config{tool(t, settings...)}) {
+			seen[f.Check] = string(f.Verdict) + " " + f.Seen
+		}
+		return seen
+	}
+	const bulk = "messages.sms.request.bulk"
+	want := func(when string, seen map[string]string, checks ...string) {
+		t.Helper()
+		for pair := range slices.Chunk(checks, 2) {
+			if got := seen[pair[0]]; !strings.HasPrefix(got, pair[1]) || pair[1] == "" && got != "" {
+				t.Errorf("%s, %s: %q, want %q", when, pair[0], got, pair[1])
+			}
+		}
+	}
+	want("nothing more", look(settings...), "control", "", "group", "ok", "group.high", "", "group.bulk", "", "topics", "ok r, messages.sms.status and")
+	named := append(settings, "KAFKA_SMS_REQUEST_TOPIC_BULK", bulk, "KAFKA_CONTROL_TOPIC", "messages.control")
+	want("named", look(named...), "control", "FAIL topic messages.control (KAFKA_CONTROL_TOPIC) does not exist",
+		"group.bulk", "skipped", "group.high", "", "topics", "FAIL "+bulk+" does not exist")
+	for _, topic := range []string{bulk, "messages.control"} {
+		if err := broker.CreateTopic(topic, 1, map[string]string{"cleanup.policy": "compact,delete", "retention.ms": "-1"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want("there", look(settings...), "control", "warn messages.control exists, and KAFKA_CONTROL_TOPIC is not set",
+		"group.bulk", "ok no worker has joined sms-workers.bulk", "group.high", "", "topics", "warn "+bulk+" exists, and KAFKA_SMS_REQUEST_TOPIC_BULK is not set")
+	want("named and there", look(named...), "control", "ok", "group.bulk", "ok", "topics", "ok r, "+bulk+", messages.sms.status and")
 }
