@@ -13,16 +13,16 @@ import (
 	"messaging-worker/internal/models"
 )
 
-// LaneOf returns the settings of one of a channel's lanes. The error means that
-// it has no topic: another one has the name that is usual for it.
+// LaneOf returns the settings of one of a channel's lanes. The error, a
+// *config.Error, means that it has no topic: another one has the usual name.
 func LaneOf(c *config.Config, lane models.Lane) (*config.Config, error) {
 	for _, l := range c.Lanes() {
 		if l.Lane == string(lane) {
 			return l, nil
 		}
 	}
-	return nil, fmt.Errorf("lane %s of the %s channel has no topic: set KAFKA_%s_REQUEST_TOPIC_%s",
-		lane, c.Channel, strings.ToUpper(c.Channel), strings.ToUpper(string(lane)))
+	return nil, &config.Error{Problems: []string{fmt.Sprintf("KAFKA_%s_REQUEST_TOPIC_%s: is required, since the usual name of the lane's topic is in use",
+		strings.ToUpper(c.Channel), strings.ToUpper(string(lane)))}}
 }
 
 // Lanes names the lane of each request topic of a channel.
