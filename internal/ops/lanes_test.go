@@ -1,6 +1,7 @@
 package ops_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -55,9 +56,7 @@ func TestLanesInUse(t *testing.T) {
 		{"normal is not there", map[string]string{"KAFKA_SMS_REQUEST_TOPIC": "other"}, map[string]int{"normal": 0, "bulk": 3}},
 	} {
 		settings := map[string]string{"KAFKA_BROKERS": broker.ListenAddrs()[0], "KAFKA_SMS_REQUEST_TOPIC": "r"}
-		for name, value := range tt.more {
-			settings[name] = value
-		}
+		maps.Copy(settings, tt.more)
 		c := tool(t, settings)
 		client, err := ops.Connect(t.Context(), c)
 		if err != nil {
