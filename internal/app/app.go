@@ -140,7 +140,7 @@ func (a *App) startServices(life *lifetime.Lifetime) (stop func()) {
 			}
 		})
 	}
-	for _, service := range []func(context.Context){a.summarize, a.monitor} {
+	for _, service := range []func(context.Context){a.summarize, a.monitor, a.pipeline.control.run} {
 		services.Go(func() { service(serving) })
 	}
 	for _, provider := range a.pipeline.accounts {

@@ -20,6 +20,7 @@ import (
 type pipeline struct {
 	accounts  []*account
 	publisher *publisher.Publisher
+	control   *control  // nil: nobody gives orders
 	sources   []*source // one a lane, the most urgent first
 }
 
@@ -33,9 +34,13 @@ func (a *App) connect(provider *account, traces *telemetry.Traces, name string) 
 		return nil, settingError("KAFKA", err)
 	}
 	p := &pipeline{accounts: []*account{provider}, publisher: events}
+	if p.control, err = a.newControl(options, p.accounts); err != nil {
+		return nil, settingError("KAFKA", err)
+	}
 	lanes := c.Lanes()
 	with := &shared{
 		account: provider, publisher: events, traces: traces, kafka: options, shares: newShares(len(lanes), p.share),
+		orders: p.control.orders(),
 	}
 	for i, lane := range lanes {
 		requests, err := a.newSource(lane, i, with)
@@ -67,10 +72,13 @@ func (a *App) newPublisher(options kafka.Options) (*publisher.Publisher, error) 
 }
 
 // run reads all sources until life is stopped, then drains them. A source that
-// fails stops the others.
+// fails stops the others, and none begins before the orders are known.
 func (p *pipeline) run(life *lifetime.Lifetime) error {
 	life = life.Child()
 	defer life.Cut(nil)
+	if p.control.await(life.Waiting(), p.sources) != nil {
+		return nil // it was stopped, and nothing was begun
+	}
 	failed := make([]error, len(p.sources))
 	var running sync.WaitGroup
 	for i, s := range p.sources {

@@ -95,7 +95,7 @@ func (a *App) checkKafka(ctx context.Context, reported string) string {
 	}
 	a.health.Set("kafka", answer)
 	a.health.Set("topics", topics)
-	return a.logChange(reported, errors.Join(answer, topics))
+	return a.logChange(reported, errors.Join(a.pipeline.control.check(a.health), answer, topics))
 }
 
 // firstAnswer asks, and asks again beside that while there is no answer. It

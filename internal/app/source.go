@@ -14,9 +14,9 @@ import (
 	"messaging-worker/internal/lifetime"
 	"messaging-worker/internal/message"
 	"messaging-worker/internal/models"
+	"messaging-worker/internal/orders"
 	"messaging-worker/internal/telemetry"
 	"messaging-worker/internal/worker"
-	"messaging-worker/internal/worker/route"
 )
 
 // source is one lane of the channel: a request topic, who reads it, and what
@@ -32,6 +32,7 @@ type source struct {
 	engine   *worker.Engine
 	consumer *consumer.Consumer
 	commit   *health.Loop
+	observer observer
 }
 
 // shared is what the sources of a process have in common.
@@ -41,6 +42,7 @@ type shared struct {
 	traces    *telemetry.Traces // nil: off
 	kafka     kafka.Options
 	shares    *shares
+	orders    *orders.Board // nil: nobody gives any
 }
 
 // newSource makes the source of a lane's settings: which one of them all it is
@@ -59,7 +61,7 @@ func (a *App) newSource(c *config.Config, number int, with *shared) (*source, er
 	if with.traces != nil {
 		calls, events = with.traces.Channel(calls), with.traces.Publisher(events)
 	}
-	s.engine = s.newEngine(with.account.route, calls, events)
+	s.engine = s.newEngine(with, calls, events)
 	run := telemetry.Handle(s.engine.Handle)
 	if with.traces != nil {
 		run = with.traces.Handle(c.Kafka.Group, run)
@@ -86,16 +88,17 @@ func (s *source) ofLane(err error) error {
 	return fmt.Errorf("lane %s: %w", s.lane, err)
 }
 
-func (s *source) newEngine(r *route.Route, calls worker.Channel, events worker.Publisher) *worker.Engine {
+func (s *source) newEngine(with *shared, calls worker.Channel, events worker.Publisher) *worker.Engine {
 	c := s.config
-	return worker.New(calls, events, r, worker.Options{
+	return worker.New(calls, events, with.account.route, worker.Options{
 		Channel:        models.Channel(c.Channel),
 		Lane:           s.lane,
+		Provider:       c.Provider.Name,
 		MaxAttempts:    c.Worker.MaxAttempts,
 		Backoff:        worker.Backoff{Base: c.Worker.BaseBackoff, Max: c.Worker.MaxBackoff},
 		AmbiguousToDLQ: c.Worker.AmbiguousOutcome == "dlq",
 		CallTimeout:    c.LongestCall(), RetryAfterMax: c.Worker.RetryAfterMax, MaxAge: c.Worker.MaxAge,
-		Pending: s.pending, Log: s.log,
+		Orders: with.orders, Pending: s.pending, Log: s.log,
 	})
 }
 
@@ -103,7 +106,7 @@ func (a *App) newConsumer(s *source, number int, with *shared, run telemetry.Han
 	c, client := s.config, with.kafka
 	client.Hooks = kafka.Metrics(a.metrics.Registerer(), s.name("consumer"))
 	client.ClientID = s.name(client.ClientID) // quotas of Kafka go by it: no lane uses up another's
-	watch := observer{
+	s.observer = observer{
 		health: a.health, poll: a.health.Watch(s.name("poll"), stuckAfter), commit: s.commit,
 		draining: s.name("drain"), drain: c.ShutdownTimeout,
 		share: func(owned, total int) { with.shares.told(number, owned, total) },
@@ -115,7 +118,7 @@ func (a *App) newConsumer(s *source, number int, with *shared, run telemetry.Han
 		MaxAtWork:          maxAtWork(c),
 		MaxPendingMessages: c.Worker.MaxPendingMessages, MaxPendingBytes: int64(c.Worker.MaxPendingBytes),
 		AtMostOnce: !c.Kafka.CommitOnSuccessOnly,
-		Journal:    with.publisher, Observer: watch, Log: s.log,
+		Journal:    with.publisher, Observer: s.observer, Log: s.log,
 	}, func(life *lifetime.Lifetime, rec *models.Record, progress message.Progress, lease *consumer.Lease) error {
 		return run(life, rec, progress, lease)
 	})

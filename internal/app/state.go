@@ -32,6 +32,7 @@ func (c stateCollector) Collect(to chan<- prometheus.Metric) {
 	to <- counter("recovered_messages_total", recovered, k.Finished, "state", "finished")
 	to <- counter("recovered_messages_total", recovered, k.Resumed, "state", "resumed")
 	to <- counter("recovered_messages_total", recovered, k.New, "state", "new")
+	p.control.collect(to)
 	for i, s := range p.sources {
 		s.collect(to, &each[i])
 	}

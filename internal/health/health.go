@@ -18,6 +18,7 @@ import (
 type Health struct {
 	mu     sync.Mutex
 	checks map[string]error
+	orders map[string]func() any
 	loops  map[*Loop]struct{}
 }
 
@@ -31,6 +32,17 @@ func (h *Health) Set(check string, err error) {
 		h.checks = map[string]error{}
 	}
 	h.checks[check] = err
+}
+
+// ShowOrders has a check show what an operator ordered that stands behind it,
+// asked anew for each answer. What list returns is shown as JSON, nil not at all.
+func (h *Health) ShowOrders(check string, list func() any) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.orders == nil {
+		h.orders = map[string]func() any{}
+	}
+	h.orders[check] = list
 }
 
 // Ready reports whether every check is ok.
@@ -83,6 +95,7 @@ type report struct {
 type check struct {
 	Status string `json:"status"`
 	Error  string `json:"error,omitempty"`
+	Orders any    `json:"orders,omitempty"`
 }
 
 func newReport() report { return report{Status: ok, Checks: map[string]check{}} }
@@ -90,7 +103,7 @@ func newReport() report { return report{Status: ok, Checks: map[string]check{}} 
 func (r *report) add(name string, err error) {
 	c := check{Status: ok}
 	if err != nil {
-		r.Status, c = "unavailable", check{"unavailable", err.Error()}
+		r.Status, c = "unavailable", check{Status: "unavailable", Error: err.Error()}
 	}
 	r.Checks[name] = c
 }
@@ -101,6 +114,11 @@ func (h *Health) ready() report {
 	r := newReport()
 	for name, err := range h.checks {
 		r.add(name, err)
+	}
+	for name, list := range h.orders {
+		c := r.Checks[name]
+		c.Orders = list()
+		r.Checks[name] = c
 	}
 	return r
 }

@@ -37,6 +37,22 @@ func TestReady(t *testing.T) {
 	}
 }
 
+// Orders stand beside the check's status and change nothing of it.
+func TestReadyShowsOrders(t *testing.T) {
+	t.Parallel()
+	var h health.Health
+	var list any
+	h.Set("control", nil)
+	h.ShowOrders("control", func() any { return list })
+	for text, orders := range map[string]any{``: nil, `,"orders":[]`: []string{}, `,"orders":["pause"]`: []string{"pause"}} {
+		list = orders
+		want := `{"status":"ok","checks":{"control":{"status":"ok"` + text + `}}}`
+		if code, body := get(h.Handler(), http.MethodGet, "/healthz/ready"); code != http.StatusOK || body != want {
+			t.Errorf("ready = %d %s, want 200 %s", code, body, want)
+		}
+	}
+}
+
 func TestLiveTurnsRedWhenALoopStops(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -44,6 +44,14 @@ type Order struct {
 	At        time.Time `json:"at"` // when
 }
 
+// The headers of a record that lifts an order. Each may be missing: any tool can
+// write one.
+const (
+	HeaderOrderBy     = "by"
+	HeaderOrderReason = "reason"
+	HeaderOrderAt     = "at" // RFC 3339
+)
+
 // MaxOrder is how long an order may last.
 const MaxOrder = 30 * 24 * time.Hour
 

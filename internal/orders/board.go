@@ -28,6 +28,8 @@ const (
 type Change struct {
 	Kind  Kind
 	Order *models.Order
+
+	By, Reason string // who gave or lifted it and why, where that is known
 }
 
 // Board holds the orders in force of one channel, and watches the messages that
@@ -63,11 +65,12 @@ func (b *Board) Reread() {
 	b.reread = newSet()
 }
 
-// Apply takes a record of the control topic. Its error says why it cannot be
-// read; then it changes nothing.
-func (b *Board) Apply(key, value []byte) error {
+// Apply takes a record of the control topic; of its headers, where it lifts an
+// order, who did that and why. Its error says why it cannot be read; then it
+// changes nothing.
+func (b *Board) Apply(key, value []byte, headers ...models.Header) error {
 	if value == nil {
-		return b.lift(string(key))
+		return b.lift(string(key), &models.Record{Headers: headers})
 	}
 	order, err := models.DecodeOrder(key, value)
 	if err != nil {
@@ -91,18 +94,20 @@ func (b *Board) give(order *models.Order) {
 	var changes []Change
 	switch {
 	case !ended:
-		changes = []Change{{Given, order}}
+		changes = []Change{given(order)}
 		b.expireAt(order)
 	case before != nil:
-		changes = []Change{{Expired, before}}
+		changes = []Change{{Kind: Expired, Order: before}}
 	}
 	b.update(order)
 	b.mu.Unlock()
 	b.changed(changes)
 }
 
+func given(o *models.Order) Change { return Change{Given, o, o.By, o.Reason} }
+
 // lift ends the order with that key, where there is one.
-func (b *Board) lift(key string) error {
+func (b *Board) lift(key string, rec *models.Record) error {
 	action, scope, _ := strings.Cut(key, "/")
 	known := []models.Action{models.ActionPause, models.ActionRate, models.ActionCancel}
 	if scope == "" || !slices.Contains(known, models.Action(action)) {
@@ -117,7 +122,7 @@ func (b *Board) lift(key string) error {
 	before := b.orders.remove(key)
 	var changes []Change
 	if before != nil {
-		changes = []Change{{Lifted, before}}
+		changes = []Change{{Lifted, before, string(rec.Header(models.HeaderOrderBy)), string(rec.Header(models.HeaderOrderReason))}}
 		b.update(before)
 	}
 	b.mu.Unlock()

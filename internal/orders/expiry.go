@@ -61,7 +61,7 @@ func (b *Board) expire() {
 		}
 		b.orders.remove(key)
 		b.update(o)
-		changes = append(changes, Change{Expired, o})
+		changes = append(changes, Change{Kind: Expired, Order: o})
 	}
 	b.wait()
 	b.mu.Unlock()

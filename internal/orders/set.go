@@ -68,12 +68,12 @@ func (s *set) each(visit func(*models.Order)) {
 func (s *set) changesTo(next *set) (changes []Change) {
 	s.each(func(o *models.Order) {
 		if next.get(o.Key()) == nil {
-			changes = append(changes, Change{Lifted, o})
+			changes = append(changes, Change{Kind: Lifted, Order: o})
 		}
 	})
 	next.each(func(o *models.Order) {
 		if before := s.get(o.Key()); before == nil || !same(before, o) {
-			changes = append(changes, Change{Given, o})
+			changes = append(changes, given(o))
 		}
 	})
 	slices.SortFunc(changes, func(x, y Change) int { return strings.Compare(x.Order.Key(), y.Order.Key()) })

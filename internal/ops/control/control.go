@@ -20,13 +20,6 @@ import (
 	"messaging-worker/internal/util"
 )
 
-// The headers of a record that lifts an order.
-const (
-	headerBy     = "by"
-	headerReason = "reason"
-	headerAt     = "at" // RFC 3339
-)
-
 // Topic is the control topic. Close it.
 type Topic struct {
 	Name  string
@@ -88,7 +81,7 @@ func (t *Topic) Lift(ctx context.Context, orders []*models.Order, by, reason str
 	var records []*kgo.Record
 	for _, o := range orders {
 		r := &kgo.Record{Topic: t.Name, Key: []byte(o.Key())}
-		for _, h := range [][2]string{{headerBy, by}, {headerReason, reason}, {headerAt, now().Format(time.RFC3339Nano)}} {
+		for _, h := range [][2]string{{models.HeaderOrderBy, by}, {models.HeaderOrderReason, reason}, {models.HeaderOrderAt, now().Format(time.RFC3339Nano)}} {
 			if h[1] != "" {
 				r.Headers = append(r.Headers, kgo.RecordHeader{Key: h[0], Value: []byte(h[1])})
 			}

@@ -85,8 +85,7 @@ func (e *Entry) give(rec *kgo.Record) error {
 	return nil
 }
 
-// lift reads a record without a value. Its headers may be missing: any tool can
-// write one.
+// lift reads a record without a value.
 func (e *Entry) lift(rec *kgo.Record) error {
 	action, scope, _ := strings.Cut(string(rec.Key), "/")
 	if !slices.Contains([]models.Action{models.ActionPause, models.ActionRate, models.ActionCancel}, models.Action(action)) || scope == "" {
@@ -95,11 +94,11 @@ func (e *Entry) lift(rec *kgo.Record) error {
 	e.Kind, e.Action, e.Scope = Lifted, models.Action(action), scope
 	for _, h := range rec.Headers {
 		switch h.Key {
-		case headerBy:
+		case models.HeaderOrderBy:
 			e.By = string(h.Value)
-		case headerReason:
+		case models.HeaderOrderReason:
 			e.Reason = string(h.Value)
-		case headerAt:
+		case models.HeaderOrderAt:
 			if at, err := time.Parse(time.RFC3339, string(h.Value)); err == nil {
 				e.At = at.UTC()
 			}
