@@ -74,7 +74,7 @@ func Run(ctx context.Context, o Options) error {
 // that the stack is the same on every machine.
 func allSettings() ([]*config.Config, error) {
 	settings := map[string]string{
-		"KAFKA_BROKERS": "127.0.0.1:1", "APP_HOST": "127.0.0.1", "APP_PORT": "0",
+		"KAFKA_BROKERS": "127.0.0.1:1", "KAFKA_CONTROL_TOPIC": "messages.control", "APP_HOST": "127.0.0.1", "APP_PORT": "0",
 		"BASE_BACKOFF_SECONDS": "0.5", "MAX_BACKOFF_SECONDS": "2", "PROVIDER_TIMEOUT_SECONDS": "2",
 	}
 	lookup := func(name string) (string, bool) { v, ok := settings[name]; return v, ok }
