@@ -311,6 +311,17 @@ func TestKafkaSecurity(t *testing.T) {
 		"may not write events": forbidden(sasl(tls, "SASL_SSL", "PLAIN"), "no permission to Write", func(s *stage.Stage) (kmsg.ACLResourceType, string, kadm.ACLOperation) {
 			return kmsg.ACLResourceTypeTopic, s.Topic("status"), kadm.OpWrite
 		}),
+		"may not read orders": {
+			sasl(tls, "SASL_SSL", "PLAIN"), `"control":{"status":"unavailable"`,
+			func(t *testing.T, s *stage.Stage, settings map[string]string) {
+				t.Helper()
+				settings["KAFKA_CONTROL_TOPIC"] = newOperator(t, s).topic
+			},
+			func(t *testing.T, s *stage.Stage) {
+				t.Helper()
+				acl(t, s, kadm.NewACLs().Allow("User:worker").AllowHosts().Topics(s.Topic("control")).Operations(kadm.OpRead))
+			},
+		},
 		"may not write dead letters": forbidden(sasl(tls, "SASL_SSL", "PLAIN"), "TOPIC_AUTHORIZATION_FAILED", func(s *stage.Stage) (kmsg.ACLResourceType, string, kadm.ACLOperation) {
 			return kmsg.ACLResourceTypeTopic, s.Topic("dlq"), kadm.OpWrite
 		}),
