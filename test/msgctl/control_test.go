@@ -296,3 +296,23 @@ func TestReplayOfWhatIsCanceled(t *testing.T) {
 		t.Errorf("with --force, after one cancel is lifted, put back are %v, want all but %s", got, idPartial)
 	}
 }
+
+// What the workers make of a cancel is an end to every tool.
+func TestCanceledMessages(t *testing.T) {
+	t.Parallel()
+	in := incidentOn(t, newStage(t, models.SMS, stage.Options{Partitions: 1}))
+	in.Work(map[string]string{"KAFKA_CONTROL_TOPIC": in.topic})
+	in.succeeds("cancel --channel sms --tenant acme --for 1h --reason wrong_campaign")
+	const send = "send sms --from +15551234567 --to +15557654321 --body x --wait --timeout 3m --id "
+	r := in.msgctl(send + idOther + " --tenant acme")
+	if r.code != 1 || !strings.Contains(r.err, "0 sent, 0 failed, 1 canceled, 0 without an outcome") || !strings.Contains(r.out, "canceled: wrong campaign") {
+		t.Errorf("send --wait exits %d and says %s%s", r.code, r.out, r.err)
+	}
+	in.succeeds(send + idTwice + " --tenant other")
+	r = in.succeeds("status show " + idOther)
+	golden(t, in.Stage, "status-show-canceled", strings.ReplaceAll(timeless(r.out), idOther, "ID"))
+	in.succeeds("cancel --channel sms --for 1h --reason all")
+	if r = in.succeeds("load --channel sms --messages 30 --await"); !strings.Contains(r.out, "0 sent, 0 failed, 30 canceled, 0 lost, 0 doubled") {
+		t.Errorf("load --await says %s", r.out)
+	}
+}
