@@ -400,7 +400,7 @@ func TestAlerts(t *testing.T) {
 func TestEachAlertIsTestedAndExplained(t *testing.T) {
 	t.Parallel()
 	var tests strings.Builder
-	for _, file := range []string{"alerts_test.go", "missing_test.go", "lanes_test.go"} {
+	for _, file := range []string{"alerts_test.go", "missing_test.go", "lanes_test.go", "orders_test.go"} {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -440,8 +440,8 @@ func documents(t *testing.T) string {
 // exports, and the engine can read it. Every metric of ours is documented.
 func TestQueriesNameWhatIsExported(t *testing.T) {
 	t.Parallel()
-	s := stage.New(t, models.SMS, stage.Options{Partitions: 2})
-	w := s.Work(nil)
+	o := newOrdered(t, true)
+	s, w := o.Stage, o.w
 	s.PutMany(5)
 	s.Events(5)
 	s.Committed()

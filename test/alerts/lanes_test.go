@@ -17,35 +17,16 @@ import (
 type laned struct {
 	*stage.Stage
 
-	t        *testing.T
-	settings map[string]string
-}
-
-func newLaned(t *testing.T) *laned {
-	t.Helper()
-	s := stage.New(t, models.SMS, stage.Options{Partitions: 1})
-	l := &laned{Stage: s, t: t, settings: map[string]string{
-		"KAFKA_SMS_REQUEST_TOPIC_HIGH": s.Topic("request.high"), "KAFKA_SMS_REQUEST_TOPIC_BULK": s.Topic("request.bulk"),
-	}}
-	for _, topic := range l.settings {
-		if _, err := s.Admin.CreateTopic(s.Ctx, 1, 1, nil, topic); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return l
+	t *testing.T
 }
 
 // put produces a request of a lane whose record is that old.
 func (l *laned) put(lane models.Lane, age time.Duration, edits map[string]any) {
 	l.t.Helper()
-	topic, id := l.Topic("request"), stage.NewID()
-	if lane != models.LaneNormal {
-		topic += "." + string(lane)
-	}
-	r := &kgo.Record{Topic: topic, Key: []byte(id), Timestamp: time.Now().Add(-age), Value: stage.Request(l.Channel, id, edits)}
-	if err := l.Client.ProduceSync(l.Ctx, r).FirstErr(); err != nil {
-		l.t.Fatal(err)
-	}
+	id := stage.NewID()
+	l.Produce(&kgo.Record{
+		Topic: l.RequestTopic(lane), Key: []byte(id), Timestamp: time.Now().Add(-age), Value: stage.Request(l.Channel, id, edits),
+	})
 }
 
 // waits produces a request that the provider takes at the second attempt, and
@@ -118,8 +99,8 @@ func TestAlertsOfLanes(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			l, h := newLaned(t), newHistory()
-			w := l.Work(l.settings)
+			l, h := &laned{stage.New(t, models.SMS, stage.Options{Partitions: 1, High: 1, Bulk: 1}), t}, newHistory()
+			w := l.Work(nil)
 			w.WaitReady(http.StatusOK)
 			tt.play(l, w, func() { h.scrape(t, w) })
 			var want []string
