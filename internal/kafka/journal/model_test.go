@@ -56,6 +56,7 @@ func (e entry) ends() bool {
 
 // partition is what Kafka knows.
 type partition struct {
+	requests       int64 // that there are
 	log            []entry
 	committed      int64
 	metadata       string
@@ -101,6 +102,10 @@ func (p *partition) takeOver(t *rapid.T) *holder {
 		p: p, fold: journal.NewFold(), checkpoints: journal.Checkpoints{}, read: len(p.log), admitted: p.committed, next: p.committed,
 		finished: map[int64]bool{}, known: -1, requests: map[int64]*handling{}, resolved: map[int64]map[int]bool{},
 	}
+	from := commit.Position.Offset
+	if p.committed == p.requests { // there is no request to go on with
+		from = int64(len(p.log))
+	}
 	whole, sure := journal.NewFold(), journal.NewFold()
 	for at, e := range p.log {
 		if e.request < p.committed {
@@ -110,7 +115,7 @@ func (p *partition) takeOver(t *rapid.T) *holder {
 		if !e.announced() {
 			sure.Add(key(e.request), e.event)
 		}
-		if int64(at) >= commit.Position.Offset {
+		if int64(at) >= from {
 			o.fold.Add(key(e.request), e.event)
 		}
 		for _, i := range resolvedBy(e.event) {
@@ -126,7 +131,7 @@ func (p *partition) takeOver(t *rapid.T) *holder {
 		}
 		if ended != ended2 || states(part) != states(all) ||
 			part.Spent() < least.Spent() || part.Spent() > all.Spent() {
-			t.Fatalf("request %d: read from %d: %+v, from the start: %+v", request, commit.Position.Offset, part, all)
+			t.Fatalf("request %d: read from %d: %+v, from the start: %+v", request, from, part, all)
 		}
 	}
 	if known {
@@ -140,7 +145,7 @@ func (p *partition) takeOver(t *rapid.T) *holder {
 	if o.checkpoints == nil {
 		o.checkpoints = journal.Checkpoints{}
 	}
-	o.notes = journal.NewNotes(p.committed, commit.Position.Offset, o.fold.Highest())
+	o.notes = journal.NewNotes(p.committed, from, o.fold.Highest())
 	return o
 }
 
@@ -415,12 +420,12 @@ func TestProtocol(t *testing.T) {
 
 // history plays one history.
 func history(t *rapid.T) {
-	p := &partition{checkpointedBy: map[int64]map[int]bool{}, calledIn: map[int64]int{}}
+	p := &partition{requests: rapid.Int64Range(0, modelRequests).Draw(t, "requests"), checkpointedBy: map[int64]map[int]bool{}, calledIn: map[int64]int{}}
 	o := p.takeOver(t)
 	for range rapid.IntRange(1, 300).Draw(t, "steps") {
-		switch rapid.IntRange(0, 17).Draw(t, "step") {
+		switch rapid.IntRange(0, 18).Draw(t, "step") {
 		case 0, 1:
-			if o.admitted < modelRequests {
+			if o.admitted < p.requests {
 				o.admit()
 			}
 		case 2, 3, 4, 5, 6:
@@ -459,9 +464,12 @@ func history(t *rapid.T) {
 			if len(o.requests) > 0 && rapid.IntRange(0, 3).Draw(t, "canceled") == 0 {
 				o.cancel(o.any(t))
 			}
+		case 18: // a further request comes
+			p.requests = min(p.requests+1, modelRequests)
 		}
 	}
 	// Without further crashes everything comes to its end.
+	p.requests = modelRequests
 	for range 100 * modelRequests {
 		if o.admitted < modelRequests {
 			o.admit()

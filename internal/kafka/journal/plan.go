@@ -59,7 +59,7 @@ func (p *plan) log(topic string, partition int32) (start, end int64, err error) 
 
 // want adds what one request partition needs.
 func (p *plan) want(ctx context.Context, w Want) error {
-	start, _, err := p.log(p.Requests, w.Partition)
+	start, last, err := p.log(p.Requests, w.Partition)
 	if err != nil {
 		return err
 	}
@@ -72,9 +72,17 @@ func (p *plan) want(ctx context.Context, w Want) error {
 	position := commit.Position
 	ours := known && position.Topic == p.status.ID
 	from, fresh := low, w.Committed < 0
-	switch {
-	case fresh: // never committed: everything there may be about it
+	if fresh {
 		w.Committed = start
+	}
+	foreign := w.Group && !fresh && !known
+	switch {
+	case max(w.Committed, start) >= last && !foreign:
+		// No request is there to go on with, so that nothing tells of one. Where
+		// none has come for long, the position is as old, and other request topics
+		// may have filled the status partition since.
+		from, ours = end, false
+	case fresh: // everything there may be about its requests
 	case ours && position.Partition == now && position.Offset >= low && position.Offset <= end:
 		from = position.Offset
 	default:
@@ -89,7 +97,6 @@ func (p *plan) want(ctx context.Context, w Want) error {
 			p.add(position.Partition, max(oldLow, position.Offset), oldEnd)
 		}
 	}
-	foreign := w.Group && !fresh && !known
 	if foreign {
 		from = min(from, max(low, end-foreignTail))
 	}

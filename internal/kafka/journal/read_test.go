@@ -68,7 +68,7 @@ func quiet(t *testing.T) (*kfake.Cluster, []kgo.Opt) {
 	}
 }
 
-// produce writes the sent event of a request.
+// produce writes a request and its sent event.
 func produce(t *testing.T, opts []kgo.Opt, offset int64) {
 	t.Helper()
 	client, err := kgo.NewClient(opts...)
@@ -77,7 +77,7 @@ func produce(t *testing.T, opts []kgo.Opt, offset int64) {
 	}
 	defer client.Close()
 	number := string('0' + byte(offset))
-	err = client.ProduceSync(context.Background(), &kgo.Record{
+	err = client.ProduceSync(context.Background(), &kgo.Record{Topic: "request", Value: []byte("{}")}, &kgo.Record{
 		Topic: "status", Value: []byte(`{"event_type":"sent","attempt":1}`), Headers: []kgo.RecordHeader{
 			{Key: models.HeaderSourceTopic, Value: []byte("request")},
 			{Key: models.HeaderSourcePartition, Value: []byte("0")},
@@ -108,5 +108,48 @@ func TestNothingBehindTheCommitButAMarker(t *testing.T) {
 	found, _, err := r.Read(t.Context(), []journal.Want{{Committed: 1, Metadata: "another tool's"}})
 	if err != nil || found[0].Start != 1 {
 		t.Errorf("Read = %v, %v, want to go on at the marker", found, err)
+	}
+}
+
+// Where no request is left to go on with, nothing is read: however much others
+// have written into the status partition since the commit, or if there was none.
+func TestNothingLeftToGoOnWith(t *testing.T) {
+	t.Parallel()
+	const requests = 3
+	cluster := testkafka.Embedded(t, kfake.SeedTopics(1, "request", "status", "empty"))
+	reach := []kgo.Opt{kgo.SeedBrokers(cluster.ListenAddrs()...)}
+	for n := range int64(requests) {
+		produce(t, reach, n)
+	}
+	read := func(topic string, w journal.Want) (journal.Found, int) {
+		t.Helper()
+		r := &journal.Reader{Client: reach, Requests: topic, StatusTopic: "status", Patience: 10 * time.Second}
+		found, n, err := r.Read(t.Context(), []journal.Want{w})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found[0], n
+	}
+	first, n := read("request", journal.Want{Committed: -1, Group: true})
+	if n != requests || first.From.Offset != 0 {
+		t.Errorf("at first: read %d events from %d on, want all", n, first.From.Offset)
+	}
+	// What it found is what the first commit says: to read from 0 on.
+	metadata := journal.Commit{Position: first.From}.String()
+	for committed, want := range map[int64]int{0: requests, requests - 1: requests, requests: 0} {
+		found, n := read("request", journal.Want{Committed: committed, Metadata: metadata, Group: true})
+		from := int64(0)
+		if want == 0 {
+			from = requests
+		}
+		if n != want || found.Start != committed || found.From.Offset != from {
+			t.Errorf("committed %d of %d: read %d events from %d on, goes on at %d; want %d from %d on", committed, requests, n, found.From.Offset, found.Start, want, from)
+		}
+	}
+	if found, n := read("empty", journal.Want{Committed: -1, Group: true}); n != 0 || found.Start != 0 || found.From.Offset != requests {
+		t.Errorf("of an empty topic: read %d events, from %d on, goes on at %d", n, found.From.Offset, found.Start)
+	}
+	if found, n := read("request", journal.Want{Committed: requests, Metadata: "another tool's", Group: true}); n != requests || !found.Foreign {
+		t.Errorf("committed by another tool: read %d events, want those that tell what it has passed", n)
 	}
 }
