@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -87,6 +88,7 @@ func (m *job) response(final bool) *models.ProviderResponse {
 	} else if m.success != nil {
 		resp = *m.success
 	}
+	resp.Status = cmp.Or(resp.Status, models.StatusUnknown) // a call that was not made has no answer
 	resp.Meta = m.meta
 	if len(m.recipients) == 1 {
 		return &resp

@@ -311,7 +311,7 @@ func TestStopBeforeThePublishedCall(t *testing.T) {
 		}
 		b.want(t, "queued 0", "attempt 1", "retry 1")
 		retry := b.events[2]
-		if retry.Error != "transient error: worker stopped before the call" || retry.ProviderResponse.Meta[models.MetaNotCalled] != "1" {
+		if retry.Error != "transient error: worker stopped before the call" || retry.ProviderResponse.Status != models.StatusUnknown || retry.ProviderResponse.Meta[models.MetaNotCalled] != "1" {
 			t.Errorf("retry %+v %+v", retry, retry.ProviderResponse)
 		}
 		release()

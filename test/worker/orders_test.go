@@ -314,6 +314,9 @@ func ordered(t *testing.T, s stage, order models.Order, atMostOnce bool) {
 	if s.unmade > 0 {
 		back := i.event(len(s.have))
 		meta := back.ProviderResponse.Meta
+		if back.ProviderResponse.Status != models.StatusUnknown {
+			t.Errorf("taken back with status %q, want %q", back.ProviderResponse.Status, models.StatusUnknown)
+		}
 		if next, err := time.Parse(time.RFC3339, meta[models.MetaNextAttemptAt]); meta[models.MetaNotCalled] != "1" || err != nil || next.After(time.Now()) {
 			t.Errorf("taken back with %v, want not_called and to be due at once", meta)
 		}
