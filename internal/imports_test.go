@@ -32,7 +32,7 @@ func rules() []rule {
 		{path: "cmd/sms-worker", may: []string{"internal/app"}},
 		{path: "cmd/whatsapp-worker", may: []string{"internal/app"}},
 		{path: "cmd/msgctl", may: []string{"internal/adapters/explain", "internal/app", "internal/config", "internal/dev", "internal/logger", "internal/models", "internal/preflight", "internal/ops", "internal/ops/...", "internal/providers/fake"}},
-		{path: "internal/dev", may: []string{"internal/app", "internal/config", "internal/kafka/embedded", "internal/lifetime", "internal/models", "internal/ops", "internal/ops/fault"}},
+		{path: "internal/dev", may: []string{"internal/app", "internal/config", "internal/kafka/embedded", "internal/lifetime", "internal/models", "internal/ops", "internal/ops/control", "internal/ops/fault"}},
 		{path: "internal/preflight", may: []string{"internal/app", "internal/config", "internal/kafka", "internal/models", "internal/ops/cluster"}},
 		{path: "internal/app", may: []string{"internal/..."}},
 		{path: "internal/ops", may: []string{"internal/adapters/...", "internal/config", "internal/kafka", "internal/lifetime", "internal/models", "internal/ops/fault", "internal/ops/scan", "internal/util"}, client: true},

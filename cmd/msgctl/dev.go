@@ -28,7 +28,8 @@ broker on a loopback port, its topics, the email, SMS and WhatsApp workers with
 mock providers, and sample requests of every scenario on every lane. What happens
 to each message is printed as it happens, and a summary by channel and lane at the
 end. Some requests fail on purpose: the logged panics belong to the scenario
-panic.`,
+panic. One tenant's SMS are paused by an order, for ten minutes or until msgctl
+resume lifts it; with --once for three seconds.`,
 		Example: `  msgctl dev                          # until Ctrl-C
   msgctl dev --once                   # every scenario twice, then the summary
   msgctl dev --once --messages 1000 --rate 200

@@ -58,8 +58,14 @@ func (a *App) newPublisher(options kafka.Options) (*publisher.Publisher, error) 
 		host = "unknown"
 	}
 	options.Hooks = kafka.Metrics(a.metrics.Registerer(), "producer")
+	var letters *kafka.Options
+	if len(a.config.Lanes()) > 1 { // what fails in one lane is not to hold up the events of another
+		apart := options
+		apart.Hooks, apart.ClientID = kafka.Metrics(a.metrics.Registerer(), "producer.dlq"), options.ClientID+".dlq"
+		letters = &apart
+	}
 	p, err := publisher.New(publisher.Options{
-		Kafka: options, StatusTopic: a.config.Kafka.StatusTopic, DLQTopic: a.config.Kafka.DLQTopic, Host: host, Log: a.log,
+		Kafka: options, DeadLetters: letters, StatusTopic: a.config.Kafka.StatusTopic, DLQTopic: a.config.Kafka.DLQTopic, Host: host, Log: a.log,
 	})
 	if err != nil {
 		return nil, err

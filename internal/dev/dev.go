@@ -60,18 +60,23 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer traffic.Close()
+	order, err := pauseTenant(ctx, settings[0], o.Once)
+	if err != nil {
+		return err
+	}
 	workers, err := build(ctx, settings, o.Log)
 	if err != nil {
 		return err
 	}
 	s := &stack{settings, workers, traffic, &view{newTally(), o.Colour, o.Out}}
 	s.view.greet(broker.ListenAddrs()[0], settings, workers)
+	s.view.tellPause(broker.ListenAddrs()[0], order)
 	return s.run(ctx, o)
 }
 
 // allSettings returns those of each channel's worker: the usual topics, those of
-// all lanes and of orders too, and waits of a second instead of minutes. The process environment is left out, so
-// that the stack is the same on every machine.
+// all lanes and of orders too, and waits of a second instead of minutes. The
+// process environment is left out, so that the stack is the same on every machine.
 func allSettings() ([]*config.Config, error) {
 	settings := map[string]string{
 		"KAFKA_BROKERS": "127.0.0.1:1", "APP_HOST": "127.0.0.1", "APP_PORT": "0",
@@ -169,7 +174,11 @@ func (s *stack) produce(ctx context.Context, o Options) error {
 		channel, round := s.settings[n%len(s.settings)], n/len(s.settings)
 		lanes := channel.Lanes()
 		lane := lanes[round%len(lanes)]
-		r, err := ops.Sample(models.Channel(channel.Channel), scenarios[round%len(scenarios)], n)
+		scenario := scenarios[round%len(scenarios)]
+		if channel.Channel == string(models.SMS) && scenario.Name == "success" {
+			scenario = pausedScenario()
+		}
+		r, err := ops.Sample(models.Channel(channel.Channel), scenario, n)
 		if err != nil {
 			return err
 		}

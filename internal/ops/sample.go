@@ -3,6 +3,7 @@
 package ops
 
 import (
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"maps"
@@ -21,6 +22,9 @@ import (
 type Scenario struct {
 	Name string
 	Meta map[string]string // hints for the mock provider
+
+	Tenant string // empty: the usual one
+
 	edit func(m map[string]any)
 	many bool // several recipients
 	raw  string
@@ -109,7 +113,7 @@ func Sample(channel models.Channel, s Scenario, n int) (Request, error) {
 		return r, nil
 	}
 	m := map[string]any{
-		"message_id": r.MessageID, "channel": channel, "tenant_id": "acme", "created_at": time.Now().UTC(), "meta": s.Meta,
+		"message_id": r.MessageID, "channel": channel, "tenant_id": cmp.Or(s.Tenant, "acme"), "created_at": time.Now().UTC(), "meta": s.Meta,
 	}
 	recipients := 1
 	if s.many {

@@ -51,7 +51,7 @@ func TestDocumentedCommands(t *testing.T) {
 	env := []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "KAFKA_BROKERS=" + strings.Join(s.Brokers, ","),
 		"KAFKA_TOPIC_REPLICATION=1", "KAFKA_TOPIC_MIN_ISR=1", // .env is made for three brokers
-		"KAFKA_TEMP_TOPIC=" + s.Name + ".check",
+		"KAFKA_TEMP_TOPIC=" + s.Name + ".check", "KAFKA_CONTROL_TOPIC=" + s.Name + ".control",
 	}
 	// Topics of its own: those of .env are the defaults, and the tests beside
 	// this one look in every default topic that exists.

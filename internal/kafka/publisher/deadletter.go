@@ -51,7 +51,7 @@ func (p *Publisher) write(ctx context.Context, src *models.Record, rec *models.D
 	if err != nil {
 		return err
 	}
-	return p.producer.Produce(r).Wait(ctx) //nolint:wrapcheck // ErrTooLarge, ErrClosed or the cause of ctx's end
+	return p.letters.Produce(r).Wait(ctx) //nolint:wrapcheck // ErrTooLarge, ErrClosed or the cause of ctx's end
 }
 
 func (p *Publisher) complete(src *models.Record, rec *models.DLQRecord) (kgo.Record, error) {

@@ -4,6 +4,7 @@ package publisher
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -16,9 +17,16 @@ import (
 	"messaging-worker/internal/models"
 )
 
-// Options of a Publisher. All but Log are required.
+// Options of a Publisher. All but DeadLetters and Log are required.
 type Options struct {
-	Kafka       kafka.Options
+	Kafka kafka.Options
+
+	// DeadLetters, where it is not nil, is how dead letters reach Kafka, apart
+	// from status events. They may be a thousand times as large, and a client
+	// that has many of them on their way keeps events waiting, also those of
+	// lanes in which nothing fails.
+	DeadLetters *kafka.Options
+
 	StatusTopic string
 	DLQTopic    string
 	Host        string // with Kafka.ClientID it makes the worker header
@@ -29,6 +37,7 @@ type Options struct {
 type Publisher struct {
 	options  Options
 	producer *producer.Producer
+	letters  *producer.Producer // of dead letters, where they go apart; else the same
 	worker   []byte
 	logged   kafka.ErrorLog
 
@@ -39,8 +48,7 @@ type Publisher struct {
 // New makes a publisher. It does not connect: an absent broker is no error.
 func New(o Options) (*Publisher, error) {
 	p := &Publisher{options: o, worker: []byte(o.Kafka.ClientID + "@" + o.Host)}
-	var err error
-	p.producer, err = producer.New(producer.Options{
+	writes := producer.Options{
 		Kafka: o.Kafka, Log: o.Log,
 		ByPartition:    []string{o.StatusTopic},
 		GiveUpTooLarge: []string{o.DLQTopic},
@@ -49,11 +57,28 @@ func New(o Options) (*Publisher, error) {
 				p.raise(r.Partition, r.Offset)
 			}
 		},
-	})
-	if err != nil {
+	}
+	var err error
+	if p.producer, err = producer.New(writes); err != nil {
 		return nil, fmt.Errorf("make publisher: %w", err)
 	}
+	p.letters = p.producer
+	if o.DeadLetters != nil {
+		writes.Kafka = *o.DeadLetters
+		if p.letters, err = producer.New(writes); err != nil {
+			p.producer.Close()
+			return nil, fmt.Errorf("make publisher of dead letters: %w", err)
+		}
+	}
 	return p, nil
+}
+
+// producers returns those that there are.
+func (p *Publisher) producers() []*producer.Producer {
+	if p.letters == p.producer {
+		return []*producer.Producer{p.producer}
+	}
+	return []*producer.Producer{p.producer, p.letters}
 }
 
 // MissingTopics returns which of the publisher's topics and the topics of
@@ -78,7 +103,13 @@ func (p *Publisher) JournalFaults(ctx context.Context, requests string) ([]strin
 
 // Refused returns why Kafka does not take what was published, or takes too long,
 // or nil while it takes everything in time.
-func (p *Publisher) Refused() error { return p.producer.Refused() }
+func (p *Publisher) Refused() error {
+	var refused error
+	for _, one := range p.producers() {
+		refused = errors.Join(refused, one.Refused())
+	}
+	return refused
+}
 
 // Acked returns the highest offset of a status partition that this publisher
 // knows to be written, or -1 where it has written nothing there yet.
@@ -101,10 +132,21 @@ func (p *Publisher) raise(partition int32, offset int64) {
 }
 
 // Flush waits until all that was published is acknowledged, or for ctx.
-func (p *Publisher) Flush(ctx context.Context) error { return p.producer.Flush(ctx) }
+func (p *Publisher) Flush(ctx context.Context) error {
+	for _, one := range p.producers() {
+		if err := one.Flush(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // Close stops at once; Flush first.
-func (p *Publisher) Close() { p.producer.Close() }
+func (p *Publisher) Close() {
+	for _, one := range p.producers() {
+		one.Close()
+	}
+}
 
 // Ack is the promise that a record will be in Kafka. Wait returns nil once all
 // in-sync replicas have it; its error means only that ctx or the publisher has

@@ -3,6 +3,7 @@ package publisher_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -65,6 +66,38 @@ func newPublisher(t *testing.T, brokers []string) *publisher.Publisher {
 	}
 	t.Cleanup(p.Close)
 	return p
+}
+
+// Dead letters that go apart and do not get through hold up no event.
+func TestDeadLettersApart(t *testing.T) {
+	t.Parallel()
+	broker := newBroker(t)
+	p, err := publisher.New(publisher.Options{
+		Kafka:       kafka.Options{Brokers: broker.ListenAddrs(), ClientID: "sms-worker"},
+		DeadLetters: &kafka.Options{Brokers: []string{"127.0.0.1:1"}, ClientID: "sms-worker.dlq"}, // nobody is there
+		StatusTopic: "status", DLQTopic: "dlq", Host: "host-1", Log: zerolog.Nop(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	stuck, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- p.DLQ(stuck, source(0), &models.DLQRecord{MessageID: "m", Channel: models.SMS, FailureType: models.FailurePermanent})
+	}()
+	for range 3 {
+		if err := p.Status(t.Context(), source(0), &models.StatusEvent{MessageID: "m", EventType: models.EventQueued}).Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("DLQ = %v, want that it waits until the end of ctx", err)
+	}
+	if err := p.Flush(stuck); err == nil {
+		t.Error("Flush = nil while a dead letter is on its way")
+	}
 }
 
 func source(partition int32) *models.Record {
