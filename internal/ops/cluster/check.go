@@ -44,7 +44,8 @@ type checker struct {
 type ofChannel struct {
 	*config.Config
 
-	lanes       []ofLane // those in use, the most urgent first
+	lanes       []ofLane // those that workers read, the most urgent first
+	unread      []ofLane // others whose topic exists, which need not be right
 	status, dlq *topic
 }
 
@@ -119,7 +120,7 @@ func (c *checker) checkChannel(ctx context.Context, channel *config.Config) {
 		check("group", nil)
 		return
 	}
-	for _, l := range o.lanes {
+	for _, l := range slices.Concat(o.lanes, o.unread) {
 		check("group"+l.named("."), func(ctx context.Context, _ *ofChannel) Finding { return c.group(ctx, &l) })
 	}
 }
@@ -148,9 +149,11 @@ func (c *checker) describeChannel(ctx context.Context, channel *config.Config) (
 	}
 	o := &ofChannel{Config: channel, status: found[k.StatusTopic], dlq: found[k.DLQTopic]}
 	for _, l := range channel.Lanes() {
-		t := found[l.Kafka.RequestTopic]
-		if l.Lane == string(models.LaneNormal) || l.Kafka.LaneGiven || t.exists() {
+		switch t := found[l.Kafka.RequestTopic]; {
+		case l.Lane == string(models.LaneNormal) || l.Kafka.LaneGiven || !k.LaneGiven && t.exists():
 			o.lanes = append(o.lanes, ofLane{l, t})
+		case t.exists():
+			o.unread = append(o.unread, ofLane{l, t})
 		}
 	}
 	return o, nil

@@ -46,10 +46,11 @@ func (c *checker) control(ctx context.Context, t *topic) Finding {
 	case !t.exists():
 		return finding(Fail, t.name+": "+t.err.Error(), Advice{Text: seeLogs})
 	}
-	var w worst
-	if !makesControl(c.cluster) {
-		w.add(Warn, t.name+" exists, and KAFKA_CONTROL_TOPIC is not set: workers of these settings follow no orders", "set it for the workers, or delete the topic")
+	if !makesControl(c.cluster) { // and then it need not be right
+		seen := t.name + " exists, and KAFKA_CONTROL_TOPIC is not set: workers of these settings follow no orders"
+		return finding(Warn, seen, Advice{Text: "set it for the workers, or delete the topic"})
 	}
+	var w worst
 	asking, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	denied, err := kafka.MissingTopics(asking, c.client, kafka.Need{Topic: t.name, Read: true})

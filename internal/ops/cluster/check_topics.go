@@ -31,8 +31,9 @@ const (
 func (c *checker) existence(_ context.Context, o *ofChannel) Finding {
 	var w worst
 	var missing, seen []string
+	prefix := "KAFKA_" + strings.ToUpper(o.Channel) + "_"
+	requests := func(l ofLane) string { return prefix + "REQUEST_TOPIC" + strings.ToUpper(l.named("_")) }
 	look := func(t *topic, variable string) {
-		variable = "KAFKA_" + strings.ToUpper(o.Channel) + "_" + variable
 		seen = append(seen, t.name)
 		switch {
 		case t.missing():
@@ -45,15 +46,13 @@ func (c *checker) existence(_ context.Context, o *ofChannel) Finding {
 		}
 	}
 	for _, l := range o.lanes {
-		variable := "REQUEST_TOPIC" + strings.ToUpper(l.named("_"))
-		look(l.request, variable)
-		if o.Kafka.LaneGiven && !l.Kafka.LaneGiven {
-			variable = "KAFKA_" + strings.ToUpper(o.Channel) + "_" + variable
-			w.add(Warn, l.request.name+" exists, and "+variable+" is not set: workers of these settings do not read it", "set it for the workers, or delete the topic")
-		}
+		look(l.request, requests(l))
 	}
-	look(o.status, "STATUS_TOPIC")
-	look(o.dlq, "DLQ_TOPIC")
+	for _, l := range o.unread {
+		w.add(Warn, l.request.name+" exists, and "+requests(l)+" is not set: workers of these settings do not read it", "set it for the workers, or delete the topic")
+	}
+	look(o.status, prefix+"STATUS_TOPIC")
+	look(o.dlq, prefix+"DLQ_TOPIC")
 	if len(missing) > 0 {
 		create := o.initTopics("creates what is missing; if another name is meant, set " + strings.Join(missing, ", "))
 		w.Advice = slices.Insert(w.Advice, 0, create)

@@ -197,7 +197,7 @@ func TestReplication(t *testing.T) {
 		if c.Kafka.Topic.Replication = 3; tt.brokers == 1 {
 			c.Kafka.Topic.Replication = 1
 		}
-		f := (&checker{brokers: tt.brokers}).replication(t.Context(), &ofChannel{c, []ofLane{{c, tt.is}}, tt.is, tt.is})
+		f := (&checker{brokers: tt.brokers}).replication(t.Context(), &ofChannel{Config: c, lanes: []ofLane{{c, tt.is}}, status: tt.is, dlq: tt.is})
 		if got := string(f.Verdict) + " " + f.Seen; !strings.HasPrefix(got, tt.want) || len(f.Advice) == 0 && f.Verdict != OK && f.Verdict != Skipped {
 			t.Errorf("%s: %s (%v), want %s", tt.name, got, f.Advice, tt.want)
 		}

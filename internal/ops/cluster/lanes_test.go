@@ -180,8 +180,8 @@ func TestKeepsOrders(t *testing.T) {
 	}
 }
 
-// Lanes and control topic are checked where they are named or exist. One that
-// exists and is not named is read by no worker.
+// Lanes and control topic are checked where they are named or exist. What exists
+// and is not named is read by no worker, and so need not be right.
 func TestCheckLooksAtLanesThatExist(t *testing.T) {
 	t.Parallel()
 	broker := testkafka.Embedded(t, kfake.SeedTopics(1, "r", "messages.sms.status", "messages.sms.dlq", "messages.connection-check"))
@@ -202,16 +202,19 @@ func TestCheckLooksAtLanesThatExist(t *testing.T) {
 			}
 		}
 	}
-	want("nothing more", look(settings...), "control", "", "group", "ok", "group.high", "", "group.bulk", "", "topics", "ok r, messages.sms.status and")
+	before := look(settings...)
+	want("nothing more", before, "control", "", "group", "ok", "group.high", "", "group.bulk", "", "topics", "ok r, messages.sms.status and")
 	named := append(settings, "KAFKA_SMS_REQUEST_TOPIC_BULK", bulk, "KAFKA_CONTROL_TOPIC", "messages.control")
 	want("named", look(named...), "control", "FAIL topic messages.control (KAFKA_CONTROL_TOPIC) does not exist",
 		"group.bulk", "skipped", "group.high", "", "topics", "FAIL "+bulk+" does not exist")
 	for _, topic := range []string{bulk, "messages.control"} {
-		if err := broker.CreateTopic(topic, 1, map[string]string{"cleanup.policy": "compact,delete", "retention.ms": "-1"}); err != nil {
+		if err := broker.CreateTopic(topic, 2, map[string]string{"cleanup.policy": "compact,delete", "retention.ms": "-1"}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	want("there", look(settings...), "control", "warn messages.control exists, and KAFKA_CONTROL_TOPIC is not set",
-		"group.bulk", "ok no worker has joined sms-workers.bulk", "group.high", "", "topics", "warn "+bulk+" exists, and KAFKA_SMS_REQUEST_TOPIC_BULK is not set")
-	want("named and there", look(named...), "control", "ok", "group.bulk", "ok", "topics", "ok r, "+bulk+", messages.sms.status and")
+		"group.bulk", "ok no worker has joined sms-workers.bulk", "group.high", "", "topics", "warn "+bulk+" exists, and KAFKA_SMS_REQUEST_TOPIC_BULK is not set",
+		"partitions", "ok 1 of requests and of events", "sizes", before["sizes"], "journal", before["journal"])
+	want("named and there", look(named...), "control", "FAIL messages.control has 2 partitions, want 1", "group.bulk", "ok", "topics", "ok r, "+bulk+", messages.sms.status and",
+		"partitions", "FAIL 1 of normal, 2 of bulk requests")
 }
