@@ -325,6 +325,7 @@ func TestControlTopicIsMissing(t *testing.T) {
 		return ""
 	})
 	w.WaitLog("topic " + o.topic + " does not exist")
+	time.Sleep(5 * time.Second) // in which it would join its group
 	if code, body := w.Get("/healthz/live"); code != http.StatusOK || stage.Lines(ledger) > 0 {
 		t.Errorf("live is %d %s with %d calls, want 200 and none", code, body, stage.Lines(ledger))
 	}
