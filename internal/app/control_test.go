@@ -22,8 +22,28 @@ import (
 	"messaging-worker/internal/worker/route"
 )
 
+// logged is a log that a test reads while others write it.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(line)
+}
+
+// take returns what was written since the last time.
+func (l *logged) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.text.Reset()
+	return l.text.String()
+}
+
 // newTestControl makes the control of a worker of SMS, which follows nothing yet.
-func newTestControl(t *testing.T, log *bytes.Buffer, r *route.Route) (*control, *health.Health) {
+func newTestControl(t *testing.T, log *logged, r *route.Route) (*control, *health.Health) {
 	t.Helper()
 	c := &config.Config{Channel: string(models.SMS)}
 	c.Kafka.ControlTopic, c.Provider.Name, c.Provider.GroupRatePerSec = "orders", "mock", 10
@@ -51,7 +71,7 @@ func (c *control) apply(t *testing.T, o models.Order) {
 func TestWaitForOrders(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c, h := newTestControl(t, &bytes.Buffer{}, nil)
+		c, h := newTestControl(t, &logged{}, nil)
 		s := &source{observer: observer{poll: h.Watch("poll", stuckAfter), commit: h.Watch("commit", stuckAfter)}}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		stop, done := errors.New("stop"), make(chan error, 1)
@@ -99,12 +119,11 @@ func TestNoControl(t *testing.T) {
 func TestOrdersAreLogged(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
+		var log logged
 		c, _ := newTestControl(t, &log, route.New(route.Options{Concurrency: 1}))
 		line := func(want ...string) {
 			t.Helper()
-			got := log.String()
-			log.Reset()
+			got := log.take()
 			for _, part := range want {
 				if !strings.Contains(got, part) {
 					t.Errorf("logged %s, want %s", got, part)
@@ -133,7 +152,7 @@ func TestOrdersAreLogged(t *testing.T) {
 		if n := c.errors.Load(); n != 1 || c.board.Paused() != 1 {
 			t.Errorf("%d errors and %d pauses, want 1 and 1", n, c.board.Paused())
 		}
-		log.Reset()
+		log.take()
 		c.Begin()
 		for _, id := range []string{"1", "2", "3"} {
 			c.apply(t, models.Order{Action: models.ActionCancel, MessageID: id, Reason: "r"})
@@ -150,7 +169,7 @@ func TestRateOfAnOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := route.New(route.Options{Concurrency: 100, Rates: route.Rates{Group: 10}})
 		r.Share(1)
-		c, _ := newTestControl(t, &bytes.Buffer{}, r)
+		c, _ := newTestControl(t, &logged{}, r)
 		// starts counts the calls that start in 10 seconds.
 		starts := func() int {
 			time.Sleep(time.Minute)
