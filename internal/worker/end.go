@@ -20,7 +20,10 @@ import (
 func (e *Engine) end(life *lifetime.Lifetime, m *job, err error) error {
 	calls := life.Calls()
 	if order, ok := errors.AsType[*orders.Canceled](err); ok {
-		return e.canceled(calls, m, order)
+		// Another worker that owns the record by now may have called somebody.
+		if err = m.lease.Await(life.Waiting()); err == nil {
+			return e.canceled(calls, m, order)
+		}
 	}
 	switch {
 	case errors.Is(err, errExpired):

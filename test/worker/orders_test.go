@@ -564,6 +564,40 @@ func TestCanceledAfterATakeover(t *testing.T) {
 	}
 }
 
+// While it is in doubt whether the record is still ours, another worker may call
+// its recipients: the message is canceled once that is certain, or left to the
+// other.
+func TestCancelInDoubt(t *testing.T) {
+	t.Parallel()
+	for _, ours := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			i, certain := newIncident(t, one, nil), make(chan struct{})
+			i.lease.await = func(ctx context.Context) error {
+				select {
+				case <-certain:
+					return nil
+				case <-ctx.Done():
+					return context.Cause(ctx)
+				}
+			}
+			i.begin(message.Progress{})
+			i.give(cancelIt(), time.Hour)
+			synctest.Wait()
+			i.want(t, "queued 0")
+			if ours {
+				close(certain)
+				i.ends()
+				i.want(t, "queued 0", "canceled 0")
+				return
+			}
+			i.life.Cut(errors.New("lost"))
+			if err := <-i.done; err == nil || i.String() != "queued 0" {
+				t.Errorf("Handle = %v after %s, want the cause and no end", err, i)
+			}
+		})
+	}
+}
+
 // A pause does not keep a message from expiring, nor a worker from stopping.
 func TestPausedMessagesEnd(t *testing.T) {
 	t.Parallel()
