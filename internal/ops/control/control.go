@@ -98,11 +98,26 @@ func (t *Topic) write(ctx context.Context, records ...*kgo.Record) error {
 	err := t.client.ProduceSync(ctx, records...).FirstErr()
 	switch _, refused := errors.AsType[*kerr.Error](err); {
 	case err == nil:
-		return nil
+		return t.hidden(ctx, records)
 	case refused:
 		return fmt.Errorf("produce to %s: %w", t.Name, err)
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
 	}
 	return fault.New(fault.NotKnown, "produce to %s: %w", t.Name, err)
+}
+
+// hidden returns an error where an open transaction of somebody else keeps
+// readers, the workers among them, from records that were written.
+func (t *Topic) hidden(ctx context.Context, records []*kgo.Record) error {
+	ends, err := t.topic.Ends(ctx)
+	if err != nil {
+		return nil //nolint:nilerr // they are written, and nothing is known to hide them
+	}
+	for _, r := range records {
+		if end, known := ends[r.Partition]; known && r.Offset >= end {
+			return fmt.Errorf("written to %s, but not in force: workers read it only when a transaction that is open there ends; find and abort it with kafka-transactions.sh", t.Name)
+		}
+	}
+	return nil
 }

@@ -183,3 +183,32 @@ func TestGiveRefuses(t *testing.T) {
 		t.Errorf("written all the same: %+v", log)
 	}
 }
+
+// An order behind an open transaction of somebody else is hidden from workers.
+func TestGiveBehindAnOpenTransaction(t *testing.T) {
+	t.Parallel()
+	cluster := testkafka.Embedded(t, kfake.SeedTopics(1, topicName))
+	topic, _ := openOn(t, cluster)
+	other, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.DefaultProduceTopic(topicName), kgo.TransactionalID("other"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(other.Close)
+	if err := other.BeginTransaction(); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.ProduceSync(t.Context(), &kgo.Record{Value: []byte("x")}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	o := models.Order{Action: models.ActionPause, Channel: models.Email, Reason: "r", By: "a@b"}
+	if err := topic.Give(t.Context(), &o, time.Hour); err == nil || !strings.Contains(err.Error(), "not in force") {
+		t.Errorf("given behind an open transaction: %v", err)
+	}
+	if err := other.EndTransaction(t.Context(), kgo.TryAbort); err != nil {
+		t.Fatal(err)
+	}
+	give(t, topic, o)
+	if got := read(t, topic).InForce(); len(got) != 1 {
+		t.Errorf("in force after the transaction: %v", got)
+	}
+}
