@@ -99,7 +99,7 @@ type model struct {
 	failed   string // the first thing that does not hold
 	route    *Route
 	reserved int
-	bound    int
+	bounded  bool // fewer calls than slots have been allowed
 	all      []*one
 }
 
@@ -228,6 +228,9 @@ func (m *model) check() {
 	if ahead != r.ahead || calls != r.calls || lower != r.lower {
 		m.fail("ahead %v, calls %d, lower %d; want %v, %d, %d", r.ahead, r.calls, r.lower, ahead, calls, lower)
 	}
+	if most := r.concurrency - m.reserved; lower > most && !m.bounded {
+		m.fail("%d calls of the lower lanes are under way, want at most %d", lower, most)
+	}
 	if r.opened != nil {
 		return
 	}
@@ -269,21 +272,17 @@ func TestRouteAgainstModel(t *testing.T) {
 func (m *model) drive() {
 	slots := rapid.IntRange(1, 12).Draw(m.T, "slots")
 	share := rapid.SampledFrom([]float64{0, .1, .3}).Draw(m.T, "share")
-	m.reserved, m.bound = rapid.IntRange(0, slots-1).Draw(m.T, "reserved"), slots
+	m.reserved = rapid.IntRange(0, slots-1).Draw(m.T, "reserved")
 	m.route = New(Options{Concurrency: slots, Reserved: m.reserved, LowerShare: share, Rates: Rates{
 		Sender: rapid.SampledFrom([]float64{0, 0, 5}).Draw(m.T, "sender rate"),
 		Group:  rapid.SampledFrom([]float64{0, 0, 50}).Draw(m.T, "group rate"),
 	}})
 	m.route.Share(1)
 	for range rapid.IntRange(50, 400).Draw(m.T, "steps") {
-		step := rapid.IntRange(0, 11).Draw(m.T, "step")
-		m.step(step)
+		m.step(rapid.IntRange(0, 11).Draw(m.T, "step"))
 		synctest.Wait()
 		m.take(share == 0)
 		m.check()
-		if most := max(m.bound-m.reserved, 1); m.route.lower > most && m.bound == slots && step < 6 {
-			m.fail("%d calls of the lower lanes are under way, want at most %d", m.route.lower, most)
-		}
 		if m.failed != "" {
 			return
 		}
@@ -303,8 +302,8 @@ func (m *model) step(n int) {
 	case 8:
 		m.giveUp()
 	case 9:
-		m.bound = rapid.IntRange(1, m.route.concurrency).Draw(m.T, "bound")
-		m.route.Bound(m.bound)
+		m.route.Bound(rapid.IntRange(1, m.route.concurrency).Draw(m.T, "bound"))
+		m.bounded = true
 	case 10:
 		m.route.Pause(time.Now().Add(time.Duration(rapid.IntRange(1, 200).Draw(m.T, "pause in ms")) * time.Millisecond))
 	case 11:
