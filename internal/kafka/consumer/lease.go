@@ -89,7 +89,12 @@ func (j *job) Run() {
 	r, a, rec := j.runner, j.assignment, &j.record
 	defer a.handlers.Done()
 	defer r.pending.release(int64(len(rec.Value)))
-	err := r.handle(a.life, rec, j.progress, &j.Lease)
+	// A process that stood still may have lost the partition to a worker that has
+	// ended the message by now: nothing is written of it before that is known.
+	err := j.Await(a.life.Waiting())
+	if err == nil {
+		err = r.handle(a.life, rec, j.progress, &j.Lease)
+	}
 	switch {
 	case err == nil:
 		a.finish(rec)

@@ -103,6 +103,30 @@ func TestMembershipWakesAll(t *testing.T) {
 	})
 }
 
+// A process that stood still for longer than the session begins nothing before it
+// knows that it is a member still.
+func TestNothingBeginsUnlessMember(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, 1, 1)
+	m := s.join()
+	s.put(0, "")
+	wait(t, m.done, "a message")
+	ship := m.c.group.membership
+	ship.isMember = func() bool { return false }
+	ship.until.Store(0)
+	s.put(0, "")
+	for m.c.Stats().PendingMessages == 0 && len(m.done) == 0 {
+		wait(t, m.beats, "the poll that admits the record")
+	}
+	wait(t, m.beats, "a poll after that")
+	if len(m.done) > 0 {
+		t.Fatal("a message began though the partition may be another's")
+	}
+	ship.renew(0)
+	wait(t, m.done, "the message")
+	m.leave()
+}
+
 // A process that stood still for longer than the session hears at its first
 // heartbeat that it is put out: that answer lets no call start.
 func TestNobodyStartsWhenPutOut(t *testing.T) {
