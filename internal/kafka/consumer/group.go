@@ -61,7 +61,7 @@ func (g *group) clientOptions(life *lifetime.Lifetime) ([]kgo.Opt, error) {
 		// offsets to commit past.
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(),
-		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.Balancers(&balancer{GroupBalancer: kgo.CooperativeStickyBalancer(), group: g}),
 		kgo.DisableAutoCommit(),
 		kgo.SessionTimeout(g.SessionTimeout),
 		kgo.HeartbeatInterval(min(3*time.Second, g.SessionTimeout/3)),

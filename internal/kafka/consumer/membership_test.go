@@ -127,6 +127,45 @@ func TestNothingBeginsUnlessMember(t *testing.T) {
 	m.leave()
 }
 
+// A member that hears only when it rejoins that the group has removed it has lost
+// its partitions: what another member did meanwhile is read before it goes on.
+func TestRemovedBeforeItRejoins(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, 1, 2)
+	m := s.join()
+	s.put(0, "call")
+	wait(t, m.begun, "a call")
+	answers := make(chan int16, 2) // to its next heartbeats
+	answers <- 0
+	s.cluster.ControlKey(kmsg.Heartbeat.Int16(), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		s.cluster.KeepControl()
+		resp, _ := r.ResponseKind().(*kmsg.HeartbeatResponse)
+		select {
+		case resp.ErrorCode = <-answers:
+			return resp, nil, true
+		default:
+			return nil, nil, false
+		}
+	})
+	leave := kmsg.NewPtrLeaveGroupRequest()
+	leave.Group = "group"
+	member := kmsg.NewLeaveGroupRequestMember()
+	member.MemberID, _ = m.c.group.client.GroupMetadata()
+	leave.Members = append(leave.Members, member)
+	answers <- kerr.RebalanceInProgress.Code
+	if _, err := leave.RequestWith(t.Context(), s.producer); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, m.told, "the assignment's end")
+	close(m.release)
+	wait(t, m.begun, "the message again, by a new assignment")
+	if lost, read := m.log.count("partitions lost"), m.log.count("journal read"); lost != 1 || read != 2 {
+		t.Errorf("partitions lost %d times and journals read %d times, want 1 and 2:\n%s", lost, read, m.log.String())
+	}
+	s.committed(0, 1)
+	m.leave()
+}
+
 // A process that stood still for longer than the session hears at its first
 // heartbeat that it is put out: that answer lets no call start.
 func TestNobodyStartsWhenPutOut(t *testing.T) {
