@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -59,8 +60,9 @@ func (g *group) more(n int) {
 	})
 }
 
-// Workers join, leave and die under load, 1 → 3 → 2: nothing is lost, and
-// nobody is called twice but for kills.
+// Workers join, leave, stand still and die under load, 1 → 3 → 2: nothing is lost,
+// and nobody is called twice but for kills, and for calls under way in a process
+// that stood still for longer than its group waits for it.
 func TestRebalances(t *testing.T) {
 	t.Parallel()
 	r := chance(t)
@@ -73,7 +75,7 @@ func TestRebalances(t *testing.T) {
 	step := pick(400, 2000) // deliveries between two changes
 	ids := putTwins(t, s, pick(400, 2000), func(int) map[string]any { return mixed(r.IntN) })
 	stopFeeding := feed(t, s, r)
-	killed := map[int]bool{} // by number of the ledger
+	killed := map[int]bool{} // by number of the ledger; and who stood still
 	first := g.start()
 	for range rounds {
 		g.more(step)
@@ -81,9 +83,13 @@ func TestRebalances(t *testing.T) {
 		g.more(step)
 		third := g.start() // 2 → 3
 		g.more(step)
-		second.Stop() // 3 → 2, clean
+		second.Stop()                                              // 3 → 2, clean
+		time.Sleep(time.Duration(r.IntN(3000)) * time.Millisecond) // in the middle of the rebalance, or after it
+		killed[g.numberOf(third)] = true
+		third.Signal(syscall.SIGSTOP)
+		fourth := g.start() // the group has given up on the third
 		g.more(step)
-		fourth := g.start()
+		third.Signal(syscall.SIGCONT)
 		g.more(step)
 		if r.IntN(2) == 0 {
 			first, third = third, first
