@@ -51,7 +51,8 @@ func untouched(t *testing.T, s *stage.Stage, w *stage.Worker, ledger string, ids
 	t.Logf("%d messages, %d lost, %d called twice", ids.count(), lost, again)
 }
 
-// One node of three dies and comes back, then all are away for ten seconds.
+// One node of three dies and comes back, then all are away for ten seconds. What
+// is paused stays so all along, and for a worker that starts afterwards.
 func TestClusterFails(t *testing.T) {
 	t.Parallel()
 	c := kafka.Start(t, kafka.Options{Nodes: 3, Properties: map[string]string{"min.insync.replicas": "2"}})
@@ -59,11 +60,14 @@ func TestClusterFails(t *testing.T) {
 		t.Skip("a cluster that was given is not stopped")
 	}
 	r := chance(t)
-	s := stage.New(t, models.SMS, allLanes(stage.Options{Brokers: c.Brokers(), Replication: 3}))
+	s := stage.New(t, models.SMS, allLanes(stage.Options{Brokers: c.Brokers(), Replication: 3, Control: true}))
+	held := models.Order{Action: models.ActionPause, Tenant: heldTenant}
+	s.Give(held, time.Hour)
+	ids := putTwins(t, s, pick(400, 2000), func(int) map[string]any { return mixed(r.IntN) })
+	waiting := s.PutEach(30, func(int) map[string]any { return map[string]any{"tenant_id": heldTenant} })
 	ledger := filepath.Join(t.TempDir(), "ledger")
 	w := s.Work(steady(ledger))
 	w.WaitReady(http.StatusOK)
-	ids := putTwins(t, s, pick(400, 2000), func(int) map[string]any { return mixed(r.IntN) })
 	stopFeeding := feed(t, s, r)
 	flows := func() { // traffic goes on
 		t.Helper()
@@ -91,7 +95,17 @@ func TestClusterFails(t *testing.T) {
 	check(t, c.Wait(s.Ctx, 3))
 	w.WaitReady(http.StatusOK)
 	flows()
-	untouched(t, s, w, ledger, ids.add(stopFeeding()))
+	w.Stop()
+	w = s.Work(steady(ledger))
+	w.WaitReady(http.StatusOK)
+	flows()
+	for _, a := range readLedger(t, ledger) {
+		if waiting[a.id] {
+			t.Errorf("%s was called though it was paused", a.id)
+		}
+	}
+	s.Lift(held)
+	untouched(t, s, w, ledger, ids.add(stopFeeding()).add(waiting))
 }
 
 func check(t *testing.T, err error) {

@@ -2,6 +2,7 @@ package chaos_test
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"path/filepath"
@@ -29,6 +30,7 @@ type killing struct {
 	pinned     int // of a hundred: how many back off for long after their first attempt
 	kills      int
 	dynamic    int // of a hundred: kills of a worker without an instance id
+	extra      map[string]string
 }
 
 // Kill after kill at random moments. Nothing is lost, what is repeated is
@@ -82,7 +84,7 @@ func (k killing) again(t *testing.T, s *stage.Stage, r *rand.Rand, ledger string
 			break // nothing is left to be killed at
 		}
 		l := life{static: r.IntN(100) >= k.dynamic, started: time.Now()}
-		w := s.Work(k.env(s, ledger, l.static))
+		w := s.Work(k.settings(s, ledger, l.static))
 		if r.IntN(5) == 0 { // in the middle of the start or of the recovery
 			time.Sleep(time.Duration(r.IntN(400)) * time.Millisecond)
 		} else {
@@ -104,11 +106,11 @@ func (k killing) again(t *testing.T, s *stage.Stage, r *rand.Rand, ledger string
 // last starts a worker that is not killed.
 func (k killing) last(s *stage.Stage, ledger string) life {
 	l := life{static: k.dynamic < 100, started: time.Now(), lines: math.MaxInt}
-	s.Work(k.env(s, ledger, l.static))
+	s.Work(k.settings(s, ledger, l.static))
 	return l
 }
 
-func (k killing) env(s *stage.Stage, ledger string, static bool) map[string]string {
+func (k killing) settings(s *stage.Stage, ledger string, static bool) map[string]string {
 	env := map[string]string{
 		"MOCK_LEDGER_FILE": ledger, "MOCK_LATENCY_SECONDS": "0.05", "WORKER_CONCURRENCY": strconv.Itoa(slots),
 		"MAX_ATTEMPTS": "100", "LOG_LEVEL": "info", "KAFKA_SESSION_TIMEOUT_SECONDS": "10", "PROVIDER_TIMEOUT_SECONDS": "30",
@@ -116,6 +118,7 @@ func (k killing) env(s *stage.Stage, ledger string, static bool) map[string]stri
 	if static {
 		env["KAFKA_GROUP_INSTANCE_ID"] = s.Name
 	}
+	maps.Copy(env, k.extra)
 	return env
 }
 
@@ -167,7 +170,7 @@ func (k killing) judge(t *testing.T, s *stage.Stage, ledger string, ids requests
 		byKill[n]++
 	}
 	t.Logf("%d messages to %d recipients each, %d kills, %d lost; called twice: %s",
-		k.messages, k.recipients, kills, lost, distribution(byKill))
+		ids.count(), k.recipients, kills, lost, distribution(byKill))
 	t.Logf("from a kill and a start to the next delivery: with instance id %s, without %s",
 		restarts(list, lives, true), restarts(list, lives, false))
 	for n, repeated := range byKill {

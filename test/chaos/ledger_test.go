@@ -96,11 +96,14 @@ func checkHistories(t *testing.T, s *stage.Stage, ids requests, list []accepted)
 	for _, first := range twice(list, ids) {
 		calledTwice[list[first].id] = true
 	}
-	all, histories, late := s.SoFar(), map[string][]stage.Event{}, 0
+	all, histories, late, takenBack := s.SoFar(), map[string][]stage.Event{}, 0, 0
 	for id, with := range ids {
 		ofID := map[string][]stage.Event{}
 		for _, e := range all[id] {
 			ofID[e.Source()] = append(ofID[e.Source()], e)
+			if isTakenBack(e) {
+				takenBack++
+			}
 			if !s.InPlace(e) {
 				t.Errorf("%s: an event of %s is in partition %d", id, e.Source(), e.Record.Partition)
 			}
@@ -116,9 +119,7 @@ func checkHistories(t *testing.T, s *stage.Stage, ids requests, list []accepted)
 		}
 		maps.Copy(histories, ofID)
 	}
-	if late > 0 {
-		t.Logf("%d events reached the log only after a successor had read it", late)
-	}
+	t.Logf("%d events reached the log only after a successor had read it; %d attempts were taken back", late, takenBack)
 	return histories
 }
 
@@ -127,7 +128,7 @@ func checkHistories(t *testing.T, s *stage.Stage, ids requests, list []accepted)
 func checkHistory(events []stage.Event, calledTwice bool) (late int, wrong []string) {
 	seen, last, ended := map[string]bool{}, 0, false
 	for _, e := range events {
-		name := fmt.Sprintf("%s %d", e.EventType, e.Attempt)
+		name := step(e)
 		unmade := e.EventType == models.EventQueued || e.EventType == models.EventAttempt && !calledTwice
 		switch {
 		case seen[name] && unmade:
@@ -139,12 +140,33 @@ func checkHistory(events []stage.Event, calledTwice bool) (late int, wrong []str
 		if e.EventType == models.EventAttempt && e.Attempt != last && e.Attempt != last+1 {
 			wrong = append(wrong, fmt.Sprintf("attempt %d after %d", e.Attempt, last))
 		}
+		if strings.Contains(e.Error, "before the call") && !isTakenBack(e) { // a stop's, or an order's
+			wrong = append(wrong, name+" is spent without a call")
+		}
 		last, ended = max(last, e.Attempt), ended || e.EventType == models.EventSent
 	}
 	if !ended {
 		wrong = append(wrong, "is not sent")
 	}
 	return late, wrong
+}
+
+// step names an event among those of one request: an attempt that was taken back
+// is published again.
+func step(e stage.Event) string {
+	name := fmt.Sprintf("%s %d", e.EventType, e.Attempt)
+	if run := stage.Header(e.Record, models.HeaderAttemptRun); run != "" {
+		name += ", run " + run
+	}
+	if isTakenBack(e) {
+		name += ", not called " + e.ProviderResponse.Meta[models.MetaNotCalled]
+	}
+	return name
+}
+
+// isTakenBack reports whether an event takes an attempt back.
+func isTakenBack(e stage.Event) bool {
+	return e.ProviderResponse != nil && e.ProviderResponse.Meta[models.MetaNotCalled] != ""
 }
 
 // distribution writes numbers in short: "0 0 3 7, median 1, most 7".

@@ -62,11 +62,12 @@ func (g *group) more(n int) {
 
 // Workers join, leave, stand still and die under load, 1 → 3 → 2: nothing is lost,
 // and nobody is called twice but for kills, and for calls under way in a process
-// that stood still for longer than its group waits for it.
+// that stood still for longer than its group waits for it. Meanwhile orders pause
+// one lane and another.
 func TestRebalances(t *testing.T) {
 	t.Parallel()
 	r := chance(t)
-	s := stage.New(t, models.SMS, allLanes(stage.Options{}))
+	s := stage.New(t, models.SMS, allLanes(stage.Options{Control: true}))
 	g := &group{t: t, s: s, dir: t.TempDir(), env: map[string]string{
 		"MOCK_LATENCY_SECONDS": "0.05", "WORKER_CONCURRENCY": strconv.Itoa(slots / 2), "MAX_ATTEMPTS": "100",
 		"LOG_LEVEL": "info", "KAFKA_SESSION_TIMEOUT_SECONDS": "6", "PROVIDER_TIMEOUT_SECONDS": "10",
@@ -74,7 +75,7 @@ func TestRebalances(t *testing.T) {
 	rounds := pick(1, 6)
 	step := pick(400, 2000) // deliveries between two changes
 	ids := putTwins(t, s, pick(400, 2000), func(int) map[string]any { return mixed(r.IntN) })
-	stopFeeding := feed(t, s, r)
+	stopFeeding, resume := feed(t, s, r), pausing(t, s, r)
 	killed := map[int]bool{} // by number of the ledger; and who stood still
 	first := g.start()
 	for range rounds {
@@ -101,6 +102,7 @@ func TestRebalances(t *testing.T) {
 		first = fourth
 	}
 	ids.add(stopFeeding())
+	resume()
 	s.Committed()
 	g.judge(ids, killed)
 }

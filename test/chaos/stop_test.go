@@ -14,12 +14,13 @@ import (
 
 // Stop after stop in the middle of the traffic, with messages that back off
 // and messages that have reached some of their recipients: every stop is
-// clean and spends no attempt, nobody is called twice, and waits go on where they
-// stood. What never succeeds ends with the last attempt that its lane allows.
+// clean, nobody is called twice, and waits go on where they stood. Neither a stop
+// nor an order that pauses a lane spends an attempt: what never succeeds ends with
+// the last one that its lane allows.
 func TestStops(t *testing.T) {
 	t.Parallel()
 	r := chance(t)
-	s := stage.New(t, models.SMS, allLanes(stage.Options{}))
+	s := stage.New(t, models.SMS, allLanes(stage.Options{Control: true}))
 	ledger := filepath.Join(t.TempDir(), "ledger")
 	env := map[string]string{
 		"MOCK_LEDGER_FILE": ledger, "MOCK_LATENCY_SECONDS": "0.05", "WORKER_CONCURRENCY": "40",
@@ -45,6 +46,7 @@ func TestStops(t *testing.T) {
 	ids := putTwins(t, s, messages/10, edit)
 	ids.add(s.PutEach(messages-ids.count(), edit))
 	total := messages * 3
+	resume := pausing(t, s, r)
 	for range stops {
 		w := s.Work(env)
 		w.WaitReady(http.StatusOK)
@@ -53,6 +55,7 @@ func TestStops(t *testing.T) {
 	}
 	stopped := stage.Lines(ledger)
 	s.Work(env)
+	resume()
 	s.Committed()
 	list := readLedger(t, ledger)
 	if n := len(twice(list, ids)); n > 0 {

@@ -30,19 +30,8 @@ type operator struct {
 // newOperator names the control topic, and makes it.
 func newOperator(t *testing.T, s *stage.Stage) *operator {
 	t.Helper()
-	o := &operator{s, t, s.Topic("control")}
-	o.create()
-	return o
-}
-
-func (o *operator) create() {
-	o.t.Helper()
-	stage.Eventually(o.t, func() string { // one of that name may not be gone yet
-		if _, err := o.Admin.CreateTopic(o.Ctx, 1, 1, map[string]*string{"cleanup.policy": new("compact,delete")}, o.topic); err != nil {
-			return err.Error()
-		}
-		return ""
-	})
+	s.CreateControl(1)
+	return &operator{s, t, s.Topic("control")}
 }
 
 // work starts a worker that obeys, with a ledger.
@@ -53,25 +42,6 @@ func (o *operator) work(ledger string, pairs ...string) *stage.Worker {
 		env[pairs[i]] = pairs[i+1]
 	}
 	return o.Work(env)
-}
-
-func (o *operator) give(order models.Order, length time.Duration) {
-	o.t.Helper()
-	order.Until, order.Reason, order.By, order.At = time.Now().Add(length), "a test", "tester", time.Now().UTC()
-	if order.MessageID == "" {
-		order.Channel = o.Channel
-	}
-	value, err := order.Encode()
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	o.Produce(&kgo.Record{Topic: o.topic, Key: []byte(order.Key()), Value: value})
-}
-
-func (o *operator) lift(order models.Order) {
-	o.t.Helper()
-	order.Channel = o.Channel
-	o.Produce(&kgo.Record{Topic: o.topic, Key: []byte(order.Key()), Headers: []kgo.RecordHeader{{Key: "by", Value: []byte("tester")}}})
 }
 
 // shows waits until a worker is ready and shows that it obeys orders of these
@@ -119,10 +89,10 @@ func TestOrders(t *testing.T) {
 	tenant := models.Order{Action: models.ActionPause, Tenant: "acme"}
 	campaign := models.Order{Action: models.ActionPause, Meta: map[string]string{"campaign": "blue"}}
 	one := models.Order{Action: models.ActionCancel, MessageID: stage.NewID()}
-	o.give(lane, time.Hour)
-	o.give(tenant, time.Hour)
-	o.give(campaign, time.Hour)
-	o.give(one, 24*time.Hour) // its message comes later
+	o.Give(lane, time.Hour)
+	o.Give(tenant, time.Hour)
+	o.Give(campaign, time.Hour)
+	o.Give(one, 24*time.Hour) // its message comes later
 	s.Produce(
 		&kgo.Record{Topic: o.topic, Key: []byte("pause/sms"), Value: []byte(`{"action":"pause","channel":"sms","country":"DE"}`)},
 		&kgo.Record{Topic: o.topic, Key: []byte("pause/email"), Value: []byte("no JSON")},
@@ -169,13 +139,13 @@ func TestOrders(t *testing.T) {
 		t.Errorf("%d calls, want those of %d messages", n, each)
 	}
 
-	o.lift(lane)
+	o.Lift(lane)
 	ended(2*each+1, "queued 0, attempt 1, sent 1", high)
 	cancel := campaign
 	cancel.Action = models.ActionCancel
-	o.give(cancel, time.Hour)
+	o.Give(cancel, time.Hour)
 	ended(3*each+1, "queued 0, canceled 0", blue)
-	o.give(tenant, time.Second) // the later counts, and ends by itself
+	o.Give(tenant, time.Second) // the later counts, and ends by itself
 	ended(4*each+1, "queued 0, attempt 1, sent 1", acme)
 	o.shows(w, "pause/sms/meta/campaign=blue", "cancel/sms/meta/campaign=blue", "cancel/message/"+one.MessageID)
 	stage.DeliveredOnce(t, ledger, set(slices.Concat(free, high, acme)))
@@ -215,7 +185,7 @@ func TestPauseStopsAllWorkers(t *testing.T) {
 		}
 		grown := stage.Lines(ledger) + 200
 		stage.Eventually(t, func() string { return atLeast(ledger, grown) })
-		o.give(pause, time.Hour)
+		o.Give(pause, time.Hour)
 		if len(workers) < 3 {
 			start()
 		}
@@ -228,7 +198,7 @@ func TestPauseStopsAllWorkers(t *testing.T) {
 		if after := stage.Lines(ledger); after != before {
 			t.Errorf("%d calls ended while all was paused", after-before)
 		}
-		o.lift(pause)
+		o.Lift(pause)
 	}
 	events := s.Events(len(ids))
 	taken := 0
@@ -285,7 +255,7 @@ func TestCancelAtAnyMoment(t *testing.T) {
 			wg.Go(func() {
 				for i := range ids { // some of them twice, and some not at all
 					at := min(messages-1, max(0, i+rand.IntN(400)-200))
-					o.give(models.Order{Action: models.ActionCancel, MessageID: ids[at]}, time.Hour)
+					o.Give(models.Order{Action: models.ActionCancel, MessageID: ids[at]}, time.Hour)
 				}
 			})
 			wg.Wait()
@@ -329,10 +299,10 @@ func TestControlTopicIsMissing(t *testing.T) {
 	if code, body := w.Get("/healthz/live"); code != http.StatusOK || stage.Lines(ledger) > 0 {
 		t.Errorf("live is %d %s with %d calls, want 200 and none", code, body, stage.Lines(ledger))
 	}
-	o.create()
+	o.CreateControl(1)
 	s.Events(len(first))
 	tenant := models.Order{Action: models.ActionPause, Tenant: "acme"}
-	o.give(tenant, time.Hour)
+	o.Give(tenant, time.Hour)
 	o.shows(w, "pause/sms/tenant/acme")
 
 	if _, err := s.Admin.DeleteTopic(s.Ctx, o.topic); err != nil {
@@ -343,7 +313,7 @@ func TestControlTopicIsMissing(t *testing.T) {
 	second := s.PutMany(5)
 	s.Events(len(first) + len(second))
 	o.shows(w, "pause/sms/tenant/acme")
-	o.create()
+	o.CreateControl(1)
 	o.shows(w) // created again, it has no orders
 	s.Events(len(first) + len(second) + len(paused))
 	if n := stage.Lines(ledger); n != 15 {
@@ -369,8 +339,8 @@ func TestRateOrder(t *testing.T) {
 	s := stage.New(t, models.SMS, stage.Options{High: 2, Partitions: 2})
 	o, ledger := newOperator(t, s), filepath.Join(t.TempDir(), "ledger")
 	rate := models.Order{Action: models.ActionRate, Provider: "mock", PerSecond: perSecond}
-	o.give(models.Order{Action: models.ActionRate, PerSecond: 1}, time.Hour) // the provider's wins
-	o.give(rate, time.Hour)
+	o.Give(models.Order{Action: models.ActionRate, PerSecond: 1}, time.Hour) // the provider's wins
+	o.Give(rate, time.Hour)
 	for range 2 {
 		w := o.work(ledger)
 		o.shows(w, "rate/sms", "rate/sms/provider/mock")

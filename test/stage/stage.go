@@ -38,6 +38,7 @@ type Stage struct {
 
 	t                *testing.T
 	statusPartitions int32
+	control          bool
 }
 
 // Options of a Stage.
@@ -47,6 +48,7 @@ type Options struct {
 	High, Bulk       int32    // of the request topics of these lanes; zero means no such lane
 	StatusPartitions int32    // of the status topic; zero means Partitions
 	Replication      int16    // zero means 1
+	Control          bool     // there is a control topic, and workers obey it
 	NoTopics         bool
 	AnyTime          bool               // requests and dead letters may have any timestamp, which Kafka refuses by default
 	DLQ              map[string]*string // config of the dead letter topic
@@ -59,7 +61,7 @@ func New(t *testing.T, channel models.Channel, o Options) *Stage {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(o.Timeout, 15*time.Minute))
 	t.Cleanup(cancel)
-	s := &Stage{t: t, Ctx: ctx, Channel: channel, Brokers: o.Brokers, Name: "e2e-" + RandomHex(4)}
+	s := &Stage{t: t, Ctx: ctx, Channel: channel, Brokers: o.Brokers, Name: "e2e-" + RandomHex(4), control: o.Control}
 	for _, lane := range models.Lanes() {
 		if lane == models.LaneNormal || lane == models.LaneHigh && o.High > 0 || lane == models.LaneBulk && o.Bulk > 0 {
 			s.Lanes = append(s.Lanes, lane)
@@ -124,6 +126,9 @@ func (s *Stage) Env(extra map[string]string) []string {
 		if slices.Contains(s.Lanes, lane) {
 			settings["KAFKA_"+upper+"_REQUEST_TOPIC"+suffix] = s.RequestTopic(lane)
 		}
+	}
+	if s.control {
+		settings["KAFKA_CONTROL_TOPIC"] = s.Topic("control")
 	}
 	maps.Copy(settings, extra)
 	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}

@@ -36,9 +36,12 @@ func (s *Stage) CreateTopics(o Options) {
 	s.statusPartitions = cmp.Or(o.StatusPartitions, o.Partitions)
 	create(s.Topic("status"), s.statusPartitions, o.Status)
 	create(s.Topic("dlq"), o.Partitions, dlq)
+	if s.control {
+		s.CreateControl(cmp.Or(o.Replication, 1))
+	}
 }
 
-// Topic returns the name of the request, status or dlq topic.
+// Topic returns the name of the request, status, dlq or control topic.
 func (s *Stage) Topic(kind string) string { return s.Name + "." + kind }
 
 // RequestTopic returns the name of a lane's request topic.
