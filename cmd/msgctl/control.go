@@ -26,10 +26,7 @@ func controlList(s *session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			views := []control.View{}
-			for _, o := range log.InForce() {
-				views = append(views, control.ViewOf(o))
-			}
+			views := control.ViewsOf(log.InForce())
 			return s.print(cmd, views, func(w io.Writer) { writeOrders(w, views) })
 		},
 	}

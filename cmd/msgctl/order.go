@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -76,10 +77,7 @@ func (f *orderFlags) order(action models.Action) (*models.Order, time.Duration, 
 	if action == models.ActionRate && (!(f.perSecond > 0) || math.IsInf(f.perSecond, 0)) {
 		return nil, 0, usageError{errors.New("--per-second is required, and above 0")}
 	}
-	o.PerSecond, o.Reason, o.By = f.perSecond, f.reason, f.by
-	if o.By == "" {
-		o.By = defaultBy()
-	}
+	o.PerSecond, o.Reason, o.By = f.perSecond, f.reason, cmp.Or(f.by, defaultBy())
 	return o, lasting, nil
 }
 

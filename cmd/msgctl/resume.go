@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -99,17 +100,10 @@ func (f *resumeFlags) run(cmd *cobra.Command, s *session) error {
 	if len(lifted) == 0 {
 		return noSuchOrder(wanted, inForce)
 	}
-	if f.by == "" {
-		f.by = defaultBy()
-	}
-	if err := topic.Lift(cmd.Context(), lifted, f.by, f.reason); err != nil {
+	if err := topic.Lift(cmd.Context(), lifted, cmp.Or(f.by, defaultBy()), f.reason); err != nil {
 		return err
 	}
-	views := []control.View{}
-	for _, o := range lifted {
-		views = append(views, control.ViewOf(o))
-	}
-	return s.print(cmd, views, func(w io.Writer) {
+	return s.print(cmd, control.ViewsOf(lifted), func(w io.Writer) {
 		for _, o := range lifted {
 			fmt.Fprintf(w, "lifted: %s\n", orderText(o))
 		}

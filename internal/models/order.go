@@ -44,13 +44,8 @@ type Order struct {
 	At        time.Time `json:"at"` // when
 }
 
-// The headers of a record that lifts an order. Each may be missing: any tool can
-// write one.
-const (
-	HeaderOrderBy     = "by"
-	HeaderOrderReason = "reason"
-	HeaderOrderAt     = "at" // RFC 3339
-)
+// actions lists all of them.
+func actions() []Action { return []Action{ActionPause, ActionRate, ActionCancel} }
 
 // MaxOrder is how long an order may last.
 const MaxOrder = 30 * 24 * time.Hour
@@ -78,7 +73,9 @@ func (o *Order) Scope() string {
 
 // Key is the key of the order's record. Of two orders with one key the later
 // counts.
-func (o *Order) Key() string { return string(o.Action) + "/" + o.Scope() }
+func (o *Order) Key() string { return orderKey(o.Action, o.Scope()) }
+
+func orderKey(a Action, scope string) string { return string(a) + "/" + scope }
 
 // Encode returns the value of the order's record.
 func (o *Order) Encode() ([]byte, error) {
@@ -132,7 +129,7 @@ func (o *Order) ValidateScope() error {
 	}
 	lanes := Lanes()
 	switch {
-	case !slices.Contains([]Action{ActionPause, ActionRate, ActionCancel}, o.Action):
+	case !slices.Contains(actions(), o.Action):
 		return fmt.Errorf("action %q: want pause, rate or cancel", o.Action)
 	case o.MessageID != "" && (o.Action != ActionCancel || o.Channel != "" || o.Lane != "" || narrowed > 0):
 		return errors.New("a message id stands alone, and only in a cancel")

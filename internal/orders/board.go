@@ -4,7 +4,6 @@ package orders
 
 import (
 	"cmp"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -70,7 +69,11 @@ func (b *Board) Reread() {
 // changes nothing.
 func (b *Board) Apply(key, value []byte, headers ...models.Header) error {
 	if value == nil {
-		return b.lift(string(key), &models.Record{Headers: headers})
+		lift, err := models.DecodeLift(key, headers)
+		if err == nil {
+			b.lift(lift)
+		}
+		return err //nolint:wrapcheck // it says what was done
 	}
 	order, err := models.DecodeOrder(key, value)
 	if err != nil {
@@ -107,27 +110,21 @@ func (b *Board) give(order *models.Order) {
 func given(o *models.Order) Change { return Change{Given, o, o.By, o.Reason} }
 
 // lift ends the order with that key, where there is one.
-func (b *Board) lift(key string, rec *models.Record) error {
-	action, scope, _ := strings.Cut(key, "/")
-	known := []models.Action{models.ActionPause, models.ActionRate, models.ActionCancel}
-	if scope == "" || !slices.Contains(known, models.Action(action)) {
-		return errors.New("lift order: its key is not that of an order")
-	}
+func (b *Board) lift(lift *models.Lift) {
 	b.mu.Lock()
 	if b.reread != nil {
-		b.reread.remove(key)
+		b.reread.remove(lift.Key())
 		b.mu.Unlock()
-		return nil
+		return
 	}
-	before := b.orders.remove(key)
+	before := b.orders.remove(lift.Key())
 	var changes []Change
 	if before != nil {
-		changes = []Change{{Lifted, before, string(rec.Header(models.HeaderOrderBy)), string(rec.Header(models.HeaderOrderReason))}}
+		changes = []Change{{Lifted, before, lift.By, lift.Reason}}
 		b.update(before)
 	}
 	b.mu.Unlock()
 	b.changed(changes)
-	return nil
 }
 
 // Complete ends what Reread began.

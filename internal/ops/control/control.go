@@ -80,11 +80,10 @@ func (t *Topic) Give(ctx context.Context, o *models.Order, lasting time.Duration
 func (t *Topic) Lift(ctx context.Context, orders []*models.Order, by, reason string) error {
 	var records []*kgo.Record
 	for _, o := range orders {
-		r := &kgo.Record{Topic: t.Name, Key: []byte(o.Key())}
-		for _, h := range [][2]string{{models.HeaderOrderBy, by}, {models.HeaderOrderReason, reason}, {models.HeaderOrderAt, now().Format(time.RFC3339Nano)}} {
-			if h[1] != "" {
-				r.Headers = append(r.Headers, kgo.RecordHeader{Key: h[0], Value: []byte(h[1])})
-			}
+		lift := models.Lift{Action: o.Action, Scope: o.Scope(), By: by, Reason: reason, At: now()}
+		r := &kgo.Record{Topic: t.Name, Key: []byte(lift.Key())}
+		for _, h := range lift.Headers() {
+			r.Headers = append(r.Headers, kgo.RecordHeader(h))
 		}
 		records = append(records, r)
 	}

@@ -2,10 +2,8 @@ package control
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -35,6 +33,7 @@ type Entry struct {
 	InForce   bool          `json:"in_force"`
 	Record    string        `json:"record"` // TOPIC/PARTITION/OFFSET
 
+	key   string
 	order *models.Order // nil for one that lifts
 }
 
@@ -61,7 +60,7 @@ func (t *Topic) Read(ctx context.Context) (*Log, error) {
 }
 
 func (l *Log) add(rec *kgo.Record) {
-	e := Entry{Record: fmt.Sprintf("%s/%d/%d", rec.Topic, rec.Partition, rec.Offset), At: rec.Timestamp.UTC()}
+	e := Entry{Record: fmt.Sprintf("%s/%d/%d", rec.Topic, rec.Partition, rec.Offset), At: rec.Timestamp.UTC(), key: string(rec.Key)}
 	take := e.give
 	if rec.Value == nil {
 		take = e.lift
@@ -87,22 +86,13 @@ func (e *Entry) give(rec *kgo.Record) error {
 
 // lift reads a record without a value.
 func (e *Entry) lift(rec *kgo.Record) error {
-	action, scope, _ := strings.Cut(string(rec.Key), "/")
-	if !slices.Contains([]models.Action{models.ActionPause, models.ActionRate, models.ActionCancel}, models.Action(action)) || scope == "" {
-		return errors.New("it lifts nothing: its key is not that of an order")
+	l, err := models.DecodeLift(rec.Key, rec.Headers)
+	if err != nil {
+		return err //nolint:wrapcheck // it says what was done
 	}
-	e.Kind, e.Action, e.Scope = Lifted, models.Action(action), scope
-	for _, h := range rec.Headers {
-		switch h.Key {
-		case models.HeaderOrderBy:
-			e.By = string(h.Value)
-		case models.HeaderOrderReason:
-			e.Reason = string(h.Value)
-		case models.HeaderOrderAt:
-			if at, err := time.Parse(time.RFC3339, string(h.Value)); err == nil {
-				e.At = at.UTC()
-			}
-		}
+	e.Kind, e.Action, e.Scope, e.Reason, e.By = Lifted, l.Action, l.Scope, l.Reason, l.By
+	if !l.At.IsZero() {
+		e.At = l.At
 	}
 	return nil
 }
@@ -112,7 +102,7 @@ func (e *Entry) lift(rec *kgo.Record) error {
 func (l *Log) finish() {
 	last := map[string]int{}
 	for i, e := range l.Entries {
-		last[string(e.Action)+"/"+e.Scope] = i
+		last[e.key] = i
 	}
 	for _, i := range last {
 		e := &l.Entries[i]
@@ -130,6 +120,15 @@ type View struct {
 
 // ViewOf returns the order's view.
 func ViewOf(o *models.Order) View { return View{*o, o.Scope()} }
+
+// ViewsOf returns those of orders, not nil.
+func ViewsOf(orders []*models.Order) []View {
+	views := make([]View, len(orders))
+	for i, o := range orders {
+		views[i] = ViewOf(o)
+	}
+	return views
+}
 
 // InForce returns the orders in force, the oldest first.
 func (l *Log) InForce() []*models.Order {
