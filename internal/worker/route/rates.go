@@ -156,7 +156,7 @@ func (r *Route) senderOf(now time.Time, d *common.Delivery) *sender {
 		if len(r.senders) >= maxSenders {
 			r.forgetSenders(now)
 		}
-		s = &sender{bucket: *newBucket(now, r.senderRate), shares: newShares(r.lowerShare)}
+		s = &sender{bucket: *newBucket(now, r.senderRate), shares: shares{part: r.shares.part}}
 		r.senders[d.Sender] = s
 	}
 	return s

@@ -71,7 +71,6 @@ type Route struct {
 	senderRate      float64 // zero: no limit
 	groupRate       float64 // zero: no limit
 	groupPart       float64 // of it, that is ours
-	lowerShare      float64
 	senders         map[string]*sender
 
 	throttle  throttle  // of the provider
@@ -87,7 +86,7 @@ func New(o Options) *Route {
 	cancel()
 	r := &Route{
 		slots: newSlots(max(1, o.Concurrency), o.Reserved), throttles: throttles{of: map[string]*throttle{}},
-		shares: newShares(o.LowerShare), lowerShare: o.LowerShare,
+		shares:     newShares(o.LowerShare),
 		senderRate: o.Rates.Sender, senders: map[string]*sender{}, over: over,
 	}
 	now := time.Now()
