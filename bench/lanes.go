@@ -59,6 +59,13 @@ func (l *callLog) of(prefix string) []call {
 	return list
 }
 
+// count returns how many calls there are.
+func (l *callLog) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.calls)
+}
+
 // note notes a call, and returns which one it is, from 1.
 func (l *callLog) note(text string) int {
 	l.mu.Lock()

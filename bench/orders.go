@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"os/exec"
 	"strings"
@@ -17,9 +16,17 @@ import (
 	"messaging-worker/internal/models"
 )
 
-// withOrders makes the control topic, and returns its setting.
-func (b *bench) withOrders(ctx context.Context, t topics) (map[string]string, error) {
-	return map[string]string{"KAFKA_CONTROL_TOPIC": t.control}, b.create(ctx, 1, t.control)
+// withOrders makes the control topic and plays a Twilio that keeps that log. It
+// returns the settings that lead to both, and the end of Twilio.
+func (b *bench) withOrders(ctx context.Context, t topics, log *callLog) (map[string]string, func(), error) {
+	if err := b.create(ctx, 1, t.control); err != nil {
+		return nil, nil, err
+	}
+	settings, end, err := logTwilio(ctx, log, 0)
+	if err == nil {
+		settings["KAFKA_CONTROL_TOPIC"] = t.control
+	}
+	return settings, end, err
 }
 
 // startWorkers starts so many, and waits until they are ready.
@@ -59,20 +66,15 @@ func (b *bench) msgctl(ctx context.Context, t topics, args ...string) error {
 // pauses measures when the last call of a tenant starts that is paused, on
 // workers that run and on one that starts meanwhile.
 func pauses(ctx context.Context, b *bench, t topics) (figures, error) {
-	settings, err := b.withOrders(ctx, t)
-	if err != nil {
-		return nil, err
-	}
-	if err := b.fillTexted(ctx, t.requests, "campaign", max(int(200_000*b.scale), 20_000)); err != nil {
-		return nil, err
-	}
 	log := &callLog{}
-	twilio, end, err := logTwilio(ctx, log, 0)
+	settings, end, err := b.withOrders(ctx, t, log)
 	if err != nil {
 		return nil, err
 	}
 	defer end()
-	maps.Copy(settings, twilio)
+	if err := b.fillTexted(ctx, t.requests, "campaign", max(int(200_000*b.scale), 20_000)); err != nil {
+		return nil, err
+	}
 	ps, err := b.startWorkers(ctx, t, settings, 3)
 	defer func() { endAll(ps) }()
 	f := figures{lastCall: 0}
@@ -87,7 +89,7 @@ func pauses(ctx context.Context, b *bench, t topics) (figures, error) {
 // pauseOnce is one trial: it returns how long after the command's return the
 // last call came, and leaves the tenant as it was.
 func (b *bench) pauseOnce(ctx context.Context, t topics, settings map[string]string, log *callLog) (time.Duration, error) {
-	if err := log.await(ctx, len(log.of(""))+20); err != nil {
+	if err := log.await(ctx, log.count()+20); err != nil {
 		return 0, err
 	}
 	scope := []string{"--channel", "sms", "--tenant", "campaign"}
@@ -115,7 +117,7 @@ func (b *bench) pauseOnce(ctx context.Context, t topics, settings map[string]str
 
 // await waits until there are n calls.
 func (l *callLog) await(ctx context.Context, n int) error {
-	for len(l.of("")) < n {
+	for l.count() < n {
 		if err := wait(ctx, 10*time.Millisecond); err != nil {
 			return err
 		}
@@ -125,17 +127,12 @@ func (l *callLog) await(ctx context.Context, n int) error {
 
 // cancels cancels each of many messages at a moment of its own.
 func cancels(ctx context.Context, b *bench, t topics) (figures, error) {
-	settings, err := b.withOrders(ctx, t)
-	if err != nil {
-		return nil, err
-	}
 	log := &callLog{}
-	twilio, end, err := logTwilio(ctx, log, 0)
+	settings, end, err := b.withOrders(ctx, t, log)
 	if err != nil {
 		return nil, err
 	}
 	defer end()
-	maps.Copy(settings, twilio)
 	settings["WORKER_CONCURRENCY"] = "100"
 	ps, err := b.startWorkers(ctx, t, settings, 3)
 	defer func() { endAll(ps) }()
