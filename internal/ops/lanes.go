@@ -57,8 +57,9 @@ type LaneInUse struct {
 // that nobody has named in the settings and whose topic is not there either. The
 // error means that the brokers do not answer.
 func LanesInUse(ctx context.Context, client *kgo.Client, c *config.Config) ([]LaneInUse, error) {
+	all := c.Lanes()
 	var names []string
-	for _, l := range c.Lanes() {
+	for _, l := range all {
 		names = append(names, l.Kafka.RequestTopic)
 	}
 	answers, err := kafka.Metadata(ctx, client, names...)
@@ -70,7 +71,7 @@ func LanesInUse(ctx context.Context, client *kgo.Client, c *config.Config) ([]La
 		found[*t.Topic] = t
 	}
 	var lanes []LaneInUse
-	for _, l := range c.Lanes() {
+	for _, l := range all {
 		n := len(found[l.Kafka.RequestTopic].Partitions)
 		if n > 0 || l.Kafka.LaneGiven || l.Lane == string(models.LaneNormal) {
 			lanes = append(lanes, LaneInUse{l, n})

@@ -140,7 +140,8 @@ func (c *checker) describeChannel(ctx context.Context, channel *config.Config) (
 	defer cancel()
 	k := &channel.Kafka
 	names := []string{k.StatusTopic, k.DLQTopic}
-	for _, l := range channel.Lanes() {
+	lanes := channel.Lanes()
+	for _, l := range lanes {
 		names = append(names, l.Kafka.RequestTopic)
 	}
 	found, err := describeTopics(ctx, c.client, names...)
@@ -148,7 +149,7 @@ func (c *checker) describeChannel(ctx context.Context, channel *config.Config) (
 		return nil, err
 	}
 	o := &ofChannel{Config: channel, status: found[k.StatusTopic], dlq: found[k.DLQTopic]}
-	for _, l := range channel.Lanes() {
+	for _, l := range lanes {
 		switch t := found[l.Kafka.RequestTopic]; {
 		case l.Lane == string(models.LaneNormal) || l.Kafka.LaneGiven || !k.LaneGiven && t.exists():
 			o.lanes = append(o.lanes, ofLane{l, t})
