@@ -129,9 +129,9 @@ func checkHistory(events []stage.Event, calledTwice bool) (late int, wrong []str
 	seen, last, ended := map[string]bool{}, 0, false
 	for _, e := range events {
 		name := step(e)
-		unmade := e.EventType == models.EventQueued || e.EventType == models.EventAttempt && !calledTwice
+		noCall := e.EventType == models.EventQueued || e.EventType == models.EventAttempt && !calledTwice
 		switch {
-		case seen[name] && unmade:
+		case seen[name] && noCall:
 			late++
 		case seen[name]:
 			wrong = append(wrong, name+" twice")

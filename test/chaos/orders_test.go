@@ -67,7 +67,7 @@ func often(t *testing.T, r *rand.Rand, do func(choose func(int) int)) (stop func
 //   - what is canceled is not called after that event. What was called before it
 //     is in it, but for calls that a kill took the outcome of
 //   - no call of a canceled scope is made by a worker that starts after the order:
-//     it has read the orders by then. What comes later ends uncalled
+//     it has read the orders by then. What comes later ends without a call
 //   - no call of a paused scope is made by workers that start during the order,
 //     and afterwards it goes on
 //   - what is called twice is bounded by what was under way at kills, and attempts

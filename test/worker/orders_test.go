@@ -231,7 +231,7 @@ type stage struct {
 	reach   func(i *incident) // after
 	free    func(i *incident) // lets it go on
 	have    []string
-	unmade  int // the attempt that is published and not made; 0 for none
+	pending int // the attempt that is published and whose call was not made; 0 for none
 }
 
 func stages() []stage {
@@ -244,18 +244,18 @@ func stages() []stage {
 			name:    "waits for its attempt's acknowledgement",
 			prepare: func(i *incident) { held = make(chan struct{}); i.held = held },
 			free:    func(i *incident) { close(held); i.mu.Lock(); i.held = nil; i.mu.Unlock() },
-			have:    []string{"queued 0", "attempt 1"}, unmade: 1,
+			have:    []string{"queued 0", "attempt 1"}, pending: 1,
 		},
 		{
 			name:    "waits for a slot",
 			prepare: func(i *incident) { release = occupy(i.t, i.route, 1) }, free: func(*incident) { release() },
-			have: []string{"queued 0", "attempt 1"}, unmade: 1,
+			have: []string{"queued 0", "attempt 1"}, pending: 1,
 		},
 		{
 			name:    "waits for a slot of a route that is paused",
 			prepare: func(i *incident) { release = occupy(i.t, i.route, 1) },
 			reach:   func(i *incident) { i.route.Pause(time.Now().Add(time.Minute)) }, free: func(*incident) { release() },
-			have: []string{"queued 0", "attempt 1"}, unmade: 1,
+			have: []string{"queued 0", "attempt 1"}, pending: 1,
 		},
 	}
 }
@@ -292,8 +292,8 @@ func ordered(t *testing.T, s stage, order models.Order, atMostOnce bool) {
 	i.want(t, s.have...)
 	i.give(order, time.Hour)
 	have := s.have
-	if s.unmade > 0 {
-		have = append(slices.Clone(have), fmt.Sprint("retry ", s.unmade))
+	if s.pending > 0 {
+		have = append(slices.Clone(have), fmt.Sprint("retry ", s.pending))
 	}
 	if s.name == "waits for its attempt's acknowledgement" {
 		s.free(i)
@@ -308,10 +308,10 @@ func ordered(t *testing.T, s stage, order models.Order, atMostOnce bool) {
 			t.Errorf("its stage is %q, want paused", got)
 		}
 	}
-	if s.unmade == 0 && commits > 0 {
+	if s.pending == 0 && commits > 0 {
 		t.Error("committed before an attempt")
 	}
-	if s.unmade > 0 {
+	if s.pending > 0 {
 		back := i.event(len(s.have))
 		meta := back.ProviderResponse.Meta
 		if back.ProviderResponse.Status != models.StatusUnknown {
@@ -330,7 +330,7 @@ func ordered(t *testing.T, s stage, order models.Order, atMostOnce bool) {
 		synctest.Wait()
 		time.Sleep(time.Minute) // the route's own pause
 		i.want(t, append(have, "attempt 1", "sent 1")...)
-		if run := i.event(len(have)).Run; s.unmade > 0 && run != 2 {
+		if run := i.event(len(have)).Run; s.pending > 0 && run != 2 {
 			t.Errorf("run %d of the attempt, want the second", run)
 		}
 	}

@@ -252,7 +252,7 @@ func (r *reading) apply(fetches kgo.Fetches) {
 	r.check()
 }
 
-// record returns a record of memory that is its own.
+// record returns a record as those who do not know the client take it.
 func record(rec *kgo.Record) *models.Record {
 	out := &models.Record{
 		Topic: rec.Topic, Partition: rec.Partition, Offset: rec.Offset,
